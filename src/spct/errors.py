@@ -70,3 +70,39 @@ class RunError(SpctError, OSError):
 
 class ResumeRefusedError(RunError, ValueError):
     """The run directory was made with other settings or other input than asked for now."""
+
+
+class BusyError(SpctError, RuntimeError):
+    """There is no room for this request now: ask again after ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineError(SpctError, TimeoutError):
+    """A request was not answered within the time it gave."""
+
+
+class PendingError(SpctError, TimeoutError):
+    """A rollout is held and its group is not judged yet: ask again for the same one after ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CohortError(SpctError, ValueError):
+    """A rollout cannot be judged with its group. Subclasses say why."""
+
+
+class MemberConflictError(CohortError):
+    """A rollout contradicts its group: another query, another size, or another response under a member id in use."""
+
+
+class LateMemberError(CohortError):
+    """The group was judged without this rollout."""
+
+
+class LoneMemberError(CohortError):
+    """No other rollout of the group came before its deadline, and one alone is not judged."""
