@@ -9,8 +9,6 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from types import TracebackType
@@ -20,6 +18,7 @@ from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.judge import Judge, JudgeSettings
+from spct.loop_thread import LoopThread
 from spct.meta import MetaRM, load_meta
 from spct.run.runner import judge_items
 from spct.sampling import SamplingSettings
@@ -59,7 +58,7 @@ class GRM:
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
         self._judge = Judge(self.engine, self.settings, meta=self.meta)
-        self._thread: _LoopThread | None = None
+        self._thread: LoopThread | None = None
 
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
@@ -132,30 +131,8 @@ class GRM:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:
-            self._thread = _LoopThread()
+            self._thread = LoopThread()
         return self._thread.run(work)
-
-
-class _LoopThread:
-    """An event loop on a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # Ctrl-C in the caller must stop the sampling too
-            raise
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 async def _next(verdicts: AsyncIterator[Verdict]) -> Verdict | None:
