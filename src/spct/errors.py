@@ -106,3 +106,27 @@ class LateMemberError(CohortError):
 
 class LoneMemberError(CohortError):
     """No other rollout of the group came before its deadline, and one alone is not judged."""
+
+
+class ServiceError(SpctError):
+    """A reward service gives no verdict, though the request was in order. Subclasses say why."""
+
+
+class BusyError(ServiceError):
+    """The queue is full: nothing was begun. ``retry_after_s`` is when it is worth asking again."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DrainingError(ServiceError):
+    """The service is stopping: it finishes what it has accepted and accepts nothing new."""
+
+
+class DeadlineError(ServiceError, TimeoutError):
+    """The verdict was not there in time; the work for it has been given up, unless another caller waits for it."""
+
+
+class NoVerdictError(ServiceError):
+    """The judge answered, and no vote could be held over its answers: there is no reward to give."""

@@ -1,7 +1,7 @@
 """The command line. Each command is one file; errors become one line on stderr and an exit code here, and only here.
 
 Exit codes: 0 every item got a verdict; 1 the run finished and some items have none; 2 the command, the input or a template
-is wrong; 3 the engine or its weights failed; 4 the run directory failed or refuses to be resumed; 130 stopped by Ctrl-C.
+is wrong; 3 the engine, its weights or a service failed; 4 the run directory failed or refuses to be resumed; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from spct.errors import EngineError, InputError, RunError, SpctError, TemplateError, WeightsError
+from spct.errors import EngineError, InputError, RunError, ServiceError, SpctError, TemplateError, WeightsError
 
 COMMANDS = {
     "judge": "spct.cli.judge:judge",
@@ -33,6 +33,7 @@ EXIT_CODES: list[tuple[type[SpctError], int]] = [
     (TemplateError, 2),
     (EngineError, 3),
     (WeightsError, 3),
+    (ServiceError, 3),
 ]
 
 

@@ -1,0 +1,1 @@
+"""The HTTP side of the reward service. Importing it loads nothing; ``wire`` needs pydantic, the rest the extra serve."""
