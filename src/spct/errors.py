@@ -72,19 +72,31 @@ class ResumeRefusedError(RunError, ValueError):
     """The run directory was made with other settings or other input than asked for now."""
 
 
-class BusyError(SpctError, RuntimeError):
-    """There is no room for this request now: ask again after ``retry_after_s`` seconds."""
+class ServiceError(SpctError):
+    """A reward service gives no verdict. Subclasses say why."""
+
+
+class BusyError(ServiceError, RuntimeError):
+    """There is no room for this request now, nothing was begun: ask again after ``retry_after_s`` seconds."""
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
 
-class DeadlineError(SpctError, TimeoutError):
-    """A request was not answered within the time it gave."""
+class DrainingError(BusyError):
+    """The service is stopping: it finishes what it has accepted and accepts nothing new."""
 
 
-class PendingError(SpctError, TimeoutError):
+class DeadlineError(ServiceError, TimeoutError):
+    """The verdict was not there in time; the work for it is given up, unless another caller waits for it."""
+
+
+class NoVerdictError(ServiceError):
+    """The judge answered, and no vote could be held over its answers: there is no reward to give."""
+
+
+class PendingError(ServiceError, TimeoutError):
     """A rollout is held and its group is not judged yet: ask again for the same one after ``retry_after_s`` seconds."""
 
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
@@ -92,7 +104,7 @@ class PendingError(SpctError, TimeoutError):
         self.retry_after_s = retry_after_s
 
 
-class CohortError(SpctError, ValueError):
+class CohortError(ServiceError, ValueError):
     """A rollout cannot be judged with its group. Subclasses say why."""
 
 
@@ -106,27 +118,3 @@ class LateMemberError(CohortError):
 
 class LoneMemberError(CohortError):
     """No other rollout of the group came before its deadline, and one alone is not judged."""
-
-
-class ServiceError(SpctError):
-    """A reward service gives no verdict, though the request was in order. Subclasses say why."""
-
-
-class BusyError(ServiceError):
-    """The queue is full: nothing was begun. ``retry_after_s`` is when it is worth asking again."""
-
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
-class DrainingError(ServiceError):
-    """The service is stopping: it finishes what it has accepted and accepts nothing new."""
-
-
-class DeadlineError(ServiceError, TimeoutError):
-    """The verdict was not there in time; the work for it has been given up, unless another caller waits for it."""
-
-
-class NoVerdictError(ServiceError):
-    """The judge answered, and no vote could be held over its answers: there is no reward to give."""
