@@ -1,0 +1,59 @@
+"""Rollouts held without a caller: for clients that have fewer connections than rollouts of unfinished groups.
+
+A trainer that sends 4,096 rollouts in random order through 64 connections, each blocked until its group is judged, fills
+no group: all wait for members that have no connection left. Here a caller waits ``hold_s`` at most and then gets
+PendingError; its rollout stays in the group, and the same rollout sent again takes up the wait where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from spct.errors import BusyError, InputError, PendingError
+from spct.service.cohort import Cohorts
+from spct.service.member import Key, Member, Place, digest_of, topic_of
+
+
+class Holding:
+    """``Cohorts.join`` for callers that come and go. ``max_held`` rollouts are held at a time.
+
+    A rollout that nobody asks for stays in its group, and its place or its error is kept ``keep_s`` after that is judged.
+    """
+
+    def __init__(self, cohorts: Cohorts, *, keep_s: float = 600.0, max_held: int = 65536) -> None:
+        self._cohorts = cohorts
+        self._keep_s, self._max_held = keep_s, max_held
+        self._joining: dict[Key, asyncio.Task[Place]] = {}
+
+    async def join(self, member: Member, *, hold_s: float) -> Place:
+        """The member's place, if it is known within ``hold_s``; else PendingError, and the member stays in its group.
+
+        The member needs an id, by which it is known again. Raises what ``Cohorts.join`` raises, once for each rollout.
+        """
+        if member.member is None:
+            raise InputError("a rollout to be held has no member id; give one, so that it is known when it comes again")
+        key = (topic_of(member), member.size, member.member, digest_of(member.response))
+        joining = self._joining.get(key) or self._start(key, member)
+        await asyncio.wait({joining}, timeout=hold_s)
+        if not joining.done():
+            raise PendingError("this rollout's group is not judged yet; send the same rollout again to go on waiting")
+        self._drop(key, joining)
+        return joining.result()
+
+    def _start(self, key: Key, member: Member) -> asyncio.Task[Place]:
+        if len(self._joining) >= self._max_held:
+            raise BusyError(f"{len(self._joining)} rollouts are held, and no more are taken; ask again in a second")
+        joining = asyncio.get_running_loop().create_task(self._cohorts.join(member))
+        self._joining[key] = joining
+        joining.add_done_callback(partial(self._done, key))
+        return joining
+
+    def _done(self, key: Key, joining: asyncio.Task[Place]) -> None:
+        if not joining.cancelled():
+            joining.exception()  # if nobody comes for it, it was still seen
+        asyncio.get_running_loop().call_later(self._keep_s, self._drop, key, joining)
+
+    def _drop(self, key: Key, joining: asyncio.Task[Place]) -> None:
+        if self._joining.get(key) is joining:
+            del self._joining[key]
