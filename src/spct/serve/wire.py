@@ -114,27 +114,35 @@ class RewardGroups(_Own):
     deadline_s: Deadline = None
 
 
-class Cohort(_Own):
+class CohortIn(_Own):
     """The group that a lone rollout belongs to: judged when ``size`` members are there, or when waiting is over.
 
-    ``run`` keeps trainings apart that use the same group ids. ``member`` names the rollout in its group, so that a
-    repeated request is not taken for another member.
+    ``run`` keeps trainings apart. ``id`` names the group within its run; without one, rollouts of one query and size are
+    gathered. Without ``size`` the group is judged when waiting is over. ``member`` names the rollout within its run, so
+    that a repeated request is known as one; without it two equal rollouts are two.
     """
 
-    run: Annotated[str, Field(min_length=1, max_length=256)]
-    id: Annotated[str, Field(min_length=1, max_length=256)]
-    size: Annotated[int, Field(ge=1)]
-    member: Annotated[str, Field(min_length=1, max_length=256)]
+    run: Annotated[str, Field(max_length=256)] = ""
+    id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    size: Annotated[int | None, Field(ge=1)] = None
+    member: Annotated[str | None, Field(min_length=1, max_length=256)] = None
 
 
 class RewardRollout(_Own):
-    """The reward of one rollout, judged jointly with the rest of its group under the server's own options."""
+    """The reward of one rollout, judged jointly with the rest of its group under the server's own options.
+
+    With ``hold_s`` the answer is PendingError (425) if the group is not judged by then; the rollout stays in its group,
+    and the same request sent again goes on waiting. It needs ``group.member``.
+    """
 
     query: Query
     response: str
-    group: Cohort
+    group: CohortIn
+    reference: Annotated[str | None, Field(min_length=1)] = None
+    principles: Annotated[str | None, Field(min_length=1)] = None
     normalisation: Normalisation = "mean"
     deadline_s: Deadline = None
+    hold_s: Annotated[float | None, Field(ge=0, le=3600)] = None
 
 
 def _reward_kind(value: Any) -> str:
@@ -186,7 +194,7 @@ class UsageOut(_Answer):
 
 
 class ErrorBody(_Answer):
-    """``type`` is for programs, see docs/serving.md; ``message`` for people."""
+    """``type`` is for programs, a class of ``spct.errors`` or as docs/serving.md lists; ``message`` is for people."""
 
     type: str
     message: str
@@ -291,15 +299,22 @@ class GroupsRewards(_Answer):
 
 
 class RolloutReward(_Answer):
-    """The reward of one rollout. ``judged`` members were compared: fewer than ``size`` where waiting was over first."""
+    """The reward of one rollout. ``members`` had come when its group was judged; ``size`` were expected.
+
+    ``partial`` says that some were missing, ``alone`` that there was nothing to compare with. ``closed`` is what ended
+    the gathering.
+    """
 
     reward: float
     model: str
     normalisation: Normalisation
     range: Range
-    judged: int
-    size: int
-    rank: int
+    members: int
+    size: int | None
+    closed: Literal["full", "deadline"]
+    partial: bool
+    alone: bool
+    best: bool
     valid: int
     invalid: int
 
