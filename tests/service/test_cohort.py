@@ -196,6 +196,7 @@ async def test_equal_texts_count_as_many_and_are_judged_once():
         assert sorted(judge.items[0].responses) == ["other", "same"]
         assert places[0] == places[1]
         assert {place.members for place in places} == {3}
+        assert [place.copies[place.index] for place in places] == [2, 2, 1]
         assert [judge.items[0].responses[place.index] for place in places] == ["same", "same", "other"]
 
 

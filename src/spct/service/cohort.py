@@ -26,7 +26,7 @@ One event loop, no locks, one timer a group.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -230,10 +230,12 @@ class Cohorts:
 
     def _settle(self, group: _Group, item: Item, verdict: Verdict, closed: Closed) -> None:
         """Give every caller its place. What is kept for retries holds the verdict, not the texts."""
+        came = Counter(slot.member.response for slot in group.slots if slot.member is not None)
+        copies = tuple(came[response] for response in item.responses)
         for slot in group.slots:
             assert slot.member is not None
-            index = place_in(item, slot.member)
-            slot.place, slot.member = Place(verdict, index, closed, len(group.slots), group.size), None
+            slot.place = Place(verdict, place_in(item, slot.member), closed, copies, group.size)
+            slot.member = None
             for future in slot.waiting:
                 if not future.done():
                     future.set_result(slot.place)

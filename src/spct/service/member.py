@@ -47,15 +47,20 @@ class Place:
     """Where a rollout ended up: response ``index`` of the item that ``verdict`` is about.
 
     The verdict is the judge's, so it may have no totals and an ``error``: there is no reward then. ``closed`` is what
-    ended the gathering, ``members`` how many rollouts had come by then (rollouts of equal text are one response), and
-    ``size`` how many were expected, None if nobody said.
+    ended the gathering and ``size`` how many rollouts were expected, None if nobody said. ``copies`` is how many came with
+    the text of each response: equal texts are one response.
     """
 
     verdict: Verdict
     index: int
     closed: Closed
-    members: int
+    copies: tuple[int, ...]
     size: int | None
+
+    @property
+    def members(self) -> int:
+        """How many rollouts had come when the group was judged."""
+        return sum(self.copies)
 
     @property
     def partial(self) -> bool:
