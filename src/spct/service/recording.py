@@ -1,0 +1,216 @@
+"""Every judgment of a service in run directories that ``spct show`` and ``spct audit`` read.
+
+The folder itself is the run of the service's own settings; requests with other options have runs in folders of their own
+below it (``options-DIGEST``). A verdict is answered only after the commit that holds its samples, so whatever a caller
+got can be audited, even after a kill.
+
+Failure rule: recording never costs a reward. If a run cannot be written (full disk), the verdict is answered all the
+same, counted as lost, and said once; after ``RETRY_S`` seconds the run is opened again. A directory that cannot be used
+when the service begins (other settings, in use) raises RunError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from spct.errors import InputError, RunError
+from spct.meta import Ratings
+from spct.principles import KEPT_IN_MEMORY
+from spct.run import RunStore, check_same
+from spct.run.store import holds_run
+from spct.types import Item, Judgment, Usage
+from spct.vote import Verdict
+
+RETRY_S = 10.0
+MAX_RUNS = 64
+
+
+class Recording:
+    """The runs of one service under ``directory``; ``on_fault`` is told when one cannot be written, once each time."""
+
+    def __init__(self, directory: Path, on_fault: Callable[[RunError], None] | None = None) -> None:
+        self.directory = directory
+        self._on_fault = on_fault or (lambda error: None)
+        self._runs: dict[str, Recorder] = {}
+
+    def run_of(self, settings: Mapping[str, Any]) -> Recorder:
+        """The run of these settings (``judge.describe()``): the first is the folder's own.
+
+        Raises RunError where it cannot be opened, InputError for more than MAX_RUNS different ones.
+        """
+        text = orjson.dumps(dict(settings), option=orjson.OPT_SORT_KEYS)
+        digest = hashlib.blake2b(text, digest_size=6).hexdigest()
+        if digest not in self._runs:
+            if len(self._runs) >= MAX_RUNS:
+                raise InputError(
+                    f"this service records {MAX_RUNS} different sets of options at most, and has that many; use one of them"
+                )
+            place = self.directory / f"options-{digest}" if self._runs else self.directory
+            self._runs[digest] = Recorder(place, settings, self._on_fault)
+        return self._runs[digest]
+
+    def close(self) -> None:
+        for run in self._runs.values():
+            run.close()
+
+
+class Recorder:
+    """One run directory that judged items are added to. ``principles`` remembers query-only principles."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, Any], on_fault: Callable[[RunError], None]) -> None:
+        self._directory = directory
+        self._settings = dict(settings)
+        self._on_fault = on_fault
+        self._store: RunStore | None = None
+        self._next, self._retry_at = 0, 0.0
+        self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
+        self._open()
+
+    def begin(self, item: Item) -> Entry:
+        """Note that ``item`` is being judged."""
+        position, self._next = self._next, self._next + 1
+        return Entry(self, position, item)
+
+    def close(self) -> None:
+        store, self._store, self._retry_at = self._store, None, float("inf")
+        if store is not None:
+            store.close()
+
+    def _open(self) -> None:
+        """Open or make the run. Raises RunError."""
+        text = orjson.dumps(self._settings, option=orjson.OPT_INDENT_2).decode()
+        if not holds_run(self._directory):
+            store = RunStore.create(self._directory, {"settings": text})
+            store.write_file("settings.json", text)
+        else:
+            store = RunStore.open(self._directory, write=True)
+            try:
+                check_same(orjson.loads(store.meta("settings") or "{}"), self._settings)
+            except BaseException:
+                store.close()
+                raise
+        started = datetime.datetime.now(datetime.UTC).isoformat()
+        store.add_session(started, orjson.dumps({"service": True, "k": self._settings.get("k")}).decode())
+        self._store, self._next = store, max(self._next, _first_free(store))
+
+    def _writable(self) -> RunStore | None:
+        """The store; after a fault None, until it is time to try again and it can be opened."""
+        if self._store is None and monotonic() >= self._retry_at:
+            try:
+                self._open()
+            except RunError as error:
+                self._fail(error)
+        return self._store
+
+    def _fail(self, error: RunError) -> None:
+        store, self._store, self._retry_at = self._store, None, monotonic() + RETRY_S
+        if store is not None:
+            store.close()
+        self._on_fault(error)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[RunStore | None]:
+        store = self._writable()
+        try:
+            yield store
+        except RunError as error:
+            if store is self._store:
+                self._fail(error)
+
+
+class Entry:
+    """One item's place in a run. ``lost`` says that not all of it could be written: then nothing more of it is."""
+
+    def __init__(self, recorder: Recorder, position: int, item: Item) -> None:
+        self._recorder = recorder
+        self._position = position
+        self.lost = True
+        with recorder._writing() as self._store:
+            if self._store is not None:
+                self._store.add_item(position, item)
+                self.lost = False
+
+    def record(self, judgments: Sequence[Judgment], usage: Usage) -> None:
+        with self._mine() as store:
+            if store is not None:
+                store.record(self._position, judgments, usage)
+
+    def record_ratings(self, meta: str, ratings: Ratings) -> None:
+        with self._mine() as store:
+            if store is not None:
+                store.record_ratings(self._position, meta, ratings)
+
+    async def finish(self, verdict: Verdict) -> None:
+        """Keep the verdict, and return once it and everything before it is on disk, or ``lost`` is set."""
+        with self._mine() as store:
+            if store is not None:
+                await store.finish(self._position, verdict.as_row())
+
+    @contextlib.contextmanager
+    def _mine(self) -> Iterator[RunStore | None]:
+        """The store the entry was begun in, unless that has failed since."""
+        if self.lost or self._store is not self._recorder._store:
+            self.lost = True
+            yield None
+            return
+        with self._recorder._writing() as store:
+            try:
+                yield store
+            except RunError:
+                self.lost = True
+                raise
+
+
+class _KeptPrinciples(MutableMapping[str, str]):
+    """Principles in memory, the latest first to stay, and in the run where that can be written."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._recent: dict[str, str] = {}
+
+    def __getitem__(self, key: str) -> str:
+        if key not in self._recent:
+            with self._recorder._writing() as store:
+                if store is None:
+                    raise KeyError(key)
+                self._remember(key, store.principles[key])
+        return self._recent[key]
+
+    def __setitem__(self, key: str, text: str) -> None:
+        self._remember(key, text)
+        with self._recorder._writing() as store:
+            if store is not None:
+                store.principles[key] = text
+
+    def __delitem__(self, key: str) -> None:
+        del self._recent[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._recent)
+
+    def __len__(self) -> int:
+        return len(self._recent)
+
+    def _remember(self, key: str, text: str) -> None:
+        self._recent[key] = text
+        if len(self._recent) > KEPT_IN_MEMORY:
+            del self._recent[next(iter(self._recent))]
+
+
+def _first_free(store: RunStore) -> int:
+    """The place after the last item of the run."""
+    return max((position for position, _ in store.item_ids()), default=-1) + 1
+
+
+def named(item: Item, id: str) -> Item:
+    """``item`` under the name that it is judged and stored by; its own, if it has one, rides along."""
+    return replace(item, id=id, extra={**item.extra, "client_id": item.id} if item.id else item.extra)

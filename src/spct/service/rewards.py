@@ -1,0 +1,120 @@
+"""A verdict as rewards: one number per response, of a stated kind and range. Never a number where there is no verdict.
+
+With scores s from low to high, c valid judgments in the vote, and the others of the group j:
+
+- "total": sum of s over the judgments (arXiv 2504.02495, Eq 14); c low to c high.
+- "mean": total / c; low to high.
+- "unit": (mean - low) / (high - low); 0 to 1.
+- "centred": mean less the mean of the group's means; -(high - low) to high - low.
+- "rank": share of the others with a lower mean, ties count half; 0 to 1.
+- "win_rate": share of pairs (judgment, other) in which it scores higher, ties count half; 0 to 1.
+
+The last three compare: they need two members. A response that stands for several members of equal text counts as many
+times. Scores of responses judged in blocks are reconciled and may leave the scale: no range is stated for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Literal, get_args
+
+from spct.errors import InputError, NoVerdictError
+from spct.judge import Judge
+from spct.judges.contract import ItemJudge
+from spct.vote import Row, Verdict, rows_of
+
+Normalisation = Literal["total", "mean", "unit", "centred", "rank", "win_rate"]
+COMPARING: tuple[Normalisation, ...] = ("centred", "rank", "win_rate")
+Scale = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """``values`` in item order; ``range`` is the least and the greatest that they can be, None where nobody knows."""
+
+    normalisation: Normalisation
+    values: tuple[float, ...]
+    range: Scale | None
+
+
+def scale_of(judge: ItemJudge) -> Scale | None:
+    """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
+    if not isinstance(judge, Judge):
+        return None
+    template = judge.templates[judge.settings.template]
+    return (0, 1) if template.kind == "index" else template.scale
+
+
+def rewards_of(
+    verdict: Verdict,
+    normalisation: Normalisation = "mean",
+    scale: Scale | None = None,
+    copies: Sequence[int] | None = None,
+) -> Rewards:
+    """The rewards of a verdict's n responses.
+
+    ``copies`` is how many members each response stands for, 1 if None. Raises NoVerdictError if there is no verdict, or
+    none on all the judgments; InputError for a normalisation that this verdict or this judge does not allow.
+    """
+    if normalisation not in get_args(Normalisation):
+        raise InputError(f"normalisation {normalisation!r}: expected one of {', '.join(get_args(Normalisation))}")
+    if verdict.error is not None or verdict.means is None or verdict.totals is None:
+        reason = "" if verdict.error is None else f": {verdict.error.type}"
+        raise NoVerdictError(
+            f"no reward: the vote over {verdict.valid} valid and {verdict.invalid} invalid judgments gave no verdict{reason}"
+        )
+    copies = [1] * verdict.n if copies is None else copies
+    if normalisation in COMPARING and sum(copies) < 2:
+        raise InputError(
+            f"normalisation {normalisation!r} compares responses, and there is one; use mean, total or unit"
+        )
+    low, high = scale or (0.0, 0.0)
+    in_blocks = any(len(judgment.order) < verdict.n for judgment in verdict.judgments)
+
+    def of(values: Sequence[float], least: float, most: float) -> Rewards:
+        return Rewards(normalisation, tuple(values), None if scale is None or in_blocks else (least, most))
+
+    means = verdict.means
+    if normalisation == "total":
+        return of(verdict.totals, low * min(verdict.valid_N), high * max(verdict.valid_N))
+    if normalisation == "mean":
+        return of(means, low, high)
+    if normalisation == "unit":
+        if scale is None:
+            raise InputError(
+                "normalisation 'unit' needs a judge that states its scale, and this one does not; use mean"
+            )
+        return of([(mean - low) / (high - low) for mean in means], 0.0, 1.0)
+    if normalisation == "centred":
+        centre = fsum([mean * count for mean, count in zip(means, copies, strict=True)]) / sum(copies)
+        return of([mean - centre for mean in means], low - high, high - low)
+    rows: Sequence[Row] = [means] if normalisation == "rank" else _voting_rows(verdict)
+    return Rewards(normalisation, _wins(rows, copies), (0.0, 1.0))
+
+
+def _voting_rows(verdict: Verdict) -> Sequence[Row]:
+    """The rows of scores that were voted over, as they were given."""
+    kept = verdict.kept
+    voting = [j for j in verdict.judgments if j.problem is None and (kept is None or j.index in kept)]
+    return rows_of(voting, verdict.n, verdict.rule) or []
+
+
+def _wins(rows: Sequence[Row], copies: Sequence[int]) -> tuple[float, ...]:
+    """For each column, the share of (row, other member) pairs in which it is higher; ties count half.
+
+    A row compares only what it scores. Raises NoVerdictError for a column that no row compares.
+    """
+    n = len(copies)
+    won, pairs = [0.0] * n, [0] * n
+    for row in rows:
+        scored = [(i, score) for i, score in enumerate(row) if score is not None]
+        for i, mine in scored:
+            for j, other in scored:
+                count = copies[j] - (i == j)
+                won[i] += count * (1.0 if mine > other else 0.5 if mine == other else 0.0)
+                pairs[i] += count
+    if 0 in pairs:
+        raise NoVerdictError(f"no reward: response {pairs.index(0)} was compared with no other in any judgment")
+    return tuple([w / p for w, p in zip(won, pairs, strict=True)])

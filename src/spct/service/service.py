@@ -1,0 +1,354 @@
+"""A judge for many callers at once: bounded, sharing equal work, never answering with anything but a verdict.
+
+    async with RewardService(grm_judges(engine), settings) as service:
+        verdict = await service.judge(item, deadline_s=30)
+
+What a caller can count on:
+- Equal items under equal options are judged once while that is under way, and for a while after (``cache``). Equal means
+  the text: an item's id only names the answer, so it does not break ties here as it does in ``spct judge``.
+- More callers than there is room for: BusyError at once, with the time when to come again. A batch has room as a whole
+  or not at all.
+- A caller that is cancelled, or whose deadline passes (DeadlineError), gives up its samples, unless another caller waits
+  for the same verdict.
+- The engine's failures are raised as what they are. A verdict without a winner is answered as such: an honest answer of
+  the judge, of which ``rewards_of`` makes no number.
+- ``drain`` accepts nothing new and returns when all that was accepted is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from types import TracebackType
+from typing import Literal, Self
+
+from spct import errors
+from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
+from spct.items import fingerprint
+from spct.judge import JudgeSettings
+from spct.meta import Ratings
+from spct.sampling import Record
+from spct.service.cache import VerdictCache
+from spct.service.counters import Counters
+from spct.service.judges import Judges, MakeJudge, ServedJudge
+from spct.service.options import NO_OPTIONS, JudgeOptions
+from spct.service.recording import Entry, Recording, named
+from spct.types import Item
+from spct.vote import Verdict
+
+Source = Literal["sampled", "shared", "cached"]
+LONGEST_RETRY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict under the caller's id, and whether it was sampled for this caller."""
+
+    verdict: Verdict
+    source: Source
+
+
+@dataclass(eq=False, slots=True)
+class _Work:
+    """A verdict being made, and how many callers wait for it."""
+
+    task: asyncio.Task[Verdict]
+    waiters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that one verdict waited for its turn, and that making it took."""
+
+    queued_s: float
+    judging_s: float
+
+
+class RewardService:
+    """``make_judge`` makes the judge of any settings, ``settings`` are those of a request without options.
+
+    ``concurrency`` items are judged side by side (the engine's own number if None), ``queue`` callers more may wait.
+    ``deadline_s`` is the longest a caller may wait. ``on_judged`` is told how long each verdict took.
+    """
+
+    def __init__(
+        self,
+        make_judge: MakeJudge,
+        settings: JudgeSettings | None = None,
+        *,
+        concurrency: int | None = None,
+        queue: int = 1024,
+        deadline_s: float = 600.0,
+        cache: VerdictCache | None = None,
+        recording: Recording | None = None,
+        on_judged: Callable[[Timing], None] | None = None,
+    ) -> None:
+        if (concurrency is not None and concurrency < 1) or queue < 0 or not deadline_s > 0:
+            raise InputError(
+                f"service: got concurrency {concurrency}, queue {queue}, deadline_s {deadline_s}; expected 1 or more, 0 or "
+                "more, more than 0"
+            )
+        self.settings = settings or JudgeSettings()
+        self.judges = Judges(make_judge, self.settings, recording)
+        self.cache = VerdictCache() if cache is None else cache
+        self.counters = Counters()
+        self.deadline_s = deadline_s
+        self.draining = False
+        self.callers = 0
+        self.running = 0
+        self._recording = recording
+        self._on_judged = on_judged or (lambda timing: None)
+        self._queue = queue
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._works: dict[str, _Work] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._judging_s = 1.0
+
+    @property
+    def concurrency(self) -> int:
+        """Items judged side by side."""
+        return self._concurrency or self.judges.main.judge.engine.capabilities.concurrency
+
+    @property
+    def capacity(self) -> int:
+        """Callers that there is room for, those being served included."""
+        return self.concurrency + self._queue
+
+    @property
+    def waiting(self) -> int:
+        """Verdicts whose turn has not come."""
+        return len(self._works) - self.running
+
+    @property
+    def model_id(self) -> str:
+        return self.judges.main.judge.engine.model_id
+
+    async def start(self) -> None:
+        """Start the engine and the meta RM; idempotent. Raises EngineError or WeightsError."""
+        judge = self.judges.main.judge
+        await judge.engine.start()
+        if judge.meta is not None:
+            await judge.meta.start()
+        if not self._works:
+            self._slots = asyncio.Semaphore(self.concurrency)  # an engine may know its number only now
+
+    async def drain(self, timeout_s: float | None = None) -> bool:
+        """Accept nothing new and wait until all that was accepted is answered; False if that took too long."""
+        self.draining = True
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Cancel what is left, whose callers get DrainingError, and free the engine and the runs."""
+        self.draining = True
+        tasks = [work.task for work in self._works.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        judge = self.judges.main.judge
+        await judge.engine.close()
+        if judge.meta is not None:
+            await judge.meta.close()
+        if self._recording is not None:
+            self._recording.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def judge(
+        self, item: Item, options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None
+    ) -> Verdict:
+        """The verdict on ``item``, with its id; one without a ranking has an ``error`` that says why.
+
+        Raises InputError or TemplateError for what cannot be judged, BusyError, DeadlineError, DrainingError, EngineError.
+        """
+        return (await self.ask(item, options, deadline_s=deadline_s)).verdict
+
+    async def ask(
+        self, item: Item, options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None, accepted: bool = False
+    ) -> Answer:
+        """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room."""
+        served, key = self._look_up(item, options)
+        if (answer := self._cached(key, item)) is not None:
+            return answer
+        if not accepted:
+            self.admit(1)
+        self._enter(1)
+        try:
+            return await self._answer(key, served, item, deadline_s)
+        finally:
+            self._leave(1)
+
+    async def ask_each(
+        self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None
+    ) -> AsyncIterator[tuple[int, Answer | SpctError]]:
+        """The answers to several items as they come: place in ``items``, and the answer or what went wrong with it.
+
+        They are accepted together or, by BusyError, not at all. Stop iterating, and the rest is given up.
+        """
+        self.admit(len(items))
+        self._enter(len(items))
+        left = len(items)
+        tasks: list[asyncio.Task[tuple[int, Answer | SpctError]]] = []
+        try:
+            tasks += [asyncio.create_task(self._place(i, item, options, deadline_s)) for i, item in enumerate(items)]
+            for coming in asyncio.as_completed(tasks):
+                found = await coming
+                left -= 1
+                self._leave(1)
+                yield found
+        finally:
+            self._leave(left)
+            for task in tasks:
+                task.cancel()
+
+    def admit(self, count: int) -> None:
+        """Raise BusyError if there is no room for ``count`` callers more, DrainingError if for none at all."""
+        if self.draining:
+            self.counters.errors["DrainingError"] += 1
+            raise DrainingError("the service is stopping and accepts nothing new; ask again when it is back", 2.0)
+        if self.callers + count > self.capacity:
+            self.counters.errors["BusyError"] += 1
+            what = "requests" if count == 1 else f"requests, and {count} more were asked for at once"
+            raise BusyError(
+                f"the queue is full: {self.callers} of {self.capacity} {what}; ask again later", self._retry_after_s()
+            )
+
+    async def _place(
+        self, place: int, item: Item, options: JudgeOptions, deadline_s: float | None
+    ) -> tuple[int, Answer | SpctError]:
+        try:
+            served, key = self._look_up(item, options)
+            return place, self._cached(key, item) or await self._answer(key, served, item, deadline_s)
+        except SpctError as error:
+            return place, error
+
+    def _look_up(self, item: Item, options: JudgeOptions) -> tuple[ServedJudge, str]:
+        """The judge for these options, and what its verdict on the item is known by."""
+        served = self.judges.of(options)
+        served.judge.check(item)
+        return served, f"{served.digest}:{fingerprint(item)}"
+
+    def _cached(self, key: str, item: Item) -> Answer | None:
+        verdict = None if self.draining else self.cache.get(key)
+        if verdict is None:
+            return None
+        self.counters.answered["cached"] += 1
+        return Answer(replace(verdict, id=item.id or verdict.id), "cached")
+
+    async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None) -> Answer:
+        """Join the work on this item, or begin it."""
+        work = self._works.get(key)
+        source: Source = "sampled" if work is None else "shared"
+        if work is None:
+            task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2])))
+            self._works[key] = work = _Work(task)
+            task.add_done_callback(lambda done: self._finished(key, done))
+        limit_s = self.deadline_s if deadline_s is None else min(deadline_s, self.deadline_s)
+        verdict = await self._wait(key, work, limit_s)
+        _raise_failure(verdict)
+        self.counters.answered[source] += 1
+        return Answer(replace(verdict, id=item.id or verdict.id), source)
+
+    async def _wait(self, key: str, work: _Work, deadline_s: float) -> Verdict:
+        """The work's verdict; the last caller to go away takes the work with it."""
+        work.waiters += 1
+        try:
+            async with asyncio.timeout(deadline_s) as limit:
+                return await asyncio.shield(work.task)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.counters.errors["DeadlineError"] += 1
+            raise DeadlineError(f"no verdict within {deadline_s:g} s; the work for it has been given up") from None
+        except asyncio.CancelledError:
+            if work.task.cancelled() and self.draining:
+                raise DrainingError("the service stopped before this was judged; ask again when it is back") from None
+            raise
+        finally:
+            work.waiters -= 1
+            if work.waiters == 0 and not work.task.done():
+                work.task.cancel()
+                self._forget(key, work.task)
+
+    async def _make(self, served: ServedJudge, item: Item) -> Verdict:
+        """Wait for a turn, judge, record."""
+        accepted = monotonic()
+        async with self._slots:
+            begun = monotonic()
+            self.running += 1
+            try:
+                entry = None if served.recorder is None else served.recorder.begin(item)
+                verdict = await _judged(served, item, entry)
+            finally:
+                self.running -= 1
+                ended = monotonic()
+        self._judging_s += 0.1 * (ended - begun - self._judging_s)
+        self._on_judged(Timing(begun - accepted, ended - begun))
+        if entry is not None:
+            await entry.finish(verdict)
+            self.counters.lost += entry.lost
+        return verdict
+
+    def _finished(self, key: str, done: asyncio.Task[Verdict]) -> None:
+        self._forget(key, done)
+        if done.cancelled():
+            return
+        if (failure := done.exception()) is not None:
+            self.counters.errors[type(failure).__name__] += 1
+            return
+        verdict = done.result()
+        self.counters.judged(verdict)
+        self.cache.put(key, verdict)
+
+    def _forget(self, key: str, task: asyncio.Task[Verdict]) -> None:
+        work = self._works.get(key)
+        if work is not None and work.task is task:
+            del self._works[key]
+
+    def _enter(self, count: int) -> None:
+        self.callers += count
+        self._idle.clear()
+
+    def _leave(self, count: int) -> None:
+        self.callers -= count
+        if self.callers == 0:
+            self._idle.set()
+
+    def _retry_after_s(self) -> float:
+        """When about a quarter of the queue will have gone, at the pace of the last verdicts."""
+        turns = max(1.0, self.callers / (4 * self.concurrency))
+        return min(LONGEST_RETRY_S, max(1.0, turns * self._judging_s))
+
+
+async def _judged(served: ServedJudge, item: Item, entry: Entry | None) -> Verdict:
+    judge = served.judge
+    if entry is None:
+        return await judge.judge(item)
+    record: Record = entry.record
+
+    def record_ratings(ratings: Ratings) -> None:
+        assert judge.meta is not None
+        entry.record_ratings(judge.meta.model_id, ratings)
+
+    return await judge.judge(item, (), record, record_ratings=record_ratings)
+
+
+def _raise_failure(verdict: Verdict) -> None:
+    """An engine's failure that a judge wrote into the verdict, as the error that it was."""
+    kind = None if verdict.error is None else getattr(errors, verdict.error.type, None)
+    if verdict.error is not None and isinstance(kind, type) and issubclass(kind, EngineError):
+        raise kind(verdict.error.message)
