@@ -139,9 +139,8 @@ class Cohorts:
         self._judge = judge
         self._wait_s, self._keep_s, self._lone = wait_s, keep_s, lone
         self._max_open, self._max_kept, self._max_size = max_open, max_kept, max_size
-        self._groups: dict[
-            Key, list[_Group]
-        ] = {}  # several of a key only without a name: judged ones, then an open one
+        # Several under one key only where they have no name: judged ones, and behind them the one that gathers.
+        self._groups: dict[Key, list[_Group]] = {}
         self._open: set[_Group] = set()
         self._kept: deque[tuple[float, _Group]] = deque()
 
@@ -209,8 +208,9 @@ class Cohorts:
         if len(group.slots) > 1 or self._lone == "judge":
             self._close(group, "deadline")
             return
-        after = f"within {self._wait_s:g} s of this one; one response alone is not judged here"
-        self._fail(group, LoneMemberError(f"{group}: no other rollout came {after}"))
+        self._fail(
+            group, LoneMemberError(f"{group}: no rollout came after the first, and one alone is not judged here")
+        )
 
     def _close(self, group: _Group, closed: Closed) -> None:
         if group.timer is not None:
