@@ -6,77 +6,28 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from collections.abc import MutableMapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from spct.adaptive import settled
 from spct.blocks import block_orders, reconciled
 from spct.engines.engine import Engine
-from spct.errors import ContextLengthError, InputError, RequestError, TemplateError
+from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
 from spct.meta import MetaRM, Ratings, RecordRatings, place_of
 from spct.meta.cases import make_cases
 from spct.meta.guided import decide_guided
-from spct.orders import Ordering, Slot, seed_base, slots
+from spct.orders import Slot, seed_base, slots
 from spct.principles import PrinciplesWriter
-from spct.sampling import History, Record, SamplingSettings, Stream, StreamSampler, gather_all
-from spct.templates import Template, load_template
+from spct.sampling import History, Record, Stream, StreamSampler, gather_all
+from spct.settings import JudgeSettings, Principles
+from spct.template_choice import load_templates, template_for
+from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
-from spct.vote import Row, Rule, TieRule, Verdict, decide, rows_of
+from spct.vote import Row, Verdict, decide, rows_of
 
-Principles = Literal["self", "given", "query"]
-
-GRM_FAMILY = {"reference": "grm-reference", "principles": "grm-principles"}
-"""What the template "grm" becomes for an item that brings a reference, or is judged by principles it did not write."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeSettings:
-    """What makes a verdict, besides the engine and the item.
-
-    ``principles``: "self", each judgment writes its own (the paper); "given", the item's own; "query", written once
-    from the query alone, before any response is seen, and reused. ``block_size`` caps the responses in one prompt.
-    ``adaptive`` stops an item before its k-th judgment once its winner is settled at that level (``adaptive.settled``),
-    looking after every ``adaptive_round`` judgments; items that need blocks get all k. ``k_meta`` is how many judgments
-    a meta RM lets into the vote, half of them if None.
-    """
-
-    k: int = 8
-    seed: int = 0
-    template: str = "grm"
-    principles: Principles = "self"
-    ordering: Ordering = "balanced"
-    block_size: int | None = None
-    adaptive: float | None = None
-    adaptive_round: int = 1
-    k_meta: int | None = None
-    rule: Rule = "sum"
-    tie_rule: TieRule = "random"
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-
-    def __post_init__(self) -> None:
-        checks: list[tuple[str, object, bool, str]] = [
-            ("k", self.k, 1 <= self.k <= 4096, "1 to 4096"),
-            ("seed", self.seed, self.seed >= 0, "0 or more"),
-            ("temperature", self.sampling.temperature, self.sampling.temperature >= 0, "0 or more"),
-            ("top_p", self.sampling.top_p, 0 < self.sampling.top_p <= 1, "more than 0, at most 1"),
-            ("max_tokens", self.sampling.max_tokens, self.sampling.max_tokens >= 1, "1 or more"),
-            ("retries", self.sampling.retries, 0 <= self.sampling.retries <= 15, "0 to 15"),
-            ("block_size", self.block_size, self.block_size is None or self.block_size >= 2, "2 or more"),
-            ("adaptive", self.adaptive, self.adaptive is None or 0 < self.adaptive < 1, "a chance between 0 and 1"),
-            ("adaptive_round", self.adaptive_round, self.adaptive_round >= 1, "1 or more"),
-            ("k_meta", self.k_meta, self.k_meta is None or 1 <= self.k_meta <= self.k, f"1 to k = {self.k}"),
-            ("principles", self.principles, self.principles in get_args(Principles), "self, given or query"),
-            ("ordering", self.ordering, self.ordering in get_args(Ordering), "balanced, random or fixed"),
-            ("rule", self.rule, self.rule in get_args(Rule), "sum, mean or expected"),
-            ("tie_rule", self.tie_rule, self.tie_rule in get_args(TieRule), "random, first or last"),
-        ]
-        for name, value, good, expected in checks:
-            if not good:
-                raise InputError(f"{name} is {value!r}; expected {expected}")
-        if self.adaptive is not None and self.block_size is not None:
-            raise InputError("adaptive and block_size are both set; judging in blocks takes all k: drop one of them")
+__all__ = ["Judge", "JudgeSettings", "Principles", "load_templates", "no_verdict", "template_for", "vote_arguments"]
 
 
 class Judge:
@@ -371,45 +322,6 @@ def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:
             "adaptive k stops by the plain vote's margins, and a meta RM votes over a part of the judgments: use one "
             "of them, or rate the finished run with spct meta"
         )
-
-
-def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Template]) -> Template:
-    """Which of ``load_templates`` an item is judged by. Raises TemplateError where the item lacks what it needs."""
-    name = settings.template
-    if name == "grm":
-        kind = "principles" if settings.principles != "self" else "reference" if item.reference else ""
-        name = GRM_FAMILY.get(kind, name)
-    template = templates[name]
-    if settings.principles == "given" and not item.principles:
-        raise TemplateError(
-            f'item {item.id!r} has no principles; --principles given needs the key "principles" in every row'
-        )
-    if "reference" in template.needs and not item.reference:
-        raise TemplateError(f'item {item.id!r} has no reference; template {name} needs the key "reference"')
-    if "single" in template.needs and len(item.responses) != 1:
-        raise TemplateError(f"item {item.id!r} has {len(item.responses)} responses; template {name} takes exactly 1")
-    return template
-
-
-def load_templates(settings: JudgeSettings) -> dict[str, Template]:
-    """Every template that an item may be judged by under ``settings``, by name. Raises TemplateError."""
-    names = [settings.template]
-    if settings.template == "grm":
-        names += GRM_FAMILY.values()
-    if settings.principles == "query":
-        names.append("principles")
-    templates = {name: load_template(name) for name in names}
-    main = templates[settings.template]
-    if main.kind == "principles":
-        raise TemplateError(f"template {settings.template} writes principles and no scores; it cannot judge")
-    if settings.principles != "self" and settings.template != "grm" and "principles" not in main.needs:
-        raise TemplateError(
-            f"template {settings.template} does not show principles; --principles {settings.principles} needs one that "
-            "declares `needs: [principles]`, such as grm-principles"
-        )
-    if settings.principles == "self" and "principles" in main.needs:
-        raise TemplateError(f"template {settings.template} shows principles; add --principles given or query")
-    return templates
 
 
 def _never_fits(item: Item, size: int, error: ContextLengthError) -> ContextLengthError:

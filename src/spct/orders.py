@@ -7,10 +7,9 @@ later extends a run instead of changing it, and a run repeats at any concurrency
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b, shake_128
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Ordering = Literal["balanced", "random", "fixed"]
 
@@ -20,8 +19,7 @@ ROW_STRIDE = 65536
 ATTEMPT_STRIDE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """Where judgment ``index`` stands: its prompt is ``row``, and it is sample ``ordinal`` of that prompt."""
 
     index: int

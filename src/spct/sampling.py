@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from spct.engines.engine import Engine, Sample, SampleRequest
 from spct.errors import RequestError
@@ -119,7 +119,6 @@ class StreamSampler:
     ) -> Judgment:
         parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
         shown = parsed.scores
-
         expected = unresolved = None
         if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
             read = expected_scores(sample.text, sample.logprobs, parsed.box, shown, self.template.scale)
@@ -149,14 +148,30 @@ class StreamSampler:
 
 
 async def gather_all(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all to their end, so that what one failure leaves behind is still recorded; then raise the gravest error."""
-    if len(coroutines) == 1:
-        return [await coroutines[0]]
-    results = await asyncio.gather(*coroutines, return_exceptions=True)
-    errors = [result for result in results if isinstance(result, BaseException)]
+    """Run all to their end, so that what one failure leaves behind is still recorded; then raise the gravest error.
+
+    The first runs in the caller's own task: most often there are two, and a task costs more than a small step of work.
+    """
+    if len(coroutines) < 2:
+        return [await coroutine for coroutine in coroutines]
+    first, *others = coroutines
+    tasks = [asyncio.ensure_future(other) for other in others]
+    results: list[T] = []
+    errors: list[Exception] = []
+    try:
+        for work in (first, *tasks):
+            try:
+                results.append(await work)
+            except Exception as error:
+                errors.append(error)
+    except BaseException:  # cancelled: so are all of them
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     if errors:
         raise min(errors, key=lambda error: isinstance(error, RequestError))
-    return cast(list[T], results)
+    return results
 
 
 def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> list[Judgment]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import fsum, sqrt
 from typing import Any, Literal, get_args
 
@@ -25,6 +25,8 @@ TieRule = Literal["random", "first", "last"]
 Row = Sequence[float | None]
 
 _NO_USAGE = Usage()
+_RULES: tuple[str, ...] = get_args(Rule)
+_TIE_RULES: tuple[str, ...] = get_args(TieRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,10 @@ def vote(scores_KN: Sequence[Row], *, rule: Rule = "sum", tie_rule: TieRule = "r
 
 
 def _check(scores_KN: Sequence[Row], rule: str, tie_rule: str) -> None:  # noqa: N803
-    if rule not in get_args(Rule):
-        raise InputError(f"vote rule {rule!r}: expected one of {', '.join(get_args(Rule))}")
-    if tie_rule not in get_args(TieRule):
-        raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(get_args(TieRule))}")
+    if rule not in _RULES:
+        raise InputError(f"vote rule {rule!r}: expected one of {', '.join(_RULES)}")
+    if tie_rule not in _TIE_RULES:
+        raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
     if not scores_KN or not scores_KN[0]:
         raise InputError("vote: got no scores; expected at least one row with at least one score")
     if any(len(row) != len(scores_KN[0]) for row in scores_KN):
@@ -213,9 +215,16 @@ def decide(
     some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
-    scored = Counter([i for judgment in valid for i in judgment.order])
-    valid_N = tuple([scored[i] for i in range(n)])  # noqa: N806
-    verdict = Verdict(
+    valid_N = _scored(valid, n)  # noqa: N806
+    rows = rows_of(valid, n, rule) if rows_KN is None else rows_KN
+    voted: dict[str, Any] = {}
+    if rows is None:
+        error = error or _no_expected(valid)
+    elif min(valid_N, default=0) == 0:
+        error = error or _no_valid(judgments, valid_N)
+    else:
+        voted = _voted(vote(rows, rule=rule, tie_rule=tie_rule, seed_key=f"{seed}:{id}"))
+    return Verdict(
         id=id,
         n=n,
         k=k,
@@ -228,23 +237,29 @@ def decide(
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
         usage=usage,
         error=error,
+        **voted,
     )
-    rows = rows_of(valid, n, rule) if rows_KN is None else rows_KN
-    if rows is None:
-        return replace(verdict, error=error or _no_expected(valid))
-    if min(valid_N, default=0) == 0:
-        return replace(verdict, error=error or _no_valid(judgments, valid_N))
-    tally = vote(rows, rule=rule, tie_rule=tie_rule, seed_key=f"{seed}:{id}")
-    return replace(
-        verdict,
-        best=tally.best,
-        ranking=tally.ranking,
-        totals=tally.totals,
-        means=tally.means,
-        spread=tally.spread,
-        tied=tally.tied,
-        confidence=tally.confidence,
-    )
+
+
+def _scored(valid: Sequence[Judgment], n: int) -> tuple[int, ...]:
+    """How many of the valid judgments score each of n responses."""
+    counts = [0] * n
+    for judgment in valid:
+        for index in judgment.order:
+            counts[index] += 1
+    return tuple(counts)
+
+
+def _voted(tally: Tally) -> dict[str, Any]:
+    return {
+        "best": tally.best,
+        "ranking": tally.ranking,
+        "totals": tally.totals,
+        "means": tally.means,
+        "spread": tally.spread,
+        "tied": tally.tied,
+        "confidence": tally.confidence,
+    }
 
 
 def count_duplicates(judgments: Sequence[Judgment]) -> int:

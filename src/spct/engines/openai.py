@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -123,14 +124,9 @@ class OpenAIEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            max_n=self._max_n,
-            seeding=self._seeding(),
-            logprobs=self._logprobs,
-            grammar=self._grammar_style != "none",
-            shares_prefill=self._max_n != 1,
-            context_tokens=self._context_tokens,
-            concurrency=self._concurrency,
+        grammar = self._grammar_style != "none"
+        return _capabilities(
+            self._max_n, self._seeding(), self._logprobs, grammar, self._context_tokens, self._concurrency
         )
 
     def _seeding(self) -> Seeding:
@@ -286,6 +282,22 @@ class OpenAIEngine:
     def _note(self, sentence: str) -> None:
         if sentence not in self._notes:
             self._notes += (sentence,)
+
+
+@lru_cache(maxsize=64)
+def _capabilities(
+    max_n: int | None, seeding: Seeding, logprobs: bool, grammar: bool, context_tokens: int | None, concurrency: int
+) -> Capabilities:
+    """Kept, since a judge asks several times per request."""
+    return Capabilities(
+        max_n=max_n,
+        seeding=seeding,
+        logprobs=logprobs,
+        grammar=grammar,
+        shares_prefill=max_n != 1,
+        context_tokens=context_tokens,
+        concurrency=concurrency,
+    )
 
 
 def _parts(request: SampleRequest, start: int, size: int) -> list[SampleRequest]:

@@ -36,10 +36,52 @@ CREATE TABLE verdicts (position INTEGER PRIMARY KEY, row TEXT NOT NULL);
 """
 
 INSERT_JUDGMENT = f"INSERT OR REPLACE INTO judgments VALUES ({', '.join('?' * 15)})"
+INSERT_PLAIN = (
+    "INSERT OR REPLACE INTO judgments (position, idx, block, attempt, shown, seed, text, finish_reason, scores) "
+    f"VALUES ({', '.join('?' * 9)})"
+)
+"""For a valid judgment with scores and text alone, as most are: to bind a null takes longer than to bind a text."""
+
+Row = tuple[object, ...]
 
 
-def judgment_row(position: int, judgment: Judgment) -> tuple[object, ...]:
-    """The row of an item's judgment, in the order of the table's columns."""
+def judgment_rows(position: int, judgments: Sequence[Judgment]) -> list[tuple[str, list[Row]]]:
+    """The rows of an item's judgments, by the statement that inserts one of them."""
+    plain, whole = [], []
+    for judgment in judgments:
+        if _is_plain(judgment):
+            plain.append(_plain_row(position, judgment))
+        else:
+            whole.append(_whole_row(position, judgment))
+    return [(statement, rows) for statement, rows in ((INSERT_PLAIN, plain), (INSERT_JUDGMENT, whole)) if rows]
+
+
+def _is_plain(judgment: Judgment) -> bool:
+    return (
+        judgment.problem is None
+        and judgment.reasoning is None
+        and judgment.expected is None
+        and judgment.unresolved is None
+        and judgment.completion_tokens is None
+    )
+
+
+def _plain_row(position: int, judgment: Judgment) -> Row:
+    return (
+        position,
+        judgment.index,
+        judgment.block,
+        judgment.attempt,
+        _listed(judgment.order),
+        judgment.seed,
+        judgment.text,
+        judgment.finish_reason,
+        _listed(judgment.scores),
+    )
+
+
+def _whole_row(position: int, judgment: Judgment) -> Row:
+    """In the order of the table's columns."""
     problem = judgment.problem
     return (
         position,

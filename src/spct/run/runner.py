@@ -88,17 +88,20 @@ class _Run:
 
     async def one(self, position: int, item: Item) -> Outcome:
         try:
-            outcome = await self._judged(position, item)
+            try:
+                outcome = await self._judged(position, item)
+            finally:
+                self.slots.release()  # others may sample while the verdict waits for its commit
+            if self.store is not None:
+                await self.store.finish(position, outcome.verdict.as_row())
             self._watch(outcome.verdict)
             return outcome
         except Exception as error:
             self.failure = self.failure or error
             raise
-        finally:
-            self.slots.release()
 
     async def _judged(self, position: int, item: Item) -> Outcome:
-        store = self.store
+        store, meta = self.store, self.judge.meta
         history: list[Judgment] = []
         if store is not None and not store.add_item(position, item):
             history = store.history(position)
@@ -113,14 +116,11 @@ class _Run:
             if store is not None and meta is not None:
                 store.record_ratings(position, meta.model_id, ratings)
 
-        meta = self.judge.meta
         rated = store.ratings(position, meta.model_id) if store is not None and meta is not None and history else {}
         try:
             verdict = await self.judge.judge(item, history, record, rated=rated, record_ratings=record_ratings)
         except TemplateError as error:
             verdict = no_verdict(item, self.judge.settings, ItemError("TemplateError", str(error)), history)
-        if store is not None:
-            await store.finish(position, verdict.as_row())
         return Outcome(position, item, verdict, len(history))
 
     def _watch(self, verdict: Verdict) -> None:

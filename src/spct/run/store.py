@@ -1,16 +1,14 @@
 """A run directory's samples, in one SQLite file (``run.sqlite``) in write-ahead mode.
 
 SQLite because it is one file, in every Python, readable by every tool, and transactional: after ``kill -9`` the file holds
-exactly the committed requests. All samples of a request are put together; what finishes within ``COMMIT_EVERY_S`` is
-written in bulk and shares a commit, and a verdict is reported only after the commit that holds its samples. Writing
-happens on the event loop's own thread: a row takes microseconds, a handover to a thread takes longer.
+exactly the committed requests. All samples of a request are put together; what finishes within a moment is written in
+bulk (see ``writer``) and shares a commit, and a verdict is reported only after the commit that holds its samples.
 
 Failure rule: whatever SQLite or the file system refuses (full disk, damaged file, another process) is a RunError.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import sqlite3
@@ -25,12 +23,11 @@ import orjson
 from spct.errors import ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.meta import Place, Rating, Ratings
-from spct.run.rows import FORMAT, INSERT_JUDGMENT, SCHEMA, judgment_of, judgment_row
+from spct.run.rows import FORMAT, SCHEMA, judgment_of, judgment_rows
+from spct.run.writer import Writer, as_run_error
 from spct.types import Item, Judgment, Usage
 
 FILE = "run.sqlite"
-COMMIT_EVERY_S = 0.02
-ROWS_WITHOUT_LOOP = 5000
 
 
 class RunStore:
@@ -40,16 +37,14 @@ class RunStore:
         self.directory = directory
         self._db = connection
         self._lock = lock
-        self._waiting: dict[str, list[Sequence[object]]] = {}
-        self._waiting_items: set[int] = set()
-        self._flush: asyncio.Future[None] | None = None
-        self._failed: RunError | None = None
+        self._writer = Writer(directory, connection)
+        self._end: int | None = None
         self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
 
     @classmethod
     def create(cls, directory: Path, meta: Mapping[str, str]) -> RunStore:
         """Make a run directory, which must not hold a run yet, with the facts that define the run."""
-        with _as_run_error(directory):
+        with as_run_error(directory):
             directory.mkdir(parents=True, exist_ok=True)
             lock = _locked(directory)
             db = _connect(directory / FILE)
@@ -71,7 +66,7 @@ class RunStore:
             raise RunError(
                 f"{directory} holds no run (no {FILE} with samples in it); give the directory named by --out"
             )
-        with _as_run_error(directory):
+        with as_run_error(directory):
             lock = _locked(directory) if write else None
             store = cls(directory, _connect(directory / FILE), lock)
             if (found := store.meta("format")) != str(FORMAT):
@@ -84,10 +79,10 @@ class RunStore:
         return None if found is None else str(found[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        self._put("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
+        self._writer.put("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
 
     def add_session(self, started: str, settings: str) -> None:
-        self._put("INSERT INTO sessions VALUES (?, ?)", [(started, settings)])
+        self._writer.put("INSERT INTO sessions VALUES (?, ?)", [(started, settings)])
         self.flush()
 
     def add_item(self, position: int, item: Item) -> bool:
@@ -96,15 +91,13 @@ class RunStore:
         Raises ResumeRefusedError if another one is.
         """
         mark = fingerprint(item)
-        if position in self._waiting_items:
-            self._write_waiting()
-        with _as_run_error(self.directory):
-            query = "SELECT id, fingerprint FROM items WHERE position = ?"
-            found = self._db.execute(query, (position,)).fetchone()
+        found = None
+        if position < self._items_end():
+            found = self._one("SELECT id, fingerprint FROM items WHERE position = ?", position)
         if found is None:
             row = orjson.dumps(item_to_row(item), option=orjson.OPT_SORT_KEYS).decode()
-            self._put("INSERT INTO items VALUES (?, ?, ?, ?)", [(position, item.id, mark, row)])
-            self._waiting_items.add(position)
+            self._writer.put("INSERT INTO items VALUES (?, ?, ?, ?)", [(position, item.id, mark, row)])
+            self._end = max(self._items_end(), position + 1)
             return True
         if tuple(found) != (item.id, mark):
             raise ResumeRefusedError(
@@ -113,40 +106,43 @@ class RunStore:
             )
         return False
 
+    def _items_end(self) -> int:
+        """The place after the last item there is: asked of the file once, since most items of a run are new ones."""
+        if self._end is None:
+            self._end = int(self._one("SELECT coalesce(max(position) + 1, 0) FROM items")[0])
+        return self._end
+
     def record(self, position: int, judgments: Sequence[Judgment], usage: Usage) -> None:
         """Keep one finished request: all its samples or, if the process dies before the commit, none."""
-        self._put(INSERT_JUDGMENT, [judgment_row(position, judgment) for judgment in judgments])
+        for statement, rows in judgment_rows(position, judgments):
+            self._writer.put(statement, rows)
         spent = (position, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.requests)
-        self._put("INSERT INTO usage VALUES (?, ?, ?, ?, ?)", [spent])
+        self._writer.put("INSERT INTO usage VALUES (?, ?, ?, ?, ?)", [spent])
 
-    async def finish(self, position: int, verdict_row: dict[str, Any]) -> None:
+    async def finish(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict, and return once it and everything before it is on disk."""
         self.put_verdict(position, verdict_row)
-        assert self._flush is not None
-        await asyncio.shield(self._flush)
+        await self._writer.committed()
 
     def put_verdict(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict with the next commit; for writers without an event loop, which call ``flush`` at the end."""
         row = orjson.dumps(verdict_row).decode()
-        self._put("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", [(position, row)])
+        self._writer.put("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", [(position, row)])
 
     def flush(self) -> None:
         """Commit what has been recorded."""
-        self._write_waiting()
-        with self._writing():
-            self._db.commit()
+        self._writer.flush()
 
     def write_file(self, name: str, text: str) -> None:
         """Put a file for people beside the samples, whole or not at all."""
-        with _as_run_error(self.directory):
+        with as_run_error(self.directory):
             partial = self.directory / f".{name}.partial"
             partial.write_text(text)
             partial.replace(self.directory / name)
 
     def close(self) -> None:
         """Commit and let go of the directory."""
-        with contextlib.suppress(RunError):
-            self.flush()
+        self._writer.close()
         self._db.close()
         if self._lock is not None:
             self._lock.close()
@@ -165,7 +161,7 @@ class RunStore:
     def record_ratings(self, position: int, meta: str, ratings: Ratings) -> None:
         """Keep what the meta RM called ``meta`` said of an item's judgments, with the next commit."""
         rows = [(meta, position, *place, rating.value, rating.problem) for place, rating in ratings.items()]
-        self._put("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._writer.put("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def ratings(self, position: int, meta: str) -> dict[Place, Rating]:
         """What ``meta`` said of the judgments of one item, by (index, block, attempt)."""
@@ -236,64 +232,13 @@ class RunStore:
         """Rows of a table of the schema."""
         return int(self._one(f"SELECT count(*) FROM {table}")[0])
 
-    def _flush_waiting(self) -> None:
-        waiting, self._flush = self._flush, None
-        assert waiting is not None
-        try:
-            self.flush()
-        except RunError as error:
-            waiting.set_exception(error)
-            waiting.exception()  # every waiter raises it; none may be left when the run was cancelled meanwhile
-        else:
-            waiting.set_result(None)
-
     def _rows(self, query: str, *parameters: object) -> Iterator[Any]:
-        if self._waiting:
-            self._write_waiting()
-        with _as_run_error(self.directory):
+        self._writer.flush()
+        with as_run_error(self.directory):
             yield from self._db.execute(query, parameters)
 
     def _one(self, query: str, *parameters: object) -> Any:
         return next(self._rows(query, *parameters), None)
-
-    def _put(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        """Have rows written with the next commit, which an event loop makes soon by itself."""
-        if self._failed is not None:
-            raise self._failed
-        waiting = self._waiting.setdefault(statement, [])
-        waiting += rows
-        if self._flush is not None:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            if len(waiting) > ROWS_WITHOUT_LOOP:
-                self.flush()
-            return
-        self._flush = loop.create_future()
-        loop.call_later(COMMIT_EVERY_S, self._flush_waiting)
-
-    def _write_waiting(self) -> None:
-        """Hand everything put so far to SQLite, in bulk: far cheaper than row by row."""
-        waiting, self._waiting = self._waiting, {}
-        self._waiting_items.clear()
-        with self._writing():
-            for statement, rows in waiting.items():
-                self._db.executemany(statement, rows)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """After a failed write nothing more is written: a half-kept request must never be committed."""
-        if self._failed is not None:
-            raise self._failed
-        try:
-            with _as_run_error(self.directory):
-                yield
-        except RunError as error:
-            self._failed = error
-            with contextlib.suppress(sqlite3.Error):
-                self._db.rollback()
-            raise
 
 
 class _KeptPrinciples(MutableMapping[str, str]):
@@ -309,10 +254,10 @@ class _KeptPrinciples(MutableMapping[str, str]):
         return str(found[0])
 
     def __setitem__(self, key: str, text: str) -> None:
-        self._store._put("INSERT OR REPLACE INTO principles VALUES (?, ?)", [(key, text)])
+        self._store._writer.put("INSERT OR REPLACE INTO principles VALUES (?, ?)", [(key, text)])
 
     def __delitem__(self, key: str) -> None:
-        self._store._put("DELETE FROM principles WHERE key = ?", [(key,)])
+        self._store._writer.put("DELETE FROM principles WHERE key = ?", [(key,)])
 
     def __iter__(self) -> Iterator[str]:
         return (row[0] for row in self._store._rows("SELECT key FROM principles"))
@@ -325,7 +270,7 @@ def holds_run(directory: Path) -> bool:
     """Whether there is a run to open: the schema and the settings are one transaction, so it is there or it is not."""
     if not (directory / FILE).is_file():
         return False
-    with _as_run_error(directory), contextlib.closing(_connect(directory / FILE)) as db:
+    with as_run_error(directory), contextlib.closing(_connect(directory / FILE)) as db:
         return _has_tables(db)
 
 
@@ -349,16 +294,3 @@ def _locked(directory: Path) -> IO[str]:
         lock.close()
         raise RunError(f"{directory} is in use by another process; wait for it, or name another --out") from None
     return lock
-
-
-@contextlib.contextmanager
-def _as_run_error(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        if isinstance(error, RunError):
-            raise
-        hint = ""
-        if "full" in str(error) or "disk I/O" in str(error) or "No space" in str(error):
-            hint = "; everything committed so far is kept: free some space and go on with --resume"
-        raise RunError(f"{directory}: {error}{hint}") from error

@@ -69,6 +69,18 @@ class Sealed:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """What reads like one marker. ``squeezed`` finds it in squeezed text, where ``word`` must be for a match."""
+
+    word: bytes
+    squeezed: re.Pattern[bytes]
+    loose: re.Pattern[str]
+
+    def may_be_in(self, squeezed: bytes) -> bool:
+        return self.word in squeezed and self.squeezed.search(squeezed) is not None
+
+
 class Shield:
     """Seals the untrusted texts of one template's prompts."""
 
@@ -76,7 +88,7 @@ class Shield:
         """``markers`` are the template's, with ``{i}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
         self._kind = kind
         self._scale = scale
-        self._look_alikes = tuple((_squeezed_pattern(marker), _loose_pattern(marker)) for marker in markers)
+        self._look_alikes = tuple(_look_alike(marker) for marker in markers)
 
     def seal(self, texts: Sequence[str], n: int, special_tokens: Sequence[str] = ()) -> Sealed:
         """Choose the tag that none of ``texts`` contains, and neutralise in each what points 2 to 4 name."""
@@ -90,7 +102,7 @@ class Shield:
 
     def _suspicious(self, joined: str, squeezed: bytes, special: re.Pattern[str] | None) -> bool:
         """A quick look that may err on the safe side only; ordinary items end here."""
-        if b"boxed" in squeezed or any(hint.search(squeezed) for hint, _ in self._look_alikes):
+        if b"boxed" in squeezed or any(known.may_be_in(squeezed) for known in self._look_alikes):
             return True
         if special is not None and special.search(joined):
             return True
@@ -103,7 +115,7 @@ class Shield:
     def _neutralise(self, text: str, squeezed: bytes, n: int, special: re.Pattern[str] | None) -> str:
         if not self._suspicious(text, squeezed, special):
             return text
-        patterns = [pattern for hint, pattern in self._look_alikes if hint.search(squeezed)]
+        patterns = [known.loose for known in self._look_alikes if known.may_be_in(squeezed)]
         if _names_an_edge(squeezed):
             patterns += _PHRASES
         for pattern in patterns:
@@ -208,12 +220,12 @@ def _loose_pattern(marker: str) -> re.Pattern[str]:
     return re.compile(rf"(?P<lead>{lead})" + rf"[^\w{_MARKS}]{{0,6}}_?".join(words), re.IGNORECASE)
 
 
-def _squeezed_pattern(marker: str) -> re.Pattern[bytes]:
-    """What ``squeeze`` leaves of any text that ``_loose_pattern`` matches; empty (matches all) for a bare rule."""
+def _look_alike(marker: str) -> LookAlike:
+    """``squeezed`` is what ``squeeze`` leaves of any text that ``loose`` matches; empty (matches all) for a bare rule."""
     parts = _PLACEHOLDER.split(marker)
     pieces = [_SQUEEZED[part] if index % 2 else squeeze(part) for index, part in enumerate(parts)]
-    bare = not any(piece for piece in pieces[::2])
-    return re.compile(b"" if bare else b"".join(pieces))
+    word = max(pieces[::2], key=len)
+    return LookAlike(word, re.compile(b"".join(pieces) if word else b""), _loose_pattern(marker))
 
 
 def _box_content(folded: str, begin: int) -> str:

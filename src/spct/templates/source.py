@@ -64,32 +64,43 @@ class Source:
     digest: str
     compiled: jinja2.Template
 
+    @property
+    def shipped(self) -> bool:
+        """Whether the file is one of ours, and so all files that it names."""
+        return self.path.parent == SHIPPED
+
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """The messages, without blank lines around each. Raises TemplateError, with the line, for what fails."""
-        found: dict[str, str] = {}
+        return self.messages(self.bodies(variables))
+
+    def bodies(self, variables: Mapping[str, Any]) -> dict[Role, str]:
+        """What each role's block gives, as it comes. Raises TemplateError, with the line, for what fails."""
+        found: dict[Role, str] = {}
         try:
             context = self.compiled.new_context(dict(variables))
             for role in _ROLES:
                 # In front of the chain of overridden blocks: what the block gives is caught, not printed.
                 context.blocks.setdefault(role, []).insert(0, _catch(role, found))
-            outside = "".join(self.compiled.root_render_func(context)).strip()
+            outside = "".join(self.compiled.root_render_func(context))
         except jinja2.TemplateError as error:
             raise TemplateError(f"{_place(self.path, error)}: {error.message}") from error
         except Exception as error:  # whatever an expression in a user's file may raise
             raise TemplateError(f"{_place(self.path, error)}: {type(error).__name__}: {error}") from error
         if not found:
             found["user"] = outside
-        elif outside:
-            raise TemplateError(f"{self.path}: text outside the blocks: {outside[:60]!r}; move it into one")
-        messages = tuple(
-            Message(role, found[role].strip()) for role in ("system", "user") if found.get(role, "").strip()
-        )
+        elif outside.strip():
+            raise TemplateError(f"{self.path}: text outside the blocks: {outside.strip()[:60]!r}; move it into one")
+        return found
+
+    def messages(self, bodies: Mapping[Role, str]) -> tuple[Message, ...]:
+        """The messages of ``bodies``, blank ones left out. Raises TemplateError if the user's is."""
+        messages = tuple([Message(role, text) for role in _ROLES if (text := bodies.get(role, "").strip())])
         if not messages or messages[-1].role != "user":
             raise TemplateError(f"{self.path}: the template gives no user message; expected text, or a block 'user'")
         return messages
 
 
-def _catch(role: str, found: dict[str, str]) -> Callable[[jinja2.runtime.Context], Iterator[str]]:
+def _catch(role: Role, found: dict[Role, str]) -> Callable[[jinja2.runtime.Context], Iterator[str]]:
     def block(context: jinja2.runtime.Context) -> Iterator[str]:
         found[role] = "".join(context.blocks[role][1](context))
         return iter(())

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from spct.errors import TemplateError
 from spct.templates.grammar import write_grammar
 from spct.templates.parsing import Kind, Parsed, parse_index, parse_principles, parse_scores
 from spct.templates.shield import Sealed, Shield
+from spct.templates.skeleton import Hole, Skeleton
 from spct.templates.source import Source
-from spct.types import FinishReason, Item, Message
+from spct.types import FinishReason, Item, Message, Role
 
 __all__ = ["Kind", "Parsed", "Template"]
+
+SKELETONS = 256
+"""Laid-out prompts kept: one per tag, sequence of roles and number of responses; nearly all items of a file share theirs."""
 
 _FIXES = {
     "reference": "the template {name!r} shows a reference answer: give the item a 'reference', or use the template grm",
@@ -37,6 +42,17 @@ class _SealedItem:
     sealed: Sealed
 
 
+class _Shape(NamedTuple):
+    """All that a prompt depends on besides its texts. ``n`` is the number of responses that are asked about."""
+
+    tag: str
+    roles: tuple[Role, ...]
+    n: int
+    shown: int
+    reference: bool
+    principles: bool
+
+
 class Template:
     """Renders items to prompts and parses completions, by one template file."""
 
@@ -49,6 +65,7 @@ class Template:
         self.digest = source.digest
         self._shield = Shield(source.meta.markers, self.kind, self.scale)
         self._last: _SealedItem | None = None
+        self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, kind={self.kind!r}, digest={self.digest!r})"
@@ -68,24 +85,37 @@ class Template:
         """
         principles = item.principles if principles is None else principles
         self._check(item, order, principles)
-        n = len(order)
+        n, turns = len(order), len(item.messages)
         tag, texts = self._seal(item, principles, tuple(special_tokens), n)
-        turns, shown = len(item.messages), 0 if self.kind == "principles" else len(item.responses)
-        responses = texts[turns : turns + shown]
-        rest = iter(texts[turns + shown :])
-        variables: dict[str, Any] = {
-            "n": n if shown else 0,
+        shown = () if self.kind == "principles" else order
+        after = turns + (len(item.responses) if shown else 0)
+        texts = (*texts[:turns], *[texts[turns + index] for index in shown], *texts[after:])
+        roles = tuple([message.role for message in item.messages])
+        shape = _Shape(tag, roles, n, len(shown), item.reference is not None, principles is not None)
+        if self._source.shipped:
+            return self._source.messages(self._skeleton(shape).fill(texts))
+        return self._source.render(self._variables(shape, texts))
+
+    def _lay_out(self, shape: _Shape) -> Skeleton:
+        count = len(shape.roles) + shape.shown + shape.reference + shape.principles
+        return Skeleton.of(self._source.bodies(self._variables(shape, [Hole(place) for place in range(count)])))
+
+    def _variables(self, shape: _Shape, texts: Sequence[str | Hole]) -> dict[str, Any]:
+        """What a template file may use; ``texts`` are the turns, the shown responses, the reference, the principles."""
+        turns = len(shape.roles)
+        after = turns + shape.shown
+        return {
+            "n": shape.n if shape.shown else 0,
             "low": self.scale[0],
             "high": self.scale[1],
-            "tag": tag,
-            "box": self._box(n),
-            "turns": [(message.role, text) for message, text in zip(item.messages, texts, strict=False)],
+            "tag": shape.tag,
+            "box": self._box(shape.n),
+            "turns": list(zip(shape.roles, texts, strict=False)),
             "query": texts[turns - 1],
-            "responses": [(place, responses[index]) for place, index in enumerate(order, 1)] if shown else [],
-            "reference": None if item.reference is None else next(rest),
-            "principles": None if principles is None else next(rest),
+            "responses": list(enumerate(texts[turns:after], 1)),
+            "reference": texts[after] if shape.reference else None,
+            "principles": texts[-1] if shape.principles else None,
         }
-        return self._source.render(variables)
 
     def parse(self, text: str, n: int, finish_reason: FinishReason = "stop", *, sections: bool = True) -> Parsed:
         """Read a completion over n responses (see ``parsing``). Never raises for what a model wrote.
@@ -126,22 +156,14 @@ class Template:
         self, item: Item, principles: str | None, special_tokens: tuple[str, ...], n: int
     ) -> tuple[str, tuple[str, ...]]:
         last = self._last
-        if (
-            last is None
-            or last.item is not item
-            or (last.principles, last.special_tokens, last.n)
-            != (
-                principles,
-                special_tokens,
-                n,
-            )
-        ):
+        asked = (principles, special_tokens, n)
+        if last is None or last.item is not item or (last.principles, last.special_tokens, last.n) != asked:
             optional = [text for text in (item.reference, principles) if text is not None]
             # Principles come from the query alone: not even the tag may depend on the responses.
             responses = () if self.kind == "principles" else item.responses
             texts = [message.content for message in item.messages] + [*responses, *optional]
             sealed = self._shield.seal(texts, n, special_tokens)
-            self._last = last = _SealedItem(item, principles, special_tokens, n, sealed)
+            self._last = last = _SealedItem(item, *asked, sealed)
         return last.sealed.tag, last.sealed.texts
 
     def _box(self, n: int) -> str:

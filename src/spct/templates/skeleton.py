@@ -1,0 +1,59 @@
+"""A prompt worked out once with holes where the untrusted texts go: what varies from item to item is filled in.
+
+Only for templates that put texts through unread. A ``Hole`` prints as its place and fails when it is compared, measured
+or searched, so a template whose shape hangs on a text cannot be laid out by mistake; what a hole cannot notice are
+filters, which is why ``Template`` lays out the shipped files alone, and renders a user's file afresh for every prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from spct.types import Role
+
+_HOLE = re.compile("\0hole ([0-9]+)\0")
+
+
+class Hole:
+    """Stands for the text at ``place`` of those that will be filled in."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+
+    def __str__(self) -> str:
+        return f"\0hole {self._place}\0"
+
+    def _read(self, *_: object) -> NoReturn:
+        raise TypeError("the template reads a text instead of passing it through")
+
+    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __eq__ = __lt__ = __add__ = __hash__ = _read
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The parts of each message in turn, literal text at even places and a text's number at odd ones."""
+
+    parts: tuple[tuple[Role, tuple[str, ...], tuple[tuple[int, int], ...]], ...]
+
+    @classmethod
+    def of(cls, bodies: Mapping[Role, str]) -> Skeleton:
+        """From messages that were rendered with holes."""
+        parts = []
+        for role, body in bodies.items():
+            pieces = _HOLE.split(body)
+            holes = tuple([(at, int(pieces[at])) for at in range(1, len(pieces), 2)])
+            parts.append((role, tuple(pieces), holes))
+        return cls(tuple(parts))
+
+    def fill(self, texts: Sequence[str]) -> dict[Role, str]:
+        """The messages with ``texts[i]`` in every hole i."""
+        bodies: dict[Role, str] = {}
+        for role, pieces, holes in self.parts:
+            filled = list(pieces)
+            for at, place in holes:
+                filled[at] = texts[place]
+            bodies[role] = "".join(filled)
+        return bodies
