@@ -25,6 +25,7 @@ COMMANDS = {
     "audit": "spct.cli.audit:audit",
     "import": "spct.cli.import_:import_",
     "models": "spct.cli.models:models",
+    "data": "spct.cli.data:data",
 }
 
 EXIT_CODES: list[tuple[type[SpctError], int]] = [

@@ -1,0 +1,186 @@
+"""How many items of each form each source gives, so that the shares of sources and of forms both hold.
+
+A transport problem: rows are sources, columns are forms, a cell holds at most what is usable there. It is solved by
+augmenting paths, the cells opened step by step so that a source gives its forms in proportion to what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import floor
+
+from spct.errors import InputError
+
+STEPS = 8
+Counts = dict[str, dict[str, int]]
+
+
+def split_by(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """``total`` in parts of these shares, by largest remainder; the parts add up to round(total * sum of shares)."""
+    exact = {name: total * share for name, share in shares.items()}
+    parts = {name: floor(value + 1e-9) for name, value in exact.items()}
+    left = round(sum(exact.values())) - sum(parts.values())
+    for name in sorted(exact, key=lambda name: (parts[name] - exact[name], name))[:left]:
+        parts[name] += 1
+    return parts
+
+
+def allocate(
+    usable: Mapping[str, Mapping[str, int]],
+    counts: Mapping[str, int],
+    shares: Mapping[str, float],
+    forms: Mapping[str, float] | None,
+    size: int | None,
+) -> Counts:
+    """Items by source and form: ``counts`` and ``shares`` of the total fix sources, ``forms`` the mix over all.
+
+    Sources that are neither counted nor shared give what is still needed. Without ``size`` the total is the largest
+    that can be met. Raises InputError, saying what is short.
+    """
+    have = sum(sum(cells.values()) for cells in usable.values())
+    least = max(1, sum(counts.values()))
+    fixed_only = set(counts) == set(usable)
+    most = sum(counts.values()) if fixed_only else have
+    if size is not None:
+        found = _try(usable, counts, shares, forms, size)
+        if found is None:
+            best = _largest(usable, counts, shares, forms, least, min(most, size))
+            raise InputError(_why_not(usable, counts, shares, forms, size, best))
+        return found
+    best = _largest(usable, counts, shares, forms, least, most)
+    found = None if best is None else _try(usable, counts, shares, forms, best)
+    if found is None:
+        raise InputError(_why_not(usable, counts, shares, forms, least, None))
+    return found
+
+
+def _largest(
+    usable: Mapping[str, Mapping[str, int]],
+    counts: Mapping[str, int],
+    shares: Mapping[str, float],
+    forms: Mapping[str, float] | None,
+    low: int,
+    high: int,
+) -> int | None:
+    """The largest total that can be met, None if not even ``low`` can; feasible totals are an interval but for rounding."""
+    if high < low or _try(usable, counts, shares, forms, low) is None:
+        return None
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _try(usable, counts, shares, forms, middle) is None:
+            high = middle - 1
+        else:
+            low = middle
+    return low
+
+
+def _try(
+    usable: Mapping[str, Mapping[str, int]],
+    counts: Mapping[str, int],
+    shares: Mapping[str, float],
+    forms: Mapping[str, float] | None,
+    size: int,
+) -> Counts | None:
+    """The cells for exactly ``size`` items, None where they cannot be had."""
+    fixed = {**counts, **split_by(size, shares)}
+    free = [name for name in usable if name not in fixed]
+    rest = size - sum(fixed.values())
+    if rest < 0 or (rest and not free):
+        return None
+    columns = {form: size for cells in usable.values() for form in cells} if forms is None else split_by(size, forms)
+    flow = _Flow(usable, columns)
+    if any(flow.send(name, fixed[name], usable) < fixed[name] for name in fixed):
+        return None
+    have = {name: sum(usable[name].values()) for name in free}
+    sent = 0
+    if rest:
+        parts = split_by(rest, {name: have[name] / max(sum(have.values()), 1) for name in free})
+        sent = sum(flow.send(name, parts[name], usable) for name in free)
+    for name in free:  # where the forms do not let a source give its part, the others give more
+        sent += flow.send(name, rest - sent, usable)
+    return flow.cells if sent == rest else None
+
+
+class _Flow:
+    """Items sent from sources to forms so far."""
+
+    def __init__(self, usable: Mapping[str, Mapping[str, int]], columns: Mapping[str, int]) -> None:
+        self.cells: Counts = {name: dict.fromkeys(columns, 0) for name in usable}
+        self._columns = dict(columns)
+
+    def send(self, source: str, amount: int, usable: Mapping[str, Mapping[str, int]]) -> int:
+        """Send up to ``amount`` items of a source, moving other sources' to other forms where that makes room."""
+        sent = 0
+        for step in range(1, STEPS + 1):
+            while sent < amount:
+                path = self._path(source, usable, step)
+                if path is None:
+                    break
+                sent += self._push(path, amount - sent, usable, step)
+        return sent
+
+    def _room(self, source: str, form: str, usable: Mapping[str, Mapping[str, int]], step: int) -> int:
+        have = usable[source].get(form, 0)
+        return (have if step == STEPS else have * step // STEPS) - self.cells[source][form]
+
+    def _path(self, source: str, usable: Mapping[str, Mapping[str, int]], step: int) -> list[tuple[str, str]] | None:
+        """Source, form, source, form, ...: each source sends to the form after it, taking from the next one's there."""
+        queue: list[list[tuple[str, str]]] = [
+            [(source, form)] for form in self._columns if self._room(source, form, usable, step) > 0
+        ]
+        seen = {source}
+        while queue:
+            path = queue.pop(0)
+            form = path[-1][1]
+            if self._columns[form] > sum(cells[form] for cells in self.cells.values()):
+                return path
+            for other in self.cells:
+                if other not in seen and self.cells[other][form] > 0:
+                    seen.add(other)
+                    queue += [
+                        [*path, (other, to)]
+                        for to in self._columns
+                        if to != form and self._room(other, to, usable, step) > 0
+                    ]
+        return None
+
+    def _push(
+        self, path: Sequence[tuple[str, str]], limit: int, usable: Mapping[str, Mapping[str, int]], step: int
+    ) -> int:
+        last = path[-1][1]
+        amount = min(
+            limit,
+            self._columns[last] - sum(cells[last] for cells in self.cells.values()),
+            *(self._room(name, form, usable, step) for name, form in path),
+            *(self.cells[name][path[i][1]] for i, (name, _) in enumerate(path[1:])),
+        )
+        for i, (name, form) in enumerate(path):
+            self.cells[name][form] += amount
+            if i:
+                self.cells[name][path[i - 1][1]] -= amount
+        return amount
+
+
+def _why_not(
+    usable: Mapping[str, Mapping[str, int]],
+    counts: Mapping[str, int],
+    shares: Mapping[str, float],
+    forms: Mapping[str, float] | None,
+    size: int,
+    best: int | None,
+) -> str:
+    """One sentence that names what is short."""
+    mend = f"the largest size that can be met is {best:,}" if best else "lower it, or add data"
+    for name, asked in {**counts, **split_by(size, shares)}.items():
+        if asked > (have := sum(usable[name].values())):
+            return f"source {name!r}: {asked:,} items are asked for and {have:,} are usable; {mend}"
+    for form, asked in split_by(size, forms or {}).items():
+        if asked > (have := sum(cells.get(form, 0) for cells in usable.values())):
+            return f"form {form!r}: {asked:,} items are asked for and the sources have {have:,}; {mend}"
+    if size > (have := sum(sum(cells.values()) for cells in usable.values())):
+        return f"size: {size:,} items are asked for and {have:,} are usable; {mend}"
+    if size < sum(counts.values()):
+        return (
+            f"size: {size:,} is less than the counts of the sources, {sum(counts.values()):,}; raise it or lower them"
+        )
+    return f"the shares of the sources and of the forms cannot be met together at {size:,} items; {mend}"

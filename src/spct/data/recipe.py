@@ -1,0 +1,168 @@
+"""The recipe of ``spct data build``: a YAML file, checked key by key before anything is read."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from spct.data.forms import FORMS, Form
+from spct.errors import InputError
+
+TRAIN = "train"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceRecipe(_Strict):
+    """One source. ``share`` is of all items, ``count`` is a number of them; with neither, what is still needed.
+
+    ``path`` is a file or directory as upstream lays it out; ``hub`` is true for the source's own data set, or another's
+    name. ``files`` narrows the files down (globs over their paths), ``only`` the rows (key and value). ``reference``
+    puts the reference answer into the items, so that the judge reads it. ``on_bad`` says what a broken row does.
+    """
+
+    kind: str
+    name: str = ""
+    path: Path | None = None
+    hub: bool | str = False
+    revision: str | None = None
+    files: tuple[str, ...] = ()
+    only: dict[str, str | int | bool] = Field(default_factory=dict)
+    share: float | None = Field(default=None, gt=0, le=1)
+    count: int | None = Field(default=None, ge=1)
+    forms: tuple[Form, ...] = Field(default=FORMS, min_length=1)
+    reference: bool = False
+    on_bad: str = Field(default="stop", pattern="^(stop|drop)$")
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _no_blank(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("an empty path; expected a file or directory")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> SourceRecipe:
+        if bool(self.path) == bool(self.hub):
+            raise ValueError("expected exactly one of path and hub")
+        if self.share is not None and self.count is not None:
+            raise ValueError("expected at most one of share and count")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name in ids and reports."""
+        return self.name or self.kind
+
+
+class BenchmarkRecipe(_Strict):
+    """A benchmark whose queries must not be trained on: its name in ``spct bench list`` and its files (or "hub")."""
+
+    name: str
+    path: Path
+
+
+class ContaminationRecipe(_Strict):
+    """The overlap that is removed; see ``overlap``."""
+
+    benchmarks: tuple[BenchmarkRecipe, ...] = ()
+    words: int = Field(default=8, ge=3, le=50)
+    threshold: float = Field(default=0.5, gt=0, le=1)
+
+
+class DataRecipe(_Strict):
+    """The whole recipe. ``forms`` are shares over all items, ``split`` over conversations; ``max_chars`` leaves out items
+    whose query and responses are longer.
+    """
+
+    sources: tuple[SourceRecipe, ...] = Field(min_length=1)
+    size: int | None = Field(default=None, ge=1)
+    forms: dict[Form, float] | None = None
+    split: dict[str, float] = Field(default_factory=lambda: {TRAIN: 0.95, "heldout": 0.05})
+    max_chars: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    contamination: ContaminationRecipe = ContaminationRecipe()
+    out: Path | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataRecipe:
+        labels = [source.label for source in self.sources]
+        if again := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"sources: {again[0]!r} is there twice; give one of them a name")
+        shares = [source.share for source in self.sources if source.share is not None]
+        if sum(shares) > 1 + 1e-9:
+            raise ValueError(f"sources: the shares add up to {sum(shares):g}; expected at most 1")
+        for key, parts in (("forms", self.forms), ("split", self.split)):
+            if parts is not None:
+                _check_shares(key, parts.items())
+        if bad := [name for name in self.split if not name.replace("-", "").replace("_", "").isalnum()]:
+            raise ValueError(f"split: got the name {bad[0]!r}; expected letters, digits, - and _: it names a file")
+        return self
+
+
+def _check_shares(key: str, parts: Iterable[tuple[str, float]]) -> None:
+    listed = list(parts)
+    for name, share in listed:
+        if not (math.isfinite(share) and share >= 0):
+            raise ValueError(f"{key}: {name} is {share}; expected 0 or more")
+    if abs(sum(share for _, share in listed) - 1) > 1e-6:
+        raise ValueError(f"{key}: the shares add up to {sum(share for _, share in listed):g}; expected 1")
+
+
+def load_recipe(path: Path) -> DataRecipe:
+    """Read and check a recipe file. Raises InputError that names the key, and the nearest one where it is unknown."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a recipe: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: got invalid YAML: {' '.join(str(error).split())}") from error
+    return parse_recipe(values, str(path))
+
+
+def parse_recipe(values: Any, where: str = "recipe") -> DataRecipe:
+    """Check a recipe given as values. Raises InputError."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: got {type(values).__name__}; expected keys such as sources, split and seed")
+    try:
+        return DataRecipe.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_sentence(error.errors()[0])}") from error
+
+
+def _sentence(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return _unknown(place, str(error["loc"][-1]), _keys_at(error["loc"][:-1]))
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{place}: {message}" if place else message
+    got = "" if error["type"] == "missing" else f", got {str(error['input'])[:60]!r}"
+    return f"{place}: {message[0].lower()}{message[1:]}{got}"
+
+
+def _unknown(place: str, key: str, known: Iterable[str]) -> str:
+    listed = list(known)
+    near = difflib.get_close_matches(key, listed, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(listed)}"
+    return f"unknown key {place!r}; {hint}"
+
+
+def _keys_at(place: tuple[int | str, ...]) -> Iterable[str]:
+    model: type[BaseModel] = DataRecipe
+    if place and place[0] == "sources":
+        model = SourceRecipe
+    elif place and place[0] == "contamination":
+        model = BenchmarkRecipe if "benchmarks" in place else ContaminationRecipe
+    return model.model_fields
