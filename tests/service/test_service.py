@@ -26,6 +26,11 @@ def service_of(engine, settings=SETTINGS, **options):
     return RewardService(grm_judges(engine), settings, **options)
 
 
+async def answers_of(service, items):
+    async with service.ask_each(items) as answers:
+        return {place: answer async for place, answer in answers}
+
+
 def no_cache():
     return VerdictCache(0)
 
@@ -97,9 +102,9 @@ async def test_a_batch_has_room_as_a_whole_or_not_at_all():
     gate.open.set()
     async with service_of(engine, concurrency=2, queue=2, cache=no_cache()) as service:
         with pytest.raises(BusyError, match="5 more were asked for at once"):
-            await anext(service.ask_each([item(str(i)) for i in range(1, 6)]))
-        assert engine.requests == []
-        found = {place: answer async for place, answer in service.ask_each([item("2"), item("4"), item("2")])}
+            service.ask_each([item(str(i)) for i in range(1, 6)])
+        assert service.callers == 0
+        found = await answers_of(service, [item("2"), item("4"), item("2")])
     assert {place: answer.verdict.means for place, answer in found.items()} == {0: (2,), 1: (4,), 2: (2,)}
     assert len(engine.requests) == 2
     assert service.callers == 0
@@ -109,7 +114,7 @@ async def test_one_bad_item_of_a_batch_is_its_own_error():
     settings = JudgeSettings(k=1, principles="given")
     async with service_of(ScriptedEngine(by_digit), settings) as service:
         good = item("3")
-        found = dict([pair async for pair in service.ask_each([good, good])])
+        found = await answers_of(service, [good, good])
     assert [type(answer) for answer in found.values()] == [TemplateError, TemplateError]
 
 
@@ -121,10 +126,10 @@ async def test_leaving_a_batch_gives_up_the_rest_of_it():
 
     engine = ScriptedEngine(first_only)
     async with service_of(engine) as service:
-        answers = service.ask_each([item("8", query="slow"), item("7", query="quick")])
-        place, answer = await anext(answers)
-        assert (place, answer.verdict.means) == (1, (7,))
-        await answers.aclose()
+        async with service.ask_each([item("8", query="slow"), item("7", query="quick")]) as answers:
+            async for place, answer in answers:
+                assert (place, answer.verdict.means) == (1, (7,))
+                break
         await settle()
         assert (gate.cancelled, service.callers, service.waiting) == (1, 0, 0)
 

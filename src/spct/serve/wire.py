@@ -82,7 +82,7 @@ class GroupIn(_Own):
 class JudgeRequest(GroupIn):
     """``judgments`` false leaves the texts of the judgments out of the answer."""
 
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True
 
@@ -91,7 +91,7 @@ class BatchRequest(_Own):
     """Many groups under the same options. ``stream`` answers line by line as they finish (NDJSON, see ``BatchLine``)."""
 
     items: Annotated[list[GroupIn], Field(min_length=1)]
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True
     stream: bool = False
@@ -101,7 +101,7 @@ class RewardGroup(GroupIn):
     """The rewards of one group."""
 
     normalisation: Normalisation = "mean"
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
 
 
@@ -110,7 +110,7 @@ class RewardGroups(_Own):
 
     groups: Annotated[list[GroupIn], Field(min_length=1)]
     normalisation: Normalisation = "mean"
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
 
 
@@ -440,6 +440,19 @@ class OpenRLHFRequest(_Foreign):
     query: Annotated[list[str], Field(min_length=1)]
     prompts: Annotated[list[str], Field(min_length=1)]
     labels: list[Any] | None = None
+
+
+class OpenRLHFParams(_Own):
+    """What stands in the URL, since the trainer's request has no place for it.
+
+    ``size`` rollouts of equal prompts are one group, within ``run``; without it each request stands alone. ``labels`` may
+    be taken as reference answers.
+    """
+
+    size: Annotated[int | None, Field(ge=1)] = None
+    run: Annotated[str, Field(max_length=256)] = ""
+    normalisation: Normalisation = "mean"
+    labels: Literal["ignore", "reference"] = "ignore"
 
 
 class OpenRLHFAnswer(_Answer):

@@ -31,7 +31,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from spct.errors import BusyError, EngineError, InputError, LateMemberError, LoneMemberError, MemberConflictError
+from spct.errors import BusyError, DrainingError, EngineError, InputError, LateMemberError, LoneMemberError, MemberConflictError
 from spct.service.member import (
     Closed,
     Key,
@@ -142,12 +142,17 @@ class Cohorts:
         # Several under one key only where they have no name: judged ones, and behind them the one that gathers.
         self._groups: dict[Key, list[_Group]] = {}
         self._open: set[_Group] = set()
+        self._refusing = False
         self._kept: deque[tuple[float, _Group]] = deque()
 
     @property
     def open(self) -> int:
         """Groups that are gathering or being judged now."""
         return len(self._open)
+
+    def refuse_new(self) -> None:
+        """From now on open no group: only members of those that are open already can join. For a service about to stop."""
+        self._refusing = True
 
     async def join(self, member: Member) -> Place:
         """Wait until the member's group is judged, and return its place there.
@@ -196,6 +201,8 @@ class Cohorts:
         return group, slot
 
     def _begin(self, member: Member, topic: str) -> _Group:
+        if self._refusing:
+            raise DrainingError("the service is stopping and opens no new group; ask again when it is back", 2.0)
         if len(self._open) >= self._max_open:
             raise BusyError(f"{len(self._open)} groups are open, and no more are taken; ask again in a second")
         group = _Group(key_of(member), member.group, topic, member.size)

@@ -26,6 +26,11 @@ class Holding:
         self._keep_s, self._max_held = keep_s, max_held
         self._joining: dict[Key, asyncio.Task[Place]] = {}
 
+    @property
+    def held(self) -> int:
+        """Rollouts whose place or error has not been fetched yet."""
+        return len(self._joining)
+
     async def join(self, member: Member, *, hold_s: float) -> Place:
         """The member's place, if it is known within ``hold_s``; else PendingError, and the member stays in its group.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, isfinite
 from typing import Literal, get_args
 
 from spct.errors import InputError, NoVerdictError
@@ -47,6 +47,18 @@ def scale_of(judge: ItemJudge) -> Scale | None:
     return (0, 1) if template.kind == "index" else template.scale
 
 
+def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:
+    """Raise InputError for rewards that a group of so many members, or a judge with this scale, cannot have."""
+    if normalisation not in get_args(Normalisation):
+        raise InputError(f"normalisation {normalisation!r}: expected one of {', '.join(get_args(Normalisation))}")
+    if normalisation in COMPARING and members < 2:
+        raise InputError(
+            f"normalisation {normalisation!r} compares responses, and there is one; use mean, total or unit"
+        )
+    if normalisation == "unit" and scale is None:
+        raise InputError("normalisation 'unit' needs a judge that states its scale, and this one does not; use mean")
+
+
 def rewards_of(
     verdict: Verdict,
     normalisation: Normalisation = "mean",
@@ -58,22 +70,19 @@ def rewards_of(
     ``copies`` is how many members each response stands for, 1 if None. Raises NoVerdictError if there is no verdict, or
     none on all the judgments; InputError for a normalisation that this verdict or this judge does not allow.
     """
-    if normalisation not in get_args(Normalisation):
-        raise InputError(f"normalisation {normalisation!r}: expected one of {', '.join(get_args(Normalisation))}")
+    copies = [1] * verdict.n if copies is None else copies
+    check_normalisation(normalisation, sum(copies), scale)
     if verdict.error is not None or verdict.means is None or verdict.totals is None:
         reason = "" if verdict.error is None else f": {verdict.error.type}"
         raise NoVerdictError(
             f"no reward: the vote over {verdict.valid} valid and {verdict.invalid} invalid judgments gave no verdict{reason}"
         )
-    copies = [1] * verdict.n if copies is None else copies
-    if normalisation in COMPARING and sum(copies) < 2:
-        raise InputError(
-            f"normalisation {normalisation!r} compares responses, and there is one; use mean, total or unit"
-        )
     low, high = scale or (0.0, 0.0)
     in_blocks = any(len(judgment.order) < verdict.n for judgment in verdict.judgments)
 
     def of(values: Sequence[float], least: float, most: float) -> Rewards:
+        if not all(map(isfinite, values)):
+            raise NoVerdictError("no reward: a score is not a finite number")
         return Rewards(normalisation, tuple(values), None if scale is None or in_blocks else (least, most))
 
     means = verdict.means
@@ -82,10 +91,6 @@ def rewards_of(
     if normalisation == "mean":
         return of(means, low, high)
     if normalisation == "unit":
-        if scale is None:
-            raise InputError(
-                "normalisation 'unit' needs a judge that states its scale, and this one does not; use mean"
-            )
         return of([(mean - low) / (high - low) for mean in means], 0.0, 1.0)
     if normalisation == "centred":
         centre = fsum([mean * count for mean, count in zip(means, copies, strict=True)]) / sum(copies)

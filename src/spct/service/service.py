@@ -66,6 +66,27 @@ class Timing:
     judging_s: float
 
 
+class Answers:
+    """The answers to several items as they come: place among the items, and the answer or what went wrong with it.
+
+    Use it as ``async with ... as answers: async for place, answer in answers``; leaving it gives up what is not there.
+    """
+
+    def __init__(self, tasks: Sequence[asyncio.Task[tuple[int, Answer | SpctError]]]) -> None:
+        self._tasks = tasks
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[tuple[int, Answer | SpctError]]:
+        for coming in asyncio.as_completed(self._tasks):
+            yield await coming
+
+
 class RewardService:
     """``make_judge`` makes the judge of any settings, ``settings`` are those of a request without options.
 
@@ -192,28 +213,16 @@ class RewardService:
         finally:
             self._leave(1)
 
-    async def ask_each(
+    def ask_each(
         self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None
-    ) -> AsyncIterator[tuple[int, Answer | SpctError]]:
-        """The answers to several items as they come: place in ``items``, and the answer or what went wrong with it.
-
-        They are accepted together or, by BusyError, not at all. Stop iterating, and the rest is given up.
-        """
+    ) -> Answers:
+        """The answers to several items, which are accepted together or, by BusyError, not at all."""
         self.admit(len(items))
         self._enter(len(items))
-        left = len(items)
-        tasks: list[asyncio.Task[tuple[int, Answer | SpctError]]] = []
-        try:
-            tasks += [asyncio.create_task(self._place(i, item, options, deadline_s)) for i, item in enumerate(items)]
-            for coming in asyncio.as_completed(tasks):
-                found = await coming
-                left -= 1
-                self._leave(1)
-                yield found
-        finally:
-            self._leave(left)
-            for task in tasks:
-                task.cancel()
+        tasks = [asyncio.create_task(self._place(i, item, options, deadline_s)) for i, item in enumerate(items)]
+        for task in tasks:
+            task.add_done_callback(lambda _: self._leave(1))
+        return Answers(tasks)
 
     def admit(self, count: int) -> None:
         """Raise BusyError if there is no room for ``count`` callers more, DrainingError if for none at all."""

@@ -1,0 +1,95 @@
+"""Answers as they travel: plain values in the shape of the wire models, made once and not validated again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spct.errors import SpctError
+from spct.serve.problems import told
+from spct.service.rewards import Rewards
+from spct.service.service import Answer
+from spct.types import ItemError, Judgment, Usage
+from spct.vote import Verdict
+
+
+def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:
+    """``wire.VerdictOut``."""
+    verdict = answer.verdict
+    return {
+        **verdict.as_row(),
+        "model": model,
+        "source": answer.source,
+        "n": verdict.n,
+        "sampled": verdict.sampled,
+        "rule": verdict.rule,
+        "tie_rule": verdict.tie_rule,
+        "error": None if verdict.error is None else _no_winner(verdict.error),
+        "judgments": [_judgment(j) for j in verdict.judgments] if judgments else None,
+        "usage": _usage(verdict.usage),
+    }
+
+
+def group_rewards(answer: Answer, rewards: Rewards, model: str) -> dict[str, Any]:
+    """``wire.GroupRewards``."""
+    verdict = answer.verdict
+    return {
+        "id": verdict.id,
+        "model": model,
+        "source": answer.source,
+        "normalisation": rewards.normalisation,
+        "range": rewards.range,
+        "rewards": rewards.values,
+        "counts": verdict.valid_N,
+        "best": verdict.best,
+        "tied": verdict.tied,
+        "valid": verdict.valid,
+        "invalid": verdict.invalid,
+        "confidence": verdict.confidence,
+        "usage": _usage(verdict.usage),
+    }
+
+
+def entry(index: int, name: str, value: dict[str, Any] | SpctError) -> dict[str, Any]:
+    """One of several outcomes: under ``name`` what was asked for, or under "error" why there is none."""
+    if isinstance(value, SpctError):
+        return {"index": index, name: None, "error": told(value)[1]}
+    return {"index": index, name: value, "error": None}
+
+
+def tokens_used(verdicts: list[Verdict]) -> dict[str, int]:
+    """``wire.TokensUsed`` over several verdicts."""
+    prompt = sum(verdict.usage.prompt_tokens for verdict in verdicts)
+    completion = sum(verdict.usage.completion_tokens for verdict in verdicts)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _no_winner(error: ItemError) -> dict[str, str]:
+    """Why a verdict has no winner. What a meta RM said goes to nobody: it may hold an address."""
+    hidden = error.type == "NoRating"
+    return {"type": error.type, "message": "the meta RM rated no judgment" if hidden else error.message}
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "requests": usage.requests,
+    }
+
+
+def _judgment(judgment: Judgment) -> dict[str, Any]:
+    problem = judgment.problem
+    return {
+        "index": judgment.index,
+        "attempt": judgment.attempt,
+        "block": judgment.block,
+        "order": judgment.order,
+        "seed": judgment.seed,
+        "text": judgment.text,
+        "reasoning": judgment.reasoning,
+        "finish_reason": judgment.finish_reason,
+        "scores": judgment.scores,
+        "expected": judgment.expected,
+        "problem": None if problem is None else {"code": problem.code, "detail": problem.detail},
+    }

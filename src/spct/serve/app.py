@@ -1,0 +1,55 @@
+"""The application: routes, errors and the layer around them, over one service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+import spct
+from spct.serve.auth import Keys
+from spct.serve.edge import Edge
+from spct.serve.log import JsonLog
+from spct.serve.metrics import Metrics
+from spct.serve.problems import problem
+from spct.serve.routes import ROUTERS
+from spct.serve.serving import Serving
+
+_NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
+
+
+def create_app(
+    serving: Serving, *, keys: Keys | None = None, metrics: Metrics | None = None, log: JsonLog | None = None
+) -> FastAPI:
+    """The ASGI application of ``serving``, which starts its service with the application and closes it with it.
+
+    ``keys`` None lets everyone in. ``metrics`` are those that the service's ``on_judged`` tells, if it tells any.
+    """
+    metrics = metrics or Metrics()
+    metrics.watch(serving)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving.service:
+            yield
+
+    app = FastAPI(
+        title="spct", version=spct.__version__, description=__doc__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.serving, app.state.metrics = serving, metrics
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _http_problem)
+    paths = frozenset(getattr(route, "path", "") for router in ROUTERS for route in router.routes)
+    app.add_middleware(
+        Edge, serving=serving, keys=keys or Keys(), metrics=metrics, log=log or JsonLog(requests=False), routes=paths
+    )
+    return app
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = _NAMES.get(error.status_code, "InternalError" if error.status_code >= 500 else "InputError")
+    return problem(error.status_code, name, str(error.detail), dict(error.headers or {}))

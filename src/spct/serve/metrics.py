@@ -1,0 +1,93 @@
+"""What the server counts, as Prometheus text. The service's own counts are read when they are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import Counter as PromCounter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from spct.serve.serving import Serving
+from spct.service.service import Timing
+
+SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """The registry of one server; ``routes`` are the paths that requests are counted under, any other is "other"."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = PromCounter("spct_requests", "Requests answered", ["route", "status"], registry=self._registry)
+        self._seconds = Histogram(
+            "spct_request_seconds",
+            "Seconds from a request to its answer",
+            ["route"],
+            registry=self._registry,
+            buckets=SECONDS,
+        )
+        self._queued = Histogram(
+            "spct_queue_seconds", "Seconds a verdict waited for its turn", registry=self._registry, buckets=SECONDS
+        )
+        self._judging = Histogram(
+            "spct_judge_seconds", "Seconds a verdict took to make", registry=self._registry, buckets=SECONDS
+        )
+
+    def watch(self, serving: Serving) -> None:
+        """Show the counts of this server's service too."""
+        self._registry.register(_ServiceCounts(serving))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def judged(self, timing: Timing) -> None:
+        self._queued.observe(timing.queued_s)
+        self._judging.observe(timing.judging_s)
+
+    def text(self) -> tuple[bytes, str]:
+        """All of it, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _ServiceCounts(Collector):
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    def collect(self) -> Iterator[Metric]:
+        serving, service = self._serving, self._serving.service
+        counters = service.counters
+        for name, text, value in (
+            ("spct_callers", "Callers being served or waiting", service.callers),
+            ("spct_queue_waiting", "Verdicts whose turn has not come", service.waiting),
+            ("spct_running", "Verdicts being made", service.running),
+            ("spct_capacity", "Callers that there is room for", service.capacity),
+            ("spct_cohorts_open", "Groups of rollouts gathering or being judged", serving.cohorts.open),
+            ("spct_rollouts_held", "Rollouts held for a caller that comes again", serving.holding.held),
+            ("spct_cache_bytes", "Estimated bytes of the verdict cache", service.cache.bytes),
+            ("spct_cache_verdicts", "Verdicts in the cache", len(service.cache)),
+        ):
+            yield GaugeMetricFamily(name, text, value)
+        yield _counts("spct_answers", "Verdicts answered, by where they came from", "source", counters.answered)
+        yield _counts("spct_errors", "Verdicts that were not given, by error", "type", counters.errors)
+        yield _counts("spct_verdicts", "Verdicts made: winner, tied, or none", "outcome", counters.verdicts)
+        yield _counts(
+            "spct_invalid_judgments", "Judgments without valid scores, by problem", "problem", counters.problems
+        )
+        yield CounterMetricFamily("spct_valid_judgments", "Judgments with valid scores", counters.valid)
+        yield CounterMetricFamily("spct_unrecorded", "Verdicts that could not be recorded", counters.lost)
+        usage = counters.usage
+        tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
+        yield _counts("spct_tokens", "Tokens spent; cached are part of prompt", "kind", Counter(tokens))
+        yield CounterMetricFamily("spct_engine_requests", "Requests made of the engine", usage.requests)
+
+
+def _counts(name: str, text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family

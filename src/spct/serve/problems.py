@@ -1,0 +1,83 @@
+"""Errors as they are answered: a status, a type that programs read, and a message that gives nothing away.
+
+What the caller did wrong is told as it is. What the engine did is told in a sentence of ours: an engine's own message may
+hold addresses, keys or another user's text. Adding an error: a row in ``STATUSES``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from spct import errors
+from spct.errors import SpctError
+from spct.serve.wire import ErrorAnswer
+
+STATUSES: list[tuple[type[SpctError], int, str | None]] = [
+    (errors.ContextLengthError, 422, "the conversation and the responses do not fit the model's context; shorten them"),
+    (errors.InputError, 422, None),
+    (errors.TemplateError, 422, None),
+    (errors.DrainingError, 503, None),
+    (errors.BusyError, 429, None),
+    (errors.DeadlineError, 504, None),
+    (errors.PendingError, 425, None),
+    (errors.CohortError, 409, None),
+    (errors.NoVerdictError, 502, None),
+    (errors.EngineUnreachableError, 503, "nobody answers at the engine's address; try again later"),
+    (errors.EngineAuthError, 502, "the engine refuses this server's key; its operator must mend that"),
+    (errors.RejectedError, 502, "the engine refuses this request"),
+    (errors.ReplyError, 502, "the engine answered with something that is no completion"),
+    (errors.EngineError, 502, "the engine failed"),
+]
+"""The first class that fits: its status, and the message, None for the error's own."""
+
+DOCUMENTED = (400, 401, 403, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504)
+
+
+class Json(Response):
+    """A body of plain values, as JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+def problem(status: int, type: str, message: str, headers: dict[str, str] | None = None) -> Json:
+    """An answer that is not a success."""
+    return Json({"error": {"type": type, "message": message}}, status, headers)
+
+
+def problem_of(error: SpctError) -> Json:
+    """The answer that tells of ``error``."""
+    status, body = told(error)
+    headers = None
+    if isinstance(error, (errors.BusyError, errors.PendingError)):
+        headers = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+    return problem(status, body["type"], body["message"], headers)
+
+
+def told(error: SpctError) -> tuple[int, dict[str, str]]:
+    """The status, and the ``ErrorBody``, of an error."""
+    for kind, status, message in STATUSES:
+        if isinstance(error, kind):
+            return status, {"type": type(error).__name__, "message": message or str(error)}
+    return 500, {"type": "InternalError", "message": "a fault of this service; its log says more"}
+
+
+def invalid(error: ValidationError) -> Json:
+    """What is wrong with a request's body: where, and what was expected; not what was there."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    if faults[0]["type"] == "json_invalid":
+        return problem(400, "InputError", f"the body is not JSON: {faults[0]['msg']}")
+    told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
+    more = f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""
+    return problem(422, "InputError", "; ".join(told) + more)
+
+
+def documented() -> dict[int | str, dict[str, Any]]:
+    """The answers besides success, for the OpenAPI document."""
+    return {status: {"model": ErrorAnswer} for status in DOCUMENTED}

@@ -1,0 +1,70 @@
+"""``/v1/judge`` and ``/v1/judge/batch``: verdicts with their judgments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from spct.errors import SpctError
+from spct.serve.answers import entry, verdict_out
+from spct.serve.asked import item_of, options_of
+from spct.serve.problems import Json, documented
+from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.wire import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
+from spct.service.service import Answer, Answers
+
+router = APIRouter(route_class=JudgingRoute, tags=["judge"], responses=documented())
+
+NDJSON = "application/x-ndjson"
+
+
+def _described_lines() -> dict[int | str, dict[str, Any]]:
+    """A line of the streamed form, for the OpenAPI document; its parts are there as those of ``BatchAnswer``."""
+    schema = BatchLine.model_json_schema(ref_template="#/components/schemas/{model}")
+    del schema["$defs"]
+    return {200: {"content": {NDJSON: {"schema": schema}}}}
+
+
+@router.post("/v1/judge", response_model=VerdictOut)
+async def judge(body: JudgeRequest, request: Request) -> Response:
+    """Judge one query's responses."""
+    serving = serving_of(request)
+    answer = await serving.ask(item_of(body), options_of(body.options), body.deadline_s)
+    return Json(verdict_out(answer, serving.model, body.judgments))
+
+
+@router.post("/v1/judge/batch", response_model=BatchAnswer, responses=_described_lines())
+async def judge_batch(body: BatchRequest, request: Request) -> Response:
+    """Judge many; one that fails does not keep the others from their verdicts."""
+    serving = serving_of(request)
+    items = [item_of(group) for group in body.items]
+    answers = serving.ask_each(items, options_of(body.options), body.deadline_s)
+    if body.stream:
+        return StreamingResponse(_lines(answers, len(items), serving.model, body.judgments), media_type=NDJSON)
+    async with answers:
+        found = {place: _entry(place, answer, serving.model, body.judgments) async for place, answer in answers}
+    results = [found[place] for place in range(len(items))]
+    return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
+
+
+async def _lines(answers: Answers, total: int, model: str, judgments: bool) -> AsyncIterator[bytes]:
+    done = failed = 0
+    async with answers:
+        async for place, answer in answers:
+            result = _entry(place, answer, model, judgments)
+            done, failed = done + 1, failed + (result["error"] is not None)
+            yield _line("result", done, total, failed, result)
+    yield _line("end", done, total, failed, None)
+
+
+def _line(event: str, done: int, total: int, failed: int, result: dict[str, Any] | None) -> bytes:
+    line = {"event": event, "done": done, "total": total, "failed": failed, "result": result}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _entry(place: int, answer: Answer | SpctError, model: str, judgments: bool) -> dict[str, Any]:
+    return entry(place, "verdict", verdict_out(answer, model, judgments) if isinstance(answer, Answer) else answer)

@@ -1,0 +1,126 @@
+"""``/v1/openrlhf/reward``: what OpenRLHF's trainer posts to its remote reward model.
+
+It sends prompt and response as one text, most often one pair a request. What the trainer cannot say stands in the URL:
+``?size=8&run=NAME`` gathers the rollouts of equal prompts into groups of 8; without it the pairs of one request that have
+the same prompt are judged together. Special tokens in the text are disarmed like any other (see ``templates.shield``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from spct.errors import InputError, LoneMemberError, SpctError
+from spct.serve.asked import query_messages
+from spct.serve.problems import Json, documented
+from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.serving import Serving
+from spct.serve.wire import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
+from spct.service.member import Member
+from spct.service.rewards import COMPARING, Normalisation, rewards_of
+from spct.types import Item
+from spct.vote import Verdict
+
+router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    """One pair as it was sent."""
+
+    prompt: str
+    response: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Where a rollout ended up: response ``index`` of ``verdict``, which stands for ``copies`` rollouts each."""
+
+    verdict: Verdict
+    index: int
+    copies: tuple[int, ...] | None = None
+
+
+@router.post("/v1/openrlhf/reward", response_model=OpenRLHFAnswer)
+async def openrlhf(body: OpenRLHFRequest, request: Request, params: Annotated[OpenRLHFParams, Query()]) -> Response:
+    """The rewards of rollouts as OpenRLHF sends them."""
+    serving = serving_of(request)
+    rollouts = _rollouts(body, params)
+    if params.size is None:
+        judged = await _together(rollouts, serving)
+    else:
+        judged = await _in_cohorts(rollouts, params, serving)
+    rewards = [_reward(found, params.normalisation, serving) for found in judged]
+    return Json(
+        {
+            "rewards": rewards,
+            "scores": [serving.relevance(found.verdict)[found.index] for found in judged],
+            "extra_logs": {
+                "spct_valid": [float(found.verdict.valid) for found in judged],
+                "spct_invalid": [float(found.verdict.invalid) for found in judged],
+                "spct_group": [float(found.verdict.n) for found in judged],
+            },
+        }
+    )
+
+
+def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
+    """Raises InputError where queries, prompts and labels do not belong together."""
+    labels = body.labels if params.labels == "reference" else None
+    if len(body.query) != len(body.prompts) or (labels is not None and len(labels) != len(body.query)):
+        raise InputError(
+            f"got {len(body.query)} queries, {len(body.prompts)} prompts and {len(body.labels or ())} labels; expected as "
+            "many of each"
+        )
+    rollouts = []
+    for i, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
+        if not query.startswith(prompt):
+            raise InputError(
+                f"query[{i}] does not begin with prompts[{i}]; expected the prompt and its response together"
+            )
+        label = None if labels is None else labels[i]
+        reference = str(label) if label is not None and str(label).strip() else None
+        rollouts.append(_Rollout(prompt, query[len(prompt) :], reference))
+    return rollouts
+
+
+async def _together(rollouts: Sequence[_Rollout], serving: Serving) -> list[_Judged]:
+    """Rollouts of one request: those of the same prompt jointly."""
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for i, rollout in enumerate(rollouts):
+        groups.setdefault((rollout.prompt, rollout.reference), []).append(i)
+    items = [
+        Item("", query_messages(prompt), tuple([rollouts[i].response for i in members]), reference=reference)
+        for (prompt, reference), members in groups.items()
+    ]
+    judged: dict[int, _Judged] = {}
+    for answer, members in zip(await serving.ask_all(items), groups.values(), strict=True):
+        if isinstance(answer, SpctError):
+            raise answer
+        judged |= {i: _Judged(answer.verdict, place) for place, i in enumerate(members)}
+    return [judged[i] for i in range(len(rollouts))]
+
+
+async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serving: Serving) -> list[_Judged]:
+    """Rollouts of many requests: each joins the others of its prompt."""
+    members = [
+        Member(
+            run=params.run, size=params.size, query=query_messages(r.prompt), response=r.response, reference=r.reference
+        )
+        for r in rollouts
+    ]
+    places = await asyncio.gather(*[serving.join(member) for member in members])
+    return [_Judged(place.verdict, place.index, place.copies) for place in places]
+
+
+def _reward(judged: _Judged, normalisation: Normalisation, serving: Serving) -> float:
+    if normalisation in COMPARING and sum(judged.copies or [judged.verdict.n]) == 1:
+        raise LoneMemberError(
+            f"normalisation {normalisation!r} compares, and a rollout came alone; add ?size=N to the URL to gather groups"
+        )
+    return rewards_of(judged.verdict, normalisation, serving.scale(), judged.copies).values[judged.index]

@@ -1,0 +1,39 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for what watches the server."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from spct.serve.problems import Json, documented
+from spct.serve.routing import serving_of
+from spct.serve.wire import Health, Ready
+
+router = APIRouter(tags=["probes"], responses={status: documented()[status] for status in (401, 403)})
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> Response:
+    """The process answers."""
+    return Json({"status": "ok"})
+
+
+@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+async def readyz(request: Request) -> Response:
+    """Whether new work is taken: 503 while the server drains."""
+    serving = serving_of(request)
+    service = serving.service
+    state = {
+        "status": "draining" if serving.draining else "ready",
+        "model": service.model_id,
+        "running": service.running,
+        "waiting": service.waiting,
+        "capacity": service.capacity,
+    }
+    return Json(state, 503 if serving.draining else 200)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    text, kind = request.app.state.metrics.text()
+    return Response(text, media_type=kind)

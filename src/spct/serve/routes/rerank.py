@@ -1,0 +1,35 @@
+"""``/v1/rerank``: Cohere's and Jina's shape, so that their clients choose the best of n."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from spct.serve.answers import tokens_used
+from spct.serve.asked import item_of
+from spct.serve.problems import Json, documented
+from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.wire import GroupIn, RerankAnswer, RerankRequest
+
+router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
+
+
+@router.post("/v1/rerank", response_model=RerankAnswer)
+@router.post("/v2/rerank", response_model=RerankAnswer)
+@router.post("/rerank", response_model=RerankAnswer)
+async def rerank(body: RerankRequest, request: Request) -> Response:
+    """Rank documents as responses to the query, best first."""
+    serving = serving_of(request)
+    texts = [text if isinstance(text, str) else text.text for text in body.documents]
+    answer = await serving.ask(item_of(GroupIn(query=body.query, responses=texts)))
+    verdict = answer.verdict
+    relevance = serving.relevance(verdict)
+    ranking = (verdict.ranking or ())[: body.top_n or None]
+    results = [
+        {
+            "index": index,
+            "relevance_score": relevance[index],
+            "document": {"text": texts[index]} if body.return_documents else None,
+        }
+        for index in ranking
+    ]
+    return Json({"id": verdict.id, "model": serving.model, "results": results, "usage": tokens_used([verdict])})

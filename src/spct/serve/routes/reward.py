@@ -1,0 +1,85 @@
+"""``/v1/reward``: rewards only, for a group, for several, or for one rollout of a cohort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from spct.errors import LoneMemberError, SpctError
+from spct.serve.answers import entry, group_rewards
+from spct.serve.asked import item_of, member_of, options_of
+from spct.serve.problems import Json, documented
+from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.serving import Serving
+from spct.serve.wire import GroupRewards, GroupsRewards, RewardGroup, RewardGroups, RewardRequest, RolloutReward
+from spct.serve.wire import RewardRollout as Rollout
+from spct.service.rewards import COMPARING, Normalisation, Scale, check_normalisation, rewards_of
+from spct.service.service import Answer
+
+router = APIRouter(route_class=JudgingRoute, tags=["reward"], responses=documented())
+
+
+@router.post("/v1/reward", response_model=GroupRewards | GroupsRewards | RolloutReward)
+async def reward(body: RewardRequest, request: Request) -> Response:
+    """The rewards of one group, of several groups, or of one rollout of a group."""
+    serving = serving_of(request)
+    if isinstance(body, RewardGroup):
+        return await _of_group(body, serving)
+    if isinstance(body, RewardGroups):
+        return await _of_groups(body, serving)
+    return await _of_rollout(body, serving)
+
+
+async def _of_group(body: RewardGroup, serving: Serving) -> Response:
+    options = options_of(body.options)
+    scale = serving.scale(options)
+    check_normalisation(body.normalisation, len(body.responses), scale)
+    answer = await serving.ask(item_of(body), options, body.deadline_s)
+    rewards = rewards_of(answer.verdict, body.normalisation, scale)
+    return Json(group_rewards(answer, rewards, serving.model))
+
+
+async def _of_groups(body: RewardGroups, serving: Serving) -> Response:
+    options = options_of(body.options)
+    scale = serving.scale(options)
+    for group in body.groups:
+        check_normalisation(body.normalisation, len(group.responses), scale)
+    answers = await serving.ask_all([item_of(group) for group in body.groups], options, body.deadline_s)
+    results = [_outcome(i, answer, body.normalisation, scale, serving.model) for i, answer in enumerate(answers)]
+    return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
+
+
+def _outcome(
+    place: int, answer: Answer | SpctError, normalisation: Normalisation, scale: Scale | None, model: str
+) -> dict[str, Any]:
+    if isinstance(answer, SpctError):
+        return entry(place, "rewards", answer)
+    try:
+        return entry(place, "rewards", group_rewards(answer, rewards_of(answer.verdict, normalisation, scale), model))
+    except SpctError as error:
+        return entry(place, "rewards", error)
+
+
+async def _of_rollout(body: Rollout, serving: Serving) -> Response:
+    place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
+    if place.members == 1 and body.normalisation in COMPARING:
+        raise LoneMemberError(f"normalisation {body.normalisation!r} compares, and this rollout came alone")
+    verdict = place.verdict
+    rewards = rewards_of(verdict, body.normalisation, serving.scale(), place.copies)
+    return Json(
+        {
+            "reward": rewards.values[place.index],
+            "model": serving.model,
+            "normalisation": body.normalisation,
+            "range": rewards.range,
+            "members": place.members,
+            "size": place.size,
+            "closed": place.closed,
+            "partial": place.partial,
+            "alone": place.alone,
+            "best": verdict.best == place.index,
+            "valid": verdict.valid,
+            "invalid": verdict.invalid,
+        }
+    )

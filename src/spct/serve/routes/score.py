@@ -1,0 +1,64 @@
+"""``/score``: vLLM's shape, under all the names that its releases have given the two sides."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter, Request, Response
+
+from spct.errors import InputError, SpctError
+from spct.serve.answers import tokens_used
+from spct.serve.asked import query_messages
+from spct.serve.problems import Json, documented
+from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.wire import ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
+from spct.types import Item
+
+router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
+
+
+@router.post("/score", response_model=ScoreAnswer)
+@router.post("/v1/score", response_model=ScoreAnswer)
+async def score(body: ScoreRequest, request: Request) -> Response:
+    """Score responses: one query's jointly, or several queries' each alone."""
+    serving = serving_of(request)
+    items = _items(*_sides(body))
+    answers = await serving.ask_all(items)
+    scores: list[float] = []
+    verdicts = []
+    for answer in answers:
+        if isinstance(answer, SpctError):
+            raise answer
+        scores += serving.relevance(answer.verdict)
+        verdicts.append(answer.verdict)
+    return Json(
+        {
+            "id": verdicts[0].id,
+            "object": "list",
+            "created": int(time.time()),
+            "model": serving.model,
+            "data": [{"index": i, "object": "score", "score": score} for i, score in enumerate(scores)],
+            "usage": tokens_used(verdicts),
+        }
+    )
+
+
+def _sides(body: ScoreRequest) -> tuple[Texts, Texts]:
+    if isinstance(body, ScoreDocuments):
+        return body.queries, body.documents
+    if isinstance(body, ScoreItems):
+        return body.queries, body.items
+    if isinstance(body, ScoreData):
+        return body.data_1, body.data_2
+    return body.text_1, body.text_2
+
+
+def _items(queries: Texts, responses: Texts) -> list[Item]:
+    """One item for one query; for several, one item a pair. Raises InputError where the two sides do not match."""
+    asked = [queries] if isinstance(queries, str) else queries
+    given = [responses] if isinstance(responses, str) else responses
+    if len(asked) == 1:
+        return [Item("", query_messages(asked[0]), tuple(given))]
+    if len(asked) != len(given):
+        raise InputError(f"got {len(asked)} queries and {len(given)} responses; expected one query, or as many of each")
+    return [Item("", query_messages(query), (text,)) for query, text in zip(asked, given, strict=True)]

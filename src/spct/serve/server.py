@@ -1,0 +1,97 @@
+"""The process around the application: where it listens, and how it stops.
+
+On SIGTERM or Ctrl-C it drains: what is new is refused with 503, what was accepted is answered, then it exits with 0. The
+address goes on answering meanwhile, so that a load balancer sees ``/readyz`` turn and rollouts of open groups still come
+in. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from spct.errors import InputError
+from spct.serve.auth import Keys
+from spct.serve.log import JsonLog
+from spct.serve.serving import Serving
+
+KEEP_ALIVE_S = 75
+LAST_ANSWERS_S = 5
+
+
+def check_address(host: str, keys: Keys, *, insecure: bool) -> None:
+    """Raise InputError for an address that others can reach while everyone is let in, unless told so."""
+    if keys.digests or insecure or is_loopback(host):
+        return
+    raise InputError(
+        f"--host {host} can be reached from elsewhere, and there are no keys: anyone could spend this engine's tokens; "
+        "give --keys FILE (spct serve-key makes one), or --insecure-no-key if the network keeps others out"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``; a name other than localhost is taken to be reachable."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but a signal drains before it stops."""
+
+    def __init__(self, app: FastAPI, serving: Serving, log: JsonLog, *, host: str, port: int, drain_s: float) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=4096,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=LAST_ANSWERS_S,
+        )
+        super().__init__(config)
+        self.address = ""
+        self._serving = serving
+        self._log = log
+        self._drain_s = drain_s
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        if not self.should_exit:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            self._log.write("listening", address=self.address, model=self._serving.model)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; the second time, stop at once."""
+        self._loop.call_soon_threadsafe(self._stop, signal.Signals(sig).name)
+
+    def _stop(self, signal_name: str) -> None:
+        if self._draining is not None:
+            self._log.write("stopped", signal=signal_name)
+            self.should_exit = self.force_exit = True
+            return
+        self._draining = asyncio.create_task(self._drain(signal_name))
+
+    async def _drain(self, signal_name: str) -> None:
+        serving = self._serving
+        self._log.write("draining", signal=signal_name, active=serving.active, cohorts=serving.cohorts.open)
+        if not await serving.drain(self._drain_s):
+            self._log.write("drain_timeout", seconds=self._drain_s, active=serving.active)
+            await serving.service.close()
+        self._log.write("drained")
+        self.should_exit = True
