@@ -31,7 +31,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from spct.errors import BusyError, DrainingError, EngineError, InputError, LateMemberError, LoneMemberError, MemberConflictError
+from spct.errors import (
+    BusyError,
+    DrainingError,
+    EngineError,
+    InputError,
+    LateMemberError,
+    LoneMemberError,
+    MemberConflictError,
+)
 from spct.service.member import (
     Closed,
     Key,
