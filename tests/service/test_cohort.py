@@ -9,6 +9,7 @@ from service.group_judge import QUERY, GroupJudge, verdict_on
 from service.virtual_time import run, sleep_until
 from spct.errors import (
     BusyError,
+    DrainingError,
     EngineError,
     EngineUnreachableError,
     InputError,
@@ -403,6 +404,18 @@ async def test_flush_judges_what_is_there():
     assert [(await task).closed for task in tasks] == ["deadline"] * 4
     assert now() == 5
     assert len(judge.items) == 2
+
+
+@virtual
+async def test_a_service_about_to_stop_opens_no_group_and_fills_those_it_has():
+    cohorts = Cohorts(GroupJudge())
+    tasks = await begin(*(cohorts.join(member(name)) for name in "ab"))
+    cohorts.refuse_new()
+    with pytest.raises(DrainingError, match="opens no new group"):
+        await cohorts.join(member("a", group="another"))
+    tasks += await begin(cohorts.join(member("c")))
+    assert [(await task).members for task in tasks] == [3, 3, 3]
+    assert (await cohorts.join(member("a"))).members == 3  # a retry of what is judged
 
 
 @pytest.mark.parametrize(

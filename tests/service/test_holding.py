@@ -27,7 +27,9 @@ def test_one_connection_fills_a_group():
         holding = Holding(Cohorts(judge, wait_s=60))
         await pending(holding, member("b"))
         await pending(holding, member("a"))
+        assert holding.held == 2
         places = [await holding.join(member(name), hold_s=1) for name in "cab"]
+        assert holding.held == 0
         assert asyncio.get_running_loop().time() == 2
         assert [place.index for place in places] == [2, 0, 1]
         assert judge.items == [joint_item([member(name) for name in "abc"])]
