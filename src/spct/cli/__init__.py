@@ -24,6 +24,8 @@ COMMANDS = {
     "compare": "spct.cli.compare:compare",
     "audit": "spct.cli.audit:audit",
     "import": "spct.cli.import_:import_",
+    "serve": "spct.cli.serve:serve",
+    "serve-key": "spct.cli.serve:serve_key",
     "models": "spct.cli.models:models",
     "data": "spct.cli.data:data",
 }

@@ -5,24 +5,20 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
-import yaml
 
 import spct
 from spct.bench import Benchmark, Loaded
-from spct.cli.judge import SETTINGS
+from spct.cli.judging import make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.progress import RunProgress
-from spct.cli.session import make_engine, open_run, started
-from spct.errors import InputError
-from spct.grm import judge_settings
-from spct.judges import Backend, ItemJudge, judge_options, kind_of, load_judge
-from spct.meta import MetaRM
+from spct.cli.session import open_run, started
+from spct.judges import ItemJudge
 from spct.run import RunStore, judge_items
 from spct.views import run_summary
 
@@ -32,40 +28,13 @@ SAVE_SECONDS_S = 1.0
 async def judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path) -> int:
     """Judge the items into ``out``; 1 if some got no verdict."""
     meta = make_meta_if_named(options)
-    judge = _make_judge(options, meta)
+    judge = make_judge(options, meta)
     for item in loaded.items.values():
         judge.check(item)
     async with started(judge.engine), started(meta):
         with _store(judge, benchmark, loaded, options, out) as store:
-            judge = _make_judge(options, meta, judge.engine, store.principles)
+            judge = make_judge(options, meta, judge.engine, store.principles)
             return await _judged(judge, loaded, store, options)
-
-
-def _make_judge(
-    options: Mapping[str, Any],
-    meta: MetaRM | None,
-    backend: Backend | None = None,
-    principles_kept: MutableMapping[str, str] | None = None,
-) -> ItemJudge:
-    """The judge of ``--judge``; ``backend`` is its engine or classifier where that is made already."""
-    kind, model = options["kind"], options["model"] or None
-    settings = judge_settings(**{name: options[name] for name in SETTINGS})
-    given = dict(map(_named_value, options["judge_option"]))
-    needs = kind_of(kind).needs
-    if needs == "nothing":
-        backend = None
-    elif backend is not None:
-        given = {name: value for name, value in given.items() if name in judge_options(kind)}
-    elif needs == "engine" and model is not None:
-        backend = make_engine(model, options)
-    return load_judge(kind, backend or model, settings, principles_kept=principles_kept, meta=meta, **given)
-
-
-def _named_value(pair: str) -> tuple[str, Any]:
-    name, equals, value = pair.partition("=")
-    if not equals:
-        raise InputError(f"--judge-option {pair!r}: expected NAME=VALUE")
-    return name.replace("-", "_"), yaml.safe_load(value)
 
 
 async def _judged(judge: ItemJudge, loaded: Loaded, store: RunStore, options: Mapping[str, Any]) -> int:

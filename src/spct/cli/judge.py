@@ -16,69 +16,22 @@ import click
 import orjson
 
 import spct
-from spct.adaptive import DEFAULT_LEVEL
+from spct.cli.judging import judging_options, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.progress import RunProgress
 from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
 from spct.errors import InputError, SpctError, TemplateError
-from spct.grm import judge_settings
 from spct.items import read_items
 from spct.judge import Judge
 from spct.run import RunStore, judge_items
 from spct.types import Item
 from spct.views import run_summary, verdict_header, verdict_line
 
-SETTINGS = (
-    "k",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "seed",
-    "template",
-    "principles",
-    "retries",
-    "ordering",
-    "block_size",
-    "adaptive",
-    "adaptive_round",
-    "k_meta",
-    "rule",
-    "tie_rule",
-    "grammar",
-    "top_logprobs",
-)
-
 
 @click.command()
 @click.argument("source", metavar="FILE|-")
 @engine_options
-@click.option("-k", default=8, show_default=True, help="Judgments per item.")
-@click.option("--temperature", default=0.5, show_default=True, help="0 is greedy.")
-@click.option("--top-p", default=1.0, show_default=True)
-@click.option("--max-tokens", default=1024, show_default=True, help="Longest judgment.")
-@click.option("--seed", default=0, show_default=True)
-@click.option(
-    "--template", default="grm", show_default=True, metavar="NAME|PATH", help="grm, grm-single, judge, ... or a file."
-)
-@click.option("--principles", type=click.Choice(["self", "given", "query"]), default="self", show_default=True,
-              help="Written with each judgment, given with the item, or written once from the query alone.")  # fmt: skip
-@click.option("--retries", default=2, show_default=True, help="Attempts after an invalid judgment.")
-@click.option("--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True)
-@click.option("--block-size", type=int, help="Most responses in one prompt  [default: as many as fit].")
-@click.option("--adaptive", type=float, is_flag=False, flag_value=DEFAULT_LEVEL, metavar="[LEVEL]",
-              help=f"Stop an item once its winner stays with this chance (alone: {DEFAULT_LEVEL}); -k is the most.")  # fmt: skip
-@click.option("--adaptive-round", default=1, show_default=True, help="Judgments between two looks of --adaptive.")
-@click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), default="sum", show_default=True)
-@click.option("--tie-rule", type=click.Choice(["random", "first", "last"]), default="random", show_default=True)
-@click.option(
-    "--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine's output where it can."
-)
-@click.option(
-    "--top-logprobs", type=click.IntRange(0, 20), help="Ask for log-probabilities  [default: 20 with --rule expected]."
-)
-@click.option("--meta", metavar="SPEC", help="Vote over the judgments that this meta RM rates best (see spct meta).")
-@click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM.")
-@click.option("--k-meta", type=click.IntRange(1), help="How many judgments it keeps  [default: half of k, rounded up].")
+@judging_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -89,8 +42,6 @@ def judge(source: str, **options: Any) -> int:
     """Judge the items of FILE (JSONL, JSON, Parquet; - for stdin) and print one verdict each."""
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
-    if options["top_logprobs"] is None:
-        options["top_logprobs"] = 20 if options["rule"] == "expected" else 0
     with _source_file(source) as path:
         work = _judge(_Input(source, path, options["skip_bad"]), options)
         return run_stoppable(work, options["out"])
@@ -132,7 +83,7 @@ class _Input:
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     engine = make_engine(options["model"], options)
     meta = make_meta_if_named(options)
-    judge = Judge(engine, judge_settings(**{name: options[name] for name in SETTINGS}), meta=meta)
+    judge = Judge(engine, settings_of(options), meta=meta)
     source.check(judge)
     async with started(engine), started(meta):
         with _store(judge, source, options) as store:

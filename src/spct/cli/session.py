@@ -109,17 +109,21 @@ async def started(model: Startable | None) -> AsyncIterator[None]:
         await model.close()
 
 
-def run_stoppable(work: Any, out: Path | None) -> int:
-    """Run to the end or to the first Ctrl-C or SIGTERM, which cancels what is in flight and says how to go on."""
-    try:
-        import uvloop
-
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:
-        runner = asyncio.Runner()
+def new_runner() -> asyncio.Runner:
+    """The event loop that judging runs on."""
     gc.set_threshold(
         50_000, 20, 20
-    )  # a run makes many small objects, which reference counts free: do not scan for them
+    )  # judging makes many small objects, which reference counts free: do not scan for them
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def run_stoppable(work: Any, out: Path | None) -> int:
+    """Run to the end or to the first Ctrl-C or SIGTERM, which cancels what is in flight and says how to go on."""
+    runner = new_runner()
     stopped = False
 
     async def stoppable() -> int:

@@ -44,13 +44,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but a signal drains before it stops."""
+    """uvicorn on sockets that are bound already, but a signal drains before it stops."""
 
-    def __init__(self, app: FastAPI, serving: Serving, log: JsonLog, *, host: str, port: int, drain_s: float) -> None:
+    def __init__(self, app: FastAPI, serving: Serving, log: JsonLog, *, drain_s: float) -> None:
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             http="httptools",
             lifespan="on",
             log_config=None,
@@ -71,8 +69,8 @@ class Server(uvicorn.Server):
         """Listen, and say where."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        if not self.should_exit:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
+        if not self.should_exit and sockets:
+            host, port = sockets[0].getsockname()[:2]
             self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             self._log.write("listening", address=self.address, model=self._serving.model)
 

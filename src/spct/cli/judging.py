@@ -1,0 +1,141 @@
+"""How to judge, as options: shared by the commands that judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import click
+import yaml
+
+from spct.adaptive import DEFAULT_LEVEL
+from spct.cli.session import make_engine
+from spct.errors import InputError
+from spct.grm import judge_settings
+from spct.judge import JudgeSettings
+from spct.judges import Backend, ItemJudge, judge_options, kind_of, load_judge
+from spct.meta import MetaRM
+
+SETTINGS = (
+    "k",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "template",
+    "principles",
+    "retries",
+    "ordering",
+    "block_size",
+    "adaptive",
+    "adaptive_round",
+    "k_meta",
+    "rule",
+    "tie_rule",
+    "grammar",
+    "top_logprobs",
+)
+
+
+def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How the judgments are sampled, voted on and rated."""
+    options = [
+        click.option("-k", default=8, show_default=True, help="Judgments per item."),
+        click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
+        click.option("--top-p", default=1.0, show_default=True),
+        click.option("--max-tokens", default=1024, show_default=True, help="Longest judgment."),
+        click.option("--seed", default=0, show_default=True),
+        click.option(
+            "--template",
+            default="grm",
+            show_default=True,
+            metavar="NAME|PATH",
+            help="grm, grm-single, judge, ... or a file.",
+        ),
+        click.option(
+            "--principles",
+            type=click.Choice(["self", "given", "query"]),
+            default="self",
+            show_default=True,
+            help="Written with each judgment, given with the item, or written once from the query alone.",
+        ),
+        click.option("--retries", default=2, show_default=True, help="Attempts after an invalid judgment."),
+        click.option(
+            "--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True
+        ),
+        click.option("--block-size", type=int, help="Most responses in one prompt  [default: as many as fit]."),
+        click.option(
+            "--adaptive",
+            type=float,
+            is_flag=False,
+            flag_value=DEFAULT_LEVEL,
+            metavar="[LEVEL]",
+            help=f"Stop an item once its winner stays with this chance (alone: {DEFAULT_LEVEL}); -k is the most.",
+        ),
+        click.option(
+            "--adaptive-round", default=1, show_default=True, help="Judgments between two looks of --adaptive."
+        ),
+        click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), default="sum", show_default=True),
+        click.option("--tie-rule", type=click.Choice(["random", "first", "last"]), default="random", show_default=True),
+        click.option(
+            "--grammar/--no-grammar",
+            default=True,
+            show_default=True,
+            help="Constrain the engine's output where it can.",
+        ),
+        click.option(
+            "--top-logprobs",
+            type=click.IntRange(0, 20),
+            help="Ask for log-probabilities  [default: 20 with --rule expected].",
+        ),
+        click.option(
+            "--meta", metavar="SPEC", help="Vote over the judgments that this meta RM rates best (see spct meta)."
+        ),
+        click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM."),
+        click.option(
+            "--k-meta", type=click.IntRange(1), help="How many judgments it keeps  [default: half of k, rounded up]."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def settings_of(options: Mapping[str, Any]) -> JudgeSettings:
+    """The settings that ``judging_options`` gave. Raises InputError for what cannot be."""
+    given = {name: options[name] for name in SETTINGS}
+    if given["top_logprobs"] is None:
+        given["top_logprobs"] = 20 if given["rule"] == "expected" else 0
+    return judge_settings(**given)
+
+
+def make_judge(
+    options: Mapping[str, Any],
+    meta: MetaRM | None,
+    backend: Backend | None = None,
+    principles_kept: MutableMapping[str, str] | None = None,
+    settings: JudgeSettings | None = None,
+) -> ItemJudge:
+    """The judge of ``--judge`` with ``--model`` and the ``--judge-option``s.
+
+    ``backend`` is its engine or classifier where that is made already, ``settings`` those of the options if None.
+    Raises InputError.
+    """
+    kind, model = options["kind"], options["model"] or None
+    settings = settings or settings_of(options)
+    given = dict(map(_named_value, options["judge_option"]))
+    needs = kind_of(kind).needs
+    if needs == "nothing":
+        backend = None
+    elif backend is not None:
+        given = {name: value for name, value in given.items() if name in judge_options(kind)}
+    elif needs == "engine" and model is not None:
+        backend = make_engine(model, options)
+    return load_judge(kind, backend or model, settings, principles_kept=principles_kept, meta=meta, **given)
+
+
+def _named_value(pair: str) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not equals:
+        raise InputError(f"--judge-option {pair!r}: expected NAME=VALUE")
+    return name.replace("-", "_"), yaml.safe_load(value)

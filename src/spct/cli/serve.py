@@ -1,0 +1,161 @@
+"""``spct serve``: a judge as a reward service over HTTP; ``spct serve-key``: a key for it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spct.cli.judging import judging_options, make_judge, settings_of
+from spct.cli.meta import make_meta_if_named
+from spct.cli.session import engine_options, new_runner
+from spct.errors import InputError, RunError
+from spct.judge import JudgeSettings
+from spct.judges import JUDGES, ItemJudge
+
+if TYPE_CHECKING:
+    from spct.serve.auth import Keys
+    from spct.serve.limits import Limits
+    from spct.serve.log import JsonLog
+    from spct.serve.metrics import Metrics
+    from spct.service.service import RewardService
+
+
+@click.command()
+@engine_options
+@click.option("--judge", "kind", default="grm", show_default=True, metavar="KIND", help=f"One of {', '.join(JUDGES)}.")
+@click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge.")
+@judging_options
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--keys", type=click.Path(path_type=Path), metavar="FILE", help="Who may ask: see spct serve-key.")
+@click.option("--insecure-no-key", is_flag=True, help="Listen on any address without keys.")
+@click.option(
+    "--queue", type=click.IntRange(0), default=1024, show_default=True, help="Callers that may wait; then 429."
+)
+@click.option("--deadline", type=float, default=600.0, show_default=True, help="Seconds until 504, at most.")
+@click.option("--cohort-wait", type=float, default=60.0, show_default=True,
+              help="Seconds that a rollout waits for the rest of its group.")  # fmt: skip
+@click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
+@click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
+@click.option("--limit", multiple=True, metavar="NAME=NUMBER",
+              help="Most that a request may ask for: body_bytes, n, items, turns, text_chars, k, max_tokens, body_s.")  # fmt: skip
+@click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every judgment in this run directory."
+)
+@click.option("--quiet", is_flag=True, help="Log no line for each request.")
+def serve(**options: Any) -> int:
+    """Answer requests for verdicts and rewards over HTTP, until SIGTERM or Ctrl-C.
+
+    One JSON line per event goes to stderr. See docs/serving.md for the endpoints and what keeps them safe.
+    """
+    _check_installed()
+    from spct.serve.auth import Keys
+    from spct.serve.log import JsonLog
+    from spct.serve.metrics import Metrics
+    from spct.serve.server import check_address
+
+    keys = Keys() if options["keys"] is None else Keys.read(options["keys"])
+    check_address(options["host"], keys, insecure=options["insecure_no_key"])
+    limits = _limits(options["limit"])
+    log, metrics = JsonLog(requests=not options["quiet"]), Metrics()
+    service = _service(options, metrics, log)
+    with new_runner() as runner:
+        runner.run(_serve(service, options, limits, keys, metrics, log))
+    return 0
+
+
+@click.command("serve-key")
+@click.argument("name")
+@click.option("--keys", type=click.Path(path_type=Path), metavar="FILE", help="Add it to this file of keys.")
+def serve_key(name: str, keys: Path | None) -> None:
+    """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file."""
+    from spct.serve.auth import Keys, new_key
+
+    key, line = new_key(name)
+    if keys is None:
+        click.echo(f"for the file of keys: {line}", err=True)
+    else:
+        if keys.exists() and name in dict(Keys.read(keys).digests):
+            raise InputError(f"keys: {keys} has a key named {name!r} already; take another name")
+        with keys.open("a") as file:
+            file.write(f"{line}\n")
+    click.echo(key)
+
+
+def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> RewardService:
+    from spct.service.cache import VerdictCache
+    from spct.service.recording import Recording
+    from spct.service.service import RewardService
+
+    def on_fault(error: RunError) -> None:
+        log.write("recording_failed", message=str(error))
+
+    meta = make_meta_if_named(options)
+    backend = make_judge(options, meta).engine
+
+    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> ItemJudge:
+        return make_judge(options, meta, backend, principles_kept, settings)
+
+    return RewardService(
+        make,
+        settings_of(options),
+        concurrency=options["concurrency"],
+        queue=options["queue"],
+        deadline_s=options["deadline"],
+        cache=VerdictCache(int(options["cache_mb"] * 2**20), options["cache_ttl"]),
+        recording=None if options["out"] is None else Recording(options["out"], on_fault),
+        on_judged=metrics.judged,
+    )
+
+
+async def _serve(
+    service: RewardService, options: Mapping[str, Any], limits: Limits, keys: Keys, metrics: Metrics, log: JsonLog
+) -> None:
+    from spct.serve.app import create_app
+    from spct.serve.server import Server
+    from spct.serve.serving import Serving
+
+    with _listening(options["host"], options["port"]) as listening:
+        async with service:  # here, so that an engine that does not start is this command's own error
+            serving = Serving(service, limits, cohort_wait_s=options["cohort_wait"])
+            app = create_app(serving, keys=keys, metrics=metrics, log=log)
+            await Server(app, serving, log, drain_s=options["drain"]).serve(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> contextlib.AbstractContextManager[socket.socket]:
+    """A socket bound to the address. Raises InputError where that cannot be."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return contextlib.closing(socket.create_server((host, port), family=family, backlog=4096))
+    except OSError as error:
+        raise InputError(f"cannot listen on {host}:{port}: {error}; name another --host or --port") from error
+
+
+def _limits(pairs: tuple[str, ...]) -> Limits:
+    from spct.serve.limits import Limits
+
+    given: dict[str, float] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        name = name.replace("-", "_")
+        if name not in Limits.__dataclass_fields__ or not value.replace(".", "", 1).isdigit():
+            raise InputError(
+                f"--limit {pair!r}: expected NAME=NUMBER with NAME one of {', '.join(Limits.__dataclass_fields__)}"
+            )
+        given[name] = float(value) if name == "body_s" else int(float(value))
+    return Limits(**given)  # type: ignore[arg-type]
+
+
+def _check_installed() -> None:
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(f"spct serve needs the package {error.name}: pip install 'spct[serve]'") from error
