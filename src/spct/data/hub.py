@@ -11,7 +11,14 @@ from spct.data.group import About
 from spct.errors import InputError
 
 
-def fetch(about: About, repo: str | None, revision: str | None = None, *, endpoint: str | None = None) -> Path:
+def fetch(
+    about: About,
+    repo: str | None,
+    revision: str | None = None,
+    *,
+    cache: Path | None = None,
+    endpoint: str | None = None,
+) -> Path:
     """A directory with the data set's files. ``endpoint`` is another hub's address. Raises InputError."""
     if repo is None:
         raise InputError(f"{about.title} is not on the hub; give the path of its files")
@@ -21,7 +28,7 @@ def fetch(about: About, repo: str | None, revision: str | None = None, *, endpoi
     except ImportError:
         raise InputError(f"{about.title} from the hub needs huggingface_hub: pip install 'spct[train]'") from None
     patterns = [f"*{suffix}" for suffix in SUFFIXES] if about.files == ("*",) else list(about.files)
-    folder = user_cache_path("spct") / "data" / repo.replace("/", "--") / (revision or "main")
+    folder = (cache or user_cache_path("spct") / "data") / repo.replace("/", "--") / (revision or "main")
     try:
         snapshot_download(
             repo, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=patterns, endpoint=endpoint
