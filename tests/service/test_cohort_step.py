@@ -1,18 +1,42 @@
-"""A whole training step in process: random order, few connections, duplicates and callers that go away."""
+"""A whole training step: random order, few connections, duplicates and callers that go away; in process and over HTTP."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+SPCT = Path(sys.executable).parent / "spct"
 
 
-def test_every_rollout_of_a_step_gets_the_reward_computed_offline():
+@pytest.fixture
+def address():
+    """A running ``spct serve`` whose judge is the benchmark's."""
+    command = [SPCT, "serve", "--model", "scripted:benchmarks/cohorts.py:scores", "--port", "0", "--quiet"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield json.loads(server.stderr.readline())["address"]
+        finally:
+            server.terminate()
+
+
+def step(*arguments):
+    """What came of 512 rollouts of 64 groups."""
     command = [sys.executable, "-m", "benchmarks.cohorts", "--groups", "64", "--connections", "32"]
-    command += ["--duplicates", "0.05", "--disconnects", "0.05"]
+    command += ["--duplicates", "0.05", "--disconnects", "0.05", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     outcome = json.loads(done.stdout)
     assert (outcome["rollouts"], outcome["calls"], outcome["rewards"]) == (512, 538, 538)
-    assert (outcome["wrong"], outcome["partial"], outcome["refused"], outcome["judged"]) == (0, 0, {}, 64)
+    assert (outcome["wrong"], outcome["partial"], outcome["refused"]) == (0, 0, {})
+    return outcome
+
+
+def test_every_rollout_gets_the_reward_computed_offline():
+    assert step()["judged"] == 64
+
+
+def test_every_rollout_gets_it_over_http(address):
+    step("--url", address)
