@@ -1,7 +1,7 @@
 """Does every rollout of a training step get the reward that its whole group would be given offline?
 
     python -m benchmarks.cohorts                                # in process
-    spct serve --model scripted:benchmarks/cohorts.py:scores    # over HTTP: in another terminal
+    spct serve --model scripted:benchmarks/cohorts.py:scores    # or over HTTP, this in another terminal
     python -m benchmarks.cohorts --url http://127.0.0.1:8000
 
 All rollouts are sent one by one in random order over a few connections. Some are sent twice; some callers go away while
