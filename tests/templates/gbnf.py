@@ -41,7 +41,7 @@ class Grammar:
         if atom[0] == '"':
             return _unescape(atom[1:-1])
         if atom[0] == "[":
-            return rng.choice(_outside(atom))
+            return rng.choice(_members(atom))
         return self._alternatives(self.rules[atom], rng)
 
 
@@ -77,10 +77,14 @@ def _alternatives(tokens: list[str]) -> list:
 
 
 @cache
-def _outside(negated_class: str) -> str:
-    assert negated_class[1] == "^"
-    excluded = _unescape(negated_class[2:-1])
-    return "".join(char for char in ALPHABET if char not in excluded)
+def _members(character_class: str) -> str:
+    body = character_class[1:-1]
+    listed = _unescape(re.sub(r"(\w)-(\w)", _spelled, body.removeprefix("^")))
+    return "".join(char for char in ALPHABET if char not in listed) if body[0] == "^" else listed
+
+
+def _spelled(span: re.Match[str]) -> str:
+    return "".join(map(chr, range(ord(span[1]), ord(span[2]) + 1)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Every derivation of a template's grammar is a judgment, and has no more words than fit."""
+"""Every derivation of a template's grammar is a judgment, and has no more units than fit."""
 
 import random
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from spct.templates import load_template
-from spct.templates.grammar import WORDS_PER_TOKEN
+from spct.templates.grammar import UNITS_PER_TOKEN
 from templates.gbnf import Grammar
 
 JUDGING = ["grm", "grm-reference", "grm-principles", "judge"]
@@ -60,6 +60,9 @@ def test_principles_derivations_parse():
 def test_text_is_bounded_by_max_tokens(n, max_tokens):
     grammar = Grammar(load_template("grm").grammar(n, max_tokens))
     rng = random.Random(0)
-    # A blank after a backslash belongs to the word it stands in.
-    longest = max(re.sub(r"\\(?:bo?)? ", "x", grammar.derive(rng)).count(" ") for _ in range(30))
-    assert longest <= WORDS_PER_TOKEN * max_tokens + 6 * n + 20
+    # A mark after a backslash belongs to the unit it stands in; labels, headings and box have marks of their own.
+    longest = max(
+        len(re.findall(r"[- 0-9.,:;!?()/]", re.sub(r"\\(?:bo?)?[- 0-9.,:;!?()/]", "x", grammar.derive(rng))))
+        for _ in range(30)
+    )
+    assert longest <= UNITS_PER_TOKEN * max_tokens + 8 * n + 24

@@ -1,17 +1,22 @@
 r"""GBNF that makes every sample well-formed, in the subset that llama.cpp and XGrammar (OpenVINO GenAI) read alike.
 
 Shape: the section headings in order; under the first, two to four lines; under the second, one paragraph per response
-("Response 1: ..."), so that a small model says something about each; under the third, the box with exactly n integers
-of the scale. Within a line anything may stand, LaTeX included, but ``\boxed`` and a double backslash; a line begins
-with none of ``< [ # (`` or white space: nothing in a section opens a reasoning block, fakes a heading or copies the
-placeholders of the prompt. Classes are ASCII: XGrammar clamps other characters in them.
+("Response 1: ..."), so that a small model says something about each, with further lines as bullets ("- ...") where
+there is room; under the third, the box with exactly n integers of the scale. Within a line anything may stand, LaTeX
+included, but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (`` or white space: nothing in a
+section opens a reasoning block, fakes a heading or copies the placeholders of the prompt. Classes are ASCII: XGrammar
+clamps other characters in them.
 
-Length. Free text is bounded so that a completion normally ends inside ``max_tokens``: all lines together have about
-``WORDS_PER_TOKEN x (max_tokens - tokens of headings, labels and box)`` words, a quarter for the criteria and the rest
-shared by the responses. English has about 0.75 words a token, so 0.6 leaves a margin of 20%. A word is anything without
-a blank, so text without blanks (Chinese, a runaway word) is bounded only by max_tokens; a sample that hits it is then
-"truncated", never mis-scored. Bounds count words and not characters because XGrammar keeps its token masks by place in
-a rule: with a count per character every token meets a fresh place, and sampling was five to ten times dearer.
+Length. Free text is bounded so that a completion normally ends inside ``max_tokens``: all lines together have at most
+``UNITS_PER_TOKEN x (max_tokens - tokens of headings, labels and box)`` units, a quarter for the criteria and the rest
+shared by the responses. A unit begins at a blank, a digit or a punctuation mark; English has about 0.87 units a token,
+numbers have one, so 0.75 leaves a margin. Text without any of these (Chinese, a runaway word) is bounded only by
+max_tokens; a sample that hits it is then "truncated", never mis-scored.
+
+Speed. XGrammar keeps a mask of allowed tokens by place in a rule, and works one out anew for every token that leaves
+the rule it stands in. So the bulk of the text is a repeated character class alone, with the rare backslash as a
+branch behind it: an alternative inside the repetition made sampling four times dearer, and a count per character five
+to ten times.
 """
 
 from __future__ import annotations
@@ -19,9 +24,9 @@ from __future__ import annotations
 from spct.templates.parsing import Kind
 from spct.templates.source import Headings
 
-WORDS_PER_TOKEN = 0.6
-LINE_WORDS = 40
-MIN_LINE_WORDS = 6
+UNITS_PER_TOKEN = 0.75
+LINE_UNITS = 120
+MIN_LINE_UNITS = 8
 CRITERIA_LINES = 4
 PRINCIPLE_LINES = 6
 MAX_LINES = 24
@@ -31,9 +36,8 @@ _LABEL_TOKENS = 5
 
 # A backslash is followed by something that cannot complete \boxed; one at the end of a line, or doubled, could.
 _TEXT_RULES = r"""
-first ::= [^\\\n\r\t #(<\[] | escape
-rest ::= ([^ \\\n] | escape)*
-word ::= " " ([^ \\\n] | escape)*
+first ::= [^\\\n\r\t #(<\[] [^- 0-9.,:;!?()/\\\n]*
+unit ::= [- 0-9.,:;!?()/] [^- 0-9.,:;!?()/\\\n]* (escape [^- 0-9.,:;!?()/\\\n]*)*
 escape ::= "\\" ([^\\\nb] | "b" [^\\\no] | "bo" [^\\\nx])
 """.strip()
 
@@ -41,18 +45,18 @@ escape ::= "\\" ([^\\\nb] | "b" [^\\\no] | "bo" [^\\\nx])
 def write_grammar(kind: Kind, scale: tuple[int, int], n: int, max_tokens: int, headings: Headings) -> str:
     """The grammar of one answer over n responses. ``max_tokens`` is the length the engine will be given."""
     fixed = _HEADING_TOKENS + (0 if kind == "principles" else (_SCORE_TOKENS + _LABEL_TOKENS) * n)
-    words = int(WORDS_PER_TOKEN * max(max_tokens - fixed, 0))
+    units = int(UNITS_PER_TOKEN * max(max_tokens - fixed, 0))
     if kind == "principles":
-        lines = _lines("criterion", PRINCIPLE_LINES, words)
+        lines = _lines("criterion", PRINCIPLE_LINES, units)
         return "\n".join([f"root ::= {_heading(headings.principles)} {lines.root}", *lines.rules, _TEXT_RULES]) + "\n"
     parts, rules = [], []
     if headings.principles is not None:
-        criteria = _lines("criterion", CRITERIA_LINES, words // 4)
-        words -= words // 4
+        criteria = _lines("criterion", CRITERIA_LINES, units // 4)
+        units -= units // 4
         parts += [_heading(headings.principles), criteria.root]
         rules += criteria.rules
     if headings.critique is not None:
-        critique = _critique(n, words // n)
+        critique = _critique(n, units // n)
         parts += [_heading(headings.critique), critique.root]
         rules += critique.rules
     box = _index_rules(n) if kind == "index" else _score_rules(scale, n)
@@ -68,28 +72,26 @@ class _Part:
         self.rules = rules
 
 
-def _lines(name: str, most: int, words: int) -> _Part:
-    """Two to ``most`` lines of together at most ``words`` words."""
-    width = _width(words // most)
-    return _Part(f"{name}{{2,{most}}}", [f'{name} ::= first rest word{{0,{width}}} "\\n"'])
+def _lines(name: str, most: int, units: int) -> _Part:
+    """Two to ``most`` lines of together at most ``units`` units."""
+    width = _width(units // most)
+    return _Part(f"{name}{{2,{most}}}", [f'{name} ::= first unit{{0,{width}}} "\\n"'])
 
 
-def _critique(n: int, words: int) -> _Part:
-    """One labelled paragraph per response of together at most ``words`` words each."""
-    count = min(max(-(-words // LINE_WORDS), 1), MAX_LINES)
-    width = _width(words // count)
-    more = f" more{{0,{count - 1}}}" if count > 1 else ""
+def _critique(n: int, units: int) -> _Part:
+    """One labelled paragraph per response of together at most ``units`` units each."""
+    count = min(max(-(-units // LINE_UNITS), 1), MAX_LINES)
+    width = _width(units // count)
+    more = f" bullet{{0,{count - 1}}}" if count > 1 else ""
     labels = " ".join(f'"Response {place}: " paragraph' for place in range(1, n + 1))
-    rules = [f'paragraph ::= first rest word{{2,{width}}} "\\n"{more}']
+    rules = [f'paragraph ::= first unit{{2,{width}}} "\\n"{more}']
     if count > 1:
-        # Not a label: the paragraph of the next response must not begin inside this one's.
-        rules.append(f'more ::= lead rest word{{0,{width}}} "\\n"')
-        rules.append(r"lead ::= [^\\\n\r\t #(<\[R] | escape")
+        rules.append(f'bullet ::= "- " first unit{{0,{width}}} "\\n"')
     return _Part(labels, rules)
 
 
-def _width(words: int) -> int:
-    return max(min(words, LINE_WORDS), MIN_LINE_WORDS)
+def _width(units: int) -> int:
+    return max(min(units, LINE_UNITS), MIN_LINE_UNITS)
 
 
 def _score_rules(scale: tuple[int, int], n: int) -> list[str]:
