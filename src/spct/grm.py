@@ -58,7 +58,7 @@ class GRM:
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
         self._judge = Judge(self.engine, self.settings, meta=self.meta)
-        self._thread: LoopThread | None = None
+        self._thread = LoopThread()
 
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
@@ -89,23 +89,22 @@ class GRM:
 
     def judge(self, query: Query | Row, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
         """Like ``ajudge``, from plain code."""
-        return self._run(self.ajudge(query, responses, **given))
+        return self.run(self.ajudge(query, responses, **given))
 
     def judge_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
         """Like ``ajudge_many``, from plain code."""
         verdicts = self.ajudge_many(rows)
         try:
-            while (verdict := self._run(_next(verdicts))) is not None:
+            while (verdict := self.run(_next(verdicts))) is not None:
                 yield verdict
         finally:
-            self._run(_close(verdicts))
+            self.run(_close(verdicts))
 
     def close(self) -> None:
         """Free the engine; the object cannot be used afterwards."""
-        if self._thread is not None:
-            self._run(self.aclose())
+        if self._thread.running:
+            self.run(self.aclose())
             self._thread.stop()
-            self._thread = None
 
     def __enter__(self) -> Self:
         return self
@@ -129,9 +128,8 @@ class GRM:
         if self.meta is not None:
             await self.meta.start()
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._thread is None:
-            self._thread = LoopThread()
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, run on the loop of the plain methods: for code that asks this GRM's engine itself."""
         return self._thread.run(work)
 
 

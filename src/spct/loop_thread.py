@@ -11,16 +11,21 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs one coroutine at a time per calling thread, and cancels it if the caller is interrupted."""
+    """One loop for the work of any number of threads; it starts with the first work, and again after ``stop``."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
-        self._thread.start()
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there has been work since the last ``stop``."""
+        return self._loop is not None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``, or what it raises."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
         except BaseException:
@@ -28,7 +33,18 @@ class LoopThread:
             raise
 
     def stop(self) -> None:
-        """End the loop; the object cannot be used afterwards."""
+        """End the loop, if it runs."""
+        if self._loop is None or self._thread is None:
+            return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._loop = self._thread = None
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
+                self._thread.start()
+            return self._loop

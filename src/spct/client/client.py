@@ -58,7 +58,7 @@ class RewardClient:
             raise InputError("the client has no base_url; expected one like http://127.0.0.1:8080")
         address = find_address("reward service", base_url, key, KEY_VARIABLE)
         self._transport = Transport(address, Patience(timeout_s, patience_s))
-        self._thread: LoopThread | None = None
+        self._thread = LoopThread()
 
     def __repr__(self) -> str:
         return f"RewardClient({self._transport.shown!r})"
@@ -164,43 +164,42 @@ class RewardClient:
 
     def judge(self, query: Query, responses: Sequence[str], **given: Any) -> ServedVerdict:
         """Like ``ajudge``, from plain code."""
-        return self._run(self.ajudge(query, responses, **given))
+        return self.run(self.ajudge(query, responses, **given))
 
     def judge_batch(self, groups: Sequence[Group], **given: Any) -> Iterator[BatchResult]:
         """Like ``ajudge_batch``, from plain code."""
         results = self.ajudge_batch(groups, **given)
         try:
-            while (result := self._run(_next(results))) is not None:
+            while (result := self.run(_next(results))) is not None:
                 yield result
         finally:
-            self._run(_close(results))
+            self.run(_close(results))
 
     def reward(self, query: Query, responses: Sequence[str], **given: Any) -> GroupRewards:
         """Like ``areward``, from plain code."""
-        return self._run(self.areward(query, responses, **given))
+        return self.run(self.areward(query, responses, **given))
 
     def rollout_reward(self, query: Query, response: str, **given: Any) -> RolloutReward:
         """Like ``arollout_reward``, from plain code."""
-        return self._run(self.arollout_reward(query, response, **given))
+        return self.run(self.arollout_reward(query, response, **given))
 
     def rerank(self, query: str, documents: Sequence[str], *, top_n: int | None = None) -> tuple[RerankHit, ...]:
         """Like ``arerank``, from plain code."""
-        return self._run(self.arerank(query, documents, top_n=top_n))
+        return self.run(self.arerank(query, documents, top_n=top_n))
 
     def score(self, query: str, responses: Sequence[str]) -> tuple[float, ...]:
         """Like ``ascore``, from plain code."""
-        return self._run(self.ascore(query, responses))
+        return self.run(self.ascore(query, responses))
 
     def health(self) -> Ready:
         """Like ``ahealth``, from plain code."""
-        return self._run(self.ahealth())
+        return self.run(self.ahealth())
 
     def close(self) -> None:
         """Close the connections; the object can be used again."""
-        if self._thread is not None:
-            self._run(self.aclose())
+        if self._thread.running:
+            self.run(self.aclose())
             self._thread.stop()
-            self._thread = None
 
     def __enter__(self) -> Self:
         return self
@@ -218,9 +217,8 @@ class RewardClient:
     ) -> None:
         await self.aclose()
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._thread is None:
-            self._thread = LoopThread()
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, run on the loop of the plain methods: for code that calls the ``a...`` ones there."""
         return self._thread.run(work)
 
 

@@ -1,0 +1,75 @@
+"""OpenRLHF: a reward file for ``--reward.remote_url reward.py``.
+
+    from spct.adapters.openrlhf import reward_func_by
+    reward_func = reward_func_by("http://127.0.0.1:8080", group_size=8)
+
+Simpler is no file at all: ``--reward.remote_url http://127.0.0.1:8080/...``, the service's own endpoint. OpenRLHF calls a
+file's function in a pool of threads, one rollout each, and a thread waits until its group is judged: a group must fit the
+pool. What the function raises is logged by OpenRLHF and leaves the rollout without a reward; nothing is put in its place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spct.adapters.source import Judge, reward_source
+from spct.errors import InputError
+
+RewardFunc = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
+
+
+def reward_func_by(
+    judge: Judge,
+    *,
+    group_size: int,
+    run: str = "openrlhf",
+    normalisation: str = "mean",
+    use_label: bool = False,
+    end_of_response: Sequence[str] = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>"),
+    **source: Any,
+) -> RewardFunc:
+    """A ``reward_func(queries, prompts, labels)``; ``group_size`` is ``--rollout.n_samples_per_prompt``.
+
+    ``use_label`` shows the judge the data set's label as its reference. ``end_of_response`` are the special tokens that
+    end a response and are no part of it. Raises InputError for a group that does not fit the pool of threads.
+    """
+    pool = min(32, (os.cpu_count() or 1) + 4)  # asyncio.to_thread's
+    if group_size > pool:
+        raise InputError(
+            f"group_size is {group_size}, and OpenRLHF runs this in {pool} threads: no group would ever be full; pass the "
+            "service's address as --reward.remote_url instead"
+        )
+    rewards = reward_source(judge, **source)
+
+    async def one(query: str, prompt: str, label: Any) -> tuple[float, float]:
+        reward = await rewards.arollout_reward(
+            prompt,
+            response_in(query, prompt, end_of_response),
+            run=run,
+            size=group_size,
+            normalisation=normalisation,
+            reference=str(label) if use_label and label else None,
+        )
+        return reward.reward, float(reward.members)
+
+    def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]) -> dict[str, Any]:
+        found = [rewards.run(one(*row)) for row in zip(queries, prompts, labels, strict=True)]
+        scores = [reward for reward, _ in found]
+        return {"rewards": scores, "scores": scores, "extra_logs": {"members": [members for _, members in found]}}
+
+    return reward_func
+
+
+def response_in(query: str, prompt: str, end_of_response: Sequence[str]) -> str:
+    """The response in a query, which is the decoded prompt and response together. Raises InputError."""
+    if not query.startswith(prompt):
+        raise InputError(
+            "a query does not begin with its prompt: it was cut to fit, or decoded to other text; raise OpenRLHF's "
+            "maximum length"
+        )
+    response = query[len(prompt) :]
+    while ending := next((token for token in end_of_response if response.endswith(token)), None):
+        response = response[: -len(ending)]
+    return response

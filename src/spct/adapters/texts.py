@@ -1,0 +1,73 @@
+"""What trainers hand over as prompts and completions -> a query and a response.
+
+Plain prompts are texts. Conversational ones are lists of ``{role, content}``, a completion the turns that the policy
+added. Failure rule: images, tool calls and whatever else is not text raise InputError; nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from spct.errors import InputError
+from spct.items.conversation import content_of, messages_of
+from spct.types import Message
+
+Query = str | tuple[Message, ...]
+
+
+def query_of(prompt: object) -> Query:
+    """A prompt of a trainer: a text, or turns."""
+    if isinstance(prompt, str):
+        return prompt
+    if hasattr(prompt, "tolist"):
+        prompt = prompt.tolist()  # a numpy array of turns
+    return messages_of(prompt, "prompt")
+
+
+def response_of(completion: object) -> str:
+    """A completion of a trainer: a text, or the content of the last turn that the policy wrote."""
+    if isinstance(completion, str):
+        return completion
+    if not isinstance(completion, (list, tuple)) or not completion or not isinstance(completion[-1], Mapping):
+        raise InputError(f"completion: got a {type(completion).__name__}; expected text, or a list of turns")
+    return content_of(completion[-1], "completion")
+
+
+def grouped(keys: Iterable[object], at_most: int | None = None) -> list[list[int]]:
+    """The places of equal keys, together and in order of first appearance; at most ``at_most`` to a group.
+
+    >>> grouped(["a", "a", "b", "a", "b"], at_most=2)
+    [[0, 1], [2, 4], [3]]
+    """
+    groups: list[list[int]] = []
+    open_groups: dict[object, list[int]] = {}
+    for place, key in enumerate(keys):
+        group = open_groups.get(key)
+        if group is None or len(group) == at_most:
+            group = open_groups[key] = []
+            groups.append(group)
+        group.append(place)
+    return groups
+
+
+def key_of(*parts: Any) -> bytes:
+    """What two rollouts of one group have in common, as something that can be compared and hashed."""
+    return orjson.dumps([_plain(part) for part in parts])
+
+
+def column_of(columns: Mapping[str, Any], name: str | None, n: int) -> Sequence[Any]:
+    """The n values of a column of the batch, or n times None without a name. Raises InputError."""
+    if name is None:
+        return [None] * n
+    values = columns.get(name)
+    if values is None or isinstance(values, str) or len(values) != n:
+        named = sorted(key for key, value in columns.items() if isinstance(value, list))
+        raise InputError(f"the batch has no column {name!r} with {n} values; it has {', '.join(named) or 'none'}")
+    return list(values)
+
+
+def _plain(part: Any) -> Any:
+    return [[turn.role, turn.content] for turn in part] if isinstance(part, tuple) else part

@@ -1,0 +1,107 @@
+"""TRL: a reward function for ``GRPOTrainer`` (and its kin) that judges the completions of a prompt jointly.
+
+    trainer = GRPOTrainer(model, reward_funcs=TRLReward("http://127.0.0.1:8080"), ...)
+
+TRL calls it with a batch in which the completions of one prompt follow each other. Its ``None`` is "not applicable": a
+row for which every reward function gives None is left out of its group's mean and gets no advantage. So a group without
+a reward raises here, unless ``on_error="none"`` asks for those Nones; nothing else is ever put in a reward's place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from spct.adapters.source import Judge, RewardSource, reward_source, rewards_each
+from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
+from spct.client import GroupRewards
+from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
+
+OnError = Literal["raise", "none"]
+OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError)
+"""What ``on_error="none"`` forgives: failures that concern one group. A wrong key or no server is raised all the same."""
+
+
+class AsyncTRLReward:
+    """The asynchronous form: TRL awaits it beside other asynchronous reward functions.
+
+    ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``serve.wire``); GRPO
+    centres and scales in the group itself, so the default, the mean score, is as good as any there.
+    ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
+    name columns of the data set. ``response_of`` makes a text of a completion, by default its last turn.
+    """
+
+    __name__ = "spct"  # the name under which TRL logs the reward
+
+    def __init__(
+        self,
+        judge: Judge,
+        *,
+        normalisation: str = "mean",
+        num_generations: int | None = None,
+        reference: str | None = None,
+        principles: str | None = None,
+        on_error: OnError = "raise",
+        response_of: Callable[[Any], str] = response_of,
+        **source: Any,
+    ) -> None:
+        if on_error not in ("raise", "none"):
+            raise InputError(f"on_error is {on_error!r}; expected raise or none")
+        self.source: RewardSource = reward_source(judge, **source)
+        self._normalisation, self._num_generations = normalisation, num_generations
+        self._reference, self._principles = reference, principles
+        self._on_error, self._response_of = on_error, response_of
+
+    async def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        """One reward per completion, in their order. Raises SpctError."""
+        n = len(prompts)
+        queries = [query_of(prompt) for prompt in prompts]
+        responses = [self._response_of(completion) for completion in completions]
+        references = column_of(columns, self._reference, n)
+        principles = column_of(columns, self._principles, n)
+        groups = grouped(map(key_of, queries, references, principles), self._num_generations)
+        judged = await asyncio.gather(
+            *(self._judge(queries[g[0]], [responses[i] for i in g], references[g[0]], principles[g[0]]) for g in groups)
+        )
+        _log(columns, [found for found in judged if found is not None])
+        by_place: list[float | None] = [None] * n
+        for group, found in zip(groups, judged, strict=True):
+            for place, reward in zip(group, found[1] if found else [None] * len(group), strict=True):
+                by_place[place] = reward
+        return by_place
+
+    async def _judge(
+        self, query: Query, responses: Sequence[str], reference: str | None, principles: str | None
+    ) -> tuple[GroupRewards, list[float]] | None:
+        try:
+            return await rewards_each(
+                self.source, query, responses, self._normalisation, reference=reference, principles=principles
+            )
+        except OF_ONE_GROUP:
+            if self._on_error == "raise":
+                raise
+            return None
+
+
+class TRLReward(AsyncTRLReward):
+    """The plain form: TRL calls it and waits. The groups of a batch are judged side by side all the same."""
+
+    def __call__(  # type: ignore[override]
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        return self.source.run(super().__call__(prompts, completions, **columns))
+
+    def close(self) -> None:
+        """Close the connections, or free the engine."""
+        self.source.close()
+
+
+def _log(columns: Mapping[str, Any], judged: Sequence[tuple[GroupRewards, list[float]]]) -> None:
+    """Tell TRL, which passes ``log_metric``, how sound the rewards are: shares that should stay low."""
+    log_metric = columns.get("log_metric")
+    if log_metric is None or not judged:
+        return
+    sampled = sum(group.valid + group.invalid for group, _ in judged)
+    log_metric("spct/invalid", sum(group.invalid for group, _ in judged) / max(1, sampled))
+    log_metric("spct/all_equal", sum(len(set(rewards)) == 1 for _, rewards in judged) / len(judged))

@@ -1,0 +1,105 @@
+import asyncio
+
+import pytest
+
+from adapters.letters import letters, shown_in
+from servers.rewards import RewardServer, answering, rollout_answer
+from spct.adapters.nemo import GymReward, RLReward, output_text, query_in
+from spct.errors import InputError, MemberConflictError, NoVerdictError
+from spct.types import Message
+
+
+def response(text):
+    """A Responses API object with reasoning beside its answer."""
+    return {
+        "id": "r",
+        "output": [
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "eeeeeeee"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]},
+        ],
+    }
+
+
+def body(text, prompt="p", **given):
+    """The body of a /verify request."""
+    return {
+        "responses_create_params": {"input": [{"role": "user", "content": prompt}]},
+        "response": response(text),
+        **given,
+    }
+
+
+async def test_verify_gives_each_rollout_its_reward_among_its_group():
+    grm = letters()
+    reward = GymReward(grm, group_size=3)
+    bodies = [body(text, _ng_group_id="g", _ng_rollout_index=i) for i, text in enumerate(["e", "eee", "ee"])]
+    answers = await asyncio.gather(*[reward.verify(one) for one in bodies])
+    assert [answer["reward"] for answer in answers] == [1, 3, 2]
+    assert answers[1] == {**bodies[1], "reward": 3}
+    assert sorted(shown_in(grm.engine.requests[0])) == ["e", "ee", "eee"]
+    assert await reward.verify(bodies[1]) == answers[1]
+    with pytest.raises(MemberConflictError):
+        await reward.verify(body("eeee", _ng_group_id="g", _ng_rollout_index=1))
+
+
+async def test_verify_without_group_ids_goes_by_task_prompt_and_principle():
+    reward = GymReward(letters(k=1, principles="given"), group_size=2)
+    mixed = [
+        body("e", _ng_task_index=1, principle="Count e."),
+        body("ee", _ng_task_index=2, principle="Count e."),
+        body("eee", _ng_task_index=1, principle="Count e."),
+        body("eeee", _ng_task_index=2, principle="Count e."),
+    ]
+    answers = await asyncio.gather(*[reward.verify(one) for one in mixed])
+    assert [answer["reward"] for answer in answers] == [1, 2, 3, 4]
+
+
+async def test_a_replacement_attempt_is_another_group():
+    async with RewardServer(answering(lambda body: rollout_answer(1.0))) as server:
+        reward = GymReward(server.url, group_size=2, run="r")
+        await reward.verify(body("e", _ng_group_id="g", _ng_group_attempt=1, _ng_rollout_index=0))
+        await reward.verify(body("e", _ng_task_index=7))
+        await reward.source.aclose()
+    first, second = [sent["group"] for sent in server.bodies]
+    assert first == {"run": "r", "id": "g/1", "size": 2, "member": "0"}
+    assert (second["run"], second["id"]) == ("r/7", None)
+
+
+async def test_compare_judges_a_whole_group():
+    answer = await GymReward(letters(), group_size=2).compare(
+        {
+            "conversation_history": [{"role": "user", "content": "p"}],
+            "response_objs": [response("ee"), response("e")],
+            "principle": None,
+        }
+    )
+    assert answer == {"rewards": [2, 1], "comparison_results": None, "metrics": {"valid": 2.0, "invalid": 0.0}}
+
+
+async def test_no_verdict_is_raised():
+    with pytest.raises(NoVerdictError):
+        await GymReward(letters(), group_size=1).verify(body("?"))
+
+
+async def test_message_logs_of_a_batch():
+    def log(prompt, text):
+        return [{"role": "user", "content": prompt, "token_ids": object()}, {"role": "assistant", "content": text}]
+
+    grm = letters(k=1)
+    logs = [log("p", "e"), log("q", "ee"), log("p", "eee"), log("q", "ee")]
+    assert await RLReward(grm).rewards(logs) == [1, 2, 3, 2]
+    assert sorted(len(shown_in(request)) for request in grm.engine.requests) == [1, 2]
+    with pytest.raises(InputError, match="an assistant's turn at its end"):
+        await RLReward(grm).rewards([[{"role": "user", "content": "p"}]])
+
+
+def test_texts_of_the_responses_api():
+    assert output_text(response("e e")) == "e e"
+    assert output_text({"output": []}) == ""
+    assert query_in({"responses_create_params": {"input": "p"}}) == "p"
+    turns = [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
+    assert query_in({"responses_create_params": {"input": turns}}) == (Message("system", "Be brief."),)
+    with pytest.raises(InputError, match="no messages"):
+        query_in({"responses_create_params": {"input": [{"type": "function_call", "name": "f"}]}})
+    with pytest.raises(InputError, match="not text"):
+        query_in({"responses_create_params": {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}})

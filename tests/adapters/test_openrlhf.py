@@ -1,0 +1,38 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adapters.letters import letters, shown_in
+from spct.adapters.openrlhf import response_in, reward_func_by
+from spct.errors import InputError, NoVerdictError
+
+
+def test_a_function_called_from_a_pool_of_threads_judges_groups_together():
+    grm = letters()
+    reward_func = reward_func_by(grm, group_size=3)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(reward_func, [f"p{text}<|im_end|>"], ["p"], [None]) for text in ("e", "eee", "ee")]
+        answers = [future.result(30) for future in asked]
+    assert [answer["rewards"] for answer in answers] == [[1], [3], [2]]
+    assert answers[0] == {"rewards": [1], "scores": [1], "extra_logs": {"members": [3.0]}}
+    assert sorted(shown_in(grm.engine.requests[0])) == ["e", "ee", "eee"]
+
+
+def test_a_rollout_without_a_reward_raises():
+    with pytest.raises(NoVerdictError):
+        reward_func_by(letters(), group_size=1)(["p?"], ["p"], [None])
+
+
+def test_a_group_larger_than_the_pool_of_threads_is_refused_at_the_start():
+    with pytest.raises(InputError, match=r"group_size is 64.*--reward\.remote_url"):
+        reward_func_by(letters(), group_size=64)
+
+
+def test_the_response_is_what_follows_the_prompt_without_its_end_tokens():
+    assert (
+        response_in("<s>Hi<|im_end|>e e<|im_end|><|endoftext|>", "<s>Hi<|im_end|>", ("<|im_end|>", "<|endoftext|>"))
+        == "e e"
+    )
+    assert response_in("pe", "p", ()) == "e"
+    with pytest.raises(InputError, match="does not begin with its prompt"):
+        response_in("i, tell me. e", "Hi, tell me.", ())

@@ -1,0 +1,119 @@
+import inspect
+
+import pytest
+
+from adapters.letters import letters, shown_in
+from servers.rewards import RewardServer, answering, group_answer, refusal
+from spct.adapters.trl import AsyncTRLReward, TRLReward
+from spct.client import RewardClient
+from spct.errors import EngineUnreachableError, InputError, NoVerdictError
+
+
+def groups_of(grm):
+    """The distinct groups that were judged, as sets of texts."""
+    return {frozenset(shown_in(request)) for request in grm.engine.requests}
+
+
+def test_completions_of_a_prompt_are_judged_together_and_come_back_in_order():
+    grm = letters()
+    reward = TRLReward(grm)
+    given = reward(
+        prompts=["p", "p", "p", "q", "q", "q"], completions=["e", "eee", "ee", "eeeee", "e", "eeee"], completion_ids=[]
+    )
+    assert given == [1, 3, 2, 5, 1, 4]
+    assert groups_of(grm) == {frozenset({"e", "eee", "ee"}), frozenset({"eeeee", "e", "eeee"})}
+    reward.close()
+
+
+async def test_awaited_form_is_known_to_trl_as_asynchronous():
+    reward = AsyncTRLReward(letters())
+    assert await reward(["p", "p"], ["e", "ee"]) == [1, 2]
+    assert inspect.iscoroutinefunction(reward.__call__)
+    assert not inspect.iscoroutinefunction(TRLReward(letters()).__call__)
+    assert reward.__name__ == "spct"
+
+
+async def test_conversations_and_columns_reach_the_judge():
+    grm = letters(k=1, template="grm")
+    reward = AsyncTRLReward(grm, reference="answer", principles="rules")
+    prompt = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Spell it."}]
+    completions = [[{"role": "assistant", "content": text}] for text in ("e", "ee")]
+    given = await reward([prompt, prompt], completions, answer=["eel"] * 2, rules=[None] * 2, trainer_state=object())
+    assert given == [1, 2]
+    text = grm.engine.requests[0].messages[-1].content
+    assert "Be brief." in text and "Spell it." in text and "eel" in text
+    with pytest.raises(InputError, match="no column 'answer' with 2 values; it has rules"):
+        await reward([prompt, prompt], completions, rules=[None] * 2)
+
+
+async def test_prompts_that_differ_only_in_a_column_are_two_groups():
+    grm = letters(k=1)
+    await AsyncTRLReward(grm, reference="answer")(["p"] * 4, ["e", "ee", "eee", "eeee"], answer=["a", "a", "b", "b"])
+    assert groups_of(grm) == {frozenset({"e", "ee"}), frozenset({"eee", "eeee"})}
+
+
+async def test_the_same_prompt_twice_in_a_batch():
+    grm = letters(k=1)
+    await AsyncTRLReward(grm, num_generations=2)(["p"] * 4, ["e", "ee", "eee", "eeee"])
+    assert groups_of(grm) == {frozenset({"e", "ee"}), frozenset({"eee", "eeee"})}
+
+
+async def test_equal_completions_are_judged_once():
+    grm = letters(k=1)
+    assert await AsyncTRLReward(grm)(["p"] * 4, ["e", "ee", "e", "e"]) == [1, 2, 1, 1]
+    assert [sorted(shown_in(request)) for request in grm.engine.requests] == [["e", "ee"]]
+
+
+async def test_normalisation():
+    assert await AsyncTRLReward(letters(), normalisation="total")(["p"] * 2, ["e", "ee"]) == [2, 4]
+    assert await AsyncTRLReward(letters(), normalisation="unit")(["p"] * 2, ["e", "e" * 10]) == [0, 1]
+    assert await AsyncTRLReward(letters(), normalisation="centred")(["p"] * 3, ["e", "e", "eeee"]) == [-1, -1, 2]
+
+
+async def test_a_group_without_a_verdict_raises_or_is_none_and_nothing_else():
+    prompts, completions = ["p", "p", "q", "q"], ["e", "?", "e", "ee"]
+    with pytest.raises(NoVerdictError):
+        await AsyncTRLReward(letters())(prompts, completions)
+    assert await AsyncTRLReward(letters(), on_error="none")(prompts, completions) == [None, None, 1, 2]
+
+
+async def test_no_service_is_raised_even_where_a_group_may_fail():
+    reward = AsyncTRLReward("http://127.0.0.1:9", on_error="none", patience_s=0)
+    with pytest.raises(EngineUnreachableError):
+        await reward(["p", "p"], ["e", "ee"])
+    await reward.source.aclose()
+
+
+async def test_soundness_is_logged():
+    logged = {}
+    await AsyncTRLReward(letters(), on_error="none")(
+        ["p", "p", "q", "q"], ["e", "ee", "eee", "eee"], log_metric=logged.__setitem__
+    )
+    assert logged == {"spct/invalid": 0.0, "spct/all_equal": 0.5}
+
+
+async def test_against_a_service():
+    count = answering(lambda body: group_answer([float(text.count("e")) for text in body["responses"]]))
+    failing = refusal(502, "NoVerdictError", "none")
+    async with RewardServer(count, [count, count, failing]) as server, RewardClient(server.url) as client:
+        reward = AsyncTRLReward(client)
+        assert await reward(["p", "p", "q", "q"], ["e", "ee", "eee", "e"]) == [1, 2, 3, 1]
+        with pytest.raises(NoVerdictError):
+            await reward(["p", "p"], ["e", "ee"])
+    assert [(body["query"], body["responses"]) for body in server.bodies[:2]] == [
+        ("p", ["e", "ee"]),
+        ("q", ["eee", "e"]),
+    ]
+
+
+async def test_what_is_no_text():
+    reward = AsyncTRLReward(letters())
+    image = [{"role": "user", "content": [{"type": "image"}]}]
+    with pytest.raises(InputError, match="images"):
+        await reward([image], ["e"])
+    with pytest.raises(InputError, match="completion: got a int"):
+        await reward(["p"], [3])
+    with pytest.raises(InputError, match="on_error is 'zero'"):
+        TRLReward(letters(), on_error="zero")
+    with pytest.raises(InputError, match="got a int; expected a GRM"):
+        TRLReward(3)
