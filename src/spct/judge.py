@@ -18,7 +18,7 @@ from spct.items import fingerprint
 from spct.meta import MetaRM, Ratings, RecordRatings, place_of
 from spct.meta.cases import make_cases
 from spct.meta.guided import decide_guided
-from spct.orders import Slot, seed_base, slots
+from spct.orders import row_orders, seed_base
 from spct.principles import PrinciplesWriter
 from spct.sampling import History, Record, Stream, StreamSampler, gather_all
 from spct.settings import JudgeSettings, Principles
@@ -200,15 +200,13 @@ class Judge:
     def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
         """The streams of the judgments from ``start`` to ``end``, with the orders and the seeds of the whole plan."""
         settings = self.settings
-        plan = slots(len(task.item.responses), end, seed=settings.seed, key=task.key, ordering=settings.ordering)
-        rows: dict[int, list[Slot]] = {}
-        for slot in plan[start:]:
-            rows.setdefault(slot.row, []).append(slot)
-        base = seed_base(settings.seed, task.key)
+        n, key = len(task.item.responses), task.key
+        orders = row_orders(n, end, seed=settings.seed, key=key, ordering=settings.ordering)
+        base, rows = seed_base(settings.seed, key), len(orders)
         return [
             # Seeds count samples from a stream's first: one that begins in the middle of its row begins there too.
-            Stream(of_row[0].order, tuple([slot.index for slot in of_row]), base + of_row[0].ordinal, row=row)
-            for row, of_row in rows.items()
+            Stream(orders[i % rows], tuple(range(i, end, rows)), base + i // rows, row=i % rows)
+            for i in range(start, min(start + rows, end))
         ]
 
     def _blocks(self, task: _Task, size: int) -> list[Stream]:

@@ -46,20 +46,26 @@ def balanced_square(n: int) -> list[tuple[int, ...]]:
 
 
 def slots(n: int, k: int, *, seed: int, key: str, ordering: Ordering = "balanced") -> list[Slot]:
-    """The k slots of an item with n responses; ``key`` identifies the item (its fingerprint).
+    """The k slots of an item with n responses; ``key`` identifies the item (its fingerprint)."""
+    orders = row_orders(n, k, seed=seed, key=key, ordering=ordering)
+    rows = len(orders)
+    return [Slot(i, i % rows, i // rows, orders[i % rows]) for i in range(k)]
 
-    "balanced": rows of a Latin square, relabelled and put in random order per item, dealt round robin. "random":
-    independent shuffles, as in the paper. "fixed": always the given order.
+
+def row_orders(n: int, k: int, *, seed: int, key: str, ordering: Ordering = "balanced") -> list[tuple[int, ...]]:
+    """The orders of an item's k judgments, which are dealt round robin: judgment i has the order of row i mod rows.
+
+    "balanced": rows of a Latin square, relabelled and put in random order per item. "random": independent shuffles, as
+    in the paper, k of them. "fixed": always the given order.
     """
     if ordering == "fixed" or n == 1:
-        return [Slot(i, 0, i, tuple(range(n))) for i in range(k)]
+        return [tuple(range(n))]
     if ordering == "random":
-        return [Slot(i, i, 0, shuffled(n, seed, key, i)) for i in range(k)]
+        return [shuffled(n, seed, key, i) for i in range(k)]
     label = shuffled(n, seed, key, "label")
     sequence = shuffled(n, seed, key, "sequence")
     square = balanced_square(n)
-    rows = [tuple(label[place] for place in square[row]) for row in sequence]
-    return [Slot(i, i % n, i // n, rows[i % n]) for i in range(k)]
+    return [tuple([label[place] for place in square[row]]) for row in sequence]
 
 
 def seed_base(seed: int, key: str) -> int:

@@ -15,7 +15,7 @@ from spct.engines.scripted import judgment_text
 
 async def judge(request, j):
     seed = request.seed + j
-    await asyncio.sleep(0.01 + seed % 5 / 200)
+    await asyncio.sleep(0.05 + seed % 5 / 100)
     return "broken" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10, 1 + seed // 100 % 10])
 """
 KILLS = 20

@@ -49,7 +49,7 @@ async def judge_items(
     Raises EngineError when the engine cannot go on, RunError when the store cannot; what is in flight is cancelled.
     """
     run = _Run(judge, store, on_request, asyncio.Semaphore(in_flight))
-    tasks: deque[asyncio.Task[Outcome]] = deque()
+    tasks: deque[asyncio.Task[_Done]] = deque()
     source = enumerate(items)
     try:
         exhausted = False
@@ -61,16 +61,37 @@ async def judge_items(
                     exhausted = True
                 else:
                     tasks.append(asyncio.create_task(run.one(*following)))
-                while tasks and tasks[0].done():
-                    yield tasks.popleft().result()
+                while tasks and tasks[0].done() and tasks[0].result().is_stored():
+                    yield tasks.popleft().result().outcome
             if run.failure is not None:
                 raise run.failure
             if tasks:
-                yield await tasks.popleft()
+                done = await tasks.popleft()
+                await done.stored()
+                yield done.outcome
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """An item that is judged, and the commit that will have its samples and verdict on disk."""
+
+    outcome: Outcome
+    commit: asyncio.Future[None] | None
+
+    def is_stored(self) -> bool:
+        """Whether the commit is made. Raises RunError if it failed."""
+        if self.commit is None:
+            return True
+        return self.commit.done() and self.commit.result() is None
+
+    async def stored(self) -> None:
+        """Return once the commit is made. Raises RunError if it fails."""
+        if self.commit is not None:
+            await asyncio.shield(self.commit)
 
 
 class _Run:
@@ -86,19 +107,20 @@ class _Run:
         self.failure: Exception | None = None
         self._failed_in_a_row = 0
 
-    async def one(self, position: int, item: Item) -> Outcome:
+    async def one(self, position: int, item: Item) -> _Done:
         try:
-            try:
-                outcome = await self._judged(position, item)
-            finally:
-                self.slots.release()  # others may sample while the verdict waits for its commit
+            outcome = await self._judged(position, item)
+            commit = None
             if self.store is not None:
-                await self.store.finish(position, outcome.verdict.as_row())
+                self.store.put_verdict(position, outcome.verdict.as_row())
+                commit = self.store.next_commit
             self._watch(outcome.verdict)
-            return outcome
+            return _Done(outcome, commit)
         except Exception as error:
             self.failure = self.failure or error
             raise
+        finally:
+            self.slots.release()
 
     async def _judged(self, position: int, item: Item) -> Outcome:
         store, meta = self.store, self.judge.meta

@@ -9,6 +9,7 @@ Failure rule: whatever SQLite or the file system refuses (full disk, damaged fil
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import sqlite3
@@ -122,7 +123,13 @@ class RunStore:
     async def finish(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict, and return once it and everything before it is on disk."""
         self.put_verdict(position, verdict_row)
-        await self._writer.committed()
+        assert self.next_commit is not None
+        await asyncio.shield(self.next_commit)
+
+    @property
+    def next_commit(self) -> asyncio.Future[None] | None:
+        """Done, or failed with a RunError, once everything recorded so far is on disk; None without an event loop."""
+        return self._writer.next_commit
 
     def put_verdict(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict with the next commit; for writers without an event loop, which call ``flush`` at the end."""
@@ -131,7 +138,7 @@ class RunStore:
 
     def flush(self) -> None:
         """Commit what has been recorded."""
-        self._writer.flush()
+        self._writer.commit()
 
     def write_file(self, name: str, text: str) -> None:
         """Put a file for people beside the samples, whole or not at all."""
@@ -142,7 +149,8 @@ class RunStore:
 
     def close(self) -> None:
         """Commit and let go of the directory."""
-        self._writer.close()
+        with contextlib.suppress(RunError):
+            self.flush()
         self._db.close()
         if self._lock is not None:
             self._lock.close()
@@ -233,7 +241,7 @@ class RunStore:
         return int(self._one(f"SELECT count(*) FROM {table}")[0])
 
     def _rows(self, query: str, *parameters: object) -> Iterator[Any]:
-        self._writer.flush()
+        self._writer.write()
         with as_run_error(self.directory):
             yield from self._db.execute(query, parameters)
 

@@ -1,9 +1,8 @@
-"""Everything that is written to a run's file: collected for a moment, then written in bulk by one thread.
+"""Everything that is written to a run's file: collected for a moment, then written in bulk in one transaction.
 
-A batch is one transaction. The thread is there because SQLite waits for the disk, and works for a while without
-Python's lock; many rows go into one statement, since each statement takes that lock again. Failure rule: whatever
-SQLite or the file system refuses is a RunError, and after one nothing more is written: a half-kept request must never
-be committed.
+Writing happens on the event loop's own thread: a row takes microseconds, and a second thread would spend as long waiting
+for Python's lock. Many rows go into one statement, which halves what they cost. Failure rule: whatever SQLite or the file
+system refuses is a RunError, and after one nothing more is written: a half-kept request must never be committed.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -23,21 +21,15 @@ COMMIT_EVERY_S = 0.02
 ROWS_WITHOUT_LOOP = 5000
 ROWS_PER_STATEMENT = 32
 
-Batch = dict[str, list[Sequence[object]]]
-"""Rows by the statement that writes one of them."""
-
 
 class Writer:
-    """Writes to one connection; its batches are written in the order in which they were put."""
+    """Collects rows for one connection and commits them."""
 
     def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
         self._directory = directory
         self._db = connection
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spct-store")
-        self._waiting: Batch = {}
-        self._waiters: list[asyncio.Future[None]] = []
-        self._scheduled = False
-        self._last: Future[None] | None = None
+        self._waiting: dict[str, list[Sequence[object]]] = {}
+        self._commit: asyncio.Future[None] | None = None
         self._failed: RunError | None = None
 
     def put(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
@@ -46,74 +38,53 @@ class Writer:
             raise self._failed
         waiting = self._waiting.setdefault(statement, [])
         waiting += rows
-        if self._scheduled:
+        if self._commit is not None:
             return
         try:
-            self._schedule(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             if len(waiting) > ROWS_WITHOUT_LOOP:
-                self.flush()
+                self.commit()
+            return
+        self._commit = loop.create_future()
+        loop.call_later(COMMIT_EVERY_S, self._commit_waiting)
 
-    async def committed(self) -> None:
-        """Return once everything put so far is on disk."""
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        self._waiters.append(waiter)
-        if not self._scheduled:
-            self._schedule(loop)
-        await waiter
+    @property
+    def next_commit(self) -> asyncio.Future[None] | None:
+        """Done, or failed, once everything put so far is on disk; None if nothing waits for the event loop to write it."""
+        return self._commit
 
-    def flush(self) -> None:
-        """Commit everything put so far before going on."""
-        if self._failed is not None:
-            raise self._failed
-        if self._waiting:
-            self._start()
-        if self._last is not None:
-            self._last.result()
+    def write(self) -> None:
+        """Hand everything put so far to SQLite, for this connection to read."""
+        waiting, self._waiting = self._waiting, {}
+        with self._writing():
+            for statement, rows in waiting.items():
+                _execute(self._db, statement, rows)
 
-    def close(self) -> None:
-        """Commit what can be committed, and end the thread."""
-        with contextlib.suppress(RunError):
-            self.flush()
-        self._thread.shutdown()
+    def commit(self) -> None:
+        """Write and commit everything put so far."""
+        self.write()
+        with self._writing():
+            self._db.commit()
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._scheduled = True
-        loop.call_later(COMMIT_EVERY_S, self._commit_soon, loop)
+    def _commit_waiting(self) -> None:
+        waiting, self._commit = self._commit, None
+        assert waiting is not None
+        try:
+            self.commit()
+        except RunError as error:
+            waiting.set_exception(error)
+            waiting.exception()  # every waiter raises it; none may be left when the run was cancelled meanwhile
+        else:
+            waiting.set_result(None)
 
-    def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiters, self._waiters = self._waiters, []
-        done = asyncio.wrap_future(self._start(), loop=loop)
-        done.add_done_callback(partial(self._settle, waiters))
-
-    def _settle(self, waiters: Sequence[asyncio.Future[None]], done: asyncio.Future[None]) -> None:
-        error = done.exception()
-        for waiter in waiters:
-            if waiter.done():
-                continue
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
-                waiter.exception()  # not every waiter is still there to raise it
-        self._scheduled = False
-        if self._waiting or self._waiters:
-            self._schedule(done.get_loop())
-
-    def _start(self) -> Future[None]:
-        batch, self._waiting = self._waiting, {}
-        self._last = self._thread.submit(self._write, batch)
-        return self._last
-
-    def _write(self, batch: Batch) -> None:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         if self._failed is not None:
             raise self._failed
         try:
             with as_run_error(self._directory):
-                for statement, rows in batch.items():
-                    _execute(self._db, statement, rows)
-                self._db.commit()
+                yield
         except RunError as error:
             self._failed = error
             with contextlib.suppress(sqlite3.Error):

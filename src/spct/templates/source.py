@@ -56,18 +56,14 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A compiled template file. ``digest`` covers it and every file that it names."""
+    """A compiled template file. ``digest`` covers it and every file that it names; ``shipped`` if all of them are ours."""
 
     name: str
     path: Path
     meta: Meta
     digest: str
     compiled: jinja2.Template
-
-    @property
-    def shipped(self) -> bool:
-        """Whether the file is one of ours, and so all files that it names."""
-        return self.path.parent == SHIPPED
+    shipped: bool
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """The messages, without blank lines around each. Raises TemplateError, with the line, for what fails."""
@@ -132,7 +128,7 @@ def load_source(path: Path, name: str) -> Source:
     except jinja2.TemplateNotFound as error:
         raise TemplateError(f"{path}: names the template file {error.name!r}, which is not in its folder") from error
     digest = sha256("\0".join([text, *(_read(_find(path, other)) for other in names)]).encode()).hexdigest()[:16]
-    source = Source(name, path, meta, digest, compiled)
+    source = Source(name, path, meta, digest, compiled, shipped=path.parent == SHIPPED)
     source.render(_trial(meta))
     return source
 
