@@ -50,6 +50,18 @@ def test_one_source_makes_room_for_another_that_can_do_nothing_else():
     assert cells == {"both": {"pair": 0, "multi": 10}, "pairs": {"pair": 10, "multi": 0}}
 
 
+def test_counts_beside_free_sources_take_everything_or_ask_for_the_size():
+    have = {"maths": MATHS, "chat": CHAT}
+    assert sums(allocate(have, {"maths": 10}, {}, None, None))[0] == {"maths": 10, "chat": 100}
+    with pytest.raises(InputError, match="size: some sources have a count and others follow shares"):
+        allocate(have, {"maths": 10}, {}, {"pair": 1.0}, None)
+
+
+def test_shares_that_no_tiny_total_can_meet():
+    have = {"a": {"single": 30}, "b": {"pair": 30}}
+    assert allocate(have, {}, {"a": 0.5, "b": 0.5}, {"single": 0.5, "pair": 0.5}, None)["a"]["single"] == 30
+
+
 @pytest.mark.parametrize(
     ("counts", "shares", "forms", "size", "message"),
     [

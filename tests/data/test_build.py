@@ -1,6 +1,8 @@
 """Whole builds on small files: what is written, what is left out and counted, what is refused."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -254,6 +256,17 @@ def test_problems_without_attempts_are_refused(tmp_path):
     path = str(write_jsonl(tmp_path / "a.jsonl", [{"question": "1 + 1?", "answer": "#### 2"}]))
     with pytest.raises(InputError, match="got problems without attempts; expected a key solutions"):
         built(tmp_path, {"kind": "gsm8k", "path": path})
+
+
+def test_a_missing_package_is_no_broken_row(tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", [rows.MATH])
+    recipe = {"sources": [{"kind": "math", "path": str(path), "on_bad": "drop"}], "out": str(tmp_path / "out")}
+    (tmp_path / "data.yaml").write_text(json.dumps(recipe))
+    without = "import sys; sys.modules['math_verify'] = None; from spct.cli import main; main()"
+    command = [sys.executable, "-c", without, "data", "build", str(tmp_path / "data.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("checking answers needs math-verify: pip install 'spct[train]'\n")
 
 
 def test_parquet_is_read_like_jsonl(tmp_path):

@@ -44,6 +44,7 @@ def test_defaults():
         ({"sources": [SOURCE | {"on_bad": "skip"}]}, "sources.0.on_bad: .*got 'skip'"),
         ({"sources": []}, "sources: "),
         ({"sources": [SOURCE | {"share": 0.7}, SOURCE | {"name": "b", "share": 0.7}]}, "the shares add up to 1.4"),
+        ({"sources": [SOURCE | {"share": 0.7}]}, "sources: every one has a share and they add up to 0.7; expected 1"),
         ({"size": 0}, "size: .*got '0'"),
     ],
 )

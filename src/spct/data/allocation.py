@@ -11,7 +11,7 @@ from math import floor
 
 from spct.errors import InputError
 
-STEPS = 8
+STEPS, ROUNDING = 8, 8
 Counts = dict[str, dict[str, int]]
 
 
@@ -34,23 +34,20 @@ def allocate(
 ) -> Counts:
     """Items by source and form: ``counts`` and ``shares`` of the total fix sources, ``forms`` the mix over all.
 
-    Sources that are neither counted nor shared give what is still needed. Without ``size`` the total is the largest
-    that can be met. Raises InputError, saying what is short.
+    Sources that are neither counted nor shared give what is still needed. Without ``size`` the total is the sum of the
+    counts where all sources have one, else the largest that can be met. Raises InputError, saying what is short.
     """
+    counted = sum(counts.values())
+    if size is None and counts and len(counts) < len(usable) and (forms or shares):
+        raise InputError(
+            "size: some sources have a count and others follow shares; expected the size of the whole as well"
+        )
     have = sum(sum(cells.values()) for cells in usable.values())
-    least = max(1, sum(counts.values()))
-    fixed_only = set(counts) == set(usable)
-    most = sum(counts.values()) if fixed_only else have
-    if size is not None:
-        found = _try(usable, counts, shares, forms, size)
-        if found is None:
-            best = _largest(usable, counts, shares, forms, least, min(most, size))
-            raise InputError(_why_not(usable, counts, shares, forms, size, best))
-        return found
-    best = _largest(usable, counts, shares, forms, least, most)
-    found = None if best is None else _try(usable, counts, shares, forms, best)
+    best = counted if len(counts) == len(usable) else _largest(usable, counts, shares, forms, size or have)
+    asked = best if size is None else size
+    found = _try(usable, counts, shares, forms, asked) if asked else None
     if found is None:
-        raise InputError(_why_not(usable, counts, shares, forms, least, None))
+        raise InputError(_why_not(usable, counts, shares, forms, asked or 1, best if best < asked else 0))
     return found
 
 
@@ -59,19 +56,26 @@ def _largest(
     counts: Mapping[str, int],
     shares: Mapping[str, float],
     forms: Mapping[str, float] | None,
-    low: int,
     high: int,
-) -> int | None:
-    """The largest total that can be met, None if not even ``low`` can; feasible totals are an interval but for rounding."""
-    if high < low or _try(usable, counts, shares, forms, low) is None:
-        return None
+) -> int:
+    """The largest total up to ``high`` that can be met: what can be met can be scaled down. 0 if there is none.
+
+    Where the rounding of two kinds of shares disagrees, a single total between others cannot be met: each look is at
+    ``ROUNDING`` totals.
+    """
+
+    def near(size: int) -> int:
+        tried = range(size, max(size - ROUNDING, 0), -1)
+        return next((total for total in tried if _try(usable, counts, shares, forms, total) is not None), 0)
+
+    low = sum(counts.values())
     while low < high:
         middle = (low + high + 1) // 2
-        if _try(usable, counts, shares, forms, middle) is None:
-            high = middle - 1
-        else:
+        if near(middle):
             low = middle
-    return low
+        else:
+            high = middle - 1
+    return near(low)
 
 
 def _try(
@@ -167,7 +171,7 @@ def _why_not(
     shares: Mapping[str, float],
     forms: Mapping[str, float] | None,
     size: int,
-    best: int | None,
+    best: int,
 ) -> str:
     """One sentence that names what is short."""
     mend = f"the largest size that can be met is {best:,}" if best else "lower it, or add data"

@@ -10,7 +10,7 @@ import re
 import threading
 from fractions import Fraction
 
-from spct.errors import InputError
+from spct.data.group import MissingPackageError
 
 MARKED = re.compile(r"(?:^|\n)[ \t]*(?:####|A(?:nswer)?:)[ \t]*([^\n]+)|answer is:?[ \t]*([^\n]+)", re.IGNORECASE)
 SENTENCE_END = re.compile(r"\.(?:\s|$)")
@@ -62,7 +62,7 @@ def number(answer: str) -> Fraction | None:
 
 
 def same_answer(reference: str, answer: str) -> bool:
-    """Whether the two final answers are equal. Raises UncheckableError, and InputError without math-verify."""
+    """Whether the two final answers are equal. Raises UncheckableError, and MissingPackageError without math-verify."""
     known, found = number(reference), number(answer)
     if known is not None and found is not None:
         return known == found
@@ -78,7 +78,7 @@ def _verified(reference: str, answer: str) -> bool:
         from math_verify import LatexExtractionConfig, parse, verify
         from math_verify.errors import TimeoutException
     except ImportError:
-        raise InputError("checking answers needs math-verify: pip install 'spct[train]'") from None
+        raise MissingPackageError("checking answers needs math-verify: pip install 'spct[train]'") from None
     # its timeouts are signals, which only the main thread gets
     limit = TIMEOUT_S if threading.current_thread() is threading.main_thread() else None
     config = [LatexExtractionConfig()]

@@ -24,6 +24,10 @@ class LabelRangeError(InputError):
     """A label is outside the scale that its source documents."""
 
 
+class MissingPackageError(InputError):
+    """Reading a source takes a package that is not installed: no row's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What a source is. ``hub`` is its data set on the Hugging Face hub; ``files`` are globs over paths, any of them."""

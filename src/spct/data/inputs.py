@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.bench.assembly import data_files
-from spct.data.group import Dropped, Group, LabelRangeError, Source
+from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError, Source
 from spct.data.hub import fetch
 from spct.data.recipe import SourceRecipe
 from spct.data.sources import load_source
@@ -54,6 +54,8 @@ class Opened:
     def _read(self, values: Mapping[str, Any], where: str, file: Path) -> Iterator[Group | Dropped]:
         try:
             yield from self.source.read(values, where, file)
+        except MissingPackageError:
+            raise
         except InputError as error:
             if self.recipe.on_bad == "stop":
                 raise InputError(

@@ -101,6 +101,8 @@ class DataRecipe(_Strict):
         shares = [source.share for source in self.sources if source.share is not None]
         if sum(shares) > 1 + 1e-9:
             raise ValueError(f"sources: the shares add up to {sum(shares):g}; expected at most 1")
+        if len(shares) == len(labels) and sum(shares) < 1 - 1e-6:
+            raise ValueError(f"sources: every one has a share and they add up to {sum(shares):g}; expected 1")
         for key, parts in (("forms", self.forms), ("split", self.split)):
             if parts is not None:
                 _check_shares(key, parts.items())
