@@ -32,7 +32,7 @@ from spct.errors import (
     SpctError,
 )
 
-FIRST_BACKOFF_S = 0.25
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 5.0
 CONNECT_S = 30.0
 HELD_S = 0.1
 WAITED_OUT = (408, 425, 429, 502, 503, 504)
@@ -217,7 +217,9 @@ class _Clock:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         self._tries += 1
-        wait_s = failure.wait_s if failure.wait_s is not None else backoff_s(self._tries, FIRST_BACKOFF_S)
+        wait_s = failure.wait_s
+        if wait_s is None:
+            wait_s = min(backoff_s(self._tries, FIRST_BACKOFF_S), LONGEST_BACKOFF_S)
         if now + wait_s - self._since > self._patience_s:
             after = f"after {self._tries} tries in {now - self._since:.0f} s of {self._patience_s:g} s patience"
             if failure.throttled:
