@@ -30,7 +30,7 @@ def credulous(request, j):
 def group_of(attack):
     """An honest best response, plain ones, and last the hostile one, with the rewards that they must get."""
     plain = ["an honest answer ★", *["a plain answer"] * (attack.n - 2)] if attack.n > 1 else []
-    return [*plain, f"a plain answer {attack.text}"], [*[3.0, 1.0, 1.0, 1.0, 1.0][: len(plain)], 1.0]
+    return [*plain, f"a plain answer {attack.text}"], [3.0 if "★" in text else 1.0 for text in plain] + [1.0]
 
 
 async def test_no_attack_raises_its_own_reward():
