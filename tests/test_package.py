@@ -4,8 +4,8 @@ import sys
 import spct
 
 HEAVY = (
-    "torch transformers openvino openvino_genai xllamacpp vllm ray aiohttp numpy pyarrow fastapi starlette "
-    "huggingface_hub gguf rich click matplotlib"
+    "torch transformers openvino openvino_genai xllamacpp vllm ray aiohttp numpy pyarrow fastapi starlette uvicorn pydantic "
+    "prometheus_client huggingface_hub gguf rich click matplotlib"
 ).split()
 PUBLIC = (
     "GRM Capabilities Engine Item ItemError Judge JudgeSettings Judgment Message Problem Sample SampleBatch SampleRequest "
