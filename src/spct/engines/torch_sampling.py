@@ -30,7 +30,7 @@ class Row:
     """One sample in the making: ``prompt`` is the index of its prompt; the loop fills in the rest.
 
     ``logprobs`` has one entry per token: its natural-log probability at temperature 1, and the ``top`` likeliest
-    (token, log probability) pairs.
+    (token, log probability) pairs. ``end`` is the token that ended a row which stopped by itself.
     """
 
     prompt: int
@@ -42,6 +42,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[tuple[float, list[tuple[int, float]]]] = field(default_factory=list)
     finish: FinishReason | None = None
+    end: int | None = None
     random: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,7 +168,7 @@ def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
 def _extend(rows: Sequence[Row], tokens: Sequence[int], logits_RV: torch.Tensor, eos: frozenset[int]) -> None:  # noqa: N803
     for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
         if token in eos:
-            row.finish = "stop"
+            row.finish, row.end = "stop", token
             continue
         row.tokens.append(token)
         if row.top:

@@ -49,7 +49,9 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Loaded:
+    """A causal model with its tokenizer and limits; ``eos`` are all tokens that end a turn."""
+
     model: Any
     tokenizer: ChatTokenizer
     eos: frozenset[int]
@@ -95,7 +97,7 @@ class TransformersEngine:
         self._lora = (lora,) if isinstance(lora, str) else tuple(lora)
         self._threads = threads
         self._trust_remote_code = trust_remote_code
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
         self._loading = threading.Lock()
         self._jobs: deque[_Job] = deque()
         self._current: list[_Job] = []
@@ -152,11 +154,11 @@ class TransformersEngine:
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
 
-    async def _started(self) -> _Loaded:
+    async def _started(self) -> Loaded:
         loaded = self._loaded
         return await asyncio.to_thread(self._ready) if loaded is None else loaded
 
-    def _ready(self) -> _Loaded:
+    def _ready(self) -> Loaded:
         with self._loading:
             loaded = self._loaded or self._load()
             self._loaded = loaded
@@ -166,7 +168,7 @@ class TransformersEngine:
                     self._worker.start()
             return loaded
 
-    def _load(self) -> _Loaded:
+    def _load(self) -> Loaded:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         source, options = _source(self._name)
@@ -177,11 +179,7 @@ class TransformersEngine:
                 options["quantization_config"] = GgufConfig(dequantize=True)  # or its weights stay packed, and slow
             model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=self._torch_dtype(options), **options)
             model = _with_adapters(model, self._lora).to(self._device).eval()
-            stops = model.generation_config.eos_token_id
-        eos = frozenset([stops] if isinstance(stops, int) else stops or ()) | tokenizer.eos
-        limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        context_tokens = self._context_tokens or limit
-        return _Loaded(model, tokenizer, eos, context_tokens, tokenizer.control_tokens(), may_pad(model))
+        return as_loaded(model, tokenizer, self._context_tokens)
 
     def _torch_dtype(self, options: dict[str, Any]) -> Any:
         if self._dtype != "auto":
@@ -190,7 +188,7 @@ class TransformersEngine:
             return "auto"
         return torch.bfloat16 if self._device.startswith("cuda") else torch.float32
 
-    def _work(self, loaded: _Loaded) -> None:
+    def _work(self, loaded: Loaded) -> None:
         """The worker's life: until closed, take a batch of jobs and answer each."""
         while jobs := self._take(loaded):
             try:
@@ -203,7 +201,7 @@ class TransformersEngine:
                 for job, batch in zip(jobs, batches, strict=True):
                     _settle(job, batch)
 
-    def _take(self, loaded: _Loaded) -> list[_Job]:
+    def _take(self, loaded: Loaded) -> list[_Job]:
         """The next jobs in order of arrival whose samples fill a batch, at least one; [] once closed."""
         with self._wake:
             self._current = []
@@ -221,6 +219,14 @@ class TransformersEngine:
                 taken.append(self._jobs.popleft())
             self._current = taken
             return taken
+
+
+def as_loaded(model: Any, tokenizer: ChatTokenizer, context_tokens: int | None = None) -> Loaded:
+    """A model in memory, with what sampling from it needs to know; ``context_tokens`` None takes the model's limit."""
+    stops = model.generation_config.eos_token_id
+    eos = frozenset([stops] if isinstance(stops, int) else stops or ()) | tokenizer.eos
+    limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    return Loaded(model, tokenizer, eos, context_tokens or limit, tokenizer.control_tokens(), may_pad(model))
 
 
 def _source(name: str) -> tuple[str, dict[str, Any]]:
@@ -282,7 +288,7 @@ def _check_fit(prompt_tokens: int, max_tokens: int, context_tokens: int | None) 
         )
 
 
-def _answer(loaded: _Loaded, jobs: Sequence[_Job], batch: int) -> list[SampleBatch | SpctError]:
+def _answer(loaded: Loaded, jobs: Sequence[_Job], batch: int) -> list[SampleBatch | SpctError]:
     """Sample all rows of ``jobs`` together, at most ``batch`` at once."""
     rows = [
         Row(place, ask.seed + j, ask.temperature, ask.top_p, ask.max_tokens, ask.top_logprobs)
