@@ -8,6 +8,7 @@ from spct.bench.benchmark import Ballot
 from spct.bench.domains import domain_ranks, domains
 from spct.bench.probes import (
     length,
+    length_in_groups,
     position,
     same_name,
     score_use,
@@ -16,6 +17,7 @@ from spct.bench.probes import (
     wilson,
 )
 from spct.bench.stored import open_stored
+from spct.types import Item, Message
 
 from .runs import pair, write_run
 
@@ -171,3 +173,14 @@ def test_an_audit_of_a_run(tmp_path):
     assert "not measurable here" in text
     assert "| scores | invalid samples after retries | 25.0 [" in audit_markdown([found])
     assert shown(only(found.findings, "accuracy, easy less hard")) == "not measurable here"
+
+
+def test_scores_that_follow_length_within_groups_are_seen_without_ground_truth():
+    def group(id, *scores):
+        item = Item(id, (Message("user", id),), tuple("x" * (10 * 4**i - 1) for i in range(len(scores))))
+        return judged(item, Ballot(scores, tuple(range(len(scores)))))
+
+    (follows,) = length_in_groups(evidence(group("a", 1, 2, 3), group("b", 2, 4)))
+    assert follows.figure.value == pytest.approx(3 / math.sqrt(10))
+    (none,) = length_in_groups(evidence(judged(pair("c", best=None, responses=("ab", "cd")), forth(3, 5))))
+    assert not none.measurable

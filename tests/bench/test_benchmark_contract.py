@@ -40,6 +40,7 @@ FILES = {
     "realmistake-ten": ("a.jsonl", [realmistake_row("1"), realmistake_row("2", "no_error")]),
     "llmbar": ("GPTOut/dataset.json", LLMBAR),
     "llmbar-processed": ("MT-Bench/dataset.json", LLMBAR),
+    "items": ("mine.jsonl", [{"prompt": f"do {i}", "responses": ["one", "two", "three"], "best": i} for i in range(3)]),
 }
 
 

@@ -2,14 +2,14 @@ import json
 
 import pytest
 
-from spct.bench import Unit, load_benchmark
+from spct.bench import Unit
 from spct.bench.curve import curve
 from spct.bench.figures import Intervals
 from spct.bench.report import curve_table, markdown, points, terminal_lines
 from spct.bench.results import Prices, Scoring, score_run, write_results
 from spct.bench.statistics import Figure, Resamples
 from spct.bench.stored import open_stored
-from spct.errors import InputError, RunError
+from spct.errors import RunError
 from spct.meta.meta import Rating
 from spct.run import RunStore
 
@@ -92,11 +92,11 @@ def test_points_of_a_figure():
     assert points(Figure(0.6571, 0.6, 0.7)) == "65.7 [60.0, 70.0]"
 
 
-def test_a_run_without_a_benchmark_asks_for_one(tmp_path):
-    run = write_run(tmp_path / "run", [pair("a")], {"a": [(1, 2)]}, benchmark=None)
-    with pytest.raises(InputError, match="--benchmark NAME"):
-        open_stored(run)
-    assert open_stored(run, load_benchmark("llmbar")).loaded.units[0].id == "a"
+def test_a_run_without_a_benchmark_is_one_of_plain_items(tmp_path):
+    run = write_run(tmp_path / "run", [pair("a"), pair("b", best=None)], {"a": [(1, 2)], "b": [(1, 2)]}, benchmark=None)
+    stored = open_stored(run)
+    assert (stored.benchmark.name, list(stored.loaded.items)) == ("items", ["a", "b"])
+    assert [unit.id for unit in stored.loaded.units] == ["a"]
 
 
 def test_no_run_is_a_run_error(tmp_path):

@@ -21,7 +21,7 @@ from spct.engines.scripted import judgment_text
 SHOWN = re.compile(r"\[Begin response \d+ \w+\]\n(.*?)\n\[End response", re.DOTALL)
 
 def judge(request, j):
-    return judgment_text([int(text) for text in SHOWN.findall(request.messages[-1].content)])
+    return judgment_text([int(text[0]) for text in SHOWN.findall(request.messages[-1].content)])
 
 async def slow(request, j):
     await asyncio.sleep(0.3)
@@ -153,6 +153,24 @@ async def test_what_was_answered_before_a_kill_is_in_the_run(start, folder):
         await server.ended()
         with contextlib.closing(RunStore.open(folder / "run")) as store:
             assert store.count("verdicts") == 5 * (round_ + 1)
+
+
+async def test_what_was_served_can_be_shown_and_audited(start, folder):
+    server = await start("--out", "run")
+    for i in range(1, 9):
+        await server.reward(f"question {i}", [str(i), "5 is longer"[: 1 + i], "9"])
+    server.stop()
+    assert await server.ended() == 0
+    shown = subprocess.run([*SPCT, "show", "run"], capture_output=True, text=True, cwd=folder, check=True)
+    assert "8 items, 8 verdicts" in shown.stdout
+    audited = subprocess.run(
+        [*SPCT, "audit", "run", "--no-plots", "--json"], capture_output=True, text=True, cwd=folder, check=True
+    )
+    (audit,) = json.loads(audited.stdout)["audits"]
+    found = {finding["name"]: finding["figure"] for finding in audit["findings"]}
+    assert (audit["benchmark"], audit["items"]) == ("items", 8)
+    assert found["correlation of score and log length in groups"]["value"] < 0
+    assert found["invalid samples after retries"]["value"] == 0
 
 
 async def test_ctrl_c_stops_it_too(start):

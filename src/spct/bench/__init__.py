@@ -40,6 +40,7 @@ BENCHMARKS = {
     "realmistake-ten": "spct.bench.realmistake:ReaLMistakeTen",
     "llmbar": "spct.bench.llmbar:LLMBar",
     "llmbar-processed": "spct.bench.llmbar:LLMBarProcessed",
+    "items": "spct.bench.items:Items",
 }
 
 

@@ -138,6 +138,29 @@ def length(evidence: Evidence) -> Iterator[Finding]:
                   f"{percent(1 - base.value)}.", base, "share")  # fmt: skip
 
 
+def length_in_groups(evidence: Evidence) -> Iterator[Finding]:
+    """Votes on any group, best known or not: do scores follow length within it? What a policy could learn to use."""
+    rows = []
+    for judged in evidence.judged:
+        if judged.vote is None or judged.item.extra.get("text_absent"):
+            continue
+        sizes = [math.log(1 + len(text)) for text in judged.item.responses]
+        size, score = sum(sizes) / len(sizes), sum(judged.vote) / len(sizes)
+        gaps = [(mine - score, long - size) for mine, long in zip(judged.vote, sizes, strict=True)]
+        if any(stretch for _, stretch in gaps):
+            products = [sum(a * b for a, b in gaps), sum(a * a for a, _ in gaps), sum(b * b for _, b in gaps)]
+            rows.append((judged.cluster, *products))
+    if not rows:
+        yield unmeasured(
+            "length", "correlation of score and log length in groups", "no votes on responses of different length"
+        )
+        return
+    figure = figure_of(rows, correlation_of)
+    follows = leaning(figure, "scores rise with length", "scores fall with length", "scores do not follow length")
+    yield Finding("length", "correlation of score and log length in groups", f"Within groups {follows}.", figure,
+                  "correlation", {"groups": len(rows)})  # fmt: skip
+
+
 def style(evidence: Evidence) -> Iterator[Finding]:
     """RM-Bench: accuracy where the wrong response is plainer (easy) less where it is fancier (hard)."""
     rows = []
@@ -247,7 +270,7 @@ def self_preference(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(probe, name, f"Votes on pairs: {favours}.", figure, detail=detail)
 
 
-PROBES: tuple[Probe, ...] = (position, length, style, domains, score_use, self_preference)
+PROBES: tuple[Probe, ...] = (position, length, length_in_groups, style, domains, score_use, self_preference)
 
 
 def same_name(judge: str, writer: object) -> bool:

@@ -61,13 +61,13 @@ class StoredBench:
 def open_stored(
     directory: Path, benchmark: Benchmark | None = None, *, scored: Scored | None = None, label: str | None = None
 ) -> StoredBench:
-    """Read a run. ``benchmark`` is needed where the run does not name its own; ``scored`` defaults to the run's rule.
+    """Read a run. ``benchmark`` None is the run's own, "items" if it has none; ``scored`` defaults to the run's rule.
 
     Raises RunError where there is no run, InputError where its items are not the benchmark's or no item is finished.
     """
     with contextlib.closing(RunStore.open(directory)) as store:
         settings = run_settings(store)
-        benchmark = benchmark or load_benchmark(_named(settings, directory))
+        benchmark = benchmark or load_benchmark(_named(settings))
         scored = scored or ("expected" if settings.get("rule") == "expected" else "scores")
         items, unfinished = finished_items(store)
         if not items:
@@ -101,11 +101,9 @@ def finished_items(store: RunStore) -> tuple[list[Item], int]:
     return items, len(rows) - len(items)
 
 
-def _named(settings: Mapping[str, Any], directory: Path) -> str:
-    name = settings.get("benchmark") or IMPORTED.get(str(settings.get("imported")))
-    if not name:
-        raise InputError(f"{directory}: this run names no benchmark; say which with --benchmark NAME")
-    return str(name)
+def _named(settings: Mapping[str, Any]) -> str:
+    """The benchmark that the run was made for; that of plain items where it was made for none."""
+    return str(settings.get("benchmark") or IMPORTED.get(str(settings.get("imported"))) or "items")
 
 
 def _label(settings: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from spct.cli.progress import write_line
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--judge-name", metavar="NAME", help="The judge's name among the writers of the responses.")
-@click.option("--benchmark", metavar="NAME", help="The benchmark, where the run does not name it.")
+@click.option("--benchmark", metavar="NAME", help="The benchmark  [default: the run's own, or items].")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the (first) run]."
 )
