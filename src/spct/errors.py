@@ -72,6 +72,10 @@ class ResumeRefusedError(RunError, ValueError):
     """The run directory was made with other settings or other input than asked for now."""
 
 
+class TrainingError(SpctError, RuntimeError):
+    """Training cannot go on: a loss that is no number, nothing to learn from, a model that cannot be trained as asked."""
+
+
 class ServiceError(SpctError):
     """A reward service gives no verdict. Subclasses say why."""
 

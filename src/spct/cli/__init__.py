@@ -1,7 +1,8 @@
 """The command line. Each command is one file; errors become one line on stderr and an exit code here, and only here.
 
 Exit codes: 0 every item got a verdict; 1 the run finished and some items have none; 2 the command, the input or a template
-is wrong; 3 the engine, its weights or a service failed; 4 the run directory failed or refuses to be resumed; 130 stopped by Ctrl-C.
+is wrong; 3 the engine, its weights, a service or training failed; 4 the run directory failed or refuses to be resumed;
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from typing import NoReturn
 
 import click
 
-from spct.errors import EngineError, InputError, RunError, ServiceError, SpctError, TemplateError, WeightsError
+from spct.errors import (
+    EngineError,
+    InputError,
+    RunError,
+    ServiceError,
+    SpctError,
+    TemplateError,
+    TrainingError,
+    WeightsError,
+)
 
 COMMANDS = {
     "judge": "spct.cli.judge:judge",
@@ -28,6 +38,7 @@ COMMANDS = {
     "serve-key": "spct.cli.serve:serve_key",
     "models": "spct.cli.models:models",
     "data": "spct.cli.data:data",
+    "train": "spct.cli.train:train",
 }
 
 EXIT_CODES: list[tuple[type[SpctError], int]] = [
@@ -37,6 +48,7 @@ EXIT_CODES: list[tuple[type[SpctError], int]] = [
     (EngineError, 3),
     (WeightsError, 3),
     (ServiceError, 3),
+    (TrainingError, 3),
 ]
 
 
