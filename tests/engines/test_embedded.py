@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spct.engines import load_engine
 from spct.engines.embedded import Choice, choose, describe, read_choice
 from spct.engines.embedded_check import QUESTIONS, Measured, agreement, reference_answers
-from spct.errors import EngineError
+from spct.errors import EngineError, WeightsError
 
 KNOWN = tuple("a calm and steady answer" for _ in QUESTIONS)
 WRONG = tuple("zzz" for _ in QUESTIONS)
@@ -52,3 +53,10 @@ def test_damaged_choice_is_made_anew(tmp_path: Path) -> None:
     file.write_text('{"engine": "openvino"}', "utf-8")
     assert read_choice(file) is None
     assert isinstance(choose({"llamacpp": Measured(KNOWN, 1.0)}, {}, {"llamacpp": "2"}, None), Choice)
+
+
+async def test_an_adapter_goes_to_llama_cpp_whose_error_it_is(tmp_path: Path) -> None:
+    engine = load_engine("embedded:smollm2-135m", lora=[str(tmp_path / "none.gguf")], context_tokens=512)
+    with pytest.raises(WeightsError, match=r"none\.gguf"):
+        await engine.start()
+    assert engine.model_id == "embedded:smollm2-135m"

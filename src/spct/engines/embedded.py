@@ -3,6 +3,8 @@
 ``start`` makes the choice once per machine, model and package versions (some ten seconds) and keeps it with its figures
 as JSON in the cache directory; delete the file to choose again. All else is delegated, and ``model_id`` names the
 engine that really answered. An engine whose logits are wrong here is never chosen; if none is right, EngineError.
+With a LoRA adapter it is llama.cpp, the only one of them that applies adapters, and nothing is measured: an adapter
+changes the answers that the check knows.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spct import weights
-from spct.engines.embedded_check import PASS_MARK, Measured, agreement, measure, reference_answers
+from spct.engines.embedded_check import (
+    CHECK_VERSION,
+    PASS_MARK,
+    Measured,
+    agreement,
+    measure,
+    reference_answers,
+)
 from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest
 from spct.errors import EngineError, EngineMissingError
 from spct.types import Message
@@ -40,11 +50,14 @@ class Choice:
 
 
 class EmbeddedEngine:
-    """Follows ``Engine`` by handing everything to the chosen one."""
+    """Follows ``Engine`` by handing everything to the chosen one, with these options of it."""
 
-    def __init__(self, name: str, *, threads: int | None = None) -> None:
+    def __init__(
+        self, name: str, *, threads: int | None = None, context_tokens: int | None = None, lora: Sequence[str] = ()
+    ) -> None:
         self._name = name
-        self._threads = threads
+        self._options = _given(threads=threads, context_tokens=context_tokens)
+        self._lora = tuple(lora)
         self._engine: Engine | None = None
         self._choice: Choice | None = None
         self._starting = asyncio.Lock()
@@ -86,6 +99,11 @@ class EmbeddedEngine:
         return self._engine
 
     async def _choose(self) -> None:
+        if self._lora:
+            engine = self._make("llamacpp", lora=self._lora)
+            await engine.start()
+            self._engine = engine
+            return
         packages = installed_packages()
         file = await asyncio.to_thread(_choice_file, self._name, packages)
         if (choice := read_choice(file)) is None:
@@ -111,14 +129,19 @@ class EmbeddedEngine:
                 await engine.close()
         return choose(measured, failed, packages, reference_answers(self._name))
 
-    def _make(self, kind: str) -> Engine:
+    def _make(self, kind: str, **more: Any) -> Engine:
         if kind == "openvino":
             from spct.engines.openvino import OpenVINOEngine
 
-            return OpenVINOEngine(self._name, threads=self._threads)
+            return OpenVINOEngine(self._name, **self._options)
         from spct.engines.llamacpp import LlamaCppEngine
 
-        return LlamaCppEngine(self._name, threads=self._threads)
+        return LlamaCppEngine(self._name, **self._options, **more)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given; the engine has its own defaults for the others."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def choose(
@@ -194,7 +217,7 @@ def _choice_file(name: str, packages: dict[str, str]) -> Path:
     model = weights.resolve(name)
     identity = model.sha256 or f"{model.path}:{model.path.stat().st_size}:{model.path.stat().st_mtime_ns}"
     flags = [line for line in _cpuinfo() if line.startswith("flags")][:1]
-    key = json.dumps([identity, cpu_model(), flags, sorted(packages.items())])
+    key = json.dumps([CHECK_VERSION, identity, cpu_model(), flags, sorted(packages.items())])
     return weights.cache_dir() / "embedded" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 

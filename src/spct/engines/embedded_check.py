@@ -5,7 +5,8 @@ is the common beginning of the two texts over the length of the known one, avera
 it is about the mean of p, p^2, .., p^8. Measured on SmolLM2-135M: OpenVINO 0.75 and llama.cpp 0.78 with Q8_0; OpenVINO
 reading Q4_1, which is the fault this check must catch, 0.33. Below 0.55 an engine fails.
 Known answers are those of the shipped weights in f32 under transformers for the catalogue model, otherwise llama.cpp's.
-Fast: generated tokens per second of 8 samples that share one prompt of some 600 tokens, 64 tokens each.
+Fast: generated tokens per second of 8 judgments under the grammar of the GRM template that share one prompt of some 600
+tokens, at most 96 tokens each: what judging will ask for.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spct.engines.engine import Engine, SampleRequest
+from spct.templates import load_template
 from spct.types import Message
 
 PASS_MARK = 0.55
 CHECK_TOKENS = 8
-_SAMPLES, _NEW_TOKENS = 8, 64
+CHECK_VERSION = 2
+"""Of what is measured: a choice made by another version is made anew."""
+_SAMPLES, _NEW_TOKENS = 8, 96
 _REFERENCES = Path(__file__).with_name("embedded_answers.json")
 
 QUESTIONS = tuple(
@@ -61,7 +65,9 @@ def _common(a: str, b: str) -> int:
 async def measure(engine: Engine) -> Measured:
     """Answer the questions, then time one shared-prompt request. The engine must have been started."""
     answers = await asyncio.gather(*(engine.sample(_question(text)) for text in QUESTIONS))
-    request = SampleRequest((Message("user", _LOAD),), n=_SAMPLES, temperature=1.0, max_tokens=_NEW_TOKENS, seed=1)
+    grammar = load_template("grm").grammar(2, _NEW_TOKENS)
+    load = (Message("user", _LOAD),)
+    request = SampleRequest(load, n=_SAMPLES, temperature=1.0, max_tokens=_NEW_TOKENS, seed=1, grammar=grammar)
     began = time.perf_counter()
     batch = await engine.sample(request)
     seconds = time.perf_counter() - began
