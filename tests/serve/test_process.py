@@ -40,6 +40,10 @@ def command(folder, *more, function="judge"):
     return [*SPCT, "serve", "--model", model, "-k", "1", "--port", "0", *more]
 
 
+def output(folder, *arguments):
+    return subprocess.run([*SPCT, *arguments], capture_output=True, text=True, cwd=folder, check=True).stdout
+
+
 class Process:
     """A running server: its address is in the first line that it logs."""
 
@@ -161,12 +165,8 @@ async def test_what_was_served_can_be_shown_and_audited(start, folder):
         await server.reward(f"question {i}", [str(i), "5 is longer"[: 1 + i], "9"])
     server.stop()
     assert await server.ended() == 0
-    shown = subprocess.run([*SPCT, "show", "run"], capture_output=True, text=True, cwd=folder, check=True)
-    assert "8 items, 8 verdicts" in shown.stdout
-    audited = subprocess.run(
-        [*SPCT, "audit", "run", "--no-plots", "--json"], capture_output=True, text=True, cwd=folder, check=True
-    )
-    (audit,) = json.loads(audited.stdout)["audits"]
+    assert "8 items, 8 verdicts" in output(folder, "show", "run")
+    (audit,) = json.loads(output(folder, "audit", "run", "--no-plots", "--json"))["audits"]
     found = {finding["name"]: finding["figure"] for finding in audit["findings"]}
     assert (audit["benchmark"], audit["items"]) == ("items", 8)
     assert found["correlation of score and log length in groups"]["value"] < 0
