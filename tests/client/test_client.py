@@ -16,6 +16,7 @@ from servers.rewards import (
 from spct import errors
 from spct.client import BatchResult, Group, RerankHit, RewardClient
 from spct.client.transport import Patience
+from spct.client.values import new_member
 from spct.errors import (
     BusyError,
     ContextLengthError,
@@ -29,6 +30,7 @@ from spct.errors import (
     RejectedError,
     ReplyError,
 )
+from spct.service.member import digest_of
 from spct.types import ItemError, Judgment, Message
 
 TWO = answering(lambda body: group_answer([3.0, 8.5]))
@@ -324,3 +326,10 @@ def test_settings_that_cannot_be():
         Patience(timeout_s=0)
     with pytest.raises(InputError, match="one string"), RewardClient("http://127.0.0.1:1") as client:
         client.reward("q", "not a list")
+
+
+def test_a_new_member_sorts_as_its_text_does_and_is_never_another():
+    texts = [f"text {i}" for i in range(20)]
+    ids = [new_member(text) for text in texts]
+    assert [texts[ids.index(id)] for id in sorted(ids)] == sorted(texts, key=digest_of)
+    assert new_member("text 1") != ids[1]

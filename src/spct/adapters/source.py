@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
-from uuid import uuid4
 
 from spct.client import GroupRewards, RewardClient, RolloutReward
-from spct.client.values import Query, turns_of
+from spct.client.values import Query, new_member, turns_of
 from spct.errors import InputError, LoneMemberError
 from spct.grm import GRM
 from spct.items import parse_item
@@ -181,7 +180,7 @@ class LocalRewards:
                 response=response,
                 group=group,
                 size=size,
-                member=member or uuid4().hex,
+                member=member or new_member(response),
                 reference=item.reference,
                 principles=item.principles,
             )

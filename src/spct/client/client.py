@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from uuid import uuid4
 
 from spct.client.transport import Patience, Transport
 from spct.client.values import (
@@ -25,6 +24,7 @@ from spct.client.values import (
     RolloutReward,
     ServedVerdict,
     body_of,
+    new_member,
     read_batch_result,
     read_group_rewards,
     read_ready,
@@ -139,7 +139,7 @@ class RewardClient:
         the rollout, so that asking again is no second member; one made here holds for the tries of this call. With
         ``hold_s`` no request stays open longer than that; the rollout is asked for again until its group is judged.
         """
-        cohort = {"run": run, "id": group, "size": size, "member": member or uuid4().hex}
+        cohort = {"run": run, "id": group, "size": size, "member": member or new_member(response)}
         body: dict[str, Any] = {"query": turns_of(query), "response": response, "group": cohort}
         body |= {"reference": reference, "principles": principles, "normalisation": normalisation}
         body |= {"deadline_s": deadline_s, "hold_s": hold_s}

@@ -10,8 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from spct.errors import ReplyError
+from spct.service.member import digest_of
 from spct.types import ItemError, Judgment, Message, Problem, Usage
 
 Query = str | Sequence[Mapping[str, Any] | Message]
@@ -143,6 +145,14 @@ def body_of(group: Group) -> dict[str, Any]:
         "principles": group.principles,
     }
     return {key: value for key, value in body.items() if value is not None}
+
+
+def new_member(response: str) -> str:
+    """An id for a rollout that has none: new each time, and it sorts as its text does.
+
+    A group is judged in the order of its members' ids; so its rewards depend on its texts and not on chance.
+    """
+    return digest_of(response) + uuid4().hex
 
 
 def read_verdict(body: Json) -> ServedVerdict:
