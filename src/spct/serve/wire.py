@@ -45,9 +45,16 @@ class MessageIn(_Own):
     content: str
 
 
-Query = Annotated[str | list[MessageIn], Field(description="The user's text, or a conversation that ends in it.")]
+Text = Annotated[str, Field(pattern=r"\S")]
+"""Text that is not blank."""
+
+Query = Annotated[
+    Text | Annotated[list[MessageIn], Field(min_length=1)],
+    Field(description="The user's text, or a conversation that ends in it."),
+]
 Deadline = Annotated[
-    float | None, Field(gt=0, le=86400, description="Seconds until 504 and the end of the work; the server caps it.")
+    float | None,
+    Field(ge=0.001, le=86400, description="Seconds until 504 and the end of the work; the server caps it."),
 ]
 
 
@@ -75,8 +82,8 @@ class GroupIn(_Own):
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     query: Query
     responses: Annotated[list[str], Field(min_length=1)]
-    reference: Annotated[str | None, Field(min_length=1)] = None
-    principles: Annotated[str | None, Field(min_length=1)] = None
+    reference: Text | None = None
+    principles: Text | None = None
 
 
 class JudgeRequest(GroupIn):
@@ -138,8 +145,8 @@ class RewardRollout(_Own):
     query: Query
     response: str
     group: CohortIn
-    reference: Annotated[str | None, Field(min_length=1)] = None
-    principles: Annotated[str | None, Field(min_length=1)] = None
+    reference: Text | None = None
+    principles: Text | None = None
     normalisation: Normalisation = "mean"
     deadline_s: Deadline = None
     hold_s: Annotated[float | None, Field(ge=0, le=3600)] = None
@@ -332,7 +339,7 @@ class RerankRequest(_Foreign):
     """Cohere's and Jina's rerank request: ``documents`` are the responses. A ``top_n`` of null or 0 means all."""
 
     model: str | None = None
-    query: str
+    query: Text
     documents: Annotated[list[str | RerankText], Field(min_length=1)]
     top_n: Annotated[int | None, Field(ge=0)] = None
     return_documents: bool = True

@@ -21,7 +21,7 @@ from spct.serve.routing import JudgingRoute, serving_of
 from spct.serve.serving import Serving
 from spct.serve.wire import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
 from spct.service.member import Member
-from spct.service.rewards import COMPARING, Normalisation, rewards_of
+from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
 from spct.vote import Verdict
 
@@ -50,6 +50,7 @@ class _Judged:
 async def openrlhf(body: OpenRLHFRequest, request: Request, params: Annotated[OpenRLHFParams, Query()]) -> Response:
     """The rewards of rollouts as OpenRLHF sends them."""
     serving = serving_of(request)
+    check_normalisation(params.normalisation, 2, serving.scale())
     rollouts = _rollouts(body, params)
     if params.size is None:
         judged = await _together(rollouts, serving)

@@ -62,6 +62,7 @@ def _outcome(
 
 
 async def _of_rollout(body: Rollout, serving: Serving) -> Response:
+    check_normalisation(body.normalisation, 2, serving.scale())
     place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
     if place.members == 1 and body.normalisation in COMPARING:
         raise LoneMemberError(f"normalisation {body.normalisation!r} compares, and this rollout came alone")
