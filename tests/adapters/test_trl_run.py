@@ -21,7 +21,12 @@ def example():
     module = importlib.util.module_from_spec(spec)
     sys.modules["trl_grpo"] = module
     spec.loader.exec_module(module)
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other on a busy machine are slower than one
     yield module
+    torch.set_num_threads(threads)
     del sys.modules["trl_grpo"]
 
 

@@ -247,16 +247,17 @@ END = {"event": "end", "done": 1, "total": 1, "failed": 0, "result": None}
 
 
 async def test_a_batch_streams_and_asks_again_for_what_a_cut_left_out():
+    draining = {"index": 0, "verdict": None, "error": {"type": "DrainingError", "message": "stopping"}}
     failed = {"index": 1, "verdict": None, "error": {"type": "NoVerdictError", "message": "none"}}
     script = [
         lines(result(1, "b")),
-        hang_up,
-        lines(result(0, "a"), {**END, "event": "result", "result": failed}, END),
+        lines({**END, "event": "result", "result": draining}),
+        lines(result(0, "a" * 300_000), {**END, "event": "result", "result": failed}, END),
     ]
     groups = [Group(f"q{i}", ["a", "b"], id=f"g{i}") for i in range(3)]
     async with RewardServer(refusal(500), script) as server, RewardClient(server.url, patience_s=20) as client:
         results = [result async for result in client.ajudge_batch(groups, judgments=False, k=2)]
-    assert [(r.index, r.verdict and r.verdict.id) for r in results] == [(1, "b"), (0, "a"), (2, None)]
+    assert [(r.index, r.verdict and r.verdict.id) for r in results] == [(1, "b"), (0, "a" * 300_000), (2, None)]
     assert results[2] == BatchResult(2, None, ItemError("NoVerdictError", "none"))
     assert [[item["id"] for item in body["items"]] for body in server.bodies] == [
         ["g0", "g1", "g2"],

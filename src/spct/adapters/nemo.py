@@ -10,13 +10,13 @@ sample; the 3.0 that ``genrm_compare`` puts in a missing score's place has no co
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spct.adapters.source import Judge, reward_source, rewards_each
 from spct.adapters.texts import grouped, key_of, query_of
 from spct.errors import InputError
+from spct.sampling import gather_all
 from spct.types import Message
 
 Body = Mapping[str, Any]
@@ -84,7 +84,7 @@ class RLReward:
             raise InputError("a message log: expected a prompt, and an assistant's turn at its end")
         found = [0.0] * len(logs)
         groups = grouped((key_of(log[:-1]) for log in logs), self._group_size)
-        for group, rewards in zip(groups, await asyncio.gather(*(self._judge(logs, g) for g in groups)), strict=True):
+        for group, rewards in zip(groups, await gather_all([self._judge(logs, g) for g in groups]), strict=True):
             for place, reward in zip(group, rewards, strict=True):
                 found[place] = reward
         return found

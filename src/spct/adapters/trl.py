@@ -9,7 +9,6 @@ a reward raises here, unless ``on_error="none"`` asks for those Nones; nothing e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from spct.adapters.source import Judge, RewardSource, reward_source, rewards_eac
 from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
 from spct.client import GroupRewards
 from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
+from spct.sampling import gather_all
 
 OnError = Literal["raise", "none"]
 OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError)
@@ -61,8 +61,8 @@ class AsyncTRLReward:
         references = column_of(columns, self._reference, n)
         principles = column_of(columns, self._principles, n)
         groups = grouped(map(key_of, queries, references, principles), self._num_generations)
-        judged = await asyncio.gather(
-            *(self._judge(queries[g[0]], [responses[i] for i in g], references[g[0]], principles[g[0]]) for g in groups)
+        judged = await gather_all(
+            [self._judge(queries[g[0]], [responses[i] for i in g], references[g[0]], principles[g[0]]) for g in groups]
         )
         _log(columns, [found for found in judged if found is not None])
         by_place: list[float | None] = [None] * n

@@ -41,6 +41,8 @@ from spct.loop_thread import LoopThread
 T = TypeVar("T")
 
 KEY_VARIABLE = "SPCT_API_KEY"
+NOT_NOW = ("BusyError", "DrainingError")
+"""What a service says of a batch's item that it had to give up for reasons of its own."""
 
 
 class RewardClient:
@@ -98,6 +100,8 @@ class RewardClient:
         async for line in self._transport.stream("v1/judge/batch", missing):
             if line.get("event") == "result":
                 result = read_batch_result(line["result"])
+                if result.error is not None and result.error.type in NOT_NOW:
+                    continue  # it is still missing, and asked for again
                 index = asked[result.index]
                 del left[index]
                 yield BatchResult(index, result.verdict, result.error)

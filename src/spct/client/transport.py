@@ -2,7 +2,7 @@
 
 A full queue (429), a draining or restarting server (503, no connection, a connection lost in the middle) and a held
 rollout are waited out for ``patience_s`` seconds after a call's first failure: asking again is safe, since a service
-shares the work of equal requests and never judges one rollout twice. Any other refusal is raised at once, as the class
+shares the work of equal requests and knows a rollout again by its member id. Any other refusal is raised at once, as the class
 of ``spct.errors`` that the service names. Cancelling a call closes its connection, and with it its sampling.
 """
 
@@ -92,7 +92,7 @@ class Transport:
             try:
                 async with self._send("POST", path, encode(body), timeout) as response:
                     if response.status == 200:
-                        async for line in response.content:
+                        async for line in _lines(response):
                             clock.reset()
                             yield decode(line, endpoint)
                         failure: Transient | Held = Transient("ended its answer early")
@@ -194,6 +194,15 @@ def refusal(endpoint: Endpoint, status: int, named: str, message: str) -> SpctEr
     if 400 <= status < 500:
         return RejectedError(f"{endpoint.shown} refuses the request ({status}): {message}")
     return ReplyError(f"{endpoint.shown} answers {status}: {message}")
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The whole lines of a body, of whatever length; aiohttp's own take no line beyond its buffer."""
+    started = b""
+    async for part in response.content.iter_any():
+        *lines, started = (started + part).split(b"\n")
+        for line in lines:
+            yield line
 
 
 class _Clock:
