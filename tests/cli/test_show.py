@@ -205,6 +205,8 @@ async def test_json_of_an_item(tmp_path):
         "critique": "",
         "text": first.text,
         "reasoning": "hm " * 200,
+        "rating": None,
+        "kept": None,
     }
     assert row["judgments"][0]["principles"] == "1. Correctness (Weight: 60%)\n2. Clarity (Weight: 40%)"
 

@@ -57,6 +57,22 @@ def test_lines_and_summary_as_judge_shows_them(folder, run):
     assert spct("vote", run, "--summary").stdout.splitlines() == voted[11:]
 
 
+def test_show_marks_the_judgments_that_a_meta_rm_let_into_the_vote(folder):
+    out = folder / "shown"
+    (verdict, *_) = map(
+        json.loads, judge(folder, "-k", 4, "--meta", "random:3", "--json", "--out", out).stdout.splitlines()
+    )
+    row = json.loads(spct("show", out, "q0", "--json").stdout)
+    rated = sorted(row["judgments"], key=lambda judgment: -judgment["rating"])
+    assert [judgment["kept"] for judgment in rated] == [True, True, False, False]
+    scores = [dict(zip(sorted(judgment["order"]), judgment["scores"], strict=True)) for judgment in rated[:2]]
+    totals = [sum(score[i] for score in scores) for i in range(2)]
+    assert totals == verdict["totals"] == row["verdict"]["totals"]
+    text = spct("show", out, "q0").stdout
+    assert text.count("left out of the vote") == 2
+    assert f"meta RM   {rated[0]['rating']:.3g}, kept" in text
+
+
 def test_rated_later_and_voted_at_any_k_meta(folder, run):
     done = spct("meta", run, "--meta", "random:1")
     assert "ratings     80 new, 0 from before" in done.stdout

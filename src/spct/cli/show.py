@@ -63,7 +63,7 @@ def show(run: Path, item: str | None, as_json: bool, judgments: int | None, inva
         if item is None:
             _print(_verdict_rows(store) if as_json else _run_lines(store, written, settings))
             return 0
-        stored = _find(store, settings, item)
+        stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
         template, principles = _template(settings), _principles(store, settings, stored.item)
         if as_json:
@@ -90,7 +90,7 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield ""
     yield verdict_header(surface)
     counts, unfinished = Counts(), 0
-    for stored in stored_items(store, settings):
+    for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
             counts.add(stored.verdict, stored.item)
             yield verdict_line(stored.verdict, stored.item, surface)
@@ -121,7 +121,7 @@ def _shown(value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def _find(store: RunStore, settings: JudgeSettings, name: str) -> StoredItem:
+def _find(store: RunStore, settings: JudgeSettings, name: str, meta: str | None) -> StoredItem:
     """The item of that id, else the one at that place. Raises InputError for none, or for an id that several have."""
     ids: list[str] = []
     found: list[tuple[int, Item]] = []
@@ -139,7 +139,7 @@ def _find(store: RunStore, settings: JudgeSettings, name: str) -> StoredItem:
     chosen = found[0] if found else at_place
     if chosen is None:
         raise InputError(_unknown(store, name, ids))
-    return stored_item(store, settings, *chosen, dict(store.verdict_rows()).get(chosen[0]))
+    return stored_item(store, settings, *chosen, dict(store.verdict_rows()).get(chosen[0]), meta)
 
 
 def _unknown(store: RunStore, name: str, ids: list[str]) -> str:
@@ -178,11 +178,11 @@ def _item_row(
         "item": item_to_row(stored.item),
         "query_principles": principles,
         "verdict": stored.verdict.as_row(),
-        "judgments": [_judgment_row(judgment, template) for judgment in judgments],
+        "judgments": [_judgment_row(judgment, stored, template) for judgment in judgments],
     }
 
 
-def _judgment_row(judgment: Judgment, template: Template | None) -> dict[str, Any]:
+def _judgment_row(judgment: Judgment, stored: StoredItem, template: Template | None) -> dict[str, Any]:
     parsed = template and template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
     problem = judgment.problem
     return {
@@ -196,6 +196,8 @@ def _judgment_row(judgment: Judgment, template: Template | None) -> dict[str, An
         "scores": judgment.scores,
         "expected": judgment.expected,
         "unresolved": judgment.unresolved,
+        "rating": None if stored.ratings is None else stored.ratings.get(judgment.index),
+        "kept": None if stored.verdict.kept is None else judgment.index in stored.verdict.kept,
         "problem": None if problem is None else {"code": problem.code, "detail": problem.detail},
         "principles": parsed.principles if parsed else None,
         "critique": parsed.critique if parsed else None,

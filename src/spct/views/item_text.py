@@ -33,7 +33,7 @@ class ItemView:
         yield from self._input(item)
         for judgment in judgments:
             yield ""
-            yield from self._judgment(judgment)
+            yield from self._judgment(judgment, stored)
         if not judgments and verdict.judgments:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
@@ -66,7 +66,7 @@ class ItemView:
         if self.principles is not None:
             yield from self._section("principles written from the query alone", self.principles, 2)
 
-    def _judgment(self, judgment: Judgment) -> Iterator[str]:
+    def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment), "dim")
         shown = (f"Response {place} = response {i}" for place, i in enumerate(judgment.order, 1))
         yield from self._fact("shown as", ", ".join(shown))
@@ -81,6 +81,8 @@ class ItemView:
             if judgment.unresolved is not None and max(judgment.unresolved) >= 0.005:
                 lost = _scores(judgment, [round(mass, 2) for mass in judgment.unresolved])
                 yield from self._fact("left out", f"{lost} (probability that the expected scores do not account for)")
+            if stored.ratings is not None:
+                yield from self._fact("meta RM", _rating(judgment, stored))
         yield from self._text(judgment)
 
     def _fact(self, label: str, text: str, style: str = "dim") -> Iterator[str]:
@@ -124,6 +126,15 @@ def _facts(judgment: Judgment) -> str:
     tokens = "" if judgment.completion_tokens is None else f", {judgment.completion_tokens:,} tokens"
     ended = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "stopped by the engine"}
     return f"seed {judgment.seed}{tokens}, {ended[judgment.finish_reason]}"
+
+
+def _rating(judgment: Judgment, stored: StoredItem) -> str:
+    """What the meta RM said of the judgment, and what came of it."""
+    rating = (stored.ratings or {}).get(judgment.index)
+    if rating is None:
+        return "not rated, so left out of the vote"
+    kept = judgment.index in (stored.verdict.kept or ())
+    return f"{rating:.3g}, {'kept' if kept else 'left out of the vote'}"
 
 
 def _numbered(item: Item) -> str:

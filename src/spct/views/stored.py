@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,6 +12,8 @@ from spct.blocks import reconciled
 from spct.errors import RunError, SpctError
 from spct.grm import judge_settings
 from spct.judge import JudgeSettings
+from spct.meta import Ratings
+from spct.meta.guided import best_rated, decide_guided, default_k_meta, index_ratings
 from spct.run.store import RunStore
 from spct.sampling import SamplingSettings
 from spct.types import Item, ItemError, Judgment
@@ -24,12 +26,16 @@ SETTINGS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item of a run. ``finished`` is False while no verdict of it is stored: this one is over what there is."""
+    """An item of a run. ``finished`` is False while no verdict of it is stored: this one is over what there is.
+
+    ``ratings`` are those of the run's own meta RM, by the index of the judgment; None if the run has none.
+    """
 
     position: int
     item: Item
     verdict: Verdict
     finished: bool
+    ratings: Mapping[int, float] | None = None
 
 
 def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
@@ -44,25 +50,37 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
         ) from error
 
 
-def stored_items(store: RunStore, settings: JudgeSettings) -> Iterator[StoredItem]:
-    """All items in input order; those that are being judged right now included."""
+def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:
+    """All items in input order, those that are being judged right now included; ``meta`` as in ``stored_item``."""
     rows = dict(store.verdict_rows())
     for position, item in store.items():
-        yield stored_item(store, settings, position, item, rows.get(position))
+        yield stored_item(store, settings, position, item, rows.get(position), meta)
 
 
 def stored_item(
-    store: RunStore, settings: JudgeSettings, position: int, item: Item, row: Mapping[str, Any] | None
+    store: RunStore,
+    settings: JudgeSettings,
+    position: int,
+    item: Item,
+    row: Mapping[str, Any] | None,
+    meta: str | None = None,
 ) -> StoredItem:
     """One item with its judgments; ``row`` is its verdict as stored, None if it has none yet.
+
+    ``meta`` is the model id of the meta RM that the run was voted by, as its settings name it.
 
     Raises RunError where what is stored is not what this version stores.
     """
     try:
         judgments = store.history(position)
+        ratings = None if meta is None else store.ratings(position, meta)
         if row is None:
-            return StoredItem(position, item, _so_far(store, settings, position, item, judgments), finished=False)
-        return StoredItem(position, item, _verdict(store, settings, position, item, judgments, row), finished=True)
+            verdict = _so_far(store, settings, position, item, judgments, ratings)
+        else:
+            verdict = _verdict(store, settings, position, item, judgments, row)
+            verdict = verdict if ratings is None else _guided(verdict, settings, ratings)
+        rated = None if ratings is None else index_ratings(judgments, ratings)
+        return StoredItem(position, item, verdict, row is not None, rated)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         if isinstance(error, SpctError):
             raise
@@ -103,23 +121,44 @@ def _verdict(
     )
 
 
+def _guided(verdict: Verdict, settings: JudgeSettings, ratings: Ratings) -> Verdict:
+    """The verdict with what its row does not say: which judgments the meta RM let into the vote."""
+    rated = index_ratings(verdict.judgments, ratings)
+    sampled = {judgment.index for judgment in verdict.judgments}
+    kept = best_rated(rated, settings.k_meta or default_k_meta(len(sampled)))
+    valid = [judgment for judgment in verdict.judgments if judgment.problem is None]
+    voting = [judgment for judgment in valid if judgment.index in kept]
+    return replace(
+        verdict,
+        kept=kept,
+        unrated=len({judgment.index for judgment in valid} - rated.keys()),
+        valid_N=tuple(sum(i in judgment.order for judgment in voting) for i in range(verdict.n)),
+    )
+
+
 def _so_far(
-    store: RunStore, settings: JudgeSettings, position: int, item: Item, judgments: Sequence[Judgment]
+    store: RunStore,
+    settings: JudgeSettings,
+    position: int,
+    item: Item,
+    judgments: Sequence[Judgment],
+    ratings: Ratings | None,
 ) -> Verdict:
     n = len(item.responses)
+    vote: dict[str, Any] = {
+        "id": item.id,
+        "n": n,
+        "k": settings.k,
+        "rule": settings.rule,
+        "tie_rule": settings.tie_rule,
+        "seed": settings.seed,
+        "temperature": settings.sampling.temperature,
+        "usage": store.usage(position),
+    }
+    if ratings is not None:
+        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
     in_blocks = any(len(judgment.order) < n for judgment in judgments)
-    return decide(
-        judgments,
-        id=item.id,
-        n=n,
-        k=settings.k,
-        rule=settings.rule,
-        tie_rule=settings.tie_rule,
-        seed=settings.seed,
-        temperature=settings.sampling.temperature,
-        usage=store.usage(position),
-        rows_KN=reconciled(judgments, n, settings.k) if in_blocks else None,
-    )
+    return decide(judgments, rows_KN=reconciled(judgments, n, settings.k) if in_blocks else None, **vote)
 
 
 def _valid_N(item: Item, judgments: Sequence[Judgment]) -> tuple[int, ...]:  # noqa: N802
