@@ -370,6 +370,7 @@ class RerankAnswer(_Answer):
     usage: TokensUsed
 
 
+Queries = Annotated[Text | Annotated[list[Text], Field(min_length=1)], Field(union_mode="left_to_right")]
 Texts = Annotated[str | Annotated[list[str], Field(min_length=1)], Field(union_mode="left_to_right")]
 
 
@@ -377,7 +378,7 @@ class ScoreTexts(_Foreign):
     """vLLM's score request: one query and one or many responses, judged jointly; or as many of each, judged in pairs."""
 
     model: str | None = None
-    text_1: Texts
+    text_1: Queries
     text_2: Texts
 
 
@@ -385,7 +386,7 @@ class ScoreDocuments(_Foreign):
     """The same under the names ``queries`` and ``documents``."""
 
     model: str | None = None
-    queries: Texts
+    queries: Queries
     documents: Texts
 
 
@@ -393,7 +394,7 @@ class ScoreItems(_Foreign):
     """The same under the names ``queries`` and ``items``."""
 
     model: str | None = None
-    queries: Texts
+    queries: Queries
     items: Texts
 
 
@@ -401,7 +402,7 @@ class ScoreData(_Foreign):
     """The same under the names ``data_1`` and ``data_2``."""
 
     model: str | None = None
-    data_1: Texts
+    data_1: Queries
     data_2: Texts
 
 

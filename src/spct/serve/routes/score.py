@@ -11,7 +11,7 @@ from spct.serve.answers import tokens_used
 from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.wire import ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
+from spct.serve.wire import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
 from spct.types import Item
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
@@ -43,7 +43,7 @@ async def score(body: ScoreRequest, request: Request) -> Response:
     )
 
 
-def _sides(body: ScoreRequest) -> tuple[Texts, Texts]:
+def _sides(body: ScoreRequest) -> tuple[Queries, Texts]:
     if isinstance(body, ScoreDocuments):
         return body.queries, body.documents
     if isinstance(body, ScoreItems):
@@ -53,7 +53,7 @@ def _sides(body: ScoreRequest) -> tuple[Texts, Texts]:
     return body.text_1, body.text_2
 
 
-def _items(queries: Texts, responses: Texts) -> list[Item]:
+def _items(queries: Queries, responses: Texts) -> list[Item]:
     """One item for one query; for several, one item a pair. Raises InputError where the two sides do not match."""
     asked = [queries] if isinstance(queries, str) else queries
     given = [responses] if isinstance(responses, str) else responses
