@@ -6,7 +6,10 @@ import importlib
 
 import click
 
-STAGES: dict[str, str] = {}
+STAGES = {
+    "rft-data": "spct.cli.train_rft:rft_data",
+    "sft": "spct.cli.train_sft:sft",
+}
 
 
 class _Stages(click.Group):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datasets import disable_progress_bars
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
+from transformers.utils import logging
 
 from spct.train.models import use_bfloat16
 from spct.train.recipe import TrainingRecipe
@@ -18,7 +21,7 @@ SHOWN = ("loss", "reward", "kl", "entropy", "mean_token_accuracy", "grad_norm", 
 
 def common_arguments(recipe: TrainingRecipe, out: Path, steps: int, accumulation: int) -> dict[str, Any]:
     """Arguments for ``steps`` optimizer steps with checkpoints in ``out``. The optimizer is AdamW."""
-    cpu = recipe.device == "cpu"
+    cpu, several = recipe.device == "cpu", int(os.environ.get("WORLD_SIZE", "1")) > 1
     return {
         "output_dir": str(out),
         "max_steps": steps,
@@ -31,8 +34,8 @@ def common_arguments(recipe: TrainingRecipe, out: Path, steps: int, accumulation
         "max_grad_norm": recipe.max_grad_norm,
         "bf16": use_bfloat16(recipe),
         "use_cpu": cpu,
-        "ddp_backend": "gloo" if cpu else None,
-        "gradient_checkpointing": recipe.gradient_checkpointing,
+        "ddp_backend": "gloo" if cpu and several else None,
+        "activation_checkpointing": recipe.gradient_checkpointing,
         "save_strategy": "steps",
         "save_steps": recipe.save_every,
         "save_total_limit": recipe.keep,
@@ -57,6 +60,12 @@ class Lines(TrainerCallback):
         shown = [f"{name} {float(logs[name]):.4g}" for name in SHOWN if logs and name in logs]
         if shown and state.is_world_process_zero:
             self._say(f"step {state.global_step:,} of {state.max_steps:,}: {', '.join(shown)}")
+
+
+def quiet() -> None:
+    """No progress bars of the libraries: the screen is not theirs."""
+    logging.disable_progress_bar()
+    disable_progress_bars()
 
 
 def speak(trainer: Any, say: Say) -> None:

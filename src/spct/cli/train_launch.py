@@ -1,0 +1,40 @@
+"""What the commands that train share: the packages they need, and starting over in several processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from spct.errors import EngineMissingError, InputError, TrainingError
+
+NEEDED = ("pydantic", "torch", "transformers", "trl", "datasets", "pyarrow")
+
+
+def check_train_extra() -> None:
+    """Raise EngineMissingError unless the packages of the extra are there."""
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise EngineMissingError(f"spct train needs {', '.join(missing)}: pip install 'spct[train]'")
+
+
+def launched(config: Path) -> bool:
+    """Run this very command under ``accelerate launch --config_file config`` and wait; False if this is one of its processes.
+
+    Raises InputError for a file that is not there, TrainingError if the launched processes fail (each has said why).
+    """
+    if "ACCELERATE_MIXED_PRECISION" in os.environ or "LOCAL_RANK" in os.environ:
+        return False
+    if not config.is_file():
+        raise InputError(f"--launch: there is no such file: {config}; give a configuration of accelerate")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *sys.argv]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise TrainingError(f"accelerate launch ended with code {code}; the first error above says why")
+    return True
+
+
+def main_process() -> bool:
+    """Whether this process is the one that speaks: the only one, or the first of a launch."""
+    return os.environ.get("RANK", "0") == "0"

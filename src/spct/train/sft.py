@@ -1,0 +1,138 @@
+"""Supervised fine-tuning on the kept judgments: TRL's trainer, our data order, our checks. Needs torch and TRL.
+
+Examples come in an order of our own making (``sft_data.order``), one long epoch read front to back: an optimizer step then
+sees the same examples with any number of processes, and so does a resumed run. Loss: mean over the completions' tokens of a
+step, whichever examples they belong to.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from datasets import Dataset
+from trl.data_utils import pack_dataset
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from spct.data.output import write_json
+from spct.errors import InputError
+from spct.train.arguments import common_arguments, quiet, speak
+from spct.train.card import Card
+from spct.train.guarded import Guarded, drop_partial, last_checkpoint
+from spct.train.models import Trainable, load_trainable, lora_config
+from spct.train.saving import MODEL, save_trained
+from spct.train.sft_data import order, write_tokens
+from spct.train.sft_recipe import SftRecipe
+from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+
+Say = Callable[[str], None]
+REPORT, TOKENS = "report.json", "tokens"
+
+
+class SftTrainer(Guarded, SFTTrainer):
+    """TRL's SFT trainer, guarded."""
+
+
+def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = lambda _: None) -> dict[str, Any]:
+    """Train what ``recipe`` says in ``out`` and give the report; does nothing where that is done already.
+
+    Every process of a launch calls this. Raises InputError, TrainingError, RunError, ResumeRefusedError or WeightsError.
+    """
+    quiet()
+    processes = PartialState(cpu=recipe.device == "cpu")
+    accumulation = recipe.accumulation(processes.num_processes)
+    facts = stage_facts("sft", recipe, recipe.inputs)
+    with processes.main_process_first():
+        state = open_stage(out, facts, resume=resume or not processes.is_main_process)
+    if state == "finished":
+        say(f"{out} is finished already")
+        return read_json(out / REPORT) or {}
+    trainable = load_trainable(recipe.model, recipe.max_tokens)
+    with processes.main_process_first():
+        rows, counts = _token_rows(recipe, trainable, out)
+    steps = recipe.steps_for(len(rows))
+    say(
+        f"{counts['trajectories']:,} trajectories, {counts['general']:,} general rows, {steps:,} steps of {recipe.batch:,}"
+    )
+    trainer = make_trainer(recipe, trainable, rows, out, steps, accumulation)
+    speak(trainer, say)
+    checkpoint = last_checkpoint(out)
+    if checkpoint is not None:
+        say(f"going on from {checkpoint.name}")
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    report = {
+        "data": counts,
+        "steps": steps,
+        "epochs": round(steps * recipe.batch / len(rows), 3),
+        "log": _log(trainer),
+    }
+    saved = save_trained(trainer, recipe.model, out, _card(recipe, report))
+    if processes.is_main_process:
+        write_json(out / REPORT, report)
+        finish_stage(out, facts, [*saved, out / REPORT])
+        shutil.rmtree(out / TOKENS, ignore_errors=True)
+        say(f"{out / MODEL} has the model")
+    return report
+
+
+def make_trainer(
+    recipe: SftRecipe, trainable: Trainable, rows: Dataset, out: Path, steps: int, accumulation: int
+) -> SftTrainer:
+    """The trainer over ``rows`` of input_ids and labels, for ``steps`` steps of ``recipe.batch`` rows."""
+    arguments = SFTConfig(
+        **common_arguments(recipe, out, steps, accumulation),
+        train_sampling_strategy="sequential",
+        max_length=None,
+        padding_free=recipe.packing,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    return SftTrainer(
+        model=trainable.model,
+        args=arguments,
+        train_dataset=rows.select(order(len(rows), steps * recipe.batch, recipe.seed)),
+        processing_class=trainable.tokenizer,
+        peft_config=None if recipe.lora is None else lora_config(recipe.lora),
+    )
+
+
+def _token_rows(recipe: SftRecipe, trainable: Trainable, out: Path) -> tuple[Dataset, dict[str, Any]]:
+    """The examples as token rows, from the file that an interrupted run left or a new one, and their counts."""
+    drop_partial(out)
+    folder = out / TOKENS
+    counts = read_json(folder / "counts.json")
+    if counts is None:
+        folder.mkdir(exist_ok=True)
+        counts = write_tokens(recipe, trainable.encoder, trainable.context_tokens, folder / "rows.arrow").as_row()
+        write_json(folder / "counts.json", counts)
+    rows = Dataset.from_file(str(folder / "rows.arrow"))
+    if recipe.packing:
+        rows = pack_dataset(rows, trainable.context_tokens, "bfd")
+    if not len(rows):
+        raise InputError(f"{folder}: no rows; delete {out} and begin anew")
+    return rows, counts
+
+
+def _log(trainer: SftTrainer) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in row.items() if not key.endswith("_per_second")}
+        for row in trainer.state.log_history
+    ]
+
+
+def _card(recipe: SftRecipe, report: dict[str, Any]) -> Card:
+    last: dict[str, Any] = next((row for row in reversed(report["log"]) if "loss" in row), {})
+    settings = recipe.model_dump(mode="json", exclude={"model", "out", "trajectories", "general", "report_to"})
+    return Card(
+        title="Generative reward model after rejective fine-tuning",
+        stage="SFT",
+        base=recipe.model,
+        method="Fine-tuned on judgments (principles, critique, scores) that agree with the ground truth: stage 1 of SPCT "
+        "(arXiv 2504.02495), made with spct. It judges any number of responses to a query and gives each a score.",
+        data=report["data"],
+        settings={**settings, "steps": report["steps"]},
+        results={"last loss": last.get("loss"), "last token accuracy": last.get("mean_token_accuracy")},
+    )
