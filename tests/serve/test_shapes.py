@@ -105,6 +105,14 @@ async def test_openrlhf_rollouts_gather_by_prompt_when_the_url_gives_a_size():
     assert len(engine.requests) == 1
 
 
+async def test_openrlhf_rollouts_that_cannot_all_be_judged_leave_their_groups():
+    async with live() as server:
+        body = {"query": ["p:2", "q:" + "x" * 300_000], "prompts": ["p:", "q:"]}
+        reply = await server.post("/v1/openrlhf/reward?size=2", body)
+        assert (reply.status, reply.error) == (422, "InputError")
+        assert server.serving.cohorts.open == 0
+
+
 async def test_openrlhf_labels_can_be_reference_answers():
     engine = ScriptedEngine(by_digit)
     body = {"query": ["p:2"], "prompts": ["p:"], "labels": ["the answer is 11"]}

@@ -142,7 +142,7 @@ class RewardService:
     @property
     def waiting(self) -> int:
         """Verdicts whose turn has not come."""
-        return len(self._works) - self.running
+        return max(0, len(self._works) - self.running)  # what was cancelled a moment ago is still running
 
     @property
     def model_id(self) -> str:

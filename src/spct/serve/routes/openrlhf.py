@@ -115,7 +115,12 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serv
         )
         for r in rollouts
     ]
-    places = await asyncio.gather(*[serving.join(member) for member in members])
+    joining = [asyncio.ensure_future(serving.join(member)) for member in members]
+    try:
+        places = await asyncio.gather(*joining)
+    finally:
+        for join in joining:  # one that fails takes the others out of their groups: their rewards would reach nobody
+            join.cancel()
     return [_Judged(place.verdict, place.index, place.copies) for place in places]
 
 
