@@ -29,7 +29,7 @@ _ENDINGS: dict[str, FinishReason] = {"STOP": "stop", "LENGTH": "length"}
 
 
 class OpenVINOEngine:
-    """Follows ``Engine``. ``parallel`` is the number of requests in flight, ``cache_gb`` bounds the key/value cache."""
+    """Follows ``Engine``. ``parallel`` samples are generated side by side, ``cache_gb`` bounds the key/value cache."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class OpenVINOEngine:
         context_tokens: int | None = None,
         cache_gb: float | None = None,
         lora: Sequence[str] = (),
-        parallel: int = 4,
+        parallel: int = 32,
     ) -> None:
         if parallel < 1 or (threads is not None and threads < 1) or (cache_gb is not None and cache_gb <= 0):
             raise InputError(f"openvino:{name}: parallel, threads and cache_gb must be positive")
@@ -74,7 +74,7 @@ class OpenVINOEngine:
             grammar=True,
             shares_prefill=True,
             deterministic=True,
-            concurrency=self._parallel,
+            concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
             special_tokens=self._facts.special_tokens if self._facts else (),
         )

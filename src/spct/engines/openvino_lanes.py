@@ -79,6 +79,11 @@ class Job:
         """Cache blocks that it may come to need, all its lanes together."""
         return self.prompt_blocks + len(self.configs) * self.lane_blocks
 
+    @property
+    def unfinished(self) -> int:
+        """Lanes that are running or to be run."""
+        return len(self.configs) - len(self.completed)
+
     def handles(self) -> list[Any]:
         return [*self.running.values(), *([self.priming] if self.priming else [])]
 
@@ -165,26 +170,30 @@ class LaneThread:
 
     def _admit(self) -> None:
         """Prime the next prompt if there is room for it and at least one of its lanes."""
-        while self._pending and self._pending[0].done.cancelled():
-            self._pending.popleft()
-        if not self._pending or len(self._active) >= self._parallel or any(job.priming for job in self._active):
+        self._pending = deque(job for job in self._pending if not job.done.cancelled())
+        job = next((job for job in self._pending if not self._is_in_flight(job)), None)
+        if job is None or any(other.priming for other in self._active):
             return
-        job = self._pending[0]
         if (need := job.prompt_blocks + job.lane_blocks) > self._blocks:
             job.done.set_exception(
                 RequestError(f"one sample needs {need} cache blocks, and there are {self._blocks}: raise cache_gb")
             )
-            self._pending.popleft()
+            self._pending.remove(job)
         elif not self._active or self._fits_beside(job):
             if job.prefixes[-1] in self._spoiled and not self._active:
                 self._renew()
-            self._active.append(self._pending.popleft())
+            self._pending.remove(job)
+            self._active.append(job)
             self._prime(job)
 
+    def _is_in_flight(self, job: Job) -> bool:
+        """Whether the same prompt is: this one waits, and those behind it need not."""
+        return any(other.prefixes[-1] == job.prefixes[-1] for other in self._active)
+
     def _fits_beside(self, job: Job) -> bool:
+        lanes = sum(other.unfinished for other in self._active) + job.unfinished <= self._parallel
         room = sum(other.reserved for other in self._active) + job.reserved <= self._blocks
-        same = any(other.prefixes[-1] == job.prefixes[-1] for other in self._active)
-        return room and not same and job.prefixes[-1] not in self._spoiled
+        return lanes and room and job.prefixes[-1] not in self._spoiled
 
     def _prime(self, job: Job) -> None:
         self._spoiled.update(job.prefixes[:-1])
