@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from spct.engines.engine import Engine, Sample, SampleRequest
@@ -52,8 +53,12 @@ class Stream:
     @property
     def places(self) -> tuple[int, ...]:
         """Where each shown response stands, in item order."""
-        place = {response: place for place, response in enumerate(self.order)}
-        return tuple(place[response] for response in sorted(self.order))
+        return _places(self.order)
+
+
+@lru_cache(maxsize=4096)
+def _places(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 class StreamSampler:
@@ -71,12 +76,14 @@ class StreamSampler:
         judgments: list[Judgment] = []
         pending = list(range(len(stream.indices)))
         for attempt in range(self.settings.retries + 1):
-            round_ = {j.index: j for j in _replayed(stream, history, attempt, pending)}
-            fresh = [ordinal for ordinal in pending if stream.indices[ordinal] not in round_]
-            for judgment in await self._sample(stream, messages, attempt, fresh, record):
-                round_[judgment.index] = judgment
-            judgments += [round_[index] for index in sorted(round_)]
-            pending = [ordinal for ordinal in pending if round_[stream.indices[ordinal]].scores is None]
+            stored = _replayed(stream, history, attempt, pending)
+            fresh = [ordinal for ordinal in pending if ordinal not in stored] if stored else pending
+            made = await self._sample(stream, messages, attempt, fresh, record)
+            if stored:
+                by_ordinal = stored | dict(zip(fresh, made, strict=True))
+                made = [by_ordinal[ordinal] for ordinal in pending]
+            judgments += made
+            pending = [ordinal for ordinal, judgment in zip(pending, made, strict=True) if judgment.scores is None]
             if not pending:
                 break
         return judgments
@@ -84,6 +91,7 @@ class StreamSampler:
     async def _sample(
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, ordinals: list[int], record: Record
     ) -> list[Judgment]:
+        """One judgment per ordinal, in their order."""
         runs = _runs(ordinals, self.engine.capabilities.max_n)
         if len(runs) == 1:
             return await self._request(stream, messages, attempt, runs[0], record)
@@ -131,7 +139,7 @@ class StreamSampler:
             seed=sample.seed,
             text=sample.text,
             finish_reason=sample.finish_reason,
-            scores=None if shown is None else tuple(shown[place] for place in places),
+            scores=None if shown is None else tuple([shown[place] for place in places]),
             problem=parsed.problem,
             expected=expected,
             unresolved=unresolved,
@@ -174,11 +182,12 @@ async def gather_all(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return results
 
 
-def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> list[Judgment]:
+def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> dict[int, Judgment]:
+    """What the history has of this attempt, by ordinal."""
     if not history:
-        return []
-    found = (history.get((stream.indices[ordinal], stream.block, attempt)) for ordinal in pending)
-    return [judgment for judgment in found if judgment is not None and judgment.order == stream.order]
+        return {}
+    found = {ordinal: history.get((stream.indices[ordinal], stream.block, attempt)) for ordinal in pending}
+    return {ordinal: j for ordinal, j in found.items() if j is not None and j.order == stream.order}
 
 
 def _runs(ordinals: Sequence[int], max_n: int | None) -> list[list[int]]:

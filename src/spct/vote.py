@@ -267,6 +267,9 @@ def count_duplicates(judgments: Sequence[Judgment]) -> int:
 
     With sampling on, more than a rare one means that the server ignores or copies the seed: k samples are then fewer.
     """
+    texts = [judgment.text for judgment in judgments]
+    if len(set(texts)) == len(texts):
+        return 0
     seen = [(j.order, j.text, j.reasoning) for j in judgments if j.text]
     return len(seen) - len(set(seen))
 

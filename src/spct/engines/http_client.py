@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import aiohttp
@@ -19,11 +19,11 @@ from spct.engines import http_errors
 from spct.engines.http_address import Address
 from spct.engines.http_errors import Endpoint, Failure, Refusal, Transient, UnreadableReplyError
 from spct.engines.http_limits import Limits, backoff_s
+from spct.engines.http_plain import CONNECT_S, LARGEST_REPLY_BYTES, PlainPoster
 from spct.errors import EngineError, EngineUnreachableError, ReplyError
 
 T = TypeVar("T")
 
-LARGEST_REPLY_BYTES = 64 * 2**20
 PATIENCE = 10
 """A throttled try that others overtook is not counted, up to this many times the usual tries."""
 
@@ -50,15 +50,21 @@ class HTTPClient:
         self._attempts = attempts
         self._first_backoff_s = first_backoff_s
         self._served = 0
+        proxy = _proxy(self._url)
+        self._plain: PlainPoster | None = None
+        if proxy is None and self._url.scheme == "http":
+            self._plain = PlainPoster(self._url, address.headers, timeout_s)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=address.headers,
-            proxy=_proxy(self._url),
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(30.0, timeout_s)),
+            proxy=proxy,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
         )
 
     async def close(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
         await self._session.close()
 
     async def get(self, url: URL, timeout_s: float) -> tuple[int, bytes] | EngineError | Transient:
@@ -96,13 +102,12 @@ class HTTPClient:
     async def _try(self, body: bytes, tokens: float, read: Callable[[bytes], T]) -> T | Transient | Refusal:
         await self._limits.wait(tokens)
         try:
-            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
-                raw = await _read(response)
-            if response.status == 200:
+            status, headers, raw = await self._exchange(body)
+            if status == 200:
                 result = read(self._without_secrets(raw))
                 self._served += 1
                 return result
-            failure: Failure = self._of_status(response, raw)
+            failure: Failure = http_errors.of_status(self._endpoint, status, headers, raw, time.time())
         except UnreadableReplyError as error:
             failure = Transient(f"sent a reply that {self._endpoint.clean(str(error))}")
         except (aiohttp.ClientError, OSError) as error:
@@ -112,8 +117,13 @@ class HTTPClient:
             raise failure
         return failure
 
-    def _of_status(self, response: aiohttp.ClientResponse, raw: bytes) -> Failure:
-        return http_errors.of_status(self._endpoint, response.status, response.headers, raw, time.time())
+    async def _exchange(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers (of a failure) and body of the reply; TLS and proxies are left to aiohttp."""
+        if self._plain is not None:
+            exchange = await self._plain.post(body)
+            return exchange.status, {} if exchange.status == 200 else exchange.headers, exchange.body
+        async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+            return response.status, response.headers, await _read(response)
 
     def _without_secrets(self, raw: bytes) -> bytes:
         """A server that echoes the key must not get it into a stored sample. Placeholder keys ("none") are words."""

@@ -8,6 +8,7 @@ cleaned (secrets out, one line, at most 300 characters) before it enters any of 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,22 @@ MESSAGE_CHARS = 300
 
 class UnreadableReplyError(ValueError):
     """A reply with status 200 that carries no completion; the message says what came instead."""
+
+
+class NoConnectionError(OSError):
+    """Nobody took the connection; ``reason`` is what the system said."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class BrokenReplyError(OSError):
+    """The connection ended in the middle of a reply."""
+
+
+class NotHTTPError(OSError):
+    """What came is no HTTP reply; the message is how it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +149,31 @@ def of_exception(endpoint: Endpoint, error: Exception, timeout_s: float) -> Engi
         case aiohttp.ClientConnectorDNSError():
             return Transient("unknown host name", connected=False)
         case aiohttp.ClientConnectorError():
-            reason = str(error.os_error)
-            refused = isinstance(error.os_error, ConnectionRefusedError) or "refused" in reason.lower()
-            what = "connection refused" if refused else endpoint.clean(error.os_error.strerror or reason)
-            return Transient(what or "connection closed at once", connected=False)
+            return _unconnected(endpoint, error.os_error)
+        case NoConnectionError():
+            return _unconnected(endpoint, error.reason)
         case aiohttp.ConnectionTimeoutError():
-            return Transient("nobody takes the connection", connected=False)
+            return _unconnected(endpoint, error)
         case TimeoutError():
             return Transient(f"gave no whole reply within {timeout_s:g} s")
-        case aiohttp.ClientPayloadError():
+        case aiohttp.ClientPayloadError() | BrokenReplyError():
             return Transient("broke off in the middle of its reply")
         case aiohttp.ServerDisconnectedError() | ConnectionError():
             return Transient("closed the connection without a reply")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | NotHTTPError():
             return Transient(f"sent something that is not HTTP: {words}")
         case _:
             return Transient(f"failed: {type(error).__name__}: {words}")
+
+
+def _unconnected(endpoint: Endpoint, reason: OSError) -> Transient:
+    if isinstance(reason, TimeoutError):
+        return Transient("nobody takes the connection", connected=False)
+    if isinstance(reason, socket.gaierror):
+        return Transient("unknown host name", connected=False)
+    refused = isinstance(reason, ConnectionRefusedError) or "refused" in str(reason).lower()
+    what = "connection refused" if refused else endpoint.clean(reason.strerror or str(reason))
+    return Transient(what or "connection closed at once", connected=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,7 @@ class RunStore:
 
     def close(self) -> None:
         """Commit and let go of the directory."""
-        with contextlib.suppress(RunError):
-            self.flush()
+        self._writer.close()
         self._db.close()
         if self._lock is not None:
             self._lock.close()

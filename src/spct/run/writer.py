@@ -1,8 +1,9 @@
 """Everything that is written to a run's file: collected for a moment, then written in bulk in one transaction.
 
-Writing happens on the event loop's own thread: a row takes microseconds, and a second thread would spend as long waiting
-for Python's lock. Many rows go into one statement, which halves what they cost. Failure rule: whatever SQLite or the file
-system refuses is a RunError, and after one nothing more is written: a half-kept request must never be committed.
+Rows are handed to SQLite on the event loop's own thread, many in one statement: that takes microseconds, and a second
+thread would spend longer waiting for Python's lock. The commit, which waits for the disk and needs no Python, is made by
+another thread; what is put meanwhile waits for the next one. Failure rule: whatever SQLite or the file system refuses is a
+RunError, and after one nothing more is written: a half-kept request must never be committed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 
@@ -28,8 +30,11 @@ class Writer:
     def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
         self._directory = directory
         self._db = connection
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spct-commit")
         self._waiting: dict[str, list[Sequence[object]]] = {}
-        self._commit: asyncio.Future[None] | None = None
+        self._next: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._committing: Future[None] | None = None
         self._failed: RunError | None = None
 
     def put(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
@@ -38,7 +43,7 @@ class Writer:
             raise self._failed
         waiting = self._waiting.setdefault(statement, [])
         waiting += rows
-        if self._commit is not None:
+        if self._next is not None:
             return
         try:
             loop = asyncio.get_running_loop()
@@ -46,16 +51,19 @@ class Writer:
             if len(waiting) > ROWS_WITHOUT_LOOP:
                 self.commit()
             return
-        self._commit = loop.create_future()
-        loop.call_later(COMMIT_EVERY_S, self._commit_waiting)
+        self._next = loop.create_future()
+        if self._committing is None:
+            self._commit_soon(loop)
 
     @property
     def next_commit(self) -> asyncio.Future[None] | None:
         """Done, or failed, once everything put so far is on disk; None if nothing waits for the event loop to write it."""
-        return self._commit
+        return self._next
 
     def write(self) -> None:
         """Hand everything put so far to SQLite, for this connection to read."""
+        if self._committing is not None:
+            wait([self._committing])
         waiting, self._waiting = self._waiting, {}
         with self._writing():
             for statement, rows in waiting.items():
@@ -64,19 +72,42 @@ class Writer:
     def commit(self) -> None:
         """Write and commit everything put so far."""
         self.write()
+        self._commit_written()
+
+    def close(self) -> None:
+        """Commit what can be committed; nothing may be put, and nobody wait for a commit, after that."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = None
+        with contextlib.suppress(RunError):
+            self.commit()
+        self._thread.shutdown()
+
+    def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(COMMIT_EVERY_S, self._start_commit, loop)
+
+    def _start_commit(self, loop: asyncio.AbstractEventLoop) -> None:
+        covered, self._next = self._next, None
+        assert covered is not None
+        try:
+            self.write()
+        except RunError as error:
+            _settle(covered, error)
+            return
+        self._committing = self._thread.submit(self._commit_written)
+        asyncio.wrap_future(self._committing, loop=loop).add_done_callback(partial(self._end_commit, loop, covered))
+
+    def _end_commit(
+        self, loop: asyncio.AbstractEventLoop, covered: asyncio.Future[None], done: asyncio.Future[None]
+    ) -> None:
+        self._committing = None
+        _settle(covered, done.exception())
+        if self._next is not None:
+            self._commit_soon(loop)
+
+    def _commit_written(self) -> None:
         with self._writing():
             self._db.commit()
-
-    def _commit_waiting(self) -> None:
-        waiting, self._commit = self._commit, None
-        assert waiting is not None
-        try:
-            self.commit()
-        except RunError as error:
-            waiting.set_exception(error)
-            waiting.exception()  # every waiter raises it; none may be left when the run was cancelled meanwhile
-        else:
-            waiting.set_result(None)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -90,6 +121,14 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):
                 self._db.rollback()
             raise
+
+
+def _settle(covered: asyncio.Future[None], error: BaseException | None) -> None:
+    if error is None:
+        covered.set_result(None)
+    else:
+        covered.set_exception(error)
+        covered.exception()  # every waiter raises it; none may be left when the run was cancelled meanwhile
 
 
 def _execute(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:

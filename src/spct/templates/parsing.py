@@ -14,9 +14,8 @@ off might have held another one. Spans are offsets in the completion as given.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spct.types import FinishReason, Problem, ProblemCode
 
@@ -36,8 +35,7 @@ _ASCII_SPACE = " \t\r\n"
 _CLOSING = re.compile(r"[\s*_`~$.)\]\\>\"'|]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What one completion says: exactly one of ``scores`` and ``problem`` is set.
 
     ``scores`` has length n, in shown order; for kind "index" it is 1 for the response named best and 0 for the
@@ -53,8 +51,7 @@ class Parsed:
     critique: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """Integers of the box that was read, or the problem; exactly one is set."""
 
     values: tuple[int, ...] | None

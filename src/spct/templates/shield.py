@@ -102,15 +102,17 @@ class Shield:
 
     def _suspicious(self, joined: str, squeezed: bytes, special: re.Pattern[str] | None) -> bool:
         """A quick look that may err on the safe side only; ordinary items end here."""
-        if b"boxed" in squeezed or any(known.may_be_in(squeezed) for known in self._look_alikes):
+        if b"boxed" in squeezed or _names_an_edge(squeezed):
             return True
+        for known in self._look_alikes:
+            if known.may_be_in(squeezed):
+                return True
+        for control in _CONTROLS:
+            if control.search(joined):
+                return True
         if special is not None and special.search(joined):
             return True
-        if any(control.search(joined) for control in _CONTROLS):
-            return True
-        if not joined.isascii() and any(char in joined for char in _WIDE_OPENERS):
-            return True
-        return _names_an_edge(squeezed)
+        return not joined.isascii() and any(char in joined for char in _WIDE_OPENERS)
 
     def _neutralise(self, text: str, squeezed: bytes, n: int, special: re.Pattern[str] | None) -> str:
         if not self._suspicious(text, squeezed, special):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -56,13 +57,16 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A compiled template file. ``digest`` covers it and every file that it names; ``shipped`` if all of them are ours."""
+    """A template file. ``digest`` covers it and every file that it names; ``shipped`` if all of them are ours.
+
+    ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
+    """
 
     name: str
     path: Path
     meta: Meta
     digest: str
-    compiled: jinja2.Template
+    compiled: Callable[[], jinja2.Template]
     shipped: bool
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -73,11 +77,12 @@ class Source:
         """What each role's block gives, as it comes. Raises TemplateError, with the line, for what fails."""
         found: dict[Role, str] = {}
         try:
-            context = self.compiled.new_context(dict(variables))
+            compiled = self.compiled()
+            context = compiled.new_context(dict(variables))
             for role in _ROLES:
                 # In front of the chain of overridden blocks: what the block gives is caught, not printed.
                 context.blocks.setdefault(role, []).insert(0, _catch(role, found))
-            outside = "".join(self.compiled.root_render_func(context))
+            outside = "".join(compiled.root_render_func(context))
         except jinja2.TemplateError as error:
             raise TemplateError(f"{_place(self.path, error)}: {error.message}") from error
         except Exception as error:  # whatever an expression in a user's file may raise
@@ -105,7 +110,7 @@ def _catch(role: Role, found: dict[Role, str]) -> Callable[[jinja2.runtime.Conte
 
 
 def load_source(path: Path, name: str) -> Source:
-    """Read, check and compile a template file, and try it on a small item. Raises TemplateError with the line."""
+    """Read and check a template file; one that is not ours is tried on a small item. Raises TemplateError with the line."""
     text = _read(path)
     front, line = _split(text, path)
     meta = _read_meta(front, path)
@@ -121,15 +126,16 @@ def load_source(path: Path, name: str) -> Source:
     try:
         body = _with_lines(text, line)
         names = _named_files(environment, body)
-        # from_string keeps no file name; errors name the file by ``_place`` all the same.
-        compiled = environment.from_string(body)
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"{error.filename or path}, line {error.lineno}: {error.message}") from error
     except jinja2.TemplateNotFound as error:
         raise TemplateError(f"{path}: names the template file {error.name!r}, which is not in its folder") from error
     digest = sha256("\0".join([text, *(_read(_find(path, other)) for other in names)]).encode()).hexdigest()[:16]
-    source = Source(name, path, meta, digest, compiled, shipped=path.parent == SHIPPED)
-    source.render(_trial(meta))
+    shipped = path.parent == SHIPPED
+    # from_string keeps no file name; errors name the file by ``_place`` all the same.
+    source = Source(name, path, meta, digest, cache(lambda: environment.from_string(body)), shipped)
+    if not shipped:
+        source.render(_trial(meta))
     return source
 
 
