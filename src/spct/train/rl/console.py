@@ -1,0 +1,33 @@
+"""What the trainer says on the terminal. Needs transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState
+
+from spct.train.rl.monitors import Alarms, heldout_line, train_line
+
+Say = Callable[[str], None]
+
+
+class Console(TrainerCallback):
+    """A line per log, a line per evaluation, and the alarms; of the main process only."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._alarms = Alarms()
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        if not logs or not state.is_world_process_zero:
+            return
+        figures = {name: float(value) for name, value in logs.items() if isinstance(value, (int, float))}
+        if "eval_accuracy" in figures:
+            self._say(heldout_line(state.global_step, figures))
+        elif "accuracy" in figures:
+            self._say(train_line(state.global_step, state.max_steps, figures))
+            for words in self._alarms.check(figures):
+                self._say(f"  warning: {words}")

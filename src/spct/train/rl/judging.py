@@ -1,0 +1,77 @@
+"""Items of mixed n through ``spct.judge``: the same code as ``spct judge`` and ``spct bench``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from spct.engines import Engine
+from spct.judge import Judge, JudgeSettings
+from spct.run import RunStore, check_same, judge_items
+from spct.run.store import holds_run
+from spct.sampling import SamplingSettings
+from spct.train.mixed import MixedJudge
+from spct.types import Item
+from spct.vote import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How items are judged: k judgments at this temperature, no second attempt, so that an invalid one counts."""
+
+    template: str
+    single: str
+    k: int
+    temperature: float
+    max_tokens: int
+    seed: int
+
+    def judge(self, engine: Engine) -> MixedJudge:
+        sampling = SamplingSettings(temperature=self.temperature, max_tokens=self.max_tokens, retries=0)
+        settings = JudgeSettings(k=self.k, seed=self.seed, template=self.template, sampling=sampling)
+        return MixedJudge(Judge, engine, settings, self.single)
+
+
+async def judge_all(
+    engine: Engine,
+    items: Sequence[Item],
+    asking: Asking,
+    *,
+    out: Path | None = None,
+    on_item: Callable[[], None] = lambda: None,
+) -> list[Verdict]:
+    """Verdicts in the order of ``items``; starts and closes the engine.
+
+    With ``out``, every sample is kept in a run there, which a later call goes on with. Raises ResumeRefusedError where that
+    was made with other settings or items, EngineError where the engine cannot go on.
+    """
+    await engine.start()
+    judge = asking.judge(engine)
+    verdicts = []
+    try:
+        with contextlib.nullcontext() if out is None else _run(judge, out) as store:
+            outcomes = judge_items(judge, items, in_flight=engine.capabilities.concurrency, store=store)
+            async with contextlib.aclosing(outcomes):
+                async for outcome in outcomes:
+                    verdicts.append(outcome.verdict)
+                    on_item()
+    finally:
+        await engine.close()
+    return verdicts
+
+
+@contextlib.contextmanager
+def _run(judge: MixedJudge, out: Path) -> Iterator[RunStore]:
+    settings = judge.describe()
+    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2).decode()
+    store = RunStore.open(out, write=True) if holds_run(out) else RunStore.create(out, {"settings": text})
+    try:
+        check_same(orjson.loads(store.meta("settings") or "{}"), settings)
+        store.write_file("settings.json", text)
+        yield store
+    finally:
+        store.close()

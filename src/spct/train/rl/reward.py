@@ -1,0 +1,61 @@
+"""The rule-based reward: Eq 11 of arXiv 2504.02495 on one sampled judgment.
+
++1 if the judgment is correct by Eq 10, else -1. "Else" is everything else: wrong, tied, cut off, unparseable. There is no
+reward for the format; the KL term keeps it. Failure rule: an item that no judgment could be right about is an InputError
+before training, never a constant reward during it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spct.accuracy import Grade, grade
+from spct.errors import InputError
+from spct.templates import Template
+from spct.types import FinishReason, Item
+
+CORRECT, ELSE = 1.0, -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A sampled judgment with its reward. ``shown`` are its scores in shown order, None if it is invalid."""
+
+    reward: float
+    grade: Grade
+    shown: tuple[int, ...] | None
+
+
+def score_rollout(text: str, finish: FinishReason, item: Item, order: Sequence[int], template: Template) -> Scored:
+    """Eq 11 on a completion of the prompt that showed ``item``'s responses in ``order``."""
+    shown = template.parse(text, len(order), finish, sections=False).scores
+    scores = None if shown is None else [score for _, score in sorted(zip(order, shown, strict=True))]
+    found = grade(scores, item)
+    if found is None:
+        raise InputError(f"item {item.id!r} has no ground truth; check_label refuses such items")
+    return Scored(CORRECT if found == "correct" else ELSE, found, shown)
+
+
+def check_label(item: Item, template: Template) -> None:
+    """Raise InputError unless some judgment by ``template`` would be correct.
+
+    One response needs a whole-numbered label on the template's scale, two or more need a single best one.
+    """
+    if template.kind == "principles":
+        raise InputError(f"template {template.name} writes principles and no scores; it cannot be rewarded")
+    if len(item.responses) > 1:
+        if item.best is None:
+            raise InputError(
+                f"item {item.id!r} has {len(item.responses)} responses and no single best one; give it best, or leave "
+                "it out (spct data build does)"
+            )
+        return
+    low, high = template.scale
+    label = None if item.rewards_N is None else item.rewards_N[0]
+    if label is None or label != int(label) or not low <= label <= high:
+        got = "no label" if label is None else f"the label {label:g}"
+        raise InputError(
+            f"item {item.id!r} has one response and {got}; expected a whole number from {low} to {high}, the scale of "
+            f"template {template.name}"
+        )

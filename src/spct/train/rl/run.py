@@ -1,0 +1,230 @@
+"""Stage 2 from recipe to model: items in, GRPO with the rule-based reward, the best policy out.
+
+A directory holds one training: ``stage.json`` (what it is), ``too_easy/`` (the weak model's judgments), ``checkpoint-N``,
+``model/`` (and ``adapter/``), ``report.json``, and last ``manifest.json``. Failure rule: what is wrong with recipe, items or
+labels is said before the model is loaded; what goes wrong later leaves the last good checkpoint.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from spct.data.output import write_json
+from spct.engines.chat_tokenizer import ChatTokenizer
+from spct.engines.transformers import as_loaded
+from spct.errors import EngineMissingError, InputError, TrainingError
+from spct.train.arguments import common_arguments, quiet
+from spct.train.card import Card
+from spct.train.guarded import drop_partial, last_checkpoint
+from spct.train.models import Trainable, load_trainable, lora_config, source_of
+from spct.train.rl.console import Console
+from spct.train.rl.heldout import HeldOut
+from spct.train.rl.judging import Asking
+from spct.train.rl.prompts import Schedule, Templates
+from spct.train.rl.recipe import RLRecipe
+from spct.train.rl.rollout import RolloutSettings
+from spct.train.rl.selection import Selection, read_labelled, select
+from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
+from spct.train.saving import save_trained
+from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.types import Item
+
+REPORT = "report.json"
+PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "trackio": ("trackio",)}
+
+Say = Callable[[str], None]
+
+
+def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = print) -> dict[str, Any]:
+    """Run the stage, or what is left of it, and give its report; every process of a launch must call this.
+
+    Raises InputError, TemplateError, TrainingError, WeightsError, RunError, ResumeRefusedError and EngineError.
+    """
+    quiet()
+    check_packages(recipe)
+    process = _processes(recipe)
+    templates = Templates(recipe.template, recipe.single_template)
+    facts = rl_facts(recipe, templates)
+    with process.main_process_first():
+        state = open_stage(out, facts, resume=resume or not process.is_main_process)
+    if state == "finished":
+        say(f"{out} is finished already")
+        return read_json(out / REPORT) or {}
+    heldout = None if recipe.heldout is None else read_labelled(recipe.heldout.path, templates, recipe.heldout.items)
+    with process.main_process_first():
+        items = select(recipe, templates, out, say if process.is_main_process else _silent)
+    trainer = make_trainer(recipe, out, items, heldout, say=say, processes=process.num_processes)
+    if trainer.args.should_save:
+        drop_partial(out)
+    trainer.accelerator.wait_for_everyone()
+    checkpoint = last_checkpoint(out)
+    trainer.args.eval_on_start = heldout is not None and checkpoint is None
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    return _finish(trainer, recipe, out, facts, items)
+
+
+def rl_facts(recipe: RLRecipe, templates: Templates) -> dict[str, Any]:
+    """What the result depends on: the recipe, the templates, the model's files and the items."""
+    inputs = [recipe.data, *([recipe.heldout.path] if recipe.heldout else [])]
+    facts = stage_facts("rl", recipe, inputs) | {"templates": templates.digests()}
+    if recipe.heldout:
+        facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
+    return facts
+
+
+def make_trainer(
+    recipe: RLRecipe,
+    out: Path,
+    items: Selection,
+    heldout: tuple[Item, ...] | None,
+    *,
+    say: Say = print,
+    processes: int = 1,
+) -> RLTrainer:
+    """The trainer, ready to train."""
+    loaded = load_trainable(recipe.model, recipe.max_tokens)
+    items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
+    special = loaded.encoder.control_tokens
+    schedule = Schedule(items.kept, items.templates, seed=recipe.seed, special_tokens=special)
+    say(f"{len(schedule):,} items, {recipe.steps:,} steps of {recipe.batch} prompts x {recipe.group} rollouts")
+    policy = _policy(loaded)
+    _name_reference(loaded, recipe, out)
+    return RLTrainer(
+        policy,
+        _arguments(recipe, out, processes, evaluate=heldout is not None),
+        schedule,
+        visits=recipe.steps * recipe.batch,
+        rollouts=_rollouts(recipe, policy.eos),
+        heldout=None if heldout is None else _heldout(recipe, heldout),
+        peft_config=None if recipe.lora is None else lora_config(recipe.lora),
+        callbacks=[Console(say)],
+    )
+
+
+def check_packages(recipe: RLRecipe) -> None:
+    """Raise EngineMissingError for a tracker or a sampler that the recipe names and that is not installed."""
+    for name in recipe.report_to:
+        if not any(importlib.util.find_spec(package) for package in PACKAGES[name]):
+            raise EngineMissingError(f"report_to names {name}, which is not installed: pip install {PACKAGES[name][0]}")
+    if recipe.rollouts == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise EngineMissingError("rollouts is vllm, which is not installed: pip install vllm, or use rollouts: shared")
+
+
+def _processes(recipe: RLRecipe) -> PartialState:
+    return PartialState(cpu=recipe.device == "cpu")
+
+
+def _arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: bool) -> Any:
+    at_once = recipe.micro_batch * processes
+    if recipe.sequences % at_once:
+        raise InputError(
+            f"a step has {recipe.sequences} rollouts, which {processes} processes with micro_batch {recipe.micro_batch} "
+            f"cannot share; expected a multiple of {at_once}"
+        )
+    options = common_arguments(recipe, out, recipe.steps, recipe.sequences // at_once)
+    options |= {
+        "num_generations": recipe.group,
+        "beta": recipe.beta,
+        "epsilon": recipe.epsilon,
+        "temperature": recipe.temperature,
+        "max_completion_length": recipe.max_new_tokens,
+    }
+    if evaluate:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": recipe.save_every,
+            "num_generations_eval": 1,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "eval_accuracy",
+            "greater_is_better": True,
+        }
+    if recipe.rollouts == "vllm":
+        options |= {"use_vllm": True} | {f"vllm_{name}": value for name, value in recipe.vllm.items()}
+    try:
+        return grpo_config(**options)
+    except TypeError as error:
+        raise InputError(f"vllm: {str(error).split(') ')[-1].replace('__init__() ', '')}") from error
+    except ValueError as error:
+        raise TrainingError(f"TRL refuses these settings: {' '.join(str(error).split())}") from error
+
+
+def _rollouts(recipe: RLRecipe, eos: frozenset[int]) -> RolloutSettings | None:
+    if recipe.rollouts != "shared":
+        return None
+    return RolloutSettings(recipe.temperature, recipe.max_new_tokens, recipe.rollout_batch, eos)
+
+
+def _heldout(recipe: RLRecipe, items: tuple[Item, ...]) -> HeldOut:
+    assert recipe.heldout is not None
+    greedy = Asking(recipe.template, recipe.single_template, 1, 0.0, recipe.max_new_tokens, recipe.seed)
+    return HeldOut(items, greedy, recipe.heldout.vote_k, recipe.heldout.batch)
+
+
+def _policy(loaded: Trainable) -> Policy:
+    chat = ChatTokenizer(loaded.tokenizer, loaded.name)
+    return Policy(loaded.model, loaded.tokenizer, chat, as_loaded(loaded.model, chat).eos)
+
+
+def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
+    """TRL loads the reference policy by the model's name; weights from a GGUF file get a directory to have one."""
+    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in source_of(recipe.model)[1]:
+        return
+    base = out / "base"
+    with _processes(recipe).main_process_first():
+        if not (base / "config.json").is_file():
+            loaded.model.save_pretrained(base)
+    loaded.model.config._name_or_path = str(base)
+
+
+def _finish(trainer: RLTrainer, recipe: RLRecipe, out: Path, facts: dict[str, Any], items: Selection) -> dict[str, Any]:
+    report = _report(trainer, recipe, items)
+    paths = save_trained(trainer, recipe.model, out, _card(recipe, report))
+    if trainer.args.should_save:
+        write_json(out / REPORT, report)
+        finish_stage(out, facts, [*paths, out / REPORT])
+    trainer.accelerator.wait_for_everyone()
+    return report
+
+
+def _report(trainer: RLTrainer, recipe: RLRecipe, items: Selection) -> dict[str, Any]:
+    """Items, the figures of every log, and the held-out curve, whose first point is the model before training."""
+    history = trainer.state.log_history
+    curve = [row for row in history if "eval_accuracy" in row]
+    best = trainer.state.best_model_checkpoint
+    return {
+        "stage": "rl",
+        "model": recipe.model,
+        "items": items.counts(),
+        "steps": trainer.state.global_step,
+        "heldout": curve,
+        "best_step": int(str(best).rsplit("-", 1)[-1]) if best else None,
+        "best_accuracy": trainer.state.best_metric,
+        "train": [row for row in history if "accuracy" in row],
+    }
+
+
+def _card(recipe: RLRecipe, report: dict[str, Any]) -> Card:
+    curve = report["heldout"]
+    results = {}
+    if curve:
+        results = {"held-out accuracy before": curve[0]["eval_accuracy"], "of this checkpoint": report["best_accuracy"]}
+    shown = ("learning_rate", "batch", "group", "beta", "epsilon", "temperature", "max_new_tokens", "seed")
+    return Card(
+        title="Generative reward model after rule-based RL",
+        stage="RL",
+        base=recipe.model,
+        method="SPCT stage 2 (arXiv 2504.02495): GRPO with a reward of +1 for a correct judgment (Eq 10) and -1 for any other.",
+        data=report["items"],
+        settings={"steps": report["steps"], "best step": report["best_step"]}
+        | {name: getattr(recipe, name) for name in shown},
+        results=results,
+    )
+
+
+def _silent(_: str) -> None:
+    """Other processes than the main one say nothing."""
