@@ -9,6 +9,7 @@ import click
 STAGES = {
     "rft-data": "spct.cli.train_rft:rft_data",
     "sft": "spct.cli.train_sft:sft",
+    "rl": "spct.cli.train_rl:rl",
 }
 
 
