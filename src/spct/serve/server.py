@@ -12,11 +12,13 @@ import ipaddress
 import signal
 import socket
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from spct.errors import InputError
+from spct.serve.accepting import Accepting
 from spct.serve.auth import Keys
 from spct.serve.log import JsonLog
 from spct.serve.serving import Serving
@@ -65,6 +67,7 @@ class Server(uvicorn.Server):
         self._log = log
         self._drain_s = drain_s
         self._draining: asyncio.Task[None] | None = None
+        self._accepting: list[Accepting] = []
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal has drained it."""
@@ -75,9 +78,23 @@ class Server(uvicorn.Server):
         """Listen, and say where."""
         await super().startup(sockets)
         if not self.should_exit and sockets:
+            self._accepting = [Accepting(each, self._protocol) for each in sockets]
             host, port = sockets[0].getsockname()[:2]
             self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             self._log.write("listening", address=self.address, model=self._serving.model)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for accepting in self._accepting:
+            accepting.close()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What uvicorn serves one connection with."""
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the second time, stop at once."""
