@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from spct.errors import InputError
@@ -61,3 +63,11 @@ def test_a_batch_is_shared_out_evenly_or_not_at_all():
     assert [recipe.accumulation(n) for n in (1, 2, 3)] == [6, 3, 2]
     with pytest.raises(InputError, match="expected a multiple of 8"):
         recipe.accumulation(4)
+
+
+def test_the_shipped_recipe_is_the_one_that_the_guide_shows():
+    root = Path(__file__).parents[2]
+    text = (root / "examples" / "recipes" / "sft.yaml").read_text()
+    recipe = load_recipe(SftRecipe, root / "examples" / "recipes" / "sft.yaml", {})
+    assert recipe.general is not None and recipe.general.share == 0.5
+    assert text.split("\n", 1)[1] in (root / "docs" / "training.md").read_text()

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from spct.errors import EngineMissingError, InputError, TrainingError
 
+LAUNCHED = "SPCT_LAUNCHED"
 NEEDED = ("pydantic", "torch", "transformers", "trl", "datasets", "pyarrow")
 
 
@@ -24,15 +27,27 @@ def launched(config: Path) -> bool:
 
     Raises InputError for a file that is not there, TrainingError if the launched processes fail (each has said why).
     """
-    if "ACCELERATE_MIXED_PRECISION" in os.environ or "LOCAL_RANK" in os.environ:
+    if LAUNCHED in os.environ:
+        _check_count(config)
         return False
     if not config.is_file():
         raise InputError(f"--launch: there is no such file: {config}; give a configuration of accelerate")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *sys.argv]
-    code = subprocess.run(command, check=False).returncode
+    code = subprocess.run(command, env={**os.environ, LAUNCHED: "1"}, check=False).returncode
     if code:
         raise TrainingError(f"accelerate launch ended with code {code}; the first error above says why")
     return True
+
+
+def _check_count(config: Path) -> None:
+    """accelerate takes a kind that it has no launcher for (MULTI_CPU without mpirun) as a wish for one process."""
+    wanted = (yaml.safe_load(config.read_text()) or {}).get("num_processes", 1)
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if wanted != started:
+        raise InputError(
+            f"--launch: {config} asks for {wanted} processes and accelerate started {started}; on CPUs, write "
+            "distributed_type: MULTI_GPU with use_cpu: true"
+        )
 
 
 def main_process() -> bool:
