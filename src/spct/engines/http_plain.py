@@ -1,4 +1,4 @@
-"""Posts over plain HTTP/1.1 connections: as much of HTTP as a chat completion needs, at a fraction of a general client's cost.
+"""Posts over plain HTTP/1.1 connections, at a fraction of a general client's cost: llhttp reads the replies.
 
 For servers reached directly over http://, as those one runs oneself, where the client and not the network sets the pace.
 Replies end by Content-Length, by chunks or by the end of the connection. One request at a time on a connection; those
@@ -9,11 +9,11 @@ NotHTTPError, UnreadableReplyError (too large), TimeoutError or ConnectionError;
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import httptools
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -22,27 +22,20 @@ from spct.engines.http_errors import BrokenReplyError, NoConnectionError, NotHTT
 LARGEST_REPLY_BYTES = 64 * 2**20
 CONNECT_S = 30.0
 
-_STATUS = re.compile(rb"http/1\.([01]) (\d\d\d)(?=[ \r]|$)")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?:\r\n|$)")
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked")
-_CLOSE = re.compile(rb"\r\nconnection:[^\r\n]*close")
-_CHUNK_SIZE = re.compile(rb"([0-9a-f]{1,12})[ \t]*(?:;.*)?", re.IGNORECASE)
-_HEAD_END = b"\r\n\r\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A whole reply. ``head`` is its status line and headers as they came."""
+    """A whole reply. ``raw_headers`` are names and values as they came."""
 
     status: int
-    head: bytes
+    raw_headers: Sequence[tuple[bytes, bytes]]
     body: bytes
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers by name in any case."""
-        pairs = [line.partition(":") for line in self.head.decode("latin-1").split("\r\n")[1:]]
-        return CIMultiDict([(name.strip(), value.strip()) for name, _, value in pairs])
+        pairs = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in self.raw_headers]
+        return CIMultiDict(pairs)
 
 
 class PlainPoster:
@@ -88,13 +81,17 @@ class PlainPoster:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: sends a request, collects the reply."""
+    """One connection: sends a request, collects the reply, which llhttp (``httptools``) reads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.open = True
         self._loop = loop
-        self._received = bytearray()
-        self._reply: _Framing | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._size = 0
+        self._begun = b""
+        self._head_read = self._until_close = False
         self._waiter: asyncio.Future[Exchange] | None = None
         self._transport: asyncio.Transport
 
@@ -123,103 +120,50 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None:  # nobody asked
             self.abort()
             return
-        self._received += data
+        self._begun = self._begun or data[:60]
         try:
-            self._read()
-        except (NotHTTPError, UnreadableReplyError) as error:
-            self._fail(error)
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._fail(NotHTTPError(self._begun.decode("latin-1")))
+        if self._size > LARGEST_REPLY_BYTES:
+            self._fail(UnreadableReplyError(f"is larger than {LARGEST_REPLY_BYTES >> 20} MiB"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
-        if self._reply is not None and self._reply.until_close and exc is None:
-            self._done(bytes(self._received[self._reply.start :]))
-        elif self._reply is not None:
+        if self._until_close and exc is None:
+            self.on_message_complete()
+        elif self._head_read:
             self._fail(BrokenReplyError("the connection ended before the reply did"))
         else:
             self._fail(ConnectionResetError("the connection ended without a reply"))
 
-    def _read(self) -> None:
-        """Finish the reply if all of it is there."""
-        if self._reply is None:
-            self._reply = _framing(self._received)
-        if self._reply is not None and (body := self._reply.body(self._received)) is not None:
-            self._done(body)
-        elif len(self._received) > LARGEST_REPLY_BYTES:
-            raise UnreadableReplyError(f"is larger than {LARGEST_REPLY_BYTES >> 20} MiB")
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
 
-    def _done(self, body: bytes) -> None:
-        reply, waiter = self._reply, self._waiter
-        assert reply is not None
-        if reply.closes:
+    def on_headers_complete(self) -> None:
+        self._head_read = True
+        framed = {name.lower() for name, _ in self._headers} & {b"content-length", b"transfer-encoding"}
+        self._until_close = not framed and self._parser.get_status_code() not in (204, 304)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._size += len(body)
+
+    def on_message_complete(self) -> None:
+        status, headers, body = self._parser.get_status_code(), self._headers, b"".join(self._body)
+        self._headers, self._body, self._size = [], [], 0
+        self._head_read = self._until_close = False
+        if status < 200:  # an interim reply, such as 100 Continue
+            return
+        self._begun = b""
+        if not self._parser.should_keep_alive():
             self.open = False
             self._transport.close()
-        head = bytes(self._received[: reply.start - len(_HEAD_END)])
-        self._received, self._reply, self._waiter = bytearray(), None, None
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(Exchange(reply.status, head, body))
+            waiter.set_result(Exchange(status, headers, body))
 
     def _fail(self, error: Exception) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
-
-
-class _Framing:
-    """Where a reply's body begins, at ``start``, and how it ends."""
-
-    def __init__(self, status: int, start: int, length: int | None, chunked: bool, closes: bool) -> None:
-        self.status = status
-        self.start = start
-        self.until_close = length is None and not chunked
-        self.closes = closes or self.until_close
-        self._length = length
-        self._chunked = chunked
-        self._at = start
-        self._chunks: list[bytes] = []
-
-    def body(self, received: bytearray) -> bytes | None:
-        """The body, without the framing of its chunks, or None while some of it is missing."""
-        if self._chunked:
-            return self._dechunked(received)
-        if self._length is None or len(received) < self.start + self._length:
-            return None
-        return bytes(received[self.start : self.start + self._length])
-
-    def _dechunked(self, received: bytearray) -> bytes | None:
-        while (line_end := received.find(b"\r\n", self._at)) >= 0:
-            found = _CHUNK_SIZE.fullmatch(received, self._at, line_end)
-            if found is None:
-                raise NotHTTPError("a chunk without a size")
-            size, begin = int(found[1], 16), line_end + 2
-            if size == 0:  # trailers may follow, up to an empty line
-                return b"".join(self._chunks) if received.find(_HEAD_END, line_end) >= 0 else None
-            if len(received) < begin + size + 2:
-                return None
-            self._chunks.append(bytes(received[begin : begin + size]))
-            self._at = begin + size + 2
-        return None
-
-
-def _framing(received: bytearray) -> _Framing | None:
-    """How the reply that begins here is framed, or None until its whole head is there. Raises NotHTTPError."""
-    while True:
-        if received[:7].lower() != b"http/1."[: len(received)]:
-            raise NotHTTPError(bytes(received[:60]).decode("latin-1"))
-        end = received.find(_HEAD_END)
-        if end < 0:
-            return None
-        head = bytes(received[:end]).lower()
-        found = _STATUS.match(head)
-        if found is None:
-            raise NotHTTPError(head[:60].decode("latin-1"))
-        status, start = int(found[2]), end + len(_HEAD_END)
-        if status >= 200:
-            break
-        del received[:start]  # an interim reply, such as 100 Continue
-        if not received:
-            return None
-    chunked = _CHUNKED.search(head) is not None
-    sized = _LENGTH.search(head)
-    length = 0 if status in (204, 304) else int(sized[1]) if sized else None
-    closes = found[1] == b"0" or _CLOSE.search(head) is not None
-    return _Framing(status, start, None if chunked else length, chunked, closes)
