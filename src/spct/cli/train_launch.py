@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,10 +34,22 @@ def launched(config: Path) -> bool:
     if not config.is_file():
         raise InputError(f"--launch: there is no such file: {config}; give a configuration of accelerate")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *sys.argv]
-    code = subprocess.run(command, env={**os.environ, LAUNCHED: "1"}, check=False).returncode
+    code = _run(command)
     if code:
         raise TrainingError(f"accelerate launch ended with code {code}; the first error above says why")
     return True
+
+
+def _run(command: list[str]) -> int:
+    """The exit code of ``command``, which does not outlive this process unless that is killed outright."""
+    process = subprocess.Popen(command, env={**os.environ, LAUNCHED: "1"})
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _check_count(config: Path) -> None:

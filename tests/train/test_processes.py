@@ -1,0 +1,62 @@
+"""Two processes on the CPU (gloo) train what one does, up to the rounding of a sum in another order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from spct.train.recipe import parse_recipe
+from spct.train.sft import run_sft
+from spct.train.sft_recipe import SftRecipe
+from train import small
+
+LAUNCH = {
+    "compute_environment": "LOCAL_MACHINE",
+    "distributed_type": "MULTI_GPU",
+    "use_cpu": True,
+    "num_machines": 1,
+    "num_processes": 2,
+    "machine_rank": 0,
+    "main_process_port": 0,
+    "mixed_precision": "no",
+}
+
+
+def sft(folder, values, launch):
+    (folder / "sft.yaml").write_text(yaml.safe_dump({**values, "out": str(folder / "two")}))
+    (folder / "launch.yaml").write_text(yaml.safe_dump(launch))
+    command = [str(Path(sys.executable).parent / "spct"), "train", "sft", str(folder / "sft.yaml"), "--json"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += ["--launch", str(folder / "launch.yaml")]
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=560)
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_match_one(tmp_path):
+    small.model(tmp_path)
+    small.trajectories(tmp_path, 7)  # shared out unevenly in every epoch
+    values = small.recipe(tmp_path, micro_batch=1)
+    report = run_sft(parse_recipe(SftRecipe, values), tmp_path / "one")
+    done = sft(tmp_path, values, LAUNCH)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("6 steps of 4") == 1  # one of them speaks
+    base, one, two = (load_file(tmp_path / at / "model.safetensors") for at in ("base", "one/model", "two/model"))
+    assert one.keys() == two.keys()
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
+    losses = [[row["loss"] for row in r["log"] if "loss" in row] for r in (report, json.loads(done.stdout))]
+    assert len(losses[0]) == 6
+    assert max(abs(a - b) for a, b in zip(*losses, strict=True)) < 1e-5
+    assert max(float((one[name] - base[name]).abs().max()) for name in one) > 1e-3  # and something was learnt
+
+
+@pytest.mark.timeout(600)
+def test_fewer_processes_than_asked_for_are_not_taken_silently(tmp_path):
+    done = sft(tmp_path, small.recipe(tmp_path), LAUNCH | {"distributed_type": "MULTI_CPU"})
+    assert done.returncode == 3
+    assert "launch.yaml asks for 2 processes and accelerate started 1; on CPUs, write" in done.stderr
+    assert not (tmp_path / "two").exists()
