@@ -10,6 +10,9 @@ STAGES = {
     "rft-data": "spct.cli.train_rft:rft_data",
     "sft": "spct.cli.train_sft:sft",
     "rl": "spct.cli.train_rl:rl",
+    "meta": "spct.cli.train_meta:meta",
+    "export": "spct.cli.train_export:export",
+    "all": "spct.cli.train_all:all_",
 }
 
 

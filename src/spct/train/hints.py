@@ -59,7 +59,7 @@ class HintedJudge(Judge):
 
     def __init__(self, engine: Engine, settings: JudgeSettings) -> None:
         super().__init__(engine, settings)
-        self._hinted = {name: HintedTemplate(template) for name, template in self.templates.items()}
+        self._hinted = {template.name: HintedTemplate(template) for template in self.templates.values()}
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "hint": "best"}

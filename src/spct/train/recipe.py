@@ -7,7 +7,7 @@ unknown. A stage derives its recipe from ``TrainingRecipe``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -87,7 +87,7 @@ def load_recipe(kind: type[R], path: Path | None, flags: Mapping[str, Any]) -> R
 
     Raises InputError.
     """
-    values = {} if path is None else _read(path)
+    values = {} if path is None else read_values(path)
     for name, value in flags.items():
         if value is not None:
             _put(values, name.split("."), value)
@@ -115,7 +115,8 @@ def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, A
     return values
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_values(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file. Raises InputError."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -137,7 +138,7 @@ def _put(values: dict[str, Any], name: list[str], value: Any) -> None:
 def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return _unknown(place, str(error["loc"][-1]), list(_model_at(kind, error["loc"][:-1]).model_fields))
+        return unknown_key(place, str(error["loc"][-1]), list(_model_at(kind, error["loc"][:-1]).model_fields))
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{place}: {message}" if place else message
@@ -145,7 +146,8 @@ def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}{got}"
 
 
-def _unknown(place: str, key: str, known: list[str]) -> str:
+def unknown_key(place: str, key: str, known: Sequence[str]) -> str:
+    """What is said of a key at ``place`` that is none of the known: the nearest of them, or all."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
     return f"unknown key {place!r}; {hint}"

@@ -1,0 +1,86 @@
+"""What a job's result depends on: its keys, the content of the files they name, the versions of what computes it.
+
+A key names files if its text, or a part of it between colons (``transformers:PATH``), is a path that exists; so a model
+that is only a name on a hub is known by that name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from spct.train.stage import FREE, file_hash
+
+PACKAGES = {
+    "data": ("spct",),
+    "rft": ("spct",),
+    "samples": ("spct",),
+    "sft": ("spct", "torch", "transformers", "trl"),
+    "rl": ("spct", "torch", "transformers", "trl"),
+    "meta": ("spct", "torch", "transformers"),
+    "bench": ("spct",),
+}
+SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads"}
+"""Options of an engine that change no sample."""
+CHOOSING = {"rl", "meta"}
+"""Stages that keep the best checkpoint, so that how often one is written matters."""
+
+
+def facts_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a job. Raises InputError for a file that cannot be read."""
+    free = FREE | SPEED if stage not in CHOOSING else FREE - {"save_every"}
+    kept = {name: value for name, value in values.items() if name not in free}
+    files = {str(path): content_hash(path) for text in _texts(kept) for path in _paths(text)}
+    return {"stage": stage, "versions": _versions(stage), "recipe": kept, "files": files}
+
+
+def content_hash(path: Path) -> str:
+    """64 hex digits of a file, or of all files below a directory and their places."""
+    if path.is_file():
+        return _cached_hash(path, path.stat().st_size, path.stat().st_mtime_ns)
+    digest = hashlib.blake2b(digest_size=32)
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{content_hash(file)}\n".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _cached_hash(path: Path, size: int, modified_ns: int) -> str:
+    """A file is read once a process, unless it changes: branches share models of many gigabytes."""
+    return file_hash(path)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, Sequence):
+        for one in value:
+            yield from _texts(one)
+
+
+def _paths(text: str) -> Iterator[Path]:
+    for part in dict.fromkeys([text, *text.split(":")]):
+        path = Path(part).expanduser()
+        try:
+            if path.name and path.exists():
+                yield path
+        except OSError:  # too long for a name: it is none
+            continue
+
+
+def _versions(stage: str) -> dict[str, str]:
+    return {name: found for name in PACKAGES[stage] if (found := _version(name))}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,309 @@
+"""Recipes and plans of ``spct train all``, and going through them with a command that only writes what each stage would."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from spct.cli import spct
+from spct.cli.bench import bench
+from spct.cli.train_all import STAGE_NAMES
+from spct.cli.train_rft import rft_data
+from spct.errors import InputError, RunError, TrainingError
+from spct.train.pipeline.plan import command_of, plan
+from spct.train.pipeline.recipe import STAGES, BenchRecipe, SamplingRecipe, read_recipe
+from spct.train.pipeline.run import Chosen, run_all, state_of, steps, unused
+from train import small
+
+RECIPE = {
+    "model": "some/model",
+    "seed": 7,
+    "data": {"sources": [{"kind": "items", "path": "items.jsonl"}]},
+    "rft": {"template": "short.jinja", "n_rft": 4, "hinted": True, "engine_option": {"device": "cpu"}},
+    "sft": {"steps": 5},
+    "rl": {"steps": 5, "heldout": {"vote_k": 4}},
+    "samples": {},
+    "meta": {},
+    "bench": {"k": 8, "benchmarks": [{"name": "llmbar", "data": "d", "limit": 9}, {"name": "items", "data": "own"}]},
+}
+ABLATIONS = {"no-kl": {"rl.beta": 0}, "sft-only": {"rl": None, "samples": None, "meta": None}}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small.jsonl(tmp_path / "items.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    (tmp_path / "short.jinja").write_text("{{ query }}")
+
+
+def branches(recipe=None, **overrides):
+    """Plans by branch; ``overrides`` with __ for the dot."""
+    Path("all.yaml").write_text(yaml.safe_dump(RECIPE if recipe is None else recipe))
+    read = read_recipe(Path("all.yaml"), {name.replace("__", "."): value for name, value in overrides.items()})
+    return {name: plan(one, "all.yaml") for name, one in read.items()}
+
+
+def directories(jobs):
+    return {job.name: job.directory for job in jobs.values()}
+
+
+class Command:
+    """Runs nothing: writes the results that a stage leaves, each with ``text`` in it, and notes what was called."""
+
+    def __init__(self, text="", codes=None, error_at=""):
+        self.text, self.codes, self.error_at, self.called = text, codes or {}, error_at, []
+
+    def __call__(self, arguments):
+        out = Path(arguments[arguments.index("--out") + 1])
+        name = out.name.rsplit("-", 1)[0]
+        self.called.append(name)
+        out.mkdir(exist_ok=True)
+        if name == self.error_at:
+            raise TrainingError("the loss is nan")
+        (out / "model").mkdir(exist_ok=True)
+        for file in ("train.jsonl", "trajectories.jsonl", "report.json", "results.json", "model/weights"):
+            (out / file).write_text(json.dumps({"made": name + self.text}))
+        return self.codes.get(name, 0)
+
+
+def run(found, command, **chosen):
+    return run_all(found, Path("out"), Chosen(**chosen), command, lambda line: None)
+
+
+EVERY = ["data", "rft", "sft", "rl", "samples", "meta"]
+BENCHES = [f"bench-{name}-{model}" for name in ("llmbar", "items") for model in ("base", "sft", "rl")]
+
+
+def test_what_one_stage_takes_from_another_is_filled_in():
+    jobs = branches()["main"]
+    assert [*jobs] == EVERY + BENCHES
+    at = {name: f"<out>/{job.directory}" for name, job in jobs.items()}
+    assert jobs["rft"].values["items"] == at["data"] + "/train.jsonl"
+    assert jobs["rft"].values["model"] == "transformers:some/model"
+    assert jobs["sft"].values["trajectories"] == [at["rft"] + "/trajectories.jsonl"]
+    assert jobs["rl"].values["model"] == at["sft"] + "/model"
+    assert jobs["rl"].values["heldout"] == {
+        "path": at["data"] + "/heldout.jsonl",
+        "items": None,
+        "vote_k": 4,
+        "batch": 32,
+    }
+    assert jobs["samples"].values["model"] == f"transformers:{at['rl']}/model"
+    assert jobs["samples"].values["hinted"] is False
+    assert jobs["meta"].values["runs"] == [at["rft"], at["samples"]]
+    assert {job.values["seed"] for job in jobs.values()} == {7}
+    rated = {name: job.values.get("meta") for name, job in jobs.items() if job.stage == "bench"}
+    assert {name for name, meta in rated.items() if meta} == {"bench-llmbar-rl", "bench-items-rl"}
+    assert rated["bench-items-rl"] == f"classifier:{at['meta']}/model"
+
+
+def test_a_job_is_the_command_that_a_user_would_type():
+    jobs = branches()["main"]
+    data, rft, sft, judged = (jobs[name] for name in ("data", "rft", "sft", "bench-llmbar-rl"))
+    out = Path("out")
+    assert command_of(data, out, None) == [
+        "data",
+        "build",
+        f"out/{data.directory}.yaml",
+        "--out",
+        f"out/{data.directory}",
+    ]
+    assert command_of(sft, out, Path("gpus.yaml"))[-2:] == ["--launch", "gpus.yaml"]
+    command = command_of(rft, out, None)
+    assert command[:3] == ["train", "rft-data", f"out/{data.directory}/train.jsonl"]
+    assert {"--resume", "--hinted", "--n-rft", "--seed"} <= set(command)
+    assert command[command.index("--engine-option") + 1] == 'device="cpu"'
+    command = command_of(judged, out, None)
+    assert command[:2] == ["bench", "llmbar"] and "-k" in command and "--greedy" in command
+    assert command[command.index("--model") + 1] == f"transformers:out/{jobs['rl'].directory}/model"
+    assert not any("<out>" in part for part in command)
+
+
+@pytest.mark.parametrize(("kind", "command"), [(SamplingRecipe, rft_data), (BenchRecipe, bench)])
+def test_every_key_is_an_option_of_the_command(kind, command):
+    options = {option.name for option in command.params}
+    assert set(kind.model_fields) - {"benchmarks"} <= options
+
+
+def test_the_command_knows_the_stages():
+    assert STAGE_NAMES == STAGES
+
+
+def test_a_changed_key_changes_its_stage_and_those_after_it():
+    before = directories(branches()["main"])
+    for changed, same in [
+        ({"rl__beta": 0.5}, {"data", "rft", "sft", "bench-llmbar-base", "bench-llmbar-sft", "bench-items-base", "bench-items-sft"}),
+        ({"meta__patience": 9}, {*EVERY, *BENCHES} - {"meta", "bench-llmbar-rl", "bench-items-rl"}),
+        ({"bench__k": 4}, set(EVERY)),
+        ({"sft__log_every": 3, "sft__save_every": 9, "rft__concurrency": 2}, {*EVERY, *BENCHES}),
+        ({"rl__save_every": 9}, {"data", "rft", "sft", *BENCHES} - {"bench-llmbar-rl", "bench-items-rl"}),
+        ({"data__seed": 1}, {f"bench-{name}-base" for name in ("llmbar", "items")}),
+    ]:  # fmt: skip
+        after = directories(branches(**changed)["main"])
+        assert {name for name in after if after[name] == before[name]} == same, changed
+
+
+def test_a_changed_file_changes_the_stages_that_read_it():
+    before = directories(branches()["main"])
+    Path("short.jinja").write_text("{{ query }}!")
+    after = directories(branches()["main"])
+    assert {name for name in after if after[name] == before[name]} == {
+        "data", "bench-llmbar-base", "bench-items-base"
+    }  # fmt: skip
+
+
+def test_branches_share_what_they_do_not_change():
+    found = branches(RECIPE | {"ablations": ABLATIONS})
+    main, no_kl, sft_only = (directories(found[name]) for name in ("main", "no-kl", "sft-only"))
+    assert {name for name in main if no_kl[name] == main[name]} == {
+        "data", "rft", "sft", "bench-llmbar-base", "bench-items-base", "bench-llmbar-sft", "bench-items-sft"
+    }  # fmt: skip
+    assert found["no-kl"]["rl"].values["beta"] == 0
+    assert set(sft_only) == {"data", "rft", "sft", *BENCHES} - {"bench-llmbar-rl", "bench-items-rl"}
+    assert all(sft_only[name] == main[name] for name in sft_only)  # no meta RM guided these in the main branch either
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sfd": {}}, r"all.yaml: unknown key 'sfd'; did you mean 'sft'\?"),
+        ({"rl": {"bta": 0}}, r"all.yaml: rl: unknown key 'bta'; did you mean 'beta'\?"),
+        ({"rft": {"n_rtf": 2}}, r"all.yaml: rft: unknown key 'n_rtf'; did you mean 'n_rft'\?"),
+        ({"data": {"sources": [{"kind": "items", "pth": "x"}]}}, "data: unknown key 'sources.0.pth'; did you mean 'path'"),
+        ({"bench": {"benchmarks": [{"name": "items", "data": "x", "limt": 3}]}}, "'benchmarks.0.limt'; did you mean 'limit'"),
+        ({"sft": {"out": "here"}}, "sft: unknown key 'out'; the directory is chosen by spct train all"),
+        ({"sft": None}, "sft is empty; write sft: {} for its defaults, or leave it out"),
+        ({"rft": None, "ablations": {"a": {"sft.hintd": False}}}, "rft is empty"),
+        ({"ablations": {"a": {"sft.hintd": False}}}, "unknown key 'hintd'; did you mean 'hinted'"),
+        ({"ablations": {"a": {"srt.hinted": False}}}, "ablations.a: unknown key 'srt.hinted'; did you mean 'sft'"),
+        ({"ablations": {"a": {}}}, "ablations.a: changes nothing"),
+        ({"ablations": {"main": {"rl.beta": 0}}}, "got the name 'main'"),
+        ({"rl": {"beta": -1}}, "rl: beta: input should be greater than or equal to 0, got '-1'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_error(changes, words):
+    with pytest.raises(InputError, match=words):
+        branches(RECIPE | changes)
+
+
+def test_a_stage_without_its_input_says_so():
+    recipe = {key: value for key, value in RECIPE.items() if key not in ("data", "rft")}
+    with pytest.raises(InputError, match="all.yaml: sft: trajectories: field required"):
+        branches(recipe)
+
+
+def test_everything_runs_once_in_order_and_then_nothing():
+    found = branches(RECIPE | {"ablations": ABLATIONS})
+    command = Command()
+    assert run(found, command) == 0
+    assert command.called == [*EVERY, *BENCHES, "rl", "samples", "meta", "bench-llmbar-rl", "bench-items-rl"]
+    again = Command()
+    assert run(found, again) == 0
+    assert again.called == []
+    manifest = json.loads(Path(f"out/{found['main']['sft'].directory}.json").read_text())
+    assert manifest["command"][:2] == ["train", "sft"]
+    assert [*manifest["inputs"]] == [found["main"]["rft"].directory]
+    assert sorted(manifest["outputs"]) == ["model", "report.json"]
+    written = yaml.safe_load(Path(f"out/{found['main']['sft'].directory}.yaml").read_text())
+    assert written["trajectories"] == [f"out/{found['main']['rft'].directory}/trajectories.jsonl"]
+
+
+def test_a_changed_key_runs_what_depends_on_it_and_turning_it_back_runs_nothing():
+    run(branches(), Command())
+    command = Command()
+    changed = branches(meta__patience=9)
+    (first, *_) = [step for step in steps(changed, Path("out"), Chosen()) if step.runs]
+    before = branches()["main"]["meta"].directory
+    assert first.why == f"changed since {before}: recipe.patience: 3 there, 9 now"
+    run(changed, command)
+    assert command.called == ["meta", "bench-llmbar-rl", "bench-items-rl"]
+    assert unused(changed, Path("out")) == sorted(
+        branches()["main"][name].directory for name in ("meta", "bench-llmbar-rl", "bench-items-rl")
+    )
+    back = Command()
+    run(branches(), back)
+    assert back.called == []
+
+
+def test_an_error_keeps_what_is_done_and_the_next_call_goes_on():
+    found = branches()
+    with pytest.raises(TrainingError, match="the loss is nan"):
+        run(found, Command(error_at="rl"))
+    states = {name: state_of(job, Path("out")) for name, job in found["main"].items()}
+    assert [states[name] for name in ("data", "rft", "sft", "rl", "samples")] == [
+        "done",
+        "done",
+        "done",
+        "begun",
+        "new",
+    ]
+    command = Command()
+    run(found, command)
+    assert command.called == ["rl", "samples", "meta", *BENCHES]
+
+
+def test_damaged_results_are_made_again_and_what_read_them_only_if_they_come_out_otherwise():
+    found = branches()
+    run(found, Command())
+    rft = Path("out") / found["main"]["rft"].directory
+    (rft / "trajectories.jsonl").write_text("damaged")
+    same = Command()
+    run(found, same)
+    assert same.called == ["rft"]
+    (rft / "trajectories.jsonl").write_text("damaged")
+    other = Command(" otherwise")
+    run(found, other)
+    assert other.called == ["rft", "sft", "rl", "samples", "meta", *BENCHES[1:3], *BENCHES[4:]]
+    assert Path(f"out/{found['main']['sft'].directory}.old1/report.json").read_text() == '{"made": "sft"}'
+
+
+def test_exit_codes():
+    found = branches()
+    assert run(found, Command(codes={"rft": 1})) == 1  # some items have no verdict
+    stopped = Command(codes={"sft": 130})
+    assert run(branches(sft__steps=6), stopped) == 130
+    assert stopped.called == ["sft"]
+    with pytest.raises(RunError, match="rl: spct train rl ended with code 3"):
+        run(branches(rl__steps=6), Command(codes={"rl": 3}))
+
+
+def test_only_and_from():
+    found = branches()
+    with pytest.raises(InputError, match=f"sft needs {found['main']['rft'].directory}, which is not done"):
+        run(found, Command(), only="sft")
+    run(found, Command(), only="data")
+    only = Command()
+    run(found, only, only="rft")
+    assert only.called == ["rft"]
+    run(found, Command(), only="sft")
+    start = Command()
+    run(found, start, start="rl")
+    assert start.called == ["rl", "samples", "meta", *BENCHES]
+
+
+def test_one_process_at_a_time():
+    found = branches()
+
+    def command(arguments):
+        with pytest.raises(RunError, match="in use by another spct train all"):
+            run(found, Command())
+        return Command()(arguments)
+
+    assert run(found, command, only="data") == 0
+
+
+def test_the_dry_run_says_what_and_why():
+    jobs = branches()["main"]
+    run(branches(), Command(), only="data")
+    done = CliRunner().invoke(spct, ["train", "all", "all.yaml", "--out", "out", "--dry-run", "--from", "rft"])
+    assert done.exit_code == 0, done.output
+    at = {name: job.directory for name, job in jobs.items()}
+    assert done.stdout.splitlines()[:4] == [
+        f"skip  {at['data']}: done, and nothing has changed",
+        f"run   {at['rft']}: not done yet",
+        f"run   {at['sft']}: its input is not there yet: {at['rft']}",
+        f"run   {at['rl']}: its input is not there yet: {at['sft']}",
+    ]
+    assert not (Path("out") / at["rft"]).exists()
