@@ -81,4 +81,4 @@ def _chunks(prompts: Sequence[Sequence[int]], batch: int, *, padded: bool) -> li
 def _groups(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Spans of neighbouring rows with the same prompt."""
     starts = [i for i in range(len(prompts)) if i == 0 or prompts[i] != prompts[i - 1]]
-    return list(zip(starts, [*starts[1:], len(prompts)], strict=True))
+    return list(zip(starts, [*starts, len(prompts)][1:], strict=True))

@@ -58,7 +58,10 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     heldout = None if recipe.heldout is None else read_labelled(recipe.heldout.path, templates, recipe.heldout.items)
     with process.main_process_first():
         items = select(recipe, templates, out, say if process.is_main_process else _silent)
-    trainer = make_trainer(recipe, out, items, heldout, say=say, processes=process.num_processes)
+    loaded = load_trainable(recipe.model, recipe.max_tokens)
+    items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
+    say(f"{len(items.kept):,} items, {recipe.steps:,} steps of {recipe.batch:,} prompts x {recipe.group} rollouts")
+    trainer = make_trainer(recipe, out, loaded, items, heldout, say=say, processes=process.num_processes)
     if trainer.args.should_save:
         drop_partial(out)
     trainer.accelerator.wait_for_everyone()
@@ -80,6 +83,7 @@ def rl_facts(recipe: RLRecipe, templates: Templates) -> dict[str, Any]:
 def make_trainer(
     recipe: RLRecipe,
     out: Path,
+    loaded: Trainable,
     items: Selection,
     heldout: tuple[Item, ...] | None,
     *,
@@ -87,16 +91,13 @@ def make_trainer(
     processes: int = 1,
 ) -> RLTrainer:
     """The trainer, ready to train."""
-    loaded = load_trainable(recipe.model, recipe.max_tokens)
-    items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
     special = loaded.encoder.control_tokens
     schedule = Schedule(items.kept, items.templates, seed=recipe.seed, special_tokens=special)
-    say(f"{len(schedule):,} items, {recipe.steps:,} steps of {recipe.batch} prompts x {recipe.group} rollouts")
     policy = _policy(loaded)
     _name_reference(loaded, recipe, out)
     return RLTrainer(
         policy,
-        _arguments(recipe, out, processes, evaluate=heldout is not None),
+        make_arguments(recipe, out, processes, evaluate=heldout is not None),
         schedule,
         visits=recipe.steps * recipe.batch,
         rollouts=_rollouts(recipe, policy.eos),
@@ -119,7 +120,8 @@ def _processes(recipe: RLRecipe) -> PartialState:
     return PartialState(cpu=recipe.device == "cpu")
 
 
-def _arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: bool) -> Any:
+def make_arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: bool) -> Any:
+    """TRL's configuration of the stage. Raises InputError or TrainingError for what cannot be."""
     at_once = recipe.micro_batch * processes
     if recipe.sequences % at_once:
         raise InputError(

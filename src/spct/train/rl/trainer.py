@@ -166,11 +166,15 @@ def _causal(model: Any) -> Any:
 
 
 def grpo_config(**options: Any) -> GRPOConfig:
-    """The paper's GRPO in TRL's words, with ``options`` over it: one update per batch of rollouts, no dropout."""
+    """The paper's GRPO in TRL's words, with ``options`` over it: one update per batch of rollouts, no dropout.
+
+    TRL's default would weigh the KL term by the ratio, which changes its gradient even where the ratio is 1; Eq 15 does not.
+    """
     fixed: Mapping[str, Any] = {
         "loss_type": "grpo",
         "scale_rewards": "group",
         "num_iterations": 1,
+        "use_bias_correction_kl": False,
         "shuffle_dataset": False,
         "disable_dropout": True,
         "remove_unused_columns": False,
