@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -161,12 +161,19 @@ def _named_files(environment: jinja2.Environment, body: str) -> list[str]:
     names: list[str] = []
     waiting = [body]
     while waiting:
-        for name in jinja_meta.find_referenced_templates(environment.parse(waiting.pop())):
-            if name is not None and name not in names:
+        for name in _references(waiting.pop()):
+            if name not in names:
                 names.append(name)
                 assert environment.loader is not None
                 waiting.append(environment.loader.get_source(environment, name)[0])
     return sorted(names)
+
+
+@lru_cache(maxsize=64)
+def _references(body: str) -> tuple[str, ...]:
+    """The literal names in one body; kept, since the shipped files share theirs and parsing one takes milliseconds."""
+    parsed = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).parse(body)
+    return tuple([name for name in jinja_meta.find_referenced_templates(parsed) if name is not None])
 
 
 def _find(path: Path, other: str) -> Path:
