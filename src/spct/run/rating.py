@@ -64,7 +64,7 @@ async def rate_run(
         if not missing:
             continue
         template = template_for(item, settings, templates)
-        principles = _principles(store, settings, item)
+        principles = principles_of(store, settings, item)
         cases = make_cases(item, missing, template, principles=principles, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]
         if len(chunk) >= CHUNK:
@@ -96,7 +96,8 @@ def _store(store: RunStore, meta: str, chunk: Sequence[tuple[int, Case]], rating
     store.flush()
 
 
-def _principles(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
+def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
+    """The principles that the run's judgments of an item were given. Raises TemplateError if they are not kept."""
     if settings.principles != "query":
         return item.principles if settings.principles == "given" else None
     written = store.principles.get(query_key(item))

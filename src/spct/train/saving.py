@@ -7,20 +7,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from spct.train.card import Card, card_text
 from spct.train.guarded import disk_errors
-from spct.train.models import load_trainable
+from spct.train.models import Trainable, load_trainable
 
 MODEL, ADAPTER = "model", "adapter"
 
 
-def save_trained(trainer: Any, base: str, out: Path, card: Card) -> list[Path]:
+def save_trained(
+    trainer: Any, base: str, out: Path, card: Card, load: Callable[[str], Trainable] = load_trainable
+) -> list[Path]:
     """Save what ``trainer`` has trained from the model called ``base``; every process must call this.
 
-    Gives the directories. Raises RunError if the disk refuses; what was there before then stays.
+    ``load`` loads the base again, to merge an adapter into it. Gives the directories. Raises RunError if the disk refuses;
+    what was there before then stays.
     """
     adapter = hasattr(trainer.accelerator.unwrap_model(trainer.model), "peft_config")
     name = ADAPTER if adapter else MODEL
@@ -36,15 +40,14 @@ def save_trained(trainer: Any, base: str, out: Path, card: Card) -> list[Path]:
             _put_card(partial, card, out / name)
             _replace(partial, out / name)
             if adapter:
-                _save_merged(base, out, card)
+                _save_merged(load(base), out, card)
         trainer.accelerator.wait_for_everyone()
     return [out / MODEL, out / ADAPTER] if adapter else [out / MODEL]
 
 
-def _save_merged(base: str, out: Path, card: Card) -> None:
+def _save_merged(loaded: Trainable, out: Path, card: Card) -> None:
     from peft import PeftModel
 
-    loaded = load_trainable(base)
     model = PeftModel.from_pretrained(loaded.model, str(out / ADAPTER)).merge_and_unload()
     partial = out / f".{MODEL}.partial"
     shutil.rmtree(partial, ignore_errors=True)
