@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ class Lines(TrainerCallback):
 
 
 def quiet() -> None:
-    """No progress bars of the libraries: the screen is not theirs."""
+    """No progress bars and no advice to developers from the libraries: the screen is not theirs."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", message="Could not find a config file", module="peft")
     logging.disable_progress_bar()
     disable_progress_bars()
 

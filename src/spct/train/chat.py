@@ -7,14 +7,14 @@ that stops sampling. So training shows no token in a place where judging does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 
 from spct.engines.chat_tokenizer import ChatTokenizer
-from spct.errors import EngineError, RejectedError, TrainingError
+from spct.errors import EngineError, TrainingError
 from spct.types import Message
 
 IGNORED = -100
@@ -79,11 +79,3 @@ class ChatEncoder:
         if eos is None:
             raise TrainingError(f"the tokenizer of {self.name} has no end-of-text token; a model cannot learn to stop")
         return tail[: tail.index(eos) + 1] if eos in tail else [*tail, int(eos)]
-
-
-def messages_of(turns: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """Messages of ``{"role", "content"}`` turns."""
-    return tuple(Message(turn["role"], turn["content"]) for turn in turns)
-
-
-__all__ = ["IGNORED", "ChatEncoder", "Example", "RejectedError", "messages_of"]
