@@ -67,7 +67,7 @@ def quiet() -> None:
     """No progress bars and no advice to developers from the libraries: the screen is not theirs."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     warnings.filterwarnings("ignore", message="Could not find a config file", module="peft")
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     disable_progress_bars()
 
 
