@@ -39,7 +39,7 @@ class ChatServer:
     """``async with ChatServer(...) as server:`` listens at ``server.base_url``.
 
     ``script`` is used up one behaviour a chat request; then ``then`` answers all others. ``models`` and ``props`` are
-    the bodies of GET /v1/models and /props, 404 where None.
+    the bodies of GET /v1/models and /props, 404 where None. ``port`` 0 takes a free one.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class ChatServer:
         *,
         models: Behaviour | None = None,
         props: Behaviour | None = None,
+        port: int = 0,
     ) -> None:
+        self._port = port
         self._then = then
         self._script = list(script)
         self._gets = {"/v1/models": models, "/props": props}
@@ -62,7 +64,7 @@ class ChatServer:
         self._at_once = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
