@@ -48,12 +48,12 @@ def world(path: Path) -> dict[str, Any]:
         "seed": 3,
         "data": {"sources": [{"kind": "items", "path": str(path / "items.jsonl")}], "split": {"train": 0.6, "heldout": 0.4}},
         "rft": sampler,
-        "sft": {**SMALL, "steps": 12, "save_every": 3},
+        "sft": {**SMALL, "steps": 8, "save_every": 2},
         "rl": {**SMALL, "steps": 2, "max_new_tokens": 2, "template": template, "save_every": 1, "heldout": {"vote_k": 1}},
         "samples": {**sampler, "n_rft": 4},
         "meta": {**SMALL, "steps": 2, "save_every": 1, "heldout": 0.3},
-        "bench": {"k": 4, "max_tokens": 2, "retries": 0, "template": template, "replicates": 50},
-        "ablations": {"no-kl": {"rl.beta": 0}, "no-hinted": {"rft.hinted": False, "rl": None, "meta": None, "samples": None}},
+        "bench": {"k": 4, "max_tokens": 2, "retries": 0, "template": template, "replicates": 50, "plots": False},
+        "ablations": {"no-hinted": {"rft.hinted": False, "rl": None, "meta": None, "samples": None}},
     }  # fmt: skip
 
 

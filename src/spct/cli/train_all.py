@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,7 +81,7 @@ def run_command(arguments: Sequence[str]) -> int:
     from spct.cli import spct
 
     _say(f"spct {shlex.join(arguments)}")
-    with _as_typed(arguments), contextlib.redirect_stdout(sys.stderr):
+    with _as_typed(arguments), _stdout_to_stderr():
         code = spct.main(list(arguments), prog_name="spct", standalone_mode=False)
     _free_memory()
     return code if isinstance(code, int) else 0
@@ -87,13 +89,28 @@ def run_command(arguments: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def _as_typed(arguments: Sequence[str]) -> Iterator[None]:
-    """What is launched anew, and what says how to go on, reads the command from here."""
-    before = sys.argv
+    """What is launched anew, and what says how to go on, reads the command here; a launch takes SIGTERM for itself."""
+    before, on_term = sys.argv, signal.getsignal(signal.SIGTERM)
     sys.argv = [before[0], *arguments]
     try:
         yield
     finally:
         sys.argv = before
+        signal.signal(signal.SIGTERM, on_term)
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Also for the processes that a stage starts."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _free_memory() -> None:

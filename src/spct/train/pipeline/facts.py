@@ -24,8 +24,8 @@ PACKAGES = {
     "meta": ("spct", "torch", "transformers"),
     "bench": ("spct",),
 }
-SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads"}
-"""Options of an engine that change no sample."""
+SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads", "plots"}
+"""Options that change no figure."""
 CHOOSING = {"rl", "meta"}
 """Stages that keep the best checkpoint, so that how often one is written matters."""
 

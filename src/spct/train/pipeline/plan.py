@@ -203,5 +203,5 @@ def _flags(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (flag, str(value))
 
 
-_SWITCHED = {"hinted", "grammar"}
+_SWITCHED = {"hinted", "grammar", "plots"}
 """Options that have a form with --no-."""

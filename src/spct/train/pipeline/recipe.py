@@ -83,6 +83,7 @@ class BenchRecipe(EngineRecipe):
     rule: str | None = Field(default=None, pattern="^(sum|mean|expected)$")
     tie_rule: str | None = Field(default=None, pattern="^(random|first|last)$")
     replicates: int | None = Field(default=None, ge=1)
+    plots: bool | None = None
 
 
 class AllRecipe(Strict):

@@ -7,7 +7,7 @@ between stages are paired by item, with 95% intervals; nothing else is computed 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +99,27 @@ def _change(benchmark: str, before: tuple[str, str], after: tuple[str, str], out
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
     yield "# Training report"
+    known: set[str] = set()
     for name, branch in report["branches"].items():
         yield from ("", f"## {'Main recipe' if name == MAIN else f'Ablation: {name}'}", "")
         yield from _jobs_table(branch["jobs"]).markdown()
-        for title, lines in _sections(branch, whole=name == MAIN):
+        for title, lines in _sections(branch, known):
             yield from ("", f"### {title}", "", *lines)
+        known |= {job["directory"] for job in branch["jobs"]}
     if len(report["branches"]) > 1:
         yield from ("", "## Ablations side by side", "", *_ablations(report["branches"]))
     if report["unused"]:
         yield from ("", f"Left from earlier recipes, and used by none of this: {', '.join(report['unused'])}.")
 
 
-def _sections(branch: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str, list[str]]]:
-    """Titles and lines; of an ablation, the curves and accuracies alone."""
-    stages = branch["stages"]
-    if whole and "data" in stages:
+def _sections(branch: Mapping[str, Any], known: Container[str]) -> Iterator[tuple[str, list[str]]]:
+    """Titles and lines of a branch; of stages in the directories ``known``, which another branch has shown, none."""
+    new = {job["name"] for job in branch["jobs"] if job["directory"] not in known}
+    stages = {name: found for name, found in branch["stages"].items() if name in new}
+    if "data" in stages:
         yield "Data", list(data_lines(stages["data"]))
     for name, title in (("rft", "Rejective sampling"), ("samples", "Judgments of the trained model")):
-        if whole and name in stages:
+        if name in stages:
             yield title, list(rft_lines(stages[name]))
     for name, rows, columns in _CURVES:
         if name in stages and (table := _curve(stages[name][rows], columns)).rows:
@@ -130,7 +133,7 @@ def _sections(branch: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[str, 
 _CURVES = (
     ("sft", "log", ("step", "loss", "mean_token_accuracy", "grad_norm")),
     ("rl", "train", ("step", "accuracy", "invalid", "tied", "kl", "entropy", "completions/mean_length")),
-    ("rl", "heldout", ("step", "eval_accuracy", "eval_invalid", "eval_tied")),
+    ("rl", "heldout", ("step", "eval_accuracy", "eval_accuracy/invalid", "eval_accuracy/tied")),
 )
 
 
