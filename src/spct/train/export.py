@@ -1,0 +1,163 @@
+"""From a trained model to GGUF files that ``llamacpp:`` loads, each checked against the model it was made from.
+
+A file gets its name only after it has passed (``export_check``); one that fails is deleted, and the figures are in the
+error. ``export.json`` beside the files has the figures of those that passed. Needs torch, transformers and ``gguf``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from spct.data.output import write_json
+from spct.engines import Engine, load_engine
+from spct.errors import InputError, TrainingError
+from spct.train.arguments import quiet
+from spct.train.classifier import adapter_of
+from spct.train.export_check import PROMPTS, compare, require_pass
+from spct.train.export_gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
+from spct.train.models import Trainable, load_trainable
+from spct.train.stage import file_hash, read_json
+from spct.weights import CATALOGUE
+
+REPORT = "export.json"
+CHECK_CONTEXT = 1024
+
+Say = Callable[[str], None]
+
+
+def export_model(
+    model: str,
+    out: Path,
+    encodings: Sequence[Encoding] = ENCODINGS,
+    *,
+    name: str | None = None,
+    check: bool = True,
+    prompts: Sequence[str] = PROMPTS,
+    say: Say = lambda _: None,
+) -> dict[str, Any]:
+    """Write ``out/NAME.ENCODING.gguf`` for each encoding and give the report.
+
+    ``model`` is what ``spct train`` takes as a model. Raises TrainingError for a model that cannot be written or a file that
+    does not pass, WeightsError, RunError, InputError.
+    """
+    if unknown := [one for one in encodings if one not in ENCODINGS]:
+        raise InputError(f"encoding {unknown[0]!r}: expected one of {', '.join(ENCODINGS)}")
+    quiet()
+    trainable = _generative(model)
+    name = name or _name_of(model)
+    report: dict[str, Any] = {"model": model, "files": {}}
+    for encoding in encodings:
+        target = out / f"{name}.{encoding}.gguf"
+        unchecked = target.with_name(f"unchecked.{target.name}")
+        write_gguf(trainable, unchecked, encoding)
+        reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32")
+        report["files"][target.name] = _settle(unchecked, target, check, prompts, reference, trainable, say)
+    _write_report(out, report)
+    return report
+
+
+def export_adapter(
+    adapter: Path,
+    out: Path,
+    *,
+    base: str,
+    name: str | None = None,
+    check: bool = True,
+    prompts: Sequence[str] = PROMPTS,
+    say: Say = lambda _: None,
+) -> dict[str, Any]:
+    """Write ``out/NAME.lora.gguf`` for the PEFT adapter in ``adapter``, made for the model ``base``, and give the report.
+
+    The check runs it on an F16 file of the base, made for it and deleted. Raises as ``export_model``.
+    """
+    if not adapter_of(adapter):
+        raise InputError(f"{adapter} is no LoRA adapter; export a whole model without base")
+    quiet()
+    trainable = load_trainable(base)
+    target = out / f"{name or _name_of(str(adapter))}.lora.gguf"
+    unchecked = target.with_name(f"unchecked.{target.name}")
+    write_lora_gguf(adapter, trainable.model.config, unchecked)
+    base_file = out / f"unchecked.base.{target.name}"
+    try:
+        if check:
+            write_gguf(trainable, base_file, "F16")
+        reference = load_engine(f"transformers:{base}", device="cpu", dtype="float32", lora=(str(adapter),))
+        row = _settle(unchecked, target, check, prompts, reference, trainable, say, base_file)
+    finally:
+        base_file.unlink(missing_ok=True)
+    report = {"model": str(adapter), "base": base, "files": {target.name: row}}
+    _write_report(out, report)
+    return report
+
+
+def _generative(model: str) -> Trainable:
+    """The model. Raises TrainingError for a classifier, whose head a generative file has no place for."""
+    trainable = load_trainable(model)
+    made = [kind for kind in trainable.model.config.architectures or () if "Classification" in kind]
+    if made:
+        raise TrainingError(
+            f"{model} is a {made[0]}, and GGUF files hold generative models; judge with it as classifier:{model}"
+        )
+    return trainable
+
+
+def _settle(
+    unchecked: Path,
+    target: Path,
+    check: bool,
+    prompts: Sequence[str],
+    reference: Engine,
+    trainable: Trainable,
+    say: Say,
+    base_file: Path | None = None,
+) -> dict[str, Any]:
+    """Give the file its name if it passes; else delete it and raise TrainingError."""
+    found: dict[str, Any] | None = None
+    try:
+        if check:
+            checked = asyncio.run(compare(reference, _llamacpp(unchecked, base_file), trainable.tokenizer, prompts))
+            found = checked.as_row()
+            require_pass(checked, target.name)
+        unchecked.replace(target)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    say(f"{target}: {_summary(found)}")
+    return {"bytes": target.stat().st_size, "hash": file_hash(target), "check": found}
+
+
+def _llamacpp(file: Path, base_file: Path | None) -> Engine:
+    if base_file is None:
+        return load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT)
+    return load_engine(f"llamacpp:{base_file}", parallel=1, context_tokens=CHECK_CONTEXT, lora=(str(file),))
+
+
+def _summary(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "not checked"
+    return (
+        f"first token equal on {found['first_token']:.0%} of {found['prompts']} prompts, {found['common_prefix']:.0%} of the "
+        f"text before it parts, {found['equal']} texts equal"
+    )
+
+
+def _name_of(model: str) -> str:
+    """A name for files: the model's own, and of ``out/model`` that of ``out``."""
+    if model in CATALOGUE:
+        return model
+    path = Path(model)
+    return (
+        path.resolve().parent.name
+        if path.name in ("model", "adapter")
+        else path.stem
+        if path.suffix == ".gguf"
+        else path.name
+    )
+
+
+def _write_report(out: Path, report: dict[str, Any]) -> None:
+    """Beside what an earlier export left in the same place."""
+    before = read_json(out / REPORT) or {}
+    write_json(out / REPORT, {**report, "files": {**before.get("files", {}), **report["files"]}})
