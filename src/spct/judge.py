@@ -91,24 +91,25 @@ class Judge:
     ) -> Verdict:
         """Sample what ``history`` lacks of the item's k judgments and vote.
 
-        ``record`` is called with the judgments of each request as it finishes; ``rated`` and ``record_ratings`` are the
-        same for the meta RM's ratings. Raises TemplateError if the item does not suit the template, EngineError if the
-        engine or the meta RM cannot go on.
+        ``record`` is called with the judgments of each request as it finishes; ``rated`` (of ``history``) and
+        ``record_ratings`` are the same for the meta RM's ratings. Raises TemplateError if the item does not suit the
+        template, EngineError if the engine or the meta RM cannot go on.
         """
-        task = _Task(item, {(j.index, j.block, j.attempt): j for j in history}, record)
+        task = _Task(item, {place_of(j): j for j in history}, record)
         template = self.template_of(item)
         error: ItemError | None = None
         rows_KN: list[Row] | None = None  # noqa: N806
         judgments: list[Judgment] = []
-        ratings: Ratings = rated or {}
+        ratings: Ratings = {}
         try:
             principles = await self._principles(task)
             judgments, rows_KN = await self._sample(task, template, principles)  # noqa: N806
             if self.meta is not None:
-                ratings = await self._rate(self.meta, task, template, principles, judgments, ratings, record_ratings)
+                known = task.without_fresh(rated or {})
+                ratings = await self._rate(self.meta, task, template, principles, judgments, known, record_ratings)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
-            judgments = task.sampled(history)
+            judgments = task.sampled()
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
@@ -262,9 +263,15 @@ class _Task:
         if self._record is not None:
             self._record(judgments, usage)
 
-    def sampled(self, history: Sequence[Judgment]) -> list[Judgment]:
+    def without_fresh(self, rated: Ratings) -> Ratings:
+        """``rated`` without places that were sampled again, whose judgments are others now."""
+        fresh = {place_of(judgment) for judgment in self._fresh}
+        return {place: rating for place, rating in rated.items() if place not in fresh}
+
+    def sampled(self) -> list[Judgment]:
         """Everything there is of the item when it fails half way."""
-        return sorted([*history, *self._fresh], key=lambda j: (j.index, j.block, j.attempt))
+        kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
+        return [kept[place] for place in sorted(kept)]
 
 
 def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008

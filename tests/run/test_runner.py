@@ -8,7 +8,9 @@ from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, EngineUnreachableError, RejectedError, ReplyError, ResumeRefusedError
 from spct.grm import judge_settings
 from spct.judge import Judge
+from spct.meta import Rating, load_meta
 from spct.run import RunStore, check_same, judge_items
+from spct.run.rating import rate_run
 from spct.run.runner import GIVE_UP_AFTER
 from spct.types import Item, Message
 
@@ -152,6 +154,64 @@ async def test_closing_early_leaves_nothing_running():
     await asyncio.gather(waiting, return_exceptions=True)
     await outcomes.aclose()
     assert len(asyncio.all_tasks()) == 1
+
+
+LONG = Item("long", (Message("user", "question"),), tuple(f"answer {i} " + "so " * 100 for i in range(6)), best=0)
+
+
+def by_seed_any_n(request, j):
+    shown = request.messages[-1].content.count("[Begin response ")
+    seed = request.seed + j
+    return "no box" if seed % 5 == 0 else judgment_text([1 + seed // 3**i % 9 for i in range(shown)])
+
+
+class BySeed:
+    """A meta RM that rates a judgment by its seed."""
+
+    model_id, special_tokens = "by:seed", ()
+
+    async def start(self):
+        return
+
+    async def close(self):
+        return
+
+    async def rate(self, cases):
+        return [Rating(case.judgment.seed % 97 / 97) for case in cases]
+
+
+async def judge_long(path, context_tokens, *, create=False):
+    """Six responses of a hundred words: whole where the context holds them all, in blocks where it is smaller."""
+    can = Capabilities(seeding="sample", deterministic=True, context_tokens=context_tokens)
+    settings = judge_settings(k=4, max_tokens=100)
+    judge = Judge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
+    store = RunStore.create(path, {}) if create else RunStore.open(path, write=True)
+    (verdict,) = [found.verdict async for found in judge_items(judge, [LONG], in_flight=1, store=store)]
+    return store, settings, verdict
+
+
+@pytest.mark.parametrize("sizes", [(900, 100_000), (700, 900), (100_000, 900), (900, 700)])
+async def test_a_context_of_another_size_leaves_nothing_of_the_old_plan_behind(tmp_path, sizes):
+    fresh, _, expected = await judge_long(tmp_path / "fresh", sizes[1], create=True)
+    store, settings, before = await judge_long(tmp_path / "run", sizes[0], create=True)
+    await rate_run(store, settings, load_meta("random"))
+    store.close()
+    store, settings, after = await judge_long(tmp_path / "run", sizes[1])
+    assert {len(j.order) for j in before.judgments} != {len(j.order) for j in after.judgments}
+    assert after.as_row() == expected.as_row()
+    assert store.history(0) == fresh.history(0)
+    assert store.ratings(0, "by:seed") == fresh.ratings(0, "by:seed")
+    assert store.ratings(0, "random:0") == {}
+    for run in (store, fresh):
+        run.close()
+
+
+async def test_judgments_beyond_a_smaller_k_stay(tmp_path):
+    store = RunStore.create(tmp_path, {})
+    await collect(ScriptedEngine(by_seed), items(1), store=store, k=6)
+    kept = store.history(0)
+    await collect(ScriptedEngine(by_seed), items(1), store=store, k=2)
+    assert store.history(0) == kept
 
 
 async def test_query_principles_survive_in_the_store(tmp_path):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from spct.errors import EngineError, TemplateError
 from spct.judge import no_verdict
 from spct.judges.contract import ItemJudge
-from spct.meta import Ratings
+from spct.meta import Place, Ratings, place_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.vote import Verdict
@@ -128,9 +128,16 @@ class _Run:
         if store is not None and not store.add_item(position, item):
             history = store.history(position)
 
+        before = {place_of(judgment) for judgment in history}
+        sampled = 0
+
         def record(judgments: Sequence[Judgment], usage: Usage) -> None:
+            nonlocal sampled
+            sampled += len(judgments)
             if store is not None:
                 store.record(position, judgments, usage)
+                if before and (replaced := [place for j in judgments if (place := place_of(j)) in before]):
+                    store.forget_ratings(position, replaced)
             if self.on_request is not None:
                 self.on_request(judgments, usage)
 
@@ -143,6 +150,8 @@ class _Run:
             verdict = await self.judge.judge(item, history, record, rated=rated, record_ratings=record_ratings)
         except TemplateError as error:
             verdict = no_verdict(item, self.judge.settings, ItemError("TemplateError", str(error)), history)
+        if store is not None and len(history) + sampled > len(verdict.judgments):
+            store.forget(position, _outdated(store.history(position), verdict))
         return Outcome(position, item, verdict, len(history))
 
     def _watch(self, verdict: Verdict) -> None:
@@ -153,3 +162,13 @@ class _Run:
             raise EngineError(
                 f"the last {self._failed_in_a_row} items all failed; the last error: {verdict.error.message}"
             )
+
+
+def _outdated(stored: Sequence[Judgment], verdict: Verdict) -> list[Place]:
+    """Places of judgments under another plan of blocks than the verdict's, which a context of another size made.
+
+    Judgments that the verdict has not come to (a smaller k) are not outdated.
+    """
+    voted = {place_of(judgment) for judgment in verdict.judgments}
+    indices = {judgment.index for judgment in verdict.judgments}
+    return [place for j in stored if j.index in indices and (place := place_of(j)) not in voted]

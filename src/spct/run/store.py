@@ -120,6 +120,23 @@ class RunStore:
         spent = (position, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.requests)
         self._writer.put("INSERT INTO usage VALUES (?, ?, ?, ?, ?)", [spent])
 
+    def forget_ratings(self, position: int, places: Sequence[Place]) -> None:
+        """Drop what meta RMs said of these judgments of an item, which others have taken the place of."""
+        self._delete("ratings", position, places)
+
+    def forget(self, position: int, places: Sequence[Place]) -> None:
+        """Drop these judgments of an item, which belong to no verdict any more, and their ratings."""
+        self._delete("judgments", position, places)
+        self._delete("ratings", position, places)
+
+    def _delete(self, table: str, position: int, places: Sequence[Place]) -> None:
+        if not places:
+            return
+        statement = f"DELETE FROM {table} WHERE position = ? AND idx = ? AND block = ? AND attempt = ?"
+        self._writer.write()  # statements of one commit are written kind by kind: what was put before must be there
+        self._writer.put(statement, [(position, *place) for place in places])
+        self._writer.write()
+
     async def finish(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict, and return once it and everything before it is on disk."""
         self.put_verdict(position, verdict_row)
