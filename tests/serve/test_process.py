@@ -173,6 +173,17 @@ async def test_what_was_served_can_be_shown_and_audited(start, folder):
     assert found["invalid samples after retries"]["value"] == 0
 
 
+async def test_its_log_is_json_whatever_is_sent(start):
+    server = await start()
+    for garbage in (b"secret\r\n\r\n", b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+        writer.write(garbage)
+        assert b"HTTP/1.1 4" in await reader.readline()
+        writer.close()
+    server.stop()
+    assert await server.events() == ["draining", "drained"]
+
+
 async def test_ctrl_c_stops_it_too(start):
     server = await start()
     server.stop(signal.SIGINT)

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 @click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
 @click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
 @click.option("--limit", multiple=True, metavar="NAME=NUMBER",
-              help="Most that a request may ask for: body_bytes, n, items, turns, text_chars, k, max_tokens, body_s.")  # fmt: skip
+              help="Most that a request may ask for: head_bytes, head_s, body_bytes, body_s, n, items, turns, text_chars, "
+              "k, max_tokens.")  # fmt: skip
 @click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every judgment in this run directory."
@@ -64,6 +65,7 @@ def serve(**options: Any) -> int:
     check_address(options["host"], keys, insecure=options["insecure_no_key"])
     limits = _limits(options["limit"])
     log, metrics = JsonLog(requests=not options["quiet"]), Metrics()
+    log.take_errors_of("uvicorn", "asyncio")
     service = _service(options, metrics, log)
     with new_runner() as runner:
         runner.run(_serve(service, options, limits, keys, metrics, log))
@@ -148,7 +150,7 @@ def _limits(pairs: tuple[str, ...]) -> Limits:
             raise InputError(
                 f"--limit {pair!r}: expected NAME=NUMBER with NAME one of {', '.join(Limits.__dataclass_fields__)}"
             )
-        given[name] = float(value) if name == "body_s" else int(float(value))
+        given[name] = float(value) if name.endswith("_s") else int(float(value))
     return Limits(**given)  # type: ignore[arg-type]
 
 

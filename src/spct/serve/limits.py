@@ -14,10 +14,12 @@ from spct.types import Item
 class Limits:
     """``n`` responses a group, ``items`` groups a request, ``turns`` of a conversation, ``text_chars`` of one text.
 
-    ``k`` and ``max_tokens`` bound the options of a request, not the server's own settings. ``body_s`` is how long the
-    body may take to arrive.
+    ``k`` and ``max_tokens`` bound the options of a request, not the server's own settings. ``head_s`` and ``body_s`` are
+    how long the two parts of a request may take to arrive.
     """
 
+    head_bytes: int = 64 * 2**10
+    head_s: float = 30.0
     body_bytes: int = 16 * 2**20
     body_s: float = 60.0
     n: int = 128

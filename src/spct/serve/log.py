@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -27,8 +28,28 @@ class JsonLog:
         except (OSError, ValueError):
             self.requests = False
 
+    def take_errors_of(self, *loggers: str) -> None:
+        """Write what these libraries log as errors here, as faults; their own lines would show texts, and are no JSON."""
+        for name in loggers:
+            logger = logging.getLogger(name)
+            logger.addHandler(_Errors(self))
+            logger.propagate = False
+
     def fault(self, error: BaseException, **fields: Any) -> None:
         """A fault of the service itself: its kind and where it arose. Not its message, which may hold a user's text."""
         frames = traceback.extract_tb(error.__traceback__)
         where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-12:]]
         self.write("fault", type=type(error).__name__, where=where, **fields)
+
+
+class _Errors(logging.Handler):
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__(logging.ERROR)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            self._log.write("fault", logger=record.name)
+        else:
+            self._log.fault(error, logger=record.name)

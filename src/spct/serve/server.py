@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from spct.errors import InputError
 from spct.serve.accepting import Accepting
 from spct.serve.auth import Keys
+from spct.serve.connection import connection_class
 from spct.serve.log import JsonLog
 from spct.serve.serving import Serving
 
@@ -51,7 +52,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, serving: Serving, log: JsonLog, *, drain_s: float) -> None:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=connection_class(serving.limits),
             ws="none",
             lifespan="on",
             log_config=None,
