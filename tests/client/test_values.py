@@ -7,18 +7,18 @@ from dataclasses import fields
 import pytest
 
 from spct.client import BatchResult, Group, GroupRewards, Ready, RolloutReward, ServedVerdict
-from spct.serve import wire
+from spct.serve.wire import judge, parts, probes, reward
 
 
 @pytest.mark.parametrize(
     ("value", "model", "left_out"),
     [
-        (Group, wire.GroupIn, set()),
-        (ServedVerdict, wire.VerdictOut, set()),
-        (BatchResult, wire.BatchEntry, set()),
-        (GroupRewards, wire.GroupRewards, {"usage"}),
-        (RolloutReward, wire.RolloutReward, set()),
-        (Ready, wire.Ready, set()),
+        (Group, parts.GroupIn, set()),
+        (ServedVerdict, judge.VerdictOut, set()),
+        (BatchResult, judge.BatchEntry, set()),
+        (GroupRewards, reward.GroupRewards, {"usage"}),
+        (RolloutReward, reward.RolloutReward, set()),
+        (Ready, probes.Ready, set()),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )

@@ -1,6 +1,7 @@
 """What watches the server: health, readiness, metrics, the log, the OpenAPI document."""
 
 import asyncio
+from hashlib import sha256
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,6 +10,7 @@ from service.serving import by_digit, gated
 from spct.engines.scripted import ScriptedEngine
 from spct.judge import JudgeSettings
 from spct.sampling import SamplingSettings
+from spct.serve.auth import Keys
 from spct.serve.problems import DOCUMENTED
 
 
@@ -108,6 +110,43 @@ async def test_the_document_describes_every_route_its_answers_and_its_errors():
             assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
     assert "application/x-ndjson" in posts["/v1/judge/batch"]["responses"]["200"]["content"]
     assert missing_references(document) == set()
+    operations = [method for methods in document["paths"].values() for method in methods.values()]
+    assert {"v1_judge", "v1_judge_batch", "v1_reward", "v1_openrlhf_reward"} < {o["operationId"] for o in operations}
+    assert "security" not in document
+    assert "Retry-After" in posts["/v1/reward"]["responses"]["429"]["headers"]
+
+
+async def test_the_document_of_a_server_with_keys_says_what_needs_one():
+    keys = Keys((("alice", sha256(b"k").digest()),))
+    async with live(keys=keys) as server:
+        document = (await server.get("/openapi.json", Authorization="Bearer k")).json
+    assert document["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+    assert document["security"] == [{"key": []}]
+    without = {path for path, methods in document["paths"].items() for m in methods.values() if m.get("security") == []}
+    assert without == {"/healthz", "/readyz"}
+
+
+async def test_every_request_that_the_document_shows_is_answered():
+    async with live(cohort_wait_s=0.05) as server:
+        document = (await server.get("/openapi.json")).json
+        asked = 0
+        for path, methods in document["paths"].items():
+            for name in references_in(methods.get("post", {}).get("requestBody", {})):
+                for example in document["components"]["schemas"][name].get("examples", []):
+                    reply = await server.post(path, example)
+                    assert reply.status == 200, (path, reply.body)
+                    asked += 1
+    assert asked == 11  # one for each shape that is ours, and one for each path of another's
+
+
+def references_in(node):
+    """The names of the schemas that a node of the document refers to."""
+    if isinstance(node, list):
+        return [name for part in node for name in references_in(part)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["$ref"].rpartition("/")[2]] if "$ref" in node else []
+    return own + references_in(list(node.values()))
 
 
 def missing_references(document):

@@ -7,7 +7,7 @@ from service.serving import by_digit, gated
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.judge import JudgeSettings
 from spct.judges import load_judge
-from spct.serve.wire import GroupRewards, GroupsRewards, RolloutReward
+from spct.serve.wire.reward import GroupRewards, GroupsRewards, RolloutReward
 from spct.service.cache import VerdictCache
 
 GROUP = {"query": "Which is best?", "responses": ["2", "4", "9", "4"]}

@@ -61,7 +61,7 @@ class RewardServer:
 
 
 def refusal(status: int, kind: str = "", message: str = "no", **headers: str) -> Behaviour:
-    """An answer that is not a success, in the shape of ``serve.wire.ErrorAnswer``."""
+    """An answer that is not a success, in the shape of ``serve.wire.parts.ErrorAnswer``."""
 
     async def refuse(request: web.Request, body: Any) -> web.StreamResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import spct
 from spct.serve.auth import Keys
+from spct.serve.document import DESCRIPTION, document_of, operation_id
 from spct.serve.edge import Edge
 from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
@@ -36,15 +38,23 @@ def create_app(
             yield
 
     app = FastAPI(
-        title="spct", version=spct.__version__, description=__doc__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="spct",
+        version=spct.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.serving, app.state.metrics = serving, metrics
     for router in ROUTERS:
         app.include_router(router)
+    keys = keys or Keys()
+    app.openapi = cache(partial(document_of, app, keyed=bool(keys.digests)))  # type: ignore[method-assign]
     app.add_exception_handler(HTTPException, _http_problem)
     paths = frozenset(getattr(route, "path", "") for router in ROUTERS for route in router.routes)
     app.add_middleware(
-        Edge, serving=serving, keys=keys or Keys(), metrics=metrics, log=log or JsonLog(requests=False), routes=paths
+        Edge, serving=serving, keys=keys, metrics=metrics, log=log or JsonLog(requests=False), routes=paths
     )
     return app
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from spct.errors import InputError
 from spct.items.conversation import checked_query, query_of
-from spct.serve.wire import GroupIn, MessageIn, Options, RewardRollout
+from spct.serve.wire.parts import GroupIn, MessageIn, Options
+from spct.serve.wire.reward import RewardRollout
 from spct.service.member import Member
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item, Message

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from spct import errors
 from spct.errors import SpctError
-from spct.serve.wire import ErrorAnswer
+from spct.serve.wire.parts import ErrorAnswer
 
 STATUSES: list[tuple[type[SpctError], int, str | None]] = [
     (errors.ContextLengthError, 422, "the conversation and the responses do not fit the model's context; shorten them"),
@@ -34,7 +34,24 @@ STATUSES: list[tuple[type[SpctError], int, str | None]] = [
 ]
 """The first class that fits: its status, and the message, None for the error's own."""
 
-DOCUMENTED = (400, 401, 403, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504)
+DOCUMENTED = {
+    400: "InputError: the body is not JSON",
+    401: "Unauthorized: no key, or one that the server does not know",
+    403: "Forbidden: a web page's request to a server without keys",
+    408: "DeadlineError: the body did not arrive in time",
+    409: "MemberConflictError, LateMemberError, LoneMemberError: a rollout cannot be judged with its group",
+    413: "InputError: the body is larger than the server takes",
+    415: "InputError: the body is not application/json",
+    422: "InputError, TemplateError, ContextLengthError: a field is not as it must be, or the judge cannot take the item",
+    425: "PendingError: the rollout's group is not judged yet; send the same request again",
+    429: "BusyError: the queue is full",
+    500: "InternalError: a fault of the service itself",
+    502: "NoVerdictError: the judge gave no valid score. EngineError, EngineAuthError, ReplyError, RejectedError: its engine "
+    "failed",
+    503: "EngineUnreachableError: nobody answers at the engine's address. DrainingError: the server is stopping",
+    504: "DeadlineError: the verdict was not there in time",
+}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
 
 
 class Json(Response):
@@ -80,4 +97,9 @@ def invalid(error: ValidationError) -> Json:
 
 def documented() -> dict[int | str, dict[str, Any]]:
     """The answers besides success, for the OpenAPI document."""
-    return {status: {"model": ErrorAnswer} for status in DOCUMENTED}
+    told: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": text} for status, text in DOCUMENTED.items()
+    }
+    for status in (425, 429, 503):
+        told[status]["headers"] = RETRY_AFTER
+    return told

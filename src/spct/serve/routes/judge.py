@@ -14,7 +14,7 @@ from spct.serve.answers import entry, verdict_out
 from spct.serve.asked import item_of, options_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.wire import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
+from spct.serve.wire.judge import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 from spct.service.service import Answer, Answers
 
 router = APIRouter(route_class=JudgingRoute, tags=["judge"], responses=documented())

@@ -12,8 +12,15 @@ from spct.serve.asked import item_of, member_of, options_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.serve.serving import Serving
-from spct.serve.wire import GroupRewards, GroupsRewards, RewardGroup, RewardGroups, RewardRequest, RolloutReward
-from spct.serve.wire import RewardRollout as Rollout
+from spct.serve.wire.reward import (
+    GroupRewards,
+    GroupsRewards,
+    RewardGroup,
+    RewardGroups,
+    RewardRequest,
+    RewardRollout,
+    RolloutReward,
+)
 from spct.service.rewards import COMPARING, Normalisation, Scale, check_normalisation, rewards_of
 from spct.service.service import Answer
 
@@ -61,7 +68,7 @@ def _outcome(
         return entry(place, "rewards", error)
 
 
-async def _of_rollout(body: Rollout, serving: Serving) -> Response:
+async def _of_rollout(body: RewardRollout, serving: Serving) -> Response:
     check_normalisation(body.normalisation, 2, serving.scale())
     place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
     if place.members == 1 and body.normalisation in COMPARING:
