@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adapters.letters import letters, shown_in
-from spct.adapters.openrlhf import response_in, reward_func_by
+from spct.adapters.openrlhf import reward_func_by
 from spct.errors import InputError, NoVerdictError
 
 
@@ -26,13 +26,3 @@ def test_a_rollout_without_a_reward_raises():
 def test_a_group_larger_than_the_pool_of_threads_is_refused_at_the_start():
     with pytest.raises(InputError, match=r"group_size is 64.*--reward\.remote_url"):
         reward_func_by(letters(), group_size=64)
-
-
-def test_the_response_is_what_follows_the_prompt_without_its_end_tokens():
-    assert (
-        response_in("<s>Hi<|im_end|>e e<|im_end|><|endoftext|>", "<s>Hi<|im_end|>", ("<|im_end|>", "<|endoftext|>"))
-        == "e e"
-    )
-    assert response_in("pe", "p", ()) == "e"
-    with pytest.raises(InputError, match="does not begin with its prompt"):
-        response_in("i, tell me. e", "Hi, tell me.", ())

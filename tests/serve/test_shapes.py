@@ -8,7 +8,9 @@ from serve.live import live
 from service.serving import by_digit
 from spct.engines.scripted import ScriptedEngine
 from spct.judge import JudgeSettings
-from spct.serve.wire import OpenRLHFAnswer, RerankAnswer, ScoreAnswer
+from spct.serve.wire.openrlhf import OpenRLHFAnswer
+from spct.serve.wire.rerank import RerankAnswer
+from spct.serve.wire.score import ScoreAnswer
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/rerank"])
@@ -111,6 +113,14 @@ async def test_openrlhf_rollouts_that_cannot_all_be_judged_leave_their_groups():
         reply = await server.post("/v1/openrlhf/reward?size=2", body)
         assert (reply.status, reply.error) == (422, "InputError")
         assert server.serving.cohorts.open == 0
+
+
+async def test_the_token_that_ends_a_response_is_no_part_of_it():
+    engine = ScriptedEngine(by_digit)
+    async with live(engine) as server:
+        reply = await server.post("/v1/openrlhf/reward", {"query": ["p:2<|im_end|>", "p:2"], "prompts": ["p:", "p:"]})
+    assert reply.json["rewards"] == [2, 2]
+    assert "im_end" not in engine.requests[0].messages[-1].content
 
 
 async def test_openrlhf_labels_can_be_reference_answers():

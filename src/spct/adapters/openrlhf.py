@@ -1,9 +1,9 @@
 """OpenRLHF: a reward file for ``--reward.remote_url reward.py``.
 
     from spct.adapters.openrlhf import reward_func_by
-    reward_func = reward_func_by("http://127.0.0.1:8080", group_size=8)
+    reward_func = reward_func_by("http://127.0.0.1:8000", group_size=8)
 
-Simpler is no file at all: ``--reward.remote_url http://127.0.0.1:8080/...``, the service's own endpoint. OpenRLHF calls a
+Simpler is no file at all: ``--reward.remote_url http://127.0.0.1:8000/...``, the service's own endpoint. OpenRLHF calls a
 file's function in a pool of threads, one rollout each, and a thread waits until its group is judged: a group must fit the
 pool. What the function raises is logged by OpenRLHF and leaves the rollout without a reward; nothing is put in its place.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from spct.adapters.source import Judge, reward_source
 from spct.errors import InputError
+from spct.service.joined import END_OF_RESPONSE, response_in
 
 RewardFunc = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
 
@@ -27,7 +28,7 @@ def reward_func_by(
     run: str = "openrlhf",
     normalisation: str = "mean",
     use_label: bool = False,
-    end_of_response: Sequence[str] = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>"),
+    end_of_response: Sequence[str] = END_OF_RESPONSE,
     **source: Any,
 ) -> RewardFunc:
     """A ``reward_func(queries, prompts, labels)``; ``group_size`` is ``--rollout.n_samples_per_prompt``.
@@ -60,16 +61,3 @@ def reward_func_by(
         return {"rewards": scores, "scores": scores, "extra_logs": {"members": [members for _, members in found]}}
 
     return reward_func
-
-
-def response_in(query: str, prompt: str, end_of_response: Sequence[str]) -> str:
-    """The response in a query, which is the decoded prompt and response together. Raises InputError."""
-    if not query.startswith(prompt):
-        raise InputError(
-            "a query does not begin with its prompt: it was cut to fit, or decoded to other text; raise OpenRLHF's "
-            "maximum length"
-        )
-    response = query[len(prompt) :]
-    while ending := next((token for token in end_of_response if response.endswith(token)), None):
-        response = response[: -len(ending)]
-    return response

@@ -2,7 +2,8 @@
 
 It sends prompt and response as one text, most often one pair a request. What the trainer cannot say stands in the URL:
 ``?size=8&run=NAME`` gathers the rollouts of equal prompts into groups of 8; without it the pairs of one request that have
-the same prompt are judged together. Special tokens in the text are disarmed like any other (see ``templates.shield``).
+the same prompt are judged together. The token that ends a response is taken off; any other special token in the text is
+disarmed (see ``templates.shield``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.serve.serving import Serving
-from spct.serve.wire import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
+from spct.serve.wire.openrlhf import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
+from spct.service.joined import response_in
 from spct.service.member import Member
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
@@ -80,13 +82,9 @@ def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
         )
     rollouts = []
     for i, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
-        if not query.startswith(prompt):
-            raise InputError(
-                f"query[{i}] does not begin with prompts[{i}]; expected the prompt and its response together"
-            )
         label = None if labels is None else labels[i]
         reference = str(label) if label is not None and str(label).strip() else None
-        rollouts.append(_Rollout(prompt, query[len(prompt) :], reference))
+        rollouts.append(_Rollout(prompt, response_in(query, prompt), reference))
     return rollouts
 
 

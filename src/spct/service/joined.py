@@ -1,0 +1,35 @@
+"""A prompt and its response that came as one text, all special tokens included, as OpenRLHF sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spct.errors import InputError
+
+END_OF_RESPONSE = (
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|return|>",
+    "<end_of_turn>",
+    "<eos>",
+    "</s>",
+    "<｜end▁of▁sentence｜>",
+)
+"""The tokens that end a response in common chat formats: no part of what the policy said."""
+
+
+def response_in(query: str, prompt: str, end_of_response: Sequence[str] = END_OF_RESPONSE) -> str:
+    """What follows ``prompt`` in ``query``, without the tokens that end it. Raises InputError."""
+    if not query.startswith(prompt):
+        raise InputError(
+            "a query does not begin with its prompt: it was cut to fit, or decoded to other text; raise the trainer's "
+            "maximum length"
+        )
+    response = query[len(prompt) :]
+    while ending := next((token for token in end_of_response if response.endswith(token)), None):
+        response = response[: -len(ending)]
+    return response
