@@ -47,6 +47,15 @@ async def test_validation_has_groups_of_its_own_size():
     assert [r["score"] for r in await asyncio.gather(*calls(score, ["eee"], question="p", split="test"))] == [3]
 
 
+async def test_the_rows_that_verl_fills_a_validation_batch_up_with_are_judged_too():
+    score = compute_score_by(letters(), group_size=8)
+    repeated = calls(score, ["eee", "e"], question="p", split="test", uid="1")  # one row, sampled twice
+    assert [r["score"] for r in await asyncio.gather(*repeated)] == [3, 1]
+    four = compute_score_by(letters(), group_size=8, validation_size=2)
+    repeated = calls(four, ["eee", "e", "ee", "eeee"], question="p", split="test", uid="1")
+    assert [r["score"] for r in await asyncio.gather(*repeated)] == [3, 1, 2, 4]
+
+
 async def test_the_ground_truth_is_shown_only_where_asked_for():
     hidden, shown = letters(k=1), letters(k=1)
     await calls(compute_score_by(hidden, group_size=1), ["e"], question="p")[0]

@@ -1,6 +1,6 @@
 """TRL: a reward function for ``GRPOTrainer`` (and its kin) that judges the completions of a prompt jointly.
 
-    trainer = GRPOTrainer(model, reward_funcs=TRLReward("http://127.0.0.1:8080"), ...)
+    trainer = GRPOTrainer(model, reward_funcs=TRLReward("http://127.0.0.1:8000"), ...)
 
 TRL calls it with a batch in which the completions of one prompt follow each other. Its ``None`` is "not applicable": a
 row for which every reward function gives None is left out of its group's mean and gets no advantage. So a group without
@@ -26,7 +26,7 @@ OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError)
 class AsyncTRLReward:
     """The asynchronous form: TRL awaits it beside other asynchronous reward functions.
 
-    ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``serve.wire``); GRPO
+    ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``service.rewards``); GRPO
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
     name columns of the data set. ``response_of`` makes a text of a completion, by default its last turn.

@@ -2,7 +2,7 @@
 
     reward.custom_reward_function.path=pkg://spct.adapters.verl
     reward.custom_reward_function.name=compute_score
-    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8080
+    +reward.custom_reward_function.reward_kwargs.url=http://127.0.0.1:8000
     +reward.custom_reward_function.reward_kwargs.group_size=8
 
 verl calls it once for every rollout, in any of ``reward.num_workers`` processes: hence the service, which gathers the group.
@@ -94,7 +94,9 @@ async def rollout_score(
     """``{"score": reward, ...}`` as verl takes it; the other numbers end in verl's metrics.
 
     ``group_size`` is ``actor_rollout_ref.rollout.n``; rollouts whose ``extra_info.split`` is ``validation_split`` have
-    groups of ``validation_size`` (``val_kwargs.n``) instead. ``run`` keeps trainings apart that share a service.
+    groups of ``validation_size`` (``val_kwargs.n``) instead, gathered by their query: verl fills a validation batch up with
+    repeated rows, whose rollouts would be members too many of a group by ``uid``. ``run`` keeps trainings apart that
+    share a service.
     ``use_ground_truth`` shows the judge the data set's answer as its reference.
     """
     validating = extra_info.get("split") == validation_split
@@ -103,7 +105,7 @@ async def rollout_score(
         query_in(extra_info, query_key),
         response,
         run=run or str(extra_info.get("experiment_name") or "verl"),
-        group=None if uid is None else str(uid),
+        group=None if uid is None or validating else str(uid),
         size=validation_size if validating else group_size,
         normalisation=normalisation,
         reference=str(ground_truth) if use_ground_truth and ground_truth else None,

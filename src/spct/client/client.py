@@ -1,6 +1,6 @@
 """The typed client of ``spct serve``: every endpoint of ours, from asynchronous code and from plain code.
 
-    with RewardClient("http://127.0.0.1:8080", key="...") as client:
+    with RewardClient("http://127.0.0.1:8000", key="...") as client:
         client.reward("Name a prime above 10.", ["12", "11"]).rewards
 
 As with a GRM: the plain methods run on a loop of their own in a background thread, the ``a...`` methods on the caller's
@@ -50,14 +50,14 @@ class RewardClient:
 
     ``timeout_s`` bounds one try and ``patience_s`` how long a call goes on trying after its first failure, a restart of
     the service included. Every method raises what the service names: BusyError, DeadlineError, RejectedError,
-    EngineError, CohortError, ... of ``spct.errors``. ``options`` are the fields of ``serve.wire.Options`` (k, seed, ...).
+    EngineError, CohortError, ... of ``spct.errors``. ``options`` are the fields of ``serve.wire.parts.Options`` (k, seed, ...).
     """
 
     def __init__(
         self, base_url: str, key: str | None = None, *, timeout_s: float = 600.0, patience_s: float = 300.0
     ) -> None:
         if not base_url:
-            raise InputError("the client has no base_url; expected one like http://127.0.0.1:8080")
+            raise InputError("the client has no base_url; expected one like http://127.0.0.1:8000")
         address = find_address("reward service", base_url, key, KEY_VARIABLE)
         self._transport = Transport(address, Patience(timeout_s, patience_s))
         self._thread = LoopThread()
