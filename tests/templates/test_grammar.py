@@ -66,3 +66,11 @@ def test_text_is_bounded_by_max_tokens(n, max_tokens):
         for _ in range(30)
     )
     assert longest <= UNITS_PER_TOKEN * max_tokens + 8 * n + 24
+
+
+@pytest.mark.parametrize(("max_tokens", "lines", "width"), [(96, 2, 8), (180, 3, 8), (256, 4, 10), (1024, 4, 46)])
+def test_little_room_makes_fewer_lines_and_no_longer_text(max_tokens, lines, width):
+    """At 96 tokens a quarter of 42 units is for the criteria: four lines of the least width would have had 32."""
+    rules = load_template("grm").grammar(2, max_tokens).splitlines()
+    assert f"criterion{{2,{lines}}} " in rules[0]
+    assert rules[1] == f'criterion ::= first unit{{0,{width}}} "\\n"'

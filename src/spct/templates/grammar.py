@@ -1,11 +1,11 @@
 r"""GBNF that makes every sample well-formed, in the subset that llama.cpp and XGrammar (OpenVINO GenAI) read alike.
 
-Shape: the section headings in order; under the first, two to four lines; under the second, one paragraph per response
-("Response 1: ..."), so that a small model says something about each, with further lines as bullets ("- ...") where
-there is room; under the third, the box with exactly n integers of the scale. Within a line anything may stand, LaTeX
-included, but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (`` or white space: nothing in a
-section opens a reasoning block, fakes a heading or copies the placeholders of the prompt. Classes are ASCII: XGrammar
-clamps other characters in them.
+Shape: the section headings in order; under the first, two to four lines (as many as there is room for); under the
+second, one paragraph per response ("Response 1: ..."), so that a small model says something about each, with further
+lines as bullets ("- ...") where there is room; under the third, the box with exactly n integers of the scale. Within a
+line anything may stand, LaTeX included, but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (``
+or white space: nothing in a section opens a reasoning block, fakes a heading or copies the placeholders of the prompt.
+Classes are ASCII: XGrammar clamps other characters in them.
 
 Length. Free text is bounded so that a completion normally ends inside ``max_tokens``: all lines together have at most
 ``UNITS_PER_TOKEN x (max_tokens - tokens of headings, labels and box)`` units, a quarter for the criteria and the rest
@@ -73,7 +73,8 @@ class _Part:
 
 
 def _lines(name: str, most: int, units: int) -> _Part:
-    """Two to ``most`` lines of together at most ``units`` units."""
+    """Two to ``most`` lines of together at most ``units`` units: fewer lines, not more units, where there is little room."""
+    most = min(max(units // MIN_LINE_UNITS, 2), most)
     width = _width(units // most)
     return _Part(f"{name}{{2,{most}}}", [f'{name} ::= first unit{{0,{width}}} "\\n"'])
 
