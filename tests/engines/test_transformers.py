@@ -90,6 +90,11 @@ async def test_capabilities(engine: TransformersEngine) -> None:
     assert set(can.special_tokens) == {"<|end|>", "<|user|>", "<|assistant|>"}
 
 
+@pytest.mark.parametrize(("batch", "in_flight"), [(1, 8), (8, 16), (256, 512)])
+def test_enough_requests_in_flight_to_fill_a_batch_of_one_sample_each(batch: int, in_flight: int) -> None:
+    assert TransformersEngine("not loaded", batch=batch).capabilities.concurrency == in_flight
+
+
 async def test_context_is_checked_before_sampling(engine: TransformersEngine, path: Path) -> None:
     with pytest.raises(ContextLengthError, match="lower max_tokens") as caught:
         await engine.sample(SampleRequest(ASK, max_tokens=249))

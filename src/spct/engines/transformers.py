@@ -116,6 +116,7 @@ class TransformersEngine:
             logprobs=True,
             shares_prefill=True,
             context_tokens=loaded.context_tokens if loaded else self._context_tokens,
+            concurrency=max(8, 2 * self._batch),  # requests of one sample fill a batch, and another waits behind it
             special_tokens=loaded.special_tokens if loaded else (),
         )
 
