@@ -50,16 +50,20 @@ class PairClassifier(TorchScorer):
         return await self._torch.run(lambda loaded: self._compare(loaded, pairs))
 
     def _compare(self, loaded: Loaded, pairs: Sequence[Pair]) -> list[Score]:
-        encode = _segments if isinstance(loaded.model, PairRM) else self._one_text
-        texts = [encode(loaded.tokenizer, pair) for pair in pairs]
+        own = isinstance(loaded.model, PairRM)
+        texts = [
+            segments(loaded.tokenizer, pair) if own else one_text(loaded.tokenizer, self._form, pair) for pair in pairs
+        ]
         return self._scores(loaded, texts)
 
-    def _one_text(self, tokenizer: Any, pair: Pair) -> Encoding:
-        values = {"{query}": query_text(pair.query), "{first}": pair.first, "{second}": pair.second}
-        return encoded(tokenizer, filled(self._form, values))
+
+def one_text(tokenizer: Any, form: str, pair: Pair) -> Encoding:
+    """``form`` with the query and both responses in it."""
+    values = {"{query}": query_text(pair.query), "{first}": pair.first, "{second}": pair.second}
+    return encoded(tokenizer, filled(form, values))
 
 
-def _segments(tokenizer: Any, pair: Pair) -> Encoding:
+def segments(tokenizer: Any, pair: Pair) -> Encoding:
     """Each segment encoded on its own, with the tokenizer's begin and end around it, as PairRM was trained."""
     parts = zip(SEGMENTS, (query_text(pair.query), pair.first, pair.second), strict=True)
     return {"input_ids": [token for mark, text in parts for token in tokenizer.encode(mark + text)]}

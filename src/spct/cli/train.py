@@ -11,6 +11,8 @@ STAGES = {
     "sft": "spct.cli.train_sft:sft",
     "rl": "spct.cli.train_rl:rl",
     "meta": "spct.cli.train_meta:meta",
+    "critiques": "spct.cli.train_critiques:critiques",
+    "baseline": "spct.cli.train_baseline:baseline",
     "export": "spct.cli.train_export:export",
     "all": "spct.cli.train_all:all_",
 }

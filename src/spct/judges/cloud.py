@@ -9,25 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from spct.classifiers import Conversation, Scorer, load_scorer
-from spct.engines.engine import Capabilities, Engine, Sample
+from spct.classifiers import Scorer, load_scorer
+from spct.engines.engine import Capabilities, Engine
 from spct.errors import InputError
 from spct.judge import JudgeSettings
+from spct.judges.critiques import CRITIQUE_REQUEST, CritiqueSampler, critique_options, critique_template, head_reads
 from spct.judges.rival import Rival, Trial, row, runs_of
 from spct.judges.scalar import problem_of, usage_of, values_of
-from spct.judges.texts import conversation_of
-from spct.meta.cases import without_control_tokens
 from spct.orders import sample_seed, seed_base
-from spct.sampling import Stream, StreamSampler, gather_all
-from spct.templates import load_template
-from spct.templates.parsing import answer_start
-from spct.types import Judgment, Message, Problem
+from spct.sampling import Stream, gather_all
+from spct.types import Judgment, Problem
 
-SHIPPED = Path(__file__).with_name("critique.jinja")
-CRITIQUE_REQUEST = "Say what is right and what is wrong with your last response."
+__all__ = ["CRITIQUE_REQUEST", "CloudJudge", "CriticAndHead"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +71,12 @@ class CloudJudge(Rival):
         both = engine if isinstance(engine, CriticAndHead) else _both(engine, head, head_options or {})
         super().__init__(both, settings)
         self._critic, self._head = both.critic, both.head
-        self._template = load_template(str(SHIPPED) if settings.template == "grm" else settings.template)
-        if "single" not in self._template.needs:
-            raise InputError(f"the judge cloud shows one response; template {self._template.name} does not need single")
-        self._sampler = _CritiqueSampler(both.critic, self._template, settings.sampling)
+        self._template = critique_template(settings.template)
+        self._sampler = CritiqueSampler(both.critic, self._template, settings.sampling)
 
     def options(self) -> dict[str, Any]:
-        sampling = self.settings.sampling
-        return {
-            "template": self._template.name,
-            f"template.{self._template.name}": self._template.digest,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "retries": sampling.retries,
-            **{f"head.{name}": value for name, value in self._head.protocol.items()},
-        }
+        head = {f"head.{name}": value for name, value in self._head.protocol.items()}
+        return critique_options(self._template, self.settings.sampling) | head
 
     async def make(self, trial: Trial) -> None:
         missing = trial.missing(self.settings.k)
@@ -121,51 +106,13 @@ class CloudJudge(Rival):
                 problem = Problem(critique.problem.code, f"critique of response {number}: {critique.problem.detail}")
                 trial.record([row(trial, index, None, problem=problem, **shown)])
                 return
-        scores = await self._head.score([self._read(trial, r, critique) for r, critique in enumerate(critiques)])
+        special = self._head.capabilities.special_tokens
+        scores = await self._head.score([head_reads(trial.item, r, c.text, special) for r, c in enumerate(critiques)])
         judgment = row(trial, index, values_of(scores), problem=problem_of(scores), **shown)
         trial.record([judgment], usage_of(scores))
-
-    def _read(self, trial: Trial, response: int, critique: Judgment) -> Conversation:
-        special = self._head.capabilities.special_tokens
-        text = without_control_tokens(_answer(critique.text), special)
-        turns = conversation_of(trial.item, response, special)
-        return (*turns, Message("user", CRITIQUE_REQUEST), Message("assistant", text))
 
 
 def _both(critic: Engine, head: Scorer | str | None, options: Mapping[str, Any]) -> CriticAndHead:
     if head is None:
         raise InputError("the judge cloud needs a head that scores the critiques; name it: head=KIND:NAME")
     return CriticAndHead(critic, load_scorer(head, **options) if isinstance(head, str) else head)
-
-
-class _CritiqueSampler(StreamSampler):
-    """Takes any finished text for a critique; a valid one has the scores ()."""
-
-    def _judgment(
-        self, stream: Stream, places: tuple[int, ...], attempt: int, ordinal: int, sample: Sample
-    ) -> Judgment:
-        _, problem = answer_start(sample.text, sample.finish_reason)
-        if problem is None and not _answer(sample.text):
-            problem = Problem("empty", "nothing follows the reasoning")
-        if problem is None and sample.finish_reason != "stop":
-            problem = Problem("truncated", "the critique was cut off before its end; raise max_tokens")
-        return Judgment(
-            index=stream.indices[ordinal],
-            order=stream.order,
-            seed=sample.seed,
-            text=sample.text,
-            finish_reason=sample.finish_reason,
-            scores=() if problem is None else None,
-            problem=problem,
-            attempt=attempt,
-            reasoning=sample.reasoning,
-            completion_tokens=sample.completion_tokens,
-        )
-
-    def _grammar(self, n: int) -> str | None:
-        return None  # a template's grammar ends in a box
-
-
-def _answer(text: str) -> str:
-    """The critique without the reasoning before it."""
-    return text[answer_start(text, "stop")[0] :].strip()

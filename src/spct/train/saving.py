@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def save_trained(
                 _save_merged(load(base), out, card)
         trainer.accelerator.wait_for_everyone()
     return [out / MODEL, out / ADAPTER] if adapter else [out / MODEL]
+
+
+@contextlib.contextmanager
+def save_directory(target: Path) -> Iterator[Path]:
+    """A place to save a directory in, which becomes ``target`` if all goes well. Raises RunError if the disk refuses."""
+    partial = target.with_name(f".{target.name}.partial")
+    with disk_errors(target):
+        shutil.rmtree(partial, ignore_errors=True)
+        yield partial
+        _replace(partial, target)
 
 
 def _save_merged(loaded: Trainable, out: Path, card: Card) -> None:

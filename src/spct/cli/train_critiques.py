@@ -1,0 +1,93 @@
+"""``spct train critiques``: have every response of training items criticised, for CLoud."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from spct.cli.progress import RunProgress, write_line
+from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
+from spct.errors import SpctError
+from spct.grm import judge_settings
+from spct.items import read_items
+from spct.run import judge_items
+from spct.train.baselines.critiques import (
+    CRITIQUES,
+    RUN,
+    CritiqueJudge,
+    report_lines,
+    write_critiques,
+    write_manifest,
+)
+from spct.train.baselines.pairs import usable
+from spct.types import Item
+
+
+@click.command()
+@click.argument("items", type=click.Path(path_type=Path))
+@engine_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where run and results go.")
+@click.option("-k", type=click.IntRange(1), default=1, show_default=True, help="Critiques of each response.")
+@click.option("--temperature", default=0.5, show_default=True)
+@click.option("--top-p", default=1.0, show_default=True)
+@click.option("--max-tokens", default=1024, show_default=True, help="Longest critique.")
+@click.option("--retries", default=2, show_default=True, help="Attempts after one that is empty or cut off.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--template", default="grm", metavar="PATH", help="Your own prompt  [default: the judge cloud's].")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
+@click.option("--resume", is_flag=True, help="Go on with what is in --out.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+def critiques(items: Path, **options: Any) -> int:
+    """Sample critiques of every response of ITEMS that have a best one, by the prompt of the judge cloud.
+
+    Writes critiques.jsonl, which spct train baseline cloud learns from (and spct train sft, for a critic), and report.json.
+    """
+    return run_stoppable(_critiques(items, options), options["out"])
+
+
+async def _critiques(path: Path, options: Mapping[str, Any]) -> int:
+    engine = make_engine(options["model"], options)
+    names = ("k", "temperature", "top_p", "max_tokens", "retries", "seed", "template")
+    judge = CritiqueJudge(engine, judge_settings(**{name: options[name] for name in names}))
+    total = sum(1 for _ in _items(path, options["skip_bad"], say=True))
+    out: Path = options["out"]
+    async with started(engine):
+        settings = {**judge.describe(), "skip_bad": options["skip_bad"]}
+        with contextlib.closing(open_run(out / RUN, settings, resume=options["resume"])) as store:
+            in_flight = options["concurrency"] or engine.capabilities.concurrency
+            with RunProgress(total) as progress:
+                source = _items(path, options["skip_bad"])
+                outcomes = judge_items(
+                    judge, source, in_flight=in_flight, store=store, on_request=progress.on_request
+                )  # fmt: skip
+                async with contextlib.aclosing(outcomes):
+                    async for outcome in outcomes:
+                        progress.on_item(outcome)
+            report = write_critiques(_items(path, options["skip_bad"]), judge, store, out)
+    write_manifest(out, judge.describe(), path)
+    lines = [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report)
+    for line in lines:
+        write_line(sys.stdout, line)
+    click.echo(f"{out / CRITIQUES} has the critiques", err=True)
+    return 1 if any(row["failed_items"] for row in report["sources"].values()) else 0
+
+
+def _items(path: Path, skip_bad: bool, *, say: bool = False) -> Iterator[Item]:
+    """The items that give pairs, streamed anew each time; of the others there is nothing to learn."""
+    bad: list[SpctError] = []
+    left = 0
+    for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append):
+        if usable(item):
+            yield item
+        else:
+            left += 1
+    if say and bad:
+        click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+    if say and left:
+        click.echo(f"{left:,} items left out, with one response or no best one", err=True)

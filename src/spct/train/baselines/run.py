@@ -1,0 +1,158 @@
+"""One baseline from recipe to model: items in, pairs, a classifier of one label, the best checkpoint out.
+
+A directory holds one training, as in every stage. Needs torch, transformers and TRL.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from spct.data.output import write_json
+from spct.errors import InputError
+from spct.train.arguments import begin, speak
+from spct.train.baselines import KINDS
+from spct.train.baselines.pairs import SIDES, Pairs, read_pairs
+from spct.train.baselines.recipe import BaselineRecipe
+from spct.train.card import Card
+from spct.train.guarded import drop_partial, last_checkpoint
+from spct.train.models import Trainable
+from spct.train.saving import MODEL, save_trained
+from spct.train.sft_data import order
+from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.train.token_rows import token_rows
+
+REPORT, TOKENS = "report.json", "tokens"
+TITLES = {
+    "scalar": "Bradley-Terry reward model",
+    "pairrm": "Pair reward model",
+    "cloud": "Semi-scalar reward model (CLoud)",
+}
+NO_ADAPTER = {
+    "pairrm": "adds tokens to the vocabulary, which an adapter does not train",
+    "cloud": "trains one body under two heads, which an adapter is not made for here",
+}
+
+Say = Callable[[str], None]
+
+
+def train_baseline(
+    kind: str, recipe: BaselineRecipe, out: Path, *, resume: bool = False, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Train the baseline ``kind`` in ``out`` and give the report; does nothing where that is done already.
+
+    Every process of a launch calls this. Raises InputError, TrainingError, RunError, ResumeRefusedError or WeightsError.
+    """
+    if kind not in KINDS:
+        raise InputError(f"baseline {kind!r}: expected one of {', '.join(KINDS)}")
+    made: Any = importlib.import_module(KINDS[kind])
+    if recipe.lora is not None and kind in NO_ADAPTER:
+        raise InputError(f"{kind} {NO_ADAPTER[kind]}; leave lora out")
+    processes = begin(recipe)
+    accumulation = recipe.accumulation(processes.num_processes)
+    facts = stage_facts(f"baseline-{kind}", recipe, recipe.inputs)
+    facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
+    pairs = read_pairs(recipe)
+    with processes.main_process_first():
+        state = open_stage(out, facts, resume=resume or not processes.is_main_process)
+    if state == "finished":
+        say(f"{out} is finished already")
+        return read_json(out / REPORT) or {}
+    trainable = made.load(recipe.model, recipe)
+    if processes.is_main_process:
+        drop_partial(out)
+    with processes.main_process_first():
+        rows, counts = _rows(made, pairs, trainable, recipe, out)
+    steps = recipe.steps_for(len(rows["train"]))
+    say(f"{counts['train']['pairs']:,} pairs to learn, {counts['heldout']['pairs']:,} held out, {steps:,} steps")
+    learned = rows["train"].select(order(len(rows["train"]), steps * recipe.batch, recipe.seed))
+    trainer = made.trainer(recipe, trainable, learned, rows["heldout"], out, steps, accumulation)
+    speak(trainer, say)
+    checkpoint = last_checkpoint(out)
+    trainer.args.eval_on_start = checkpoint is None
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    report = _report(kind, recipe, pairs, counts, trainer, made.METRIC)
+    saved = save_trained(
+        trainer, recipe.model, out, _card(kind, recipe, report, out), partial(made.load, recipe=recipe)
+    )
+    if processes.is_main_process:
+        if kind == "cloud":
+            saved = made.split(out / MODEL)
+        write_json(out / REPORT, report)
+        finish_stage(out, facts, [*saved, out / REPORT])
+        shutil.rmtree(out / TOKENS, ignore_errors=True)
+        say(f"{out / MODEL} has the model; judge with {_judging(kind, out)}")
+    return report
+
+
+def _rows(
+    made: Any, pairs: Pairs, trainable: Trainable, recipe: BaselineRecipe, out: Path
+) -> tuple[dict[str, Dataset], dict[str, dict[str, Any]]]:
+    rows, counts = {}, {}
+    for side in SIDES:
+        rows[side], counts[side] = token_rows(
+            out / TOKENS, side, made.SCHEMA, partial(_make, made, pairs, side, trainable, recipe)
+        )
+        if not len(rows[side]):
+            raise InputError(
+                f"{recipe.data}: every pair of {side} is too long; raise max_tokens, or give shorter items"
+            )
+    return rows, counts
+
+
+def _make(
+    made: Any, pairs: Pairs, side: str, trainable: Trainable, recipe: BaselineRecipe
+) -> tuple[Iterator[Mapping[str, Any]], Callable[[], dict[str, int]]]:
+    counts = {"pairs": 0, "too_long": 0}
+    return made.rows(pairs, side, trainable, recipe, counts), lambda: counts
+
+
+def _report(
+    kind: str, recipe: BaselineRecipe, pairs: Pairs, counts: Mapping[str, Any], trainer: Any, metric: str
+) -> dict[str, Any]:
+    """Data, the held-out curve, whose first point is the model before training, and the log."""
+    history = trainer.state.log_history
+    best = trainer.state.best_model_checkpoint
+    return {
+        "stage": "baseline",
+        "kind": kind,
+        "model": recipe.model,
+        "items": pairs.counts,
+        **counts,
+        "steps": trainer.state.global_step,
+        "metric": metric.removeprefix("eval_"),
+        "heldout_curve": [{"step": row["step"], "value": round(row[metric], 6)} for row in history if metric in row],
+        "best_step": int(str(best).rsplit("-", 1)[-1]) if best else None,
+        "best": None if trainer.state.best_metric is None else round(trainer.state.best_metric, 6),
+        "log": [{key: row[key] for key in row if not key.endswith(("_per_second", "_runtime"))} for row in history],
+    }
+
+
+def _card(kind: str, recipe: BaselineRecipe, report: Mapping[str, Any], out: Path) -> Card:
+    shown = ("learning_rate", "batch", "seed", "max_tokens")
+    return Card(
+        title=TITLES[kind],
+        stage=f"baseline {kind}",
+        base=recipe.model,
+        method="A baseline for generative reward models, trained with spct on pairs of the best and another response.",
+        data=report["items"] | {"pairs": report["train"]["pairs"]},
+        settings={"steps": report["steps"], "best step": report["best_step"]}
+        | {name: getattr(recipe, name) for name in shown},
+        results={f"held-out {report['metric']}": report["best"]},
+        kind="text-classification",
+        use=f"spct bench items --data items.jsonl {_judging(kind, out)}",
+    )
+
+
+def _judging(kind: str, out: Path) -> str:
+    """The options of spct bench that judge with what is trained in ``out``."""
+    if kind == "cloud":
+        critic = out / "critic"
+        return f"--judge cloud --model transformers:{critic} --judge-option head=classifier:{out / MODEL}"
+    return f"--judge {kind} --model classifier:{out / MODEL}"
