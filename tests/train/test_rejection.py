@@ -48,6 +48,17 @@ def test_every_judgment_meets_its_fate(given, plain, fates, hinted, fate):
     assert selection.counts(hinted=False).total() == 3
 
 
+@pytest.mark.parametrize(("given", "plain", "fates", "hinted", "fate"), TABLE)
+def test_without_rejection_all_that_score_every_response_are_learned_and_counted_as_before(
+    given, plain, fates, hinted, fate
+):
+    sampled = [judgment(scores, i, len(given.responses)) for i, scores in enumerate(plain)]
+    selection = select(given, sampled, [judgment(hinted, 0, len(given.responses))], n_rft=3, keep="all")
+    assert [found for _, found in selection.plain] == fates
+    kept = [(i, False) for i, found in enumerate(fates) if found not in (V, P)] + ([(0, True)] if fate != V else [])
+    assert [(found.index, with_hint) for found, with_hint in selection.kept] == kept
+
+
 def test_an_item_whose_requests_failed_half_way_is_not_too_easy():
     selection = select(item(2, best=0), [judgment([9, 1]), judgment([8, 1], 1)], [], n_rft=3)
     assert [fate for _, fate in selection.plain] == [K, K]

@@ -104,6 +104,24 @@ def test_what_is_kept_is_what_the_rules_keep_and_every_judgment_is_counted(tmp_p
     assert [len(digest) for digest in manifest["inputs"].values()] == [64]
 
 
+def test_without_rejection_the_same_judgments_are_sampled_and_the_wrong_ones_learned_too(tmp_path):
+    command = prepared(tmp_path)
+    reports = {}
+    for keep in ("correct", "all"):
+        done = CliRunner().invoke(spct, [*command, "--keep", keep, "--out", str(tmp_path / keep), "--json"])
+        assert done.exit_code == 0, done.output
+        reports[keep] = json.loads(done.stdout)
+    assert reports["all"]["sources"] != {} and reports["all"]["keep"] == "all"
+    counted = [{k: v for k, v in row.items() if k != "repeated"} for row in reports["all"]["sources"].values()]
+    before = [{k: v for k, v in row.items() if k != "repeated"} for row in reports["correct"]["sources"].values()]
+    assert counted == before
+    fates = sum((Counter(row[part]) for row in counted for part in ("plain", "hinted")), Counter())
+    assert reports["all"]["trajectories"] == fates.total() - fates["invalid"] > reports["correct"]["trajectories"]
+    learned = {row["id"]: row for row in read(tmp_path / "all" / "trajectories.jsonl")}
+    assert all(learned[row["id"]] == row for row in read(tmp_path / "correct" / "trajectories.jsonl"))
+    assert "Nothing is rejected" in (tmp_path / "all" / "report.md").read_text()
+
+
 def test_no_training_prompt_has_a_hint(tmp_path):
     done = CliRunner().invoke(spct, [*prepared(tmp_path), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output

@@ -1,7 +1,8 @@
 """Which judgments are worth learning from: the two rejections of rejective fine-tuning (arXiv 2504.02495, section 3.2).
 
 Of an item's N_RFT judgments sampled without a hint, every one that is not correct by Eq 10 goes (a tie is not correct), and
-if all are correct, all go: the item is too easy to teach anything. The hinted one goes only if it is not correct.
+if all are correct, all go: the item is too easy to teach anything. The hinted one goes only if it is not correct. The ablation
+without rejection (``keep`` "all") learns from every judgment that scores all responses.
 """
 
 from __future__ import annotations
@@ -18,20 +19,28 @@ from spct.types import Item, Judgment
 Fate = Literal["kept", "wrong", "tied", "invalid", "partial", "too_easy"]
 FATES: tuple[Fate, ...] = ("kept", "wrong", "tied", "invalid", "partial", "too_easy")
 """What becomes of a judgment. "partial": it saw a part of the responses, since all of them did not fit the context."""
+Keep = Literal["correct", "all"]
+LEARNED: dict[Keep, frozenset[Fate]] = {
+    "correct": frozenset(("kept",)),
+    "all": frozenset(("kept", "wrong", "tied", "too_easy")),
+}
+"""The fates of the judgments that are learned from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """An item's judgments with their fates, in the order they were given."""
+    """An item's judgments with their fates, in the order they were given; ``keep`` says which fates are learned from."""
 
     plain: tuple[tuple[Judgment, Fate], ...]
     hinted: tuple[tuple[Judgment, Fate], ...]
+    keep: Keep = "correct"
 
     @property
     def kept(self) -> tuple[tuple[Judgment, bool], ...]:
         """The judgments to learn from, each with whether it was hinted."""
-        plain = [(judgment, False) for judgment, fate in self.plain if fate == "kept"]
-        return (*plain, *[(judgment, True) for judgment, fate in self.hinted if fate == "kept"])
+        learned = LEARNED[self.keep]
+        plain = [(judgment, False) for judgment, fate in self.plain if fate in learned]
+        return (*plain, *[(judgment, True) for judgment, fate in self.hinted if fate in learned])
 
     @property
     def too_easy(self) -> bool:
@@ -41,8 +50,12 @@ class Selection:
         return Counter(fate for _, fate in (self.hinted if hinted else self.plain))
 
 
-def select(item: Item, plain: Sequence[Judgment], hinted: Sequence[Judgment], n_rft: int) -> Selection:
-    """Apply both rejections. An item with fewer than ``n_rft`` plain judgments (its requests failed) is not too easy.
+def select(
+    item: Item, plain: Sequence[Judgment], hinted: Sequence[Judgment], n_rft: int, keep: Keep = "correct"
+) -> Selection:
+    """Apply both rejections, or with ``keep`` "all" only say what they would be.
+
+    An item with fewer than ``n_rft`` plain judgments (its requests failed) is not too easy.
 
     Raises InputError if the item has no ground truth.
     """
@@ -50,7 +63,9 @@ def select(item: Item, plain: Sequence[Judgment], hinted: Sequence[Judgment], n_
     if len(fates) >= n_rft and all(fate == "kept" for fate in fates):
         fates = ["too_easy"] * len(fates)
     return Selection(
-        tuple(zip(plain, fates, strict=True)), tuple((judgment, fate_of(judgment, item)) for judgment in hinted)
+        tuple(zip(plain, fates, strict=True)),
+        tuple((judgment, fate_of(judgment, item)) for judgment in hinted),
+        keep,
     )
 
 

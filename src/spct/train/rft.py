@@ -19,7 +19,7 @@ from spct.judge import Judge, JudgeSettings
 from spct.run import RunStore
 from spct.train.hints import HintedJudge, hint_of
 from spct.train.mixed import MixedJudge
-from spct.train.rejection import FATES, Fate, Selection, select
+from spct.train.rejection import FATES, Fate, Keep, Selection, select
 from spct.train.rl.reward import check_label
 from spct.train.stage import MANIFEST, file_hash
 from spct.train.trajectories import source_of, trajectory_row, write_rows
@@ -31,11 +31,12 @@ TRAJECTORIES, REPORT, TABLE = "trajectories.jsonl", "report.json", "report.md"
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How judgments are sampled: ``settings.k`` is N_RFT; the hinted run, if any, samples one an item."""
+    """How judgments are sampled and kept: ``settings.k`` is N_RFT; the hinted run, if any, samples one an item."""
 
     settings: JudgeSettings
     single: str = "grm-single"
     hinted: bool = True
+    keep: Keep = "correct"
 
     def judge(self, engine: Engine) -> MixedJudge:
         return MixedJudge(Judge, engine, self.settings, self.single)
@@ -84,16 +85,27 @@ class SourceReport:
 
 
 def write_trajectories(
-    items: Iterable[Item], judge: MixedJudge, plain: RunStore, hinted: RunStore | None, out: Path
+    items: Iterable[Item],
+    judge: MixedJudge,
+    plain: RunStore,
+    hinted: RunStore | None,
+    out: Path,
+    *,
+    keep: Keep = "correct",
 ) -> dict[str, Any]:
     """Select from what both runs hold of ``items`` (in the runs' order), write trajectories and report; the report's row.
 
     Raises TrainingError if no judgment is kept.
     """
     sources: dict[str, SourceReport] = {}
-    rows = _rows(items, judge, plain, hinted, sources)
+    rows = _rows(items, judge, plain, hinted, sources, keep)
     count = write_rows(out / TRAJECTORIES, rows)
-    report = {"trajectories": count, "n_rft": judge.settings.k, "sources": {k: v.as_row() for k, v in sources.items()}}
+    report = {
+        "trajectories": count,
+        "n_rft": judge.settings.k,
+        "keep": keep,
+        "sources": {k: v.as_row() for k, v in sources.items()},
+    }
     write_json(out / REPORT, report)
     write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
     if not count:
@@ -110,13 +122,14 @@ def _rows(
     plain: RunStore,
     hinted: RunStore | None,
     sources: dict[str, SourceReport],
+    keep: Keep,
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         sampled = plain.history(position)
         told = hinted.history(position) if hinted else []
         failed = len(sampled) < judge.settings.k or (hinted is not None and not told)
-        selection = select(item, sampled, told, judge.settings.k)
+        selection = select(item, sampled, told, judge.settings.k, keep)
         sources.setdefault(source_of(item), SourceReport()).add(selection, failed=failed)
         for judgment, with_hint in selection.kept:
             yield trajectory_row(
@@ -143,7 +156,8 @@ def write_manifest(out: Path, settings: Mapping[str, Any], inputs: Sequence[Path
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
     sources: Mapping[str, Any] = report["sources"]
-    yield f"{report['trajectories']:,} trajectories; {report['n_rft']} judgments an item without a hint."
+    kept = "" if report["keep"] == "correct" else " Nothing is rejected but what is invalid or partial."
+    yield f"{report['trajectories']:,} trajectories; {report['n_rft']} judgments an item without a hint.{kept}"
     yield from ("", "| source | items | too easy | failed | judgments |" + "".join(f" {fate} |" for fate in _PLAIN))
     yield "| --- |" + " --- |" * (4 + len(_PLAIN))
     for name, row in _with_total(sources):
