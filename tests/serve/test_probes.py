@@ -12,6 +12,7 @@ from spct.judge import JudgeSettings
 from spct.sampling import SamplingSettings
 from spct.serve.auth import Keys
 from spct.serve.problems import DOCUMENTED
+from spct.serve.serving import shown_model
 
 
 def samples(text):
@@ -40,6 +41,28 @@ async def test_health_and_readiness():
         assert "Retry-After" in refused.headers
         gate.open.set()
         assert (await asked).status == 200
+
+
+async def test_probes_can_be_asked_for_the_status_alone():
+    async with live() as server:
+        for path in ("/healthz", "/readyz"):
+            async with server.session.head(server.address + path) as reply:
+                assert (reply.status, await reply.read()) == (200, b"")
+
+
+def test_a_model_is_named_without_the_place_that_its_file_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.gguf").touch()
+    named = {
+        "llamacpp:/srv/models/a.gguf+b.gguf=0.5": "llamacpp:a.gguf+b.gguf=0.5",
+        "llamacpp:models/a.gguf+b.gguf=1": "llamacpp:a.gguf+b.gguf=1",
+        "scripted:models/a.gguf:judge": "scripted:a.gguf:judge",
+        "transformers:models": "transformers:models",
+        "transformers:Qwen/Qwen3-0.6B": "transformers:Qwen/Qwen3-0.6B",
+        "openai:gpt-4o-mini": "openai:gpt-4o-mini",
+    }
+    assert {model: shown_model(model) for model in named} == named
 
 
 async def test_metrics_tell_what_happened():

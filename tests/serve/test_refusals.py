@@ -121,6 +121,11 @@ MALFORMED = [
     (b'{"query": "q", "responses": ["a"], "unknown": 1}', 422),
     (b'{"query": "q", "responses": ["a"], "options": {"template": "/etc/passwd"}}', 422),
     (b'{"query": "q", "responses": ["a"], "options": {"k": 0}}', 422),
+    (b'{"query": "q", "responses": ["a"], "options": {"k": -1}}', 422),
+    (b'{"query": "q", "responses": ["a"], "options": {"k": true}}', 422),
+    (b'{"query": "q", "responses": ["a"], "options": {"k": "4"}}', 422),
+    (b'{"query": "q", "responses": ["a"], "judgments": "yes"}', 422),
+    (b'{"query": "q", "responses": ["a"], "deadline_s": "5"}', 422),
     (b'{"query": "q", "responses": ["a"], "options": {"temperature": NaN}}', 422),
     (b'{"query": "q", "responses": ["a"], "options": {"k_meta": 1}}', 422),
     (b'{"query": "q", "responses": ["a"], "options": {"principles": "given"}}', 422),
@@ -143,7 +148,8 @@ async def test_what_is_malformed_is_refused():
 async def test_where_nothing_is():
     async with live() as server:
         nowhere, wrong = await server.post("/v1/nothing", {}), await server.get("/v1/judge")
-    assert (nowhere.status, nowhere.error) == (404, "NotFound")
+        slash = await server.post("/v1/judge/", PAIR)
+    assert (nowhere.status, nowhere.error) == (slash.status, slash.error) == (404, "NotFound")
     assert (wrong.status, wrong.error) == (405, "MethodNotAllowed")
 
 

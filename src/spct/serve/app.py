@@ -44,6 +44,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
     app.state.serving, app.state.metrics = serving, metrics

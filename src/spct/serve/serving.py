@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 from spct.errors import DeadlineError, DrainingError, SpctError
 from spct.serve.limits import Limits
@@ -45,7 +46,8 @@ class Serving:
 
     @property
     def model(self) -> str:
-        return self.service.model_id
+        """The model as callers are told it."""
+        return shown_model(self.service.model_id)
 
     async def ask(self, item: Item, options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None) -> Answer:
         """The answer to one item. Raises SpctError."""
@@ -116,6 +118,17 @@ class Serving:
                 self.cohorts.flush()
             await asyncio.sleep(DRAIN_LOOK_S)
         return True
+
+
+@cache
+def shown_model(model_id: str) -> str:
+    """A model's name for everyone: of a file or a folder its own name, not where it lies."""
+
+    def shown(part: str) -> str:
+        is_path = Path(part).is_absolute() or Path(part).exists() or Path(part.partition("+")[0]).exists()
+        return part.rpartition("/")[2] if is_path else part
+
+    return ":".join(map(shown, model_id.split(":")))
 
 
 async def _verdict_of(service: RewardService, item: Item) -> Verdict:

@@ -11,12 +11,14 @@ from spct.serve.wire.probes import Health, Ready
 router = APIRouter(tags=["probes"], responses={status: documented()[status] for status in (401, 403)})
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
     """The process answers."""
     return Json({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(request: Request) -> Response:
     """Whether new work is taken: 503 while the server drains."""
@@ -24,7 +26,7 @@ async def readyz(request: Request) -> Response:
     service = serving.service
     state = {
         "status": "draining" if serving.draining else "ready",
-        "model": service.model_id,
+        "model": serving.model,
         "running": service.running,
         "waiting": service.waiting,
         "capacity": service.capacity,

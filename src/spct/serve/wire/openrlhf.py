@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from spct.serve.wire.parts import Foreign, Out, Own, shown_as
 from spct.service.rewards import Normalisation
@@ -26,6 +26,8 @@ class OpenRLHFParams(Own):
     ``size`` rollouts of equal prompts are one group, within ``run``; without it each request stands alone. ``labels`` may
     be taken as reference answers.
     """
+
+    model_config = ConfigDict(strict=False)  # what stands in a URL is text
 
     size: Annotated[int | None, Field(ge=1)] = None
     run: Annotated[str, Field(max_length=256)] = ""

@@ -12,9 +12,9 @@ from spct.vote import Rule, TieRule
 
 
 class Own(BaseModel):
-    """A request in our own shape: keys that it does not know are refused."""
+    """A request in our own shape: keys that it does not know, and values of another type, are refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Foreign(BaseModel):
