@@ -7,9 +7,10 @@ later extends a run instead of changing it, and a run repeats at any concurrency
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b, shake_128
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Ordering = Literal["balanced", "random", "fixed"]
 
@@ -19,7 +20,8 @@ ROW_STRIDE = 65536
 ATTEMPT_STRIDE = 4096
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Slot:
     """Where judgment ``index`` stands: its prompt is ``row``, and it is sample ``ordinal`` of that prompt."""
 
     index: int

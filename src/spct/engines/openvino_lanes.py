@@ -20,6 +20,7 @@ culprit fails, and the others start over, which changes nothing in what they ret
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from openvino_genai import ContinuousBatchingPipeline, GenerationConfig
 
 MAX_LANES = 128
+EMPTYING_STEPS = 8
+"""Steps that a pipeline is given to drop cancelled requests; one is enough as measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class LaneThread:
             self._fail_all(EngineError(f"OpenVINO: {error}"))
         else:
             self._fail_all(EngineError("the engine was closed while this request was in flight"))
+        finally:
+            self._empty()
 
     def _take_jobs(self) -> bool:
         """Move submitted jobs to the pending ones, waiting if there is nothing else to do. False: time to end."""
@@ -271,6 +276,8 @@ class LaneThread:
         """Make the pipeline anew, fail whoever broke it, start the others over."""
         suspects = [job for job in self._active if job.running and job.grammar not in (None, *self._proven)]
         culprits = suspects or self._active
+        for handle in [handle for job in self._active for handle in job.handles()]:
+            handle.cancel()
         for job in culprits:
             why = "the grammar" if job in suspects else "the request"
             job.done.set_exception(RequestError(f"OpenVINO refuses {why}: {_last_line(error)}"))
@@ -281,9 +288,21 @@ class LaneThread:
         self._renew()
 
     def _renew(self) -> None:
-        """A pipeline with an empty cache; nothing may be in flight."""
-        self._ballast, self._companions, self._spoiled = None, [], set()
+        """A pipeline with an empty cache; nothing but ballast and companions may be in flight."""
+        self._empty()
+        self._spoiled = set()
         self._pipeline = self._make_pipeline()
+
+    def _empty(self) -> None:
+        """Let the pipeline free the blocks of what nobody waits for: destroyed with requests in it, it reports leaks."""
+        for handle in [*self._companions, *([self._ballast] if self._ballast is not None else [])]:
+            handle.cancel()
+        self._ballast, self._companions = None, []
+        with contextlib.suppress(RuntimeError):  # a broken pipeline cannot be stepped; it is thrown away in any case
+            for _ in range(EMPTYING_STEPS):
+                if not self._pipeline.has_non_finished_requests():
+                    break
+                self._pipeline.step()
 
     def _fail_all(self, error: EngineError) -> None:
         self._closing = True
