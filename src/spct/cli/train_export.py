@@ -27,6 +27,7 @@ NEEDED = ("torch", "transformers", "accelerate", "datasets", "gguf")
 @click.option("--name", help="What the files are called  [default: after the model].")
 @click.option("--prompts", type=click.File(encoding="utf-8"), help="A prompt per line for the check  [default: ten].")
 @click.option("--check/--no-check", default=True, show_default=True, help="Compare with transformers, greedily.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the check  [default: the engines'].")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
 def export(
     model: str,
@@ -36,6 +37,7 @@ def export(
     name: str | None,
     prompts: TextIO | None,
     check: bool,
+    threads: int | None,
     as_json: bool,
 ) -> int:
     """Write MODEL (the model/ of a stage, or what --model of a stage takes) as GGUF files that llamacpp: loads.
@@ -61,10 +63,12 @@ def export(
     if base is not None:
         if encodings:
             raise InputError("--encoding is of whole models; an adapter is written in F16: drop it, or --base")
-        report = export_adapter(Path(model), out, base=base, name=name, check=check, prompts=asked, say=say)
+        report = export_adapter(
+            Path(model), out, base=base, name=name, check=check, prompts=asked, threads=threads, say=say
+        )
     else:
         report = export_model(
-            model, out, encodings or ENCODINGS, name=name, check=check, prompts=asked, say=say
+            model, out, encodings or ENCODINGS, name=name, check=check, prompts=asked, threads=threads, say=say
         )  # fmt: skip
     if as_json:
         write_line(sys.stdout, orjson.dumps(report).decode())

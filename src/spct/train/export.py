@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,13 @@ def export_model(
     name: str | None = None,
     check: bool = True,
     prompts: Sequence[str] = PROMPTS,
+    threads: int | None = None,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Write ``out/NAME.ENCODING.gguf`` for each encoding and give the report.
 
-    ``model`` is what ``spct train`` takes as a model. Raises TrainingError for a model that cannot be written or a file that
-    does not pass, WeightsError, RunError, InputError.
+    ``model`` is what ``spct train`` takes as a model; ``threads`` are those of both engines of the check. Raises
+    TrainingError for a model that cannot be written or a file that does not pass, WeightsError, RunError, InputError.
     """
     if unknown := [one for one in encodings if one not in ENCODINGS]:
         raise InputError(f"encoding {unknown[0]!r}: expected one of {', '.join(ENCODINGS)}")
@@ -53,8 +55,10 @@ def export_model(
         target = out / f"{name}.{encoding}.gguf"
         unchecked = target.with_name(f"unchecked.{target.name}")
         write_gguf(trainable, unchecked, encoding)
-        reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32")
-        report["files"][target.name] = _settle(unchecked, target, check, prompts, reference, trainable, say)
+        reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", threads=threads)
+        exported = _llamacpp(unchecked, threads)
+        checking = _Checking(reference, exported, trainable.tokenizer, prompts) if check else None
+        report["files"][target.name] = _settle(unchecked, target, checking, say)
     _write_report(out, report)
     return report
 
@@ -67,6 +71,7 @@ def export_adapter(
     name: str | None = None,
     check: bool = True,
     prompts: Sequence[str] = PROMPTS,
+    threads: int | None = None,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Write ``out/NAME.lora.gguf`` for the PEFT adapter in ``adapter``, made for the model ``base``, and give the report.
@@ -84,8 +89,12 @@ def export_adapter(
     try:
         if check:
             write_gguf(trainable, base_file, "F16")
-        reference = load_engine(f"transformers:{base}", device="cpu", dtype="float32", lora=(str(adapter),))
-        row = _settle(unchecked, target, check, prompts, reference, trainable, say, base_file)
+        reference = load_engine(
+            f"transformers:{base}", device="cpu", dtype="float32", threads=threads, lora=(str(adapter),)
+        )
+        exported = _llamacpp(base_file, threads, lora=(str(unchecked),))
+        checking = _Checking(reference, exported, trainable.tokenizer, prompts) if check else None
+        row = _settle(unchecked, target, checking, say)
     finally:
         base_file.unlink(missing_ok=True)
     report = {"model": str(adapter), "base": base, "files": {target.name: row}}
@@ -104,21 +113,22 @@ def _generative(model: str) -> Trainable:
     return trainable
 
 
-def _settle(
-    unchecked: Path,
-    target: Path,
-    check: bool,
-    prompts: Sequence[str],
-    reference: Engine,
-    trainable: Trainable,
-    say: Say,
-    base_file: Path | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Checking:
+    """What a file is compared with, and by which prompts."""
+
+    reference: Engine
+    exported: Engine
+    tokenizer: Any
+    prompts: Sequence[str]
+
+
+def _settle(unchecked: Path, target: Path, checking: _Checking | None, say: Say) -> dict[str, Any]:
     """Give the file its name if it passes; else delete it and raise TrainingError."""
     found: dict[str, Any] | None = None
     try:
-        if check:
-            checked = asyncio.run(compare(reference, _llamacpp(unchecked, base_file), trainable.tokenizer, prompts))
+        if checking is not None:
+            checked = asyncio.run(compare(checking.reference, checking.exported, checking.tokenizer, checking.prompts))
             found = checked.as_row()
             require_pass(checked, target.name)
         unchecked.replace(target)
@@ -128,10 +138,9 @@ def _settle(
     return {"bytes": target.stat().st_size, "hash": file_hash(target), "check": found}
 
 
-def _llamacpp(file: Path, base_file: Path | None) -> Engine:
-    if base_file is None:
-        return load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT)
-    return load_engine(f"llamacpp:{base_file}", parallel=1, context_tokens=CHECK_CONTEXT, lora=(str(file),))
+def _llamacpp(file: Path, threads: int | None, **more: Any) -> Engine:
+    options = {} if threads is None else {"threads": threads}
+    return load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT, **options, **more)
 
 
 def _summary(found: dict[str, Any] | None) -> str:
