@@ -1,6 +1,7 @@
 """A tiny model and tiny data for training: one token per byte, prompts of a few words, so that a step takes milliseconds."""
 
 import json
+import shutil
 from pathlib import Path
 
 from engines.tiny_models import save_model
@@ -25,6 +26,13 @@ def trajectories(path: Path, count: int = 8) -> Path:
         for i in range(count)
     ]
     return jsonl(path / "trajectories.jsonl", rows)
+
+
+def without_result(out: Path, moved: Path) -> Path:
+    """A finished stage as one that was killed after its last checkpoint, in another place."""
+    shutil.rmtree(out / "model")
+    (out / "manifest.json").unlink()
+    return out.rename(moved)
 
 
 def general(path: Path, count: int = 20) -> Path:

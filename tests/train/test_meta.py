@@ -163,8 +163,17 @@ def test_an_adapter_is_merged_with_its_head(folder, tmp_path):
 
 
 def test_it_stops_early_once_nothing_gets_better(folder, tmp_path):
-    report = train_meta(recipe(folder, learning_rate=1e-9, steps=20, save_every=1, patience=2, curve=False), tmp_path)
-    assert report["steps"] < 20
+    """And an end that was come to stays one, if it is killed before its model is written, wherever the directory is then."""
+    given, out = recipe(folder, learning_rate=0.3, steps=20, save_every=1, patience=3, curve=False), tmp_path / "out"
+    report = train_meta(given, out)
+    assert report["steps"] == report["best_step"] + 3 < 20
+    weights = (out / "model" / "model.safetensors").read_bytes()
+    moved = small.without_result(out, tmp_path / "moved")
+    again = train_meta(given, moved, resume=True)
+    assert (moved / "model" / "model.safetensors").read_bytes() == weights
+    assert {name: again[name] for name in ("steps", "best_step", "figures")} == {
+        name: report[name] for name in ("steps", "best_step", "figures")
+    }
 
 
 def test_the_command_and_a_recipe_file(folder, tmp_path):

@@ -1,15 +1,16 @@
-from collections import Counter
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
-from datasets import Dataset
 from transformers import AutoTokenizer
 
 from engines.tiny_models import save_tokenizer
 from spct.errors import InputError, TrainingError
 from spct.train.chat import ChatEncoder
 from spct.train.recipe import parse_recipe
-from spct.train.sft_data import order, write_tokens
+from spct.train.sft_data import SCHEMA, order, sft_rows
 from spct.train.sft_recipe import SftRecipe
+from spct.train.token_rows import token_rows
 from train import small
 
 
@@ -21,15 +22,16 @@ def encoder(tmp_path):
 
 def written(tmp_path, encoder, context=256, **more):
     recipe = parse_recipe(SftRecipe, small.recipe(tmp_path, **more))
-    counts = write_tokens(recipe, encoder, context, tmp_path / "rows.arrow")
-    return counts, Dataset.from_file(str(tmp_path / "rows.arrow"))
+    folder = tmp_path / f"tokens-{context}-{'-'.join(more)}"
+    rows, counts = token_rows(folder, "train", SCHEMA, partial(sft_rows, recipe, encoder, context))
+    return SimpleNamespace(**counts), rows
 
 
 def test_rows_hold_the_tokens_and_the_counts_are_theirs(tmp_path, encoder):
     small.trajectories(tmp_path)
     counts, rows = written(tmp_path, encoder)
     assert encoder.tokenizer.decode(rows[0]["input_ids"]) == "<|user|>after red<|end|><|assistant|>blue!<|end|>"
-    assert (counts.trajectories, counts.hinted, counts.general, counts.sources) == (8, 4, 0, Counter(words=8))
+    assert (counts.trajectories, counts.hinted, counts.general, counts.sources) == (8, 4, 0, {"words": 8})
     assert counts.tokens == sum(len(row["input_ids"]) for row in rows)
     assert counts.loss_tokens == sum(label != -100 for row in rows for label in row["labels"])
     assert counts.longest == max(len(row["input_ids"]) for row in rows)
@@ -42,7 +44,7 @@ def test_general_data_has_the_stated_share_and_repeats_nothing(tmp_path, encoder
     counts, rows = written(tmp_path, encoder, general={"path": str(path), "share": share})
     texts = [encoder.tokenizer.decode(row["input_ids"]) for row in rows]
     assert (counts.general, len(texts), len(set(texts))) == (general, 8 + general, 8 + general)
-    assert counts.as_row()["general_share"] == round(general / (8 + general), 4)
+    assert counts.general_share == round(general / (8 + general), 4)
     assert sum("say" in text for text in texts) == general
 
 
@@ -99,7 +101,7 @@ def test_zero_trajectories_are_one_error_and_leave_no_file(tmp_path, encoder):
         written(tmp_path, encoder)
     with pytest.raises(InputError, match="there is no such file"):
         written(tmp_path, encoder, trajectories="none.jsonl")
-    assert not (tmp_path / "rows.arrow").exists()
+    assert not list(tmp_path.rglob("*.arrow"))
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from datasets import disable_progress_bars
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 from transformers.utils import logging
 
 from spct.train.models import use_bfloat16
+from spct.train.packages import check_packages
 from spct.train.recipe import TrainingRecipe
 
 Say = Callable[[str], None]
 SHOWN = ("loss", "reward", "kl", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate")
+
+
+def begin(recipe: TrainingRecipe) -> PartialState:
+    """What every stage does first; gives the processes of its launch. Raises EngineMissingError."""
+    quiet()
+    check_packages(recipe.model_dump())
+    return PartialState(cpu=recipe.device == "cpu")
 
 
 def common_arguments(recipe: TrainingRecipe, out: Path, steps: int, accumulation: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from spct.errors import TrainingError
 from spct.train.arguments import common_arguments
@@ -23,6 +24,7 @@ from spct.train.guarded import Guarded
 from spct.train.meta_figures import figures
 from spct.train.models import Trainable
 from spct.train.recipe import TrainingRecipe
+from spct.train.stage import read_json
 
 SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("label", pa.float32())])
 
@@ -32,17 +34,30 @@ class BinaryTrainer(Guarded, Trainer):
 
 
 class EarlyStop(TrainerCallback):
-    """Stop once ``patience`` evaluations in a row were no better than the best; the log is all the state there is."""
+    """Stop once ``patience`` evaluations in a row were no better than the best of those after a step; the log is all the
+    state there is. The untrained model, whose head is drawn by lot, is no candidate and does not count."""
 
-    def __init__(self, metric: str, patience: int, *, greater: bool = True) -> None:
+    def __init__(self, metric: str, patience: int) -> None:
         self._metric = metric
         self._patience = patience
-        self._sign = 1 if greater else -1
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        values = [self._sign * row[self._metric] for row in state.log_history if self._metric in row]
-        if len(values) - 1 - values.index(max(values)) >= self._patience:
+        if self.is_over(state.log_history):
             control.should_training_stop = True
+
+    def is_over(self, log: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether training with this log has come to its end."""
+        values = [row[self._metric] for row in log if self._metric in row and row["step"]]
+        return bool(values) and len(values) - 1 - values.index(max(values)) >= self._patience
+
+
+def ended_at(checkpoint: Path | None, stop: EarlyStop) -> int | None:
+    """The step at which ``stop`` had ended the training that wrote ``checkpoint``; None where it goes on.
+
+    A run killed between its last checkpoint and its model would train on otherwise: the trainer forgets that it was to stop.
+    """
+    state = None if checkpoint is None else read_json(checkpoint / TRAINER_STATE_NAME)
+    return int(state["global_step"]) if state is not None and stop.is_over(state["log_history"]) else None
 
 
 def binary_trainer(
@@ -54,7 +69,7 @@ def binary_trainer(
     steps: int,
     accumulation: int,
     *,
-    patience: int | None = None,
+    stop: EarlyStop | None = None,
 ) -> BinaryTrainer:
     """The trainer over ``rows``, which are in the order of training; ``heldout`` is rated every ``recipe.save_every``."""
     return BinaryTrainer(
@@ -73,7 +88,7 @@ def binary_trainer(
         compute_loss_func=bce,
         compute_metrics=_metrics,
         preprocess_logits_for_metrics=_first,
-        callbacks=[] if patience is None else [EarlyStop("eval_auc", patience)],
+        callbacks=[] if stop is None else [stop],
     )
 
 
@@ -98,7 +113,7 @@ def bce(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> t
 
 def logits_of(trainer: BinaryTrainer, rows: Dataset) -> Any:
     """The logit of each row, float64; every process gets all. Raises TrainingError for one that is no number."""
-    return _finite(np.asarray(trainer.predict(rows).predictions, dtype=np.float64).reshape(-1))
+    return finite(trainer.predict(rows).predictions)
 
 
 class _Collator:
@@ -115,11 +130,13 @@ def _first(logits: Any, labels: Any) -> Any:
 
 
 def _metrics(predicted: Any) -> dict[str, float]:
-    logits = _finite(np.asarray(predicted.predictions, dtype=np.float64).reshape(-1))
+    logits = finite(predicted.predictions)
     return figures(logits, np.asarray(predicted.label_ids, dtype=np.float64).reshape(-1))
 
 
-def _finite(logits: Any) -> Any:
+def finite(logits: Any) -> Any:
+    """The logits as float64, flat. Raises TrainingError for one that is no number."""
+    logits = np.asarray(logits, dtype=np.float64).reshape(-1)
     if bad := int((~np.isfinite(logits)).sum()):
         raise TrainingError(
             f"{bad} of {len(logits)} held-out logits are no finite numbers; lower the learning rate and go on from the last "

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import torch
 from safetensors import SafetensorError
+from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from spct.errors import RunError, TrainingError
 
@@ -28,8 +30,27 @@ else:
     Base = object
 
 
+class BestHere(TrainerCallback):
+    """Look for the best checkpoint where the output is now: transformers keeps its path, which a directory that was moved, or
+    is named from another place, does not have; it would then end with the last one and not say so."""
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.best_global_step:
+            state.best_model_checkpoint = str(Path(args.output_dir) / f"{PREFIX}{state.best_global_step}")
+
+
 class Guarded(Base):
     """The guard. ``args.save_total_limit`` is the number of good checkpoints kept, the best one besides."""
+
+    _keep: int | None = None
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        self._keep, self.args.save_total_limit = (
+            self.args.save_total_limit,
+            None,
+        )  # ours to delete, once a new one is good
+        self.add_callback(BestHere())
+        return super().train(*args, **kwargs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         loss = super().training_step(*args, **kwargs)
@@ -54,28 +75,34 @@ class Guarded(Base):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         out = Path(str(self.args.output_dir))
         target = out / f"{PREFIX}{self.state.global_step}"
-        limit, self.args.save_total_limit = self.args.save_total_limit, None  # ours to delete, once this one is good
         try:
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
                 _complete(target)
-                self._forget_old(out, limit)
+                self._forget_old(out)
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(target, ignore_errors=True)
             raise RunError(_disk(target, error, last_checkpoint(out))) from error
-        finally:
-            self.args.save_total_limit = limit
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the card is written with the model (``saving``)."""
 
-    def _forget_old(self, out: Path, limit: int | None) -> None:
+    def _forget_old(self, out: Path) -> None:
         best = self.state.best_model_checkpoint
         spare = [path for path in checkpoints(out) if best is None or path.name != Path(best).name]
-        for path in spare[: -limit or None] if limit else []:
+        for path in spare[: -self._keep] if self._keep else []:
             (path / COMPLETE).unlink()
             shutil.rmtree(path)
+
+
+def train_on(trainer: Any, out: Path, say: Callable[[str], None], *, evaluate: bool = False) -> None:
+    """Train, from the last good checkpoint in ``out`` if there is one; ``evaluate`` once before the first step."""
+    checkpoint = last_checkpoint(out)
+    if checkpoint is not None:
+        say(f"going on from {checkpoint.name}")
+    trainer.args.eval_on_start = evaluate and checkpoint is None
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
 
 def checkpoints(out: Path) -> list[Path]:

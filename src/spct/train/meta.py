@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
 from datasets import Dataset
 
 from spct.data.output import write_json, write_text
-from spct.train.arguments import quiet, speak
-from spct.train.binary import BinaryTrainer, binary_trainer, logits_of
+from spct.train.arguments import begin, speak
+from spct.train.binary import BinaryTrainer, EarlyStop, binary_trainer, ended_at, logits_of
 from spct.train.card import Card
 from spct.train.classifier import load_classifier, with_adapter
-from spct.train.guarded import drop_partial, last_checkpoint
+from spct.train.guarded import drop_partial, last_checkpoint, train_on
 from spct.train.meta_curve import curve_lines, guided_curve
 from spct.train.meta_data import SCHEMA, MetaSplit, split_runs, write_part
 from spct.train.meta_figures import auc_within, figures, reliability, rounded, sigmoid
@@ -43,8 +42,7 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
 
     Every process of a launch calls this. Raises InputError, TrainingError, RunError, ResumeRefusedError or WeightsError.
     """
-    quiet()
-    processes = PartialState(cpu=recipe.device == "cpu")
+    processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
     with opened_runs([*recipe.runs, *recipe.heldout_runs]) as runs:
         split = split_runs(recipe, runs)
@@ -62,7 +60,7 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
         trainer = _trainer(recipe, trainable, rows, out, accumulation)
         say(_opening(counts, trainer))
         speak(trainer, say)
-        _train(trainer, out, say)
+        train_on(trainer, out, say, evaluate=True)
         report = _report(trainer, recipe, split, rows["heldout"], counts)
     saved = save_trained(
         trainer, recipe.model, out, _card(recipe, report, out), partial(load_classifier, seed=recipe.seed)
@@ -114,7 +112,8 @@ def _trainer(
     recipe: MetaRecipe, trainable: Trainable, rows: Mapping[str, Dataset], out: Path, accumulation: int
 ) -> BinaryTrainer:
     learned = rows["train"]
-    steps = recipe.steps_for(len(learned))
+    stop = EarlyStop("eval_auc", recipe.patience)
+    steps = ended_at(last_checkpoint(out), stop) or recipe.steps_for(len(learned))
     return binary_trainer(
         recipe,
         with_adapter(trainable, recipe.lora),
@@ -123,16 +122,8 @@ def _trainer(
         out,
         steps,
         accumulation,
-        patience=recipe.patience,
+        stop=stop,
     )
-
-
-def _train(trainer: BinaryTrainer, out: Path, say: Say) -> None:
-    checkpoint = last_checkpoint(out)
-    if checkpoint is not None:
-        say(f"going on from {checkpoint.name}")
-    trainer.args.eval_on_start = checkpoint is None
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
 
 def _opening(counts: Mapping[str, Mapping[str, int]], trainer: BinaryTrainer) -> str:

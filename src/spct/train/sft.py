@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from datasets import Dataset
 from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from spct.data.output import write_json
-from spct.errors import InputError
-from spct.train.arguments import common_arguments, quiet, speak
+from spct.train.arguments import begin, common_arguments, speak
 from spct.train.card import Card
-from spct.train.guarded import Guarded, drop_partial, last_checkpoint
+from spct.train.guarded import Guarded, drop_partial, train_on
+from spct.train.judging_templates import templates_beside
 from spct.train.models import Trainable, load_trainable, lora_config
 from spct.train.saving import MODEL, save_trained
-from spct.train.sft_data import order, write_tokens
+from spct.train.sft_data import SCHEMA, order, sft_rows
 from spct.train.sft_recipe import SftRecipe
 from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.train.token_rows import token_rows
 
 Say = Callable[[str], None]
 REPORT, TOKENS = "report.json", "tokens"
@@ -42,8 +43,7 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
 
     Every process of a launch calls this. Raises InputError, TrainingError, RunError, ResumeRefusedError or WeightsError.
     """
-    quiet()
-    processes = PartialState(cpu=recipe.device == "cpu")
+    processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
     facts = stage_facts("sft", recipe, recipe.inputs)
     with processes.main_process_first():
@@ -52,6 +52,8 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
         say(f"{out} is finished already")
         return read_json(out / REPORT) or {}
     trainable = load_trainable(recipe.model, recipe.max_tokens)
+    if processes.is_main_process:
+        drop_partial(out)
     with processes.main_process_first():
         rows, counts = _token_rows(recipe, trainable, out)
     steps = recipe.steps_for(len(rows))
@@ -60,10 +62,7 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
     )
     trainer = make_trainer(recipe, trainable, rows, out, steps, accumulation)
     speak(trainer, say)
-    checkpoint = last_checkpoint(out)
-    if checkpoint is not None:
-        say(f"going on from {checkpoint.name}")
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    train_on(trainer, out, say)
     report = {
         "data": counts,
         "steps": steps,
@@ -100,20 +99,10 @@ def make_trainer(
 
 
 def _token_rows(recipe: SftRecipe, trainable: Trainable, out: Path) -> tuple[Dataset, dict[str, Any]]:
-    """The examples as token rows, from the file that an interrupted run left or a new one, and their counts."""
-    drop_partial(out)
-    folder = out / TOKENS
-    counts = read_json(folder / "counts.json")
-    if counts is None:
-        folder.mkdir(exist_ok=True)
-        counts = write_tokens(recipe, trainable.encoder, trainable.context_tokens, folder / "rows.arrow").as_row()
-        write_json(folder / "counts.json", counts)
-    rows = Dataset.from_file(str(folder / "rows.arrow"))
-    if recipe.packing:
-        rows = pack_dataset(rows, trainable.context_tokens, "bfd")
-    if not len(rows):
-        raise InputError(f"{folder}: no rows; delete {out} and begin anew")
-    return rows, counts
+    """The examples, packed if they are to be, and their counts."""
+    make = partial(sft_rows, recipe, trainable.encoder, trainable.context_tokens)
+    rows, counts = token_rows(out / TOKENS, "train", SCHEMA, make)
+    return pack_dataset(rows, trainable.context_tokens, "bfd") if recipe.packing else rows, counts
 
 
 def _log(trainer: SftTrainer) -> list[dict[str, Any]]:
@@ -135,4 +124,5 @@ def _card(recipe: SftRecipe, report: dict[str, Any]) -> Card:
         data=report["data"],
         settings={**settings, "steps": report["steps"]},
         results={"last loss": last.get("loss"), "last token accuracy": last.get("mean_token_accuracy")},
+        templates=templates_beside(recipe.trajectories),
     )

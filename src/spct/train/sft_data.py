@@ -8,23 +8,22 @@ control tokens occur as text is dropped and counted: it would speak outside its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pyarrow as pa
 
-from spct.errors import InputError, RejectedError, RunError, TrainingError
+from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import read_rows
 from spct.train.chat import ChatEncoder, Example
 from spct.train.sft_recipe import SftRecipe
+from spct.train.token_rows import Rows
 from spct.train.trajectories import messages_in, read_trajectories
 from spct.types import Message
 
 SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
-CHUNK = 512
 
 
 @dataclass(slots=True)
@@ -50,22 +49,11 @@ class DataCounts:
         return row | {name: getattr(self, name) for name in counts} | {"sources": dict(self.sources)}
 
 
-def write_tokens(recipe: SftRecipe, encoder: ChatEncoder, context: int, path: Path) -> DataCounts:
-    """Write the token rows of a recipe's examples to an Arrow stream, whole or not at all, and count them."""
+def sft_rows(recipe: SftRecipe, encoder: ChatEncoder, context: int) -> tuple[Rows, Callable[[], dict[str, Any]]]:
+    """The token rows of a recipe's examples, and their counts once they have been read. Raises InputError, TrainingError."""
     counts = DataCounts()
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
-            for examples in _chunks(_examples(recipe, encoder, context, counts)):
-                ids, labels = [e.input_ids for e in examples], [e.labels for e in examples]
-                stream.write_batch(
-                    pa.record_batch([pa.array(ids, SCHEMA[0].type), pa.array(labels, SCHEMA[1].type)], schema=SCHEMA)
-                )
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error}; free some space") from error
-    return counts
+    examples = _examples(recipe, encoder, context, counts)
+    return ({"input_ids": one.input_ids, "labels": one.labels} for one in examples), counts.as_row
 
 
 def order(count: int, total: int, seed: int) -> list[int]:
@@ -178,14 +166,3 @@ def _counted(example: Example, counts: DataCounts) -> Example:
     counts.loss_tokens += len(example.input_ids) - example.prompt_tokens
     counts.longest = max(counts.longest, len(example.input_ids))
     return example
-
-
-def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    chunk: list[Example] = []
-    for example in examples:
-        chunk.append(example)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

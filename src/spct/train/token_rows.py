@@ -13,7 +13,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from spct.data.output import write_json
-from spct.errors import RunError
+from spct.errors import RunError, SpctError
 from spct.train.stage import read_json
 
 CHUNK = 512
@@ -48,6 +48,8 @@ def write_arrow(path: Path, schema: pa.Schema, rows: Rows) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, SpctError):  # of the rows' making, a run that cannot be read
+            raise
         raise RunError(f"{path}: cannot be written: {error}; free some space") from error
 
 

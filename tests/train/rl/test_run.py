@@ -29,6 +29,7 @@ from spct.train.rl.heldout import as_metrics, summed  # noqa: E402
 from spct.train.rl.judging import Asking, judge_all  # noqa: E402
 from spct.train.rl.recipe import RLRecipe  # noqa: E402
 from spct.train.rl.run import train_rl  # noqa: E402
+from train import small  # noqa: E402
 from train.rl.toy import save_toy_model, toy_recipe, toy_rows, write_rows  # noqa: E402
 
 
@@ -117,11 +118,15 @@ def test_the_result_is_the_best_checkpoint_as_spct_judge_sees_it(tmp_path: Path)
     assert report["best_accuracy"] == max(curve.values()) == curve[report["best_step"]]
     best = tmp_path / "out" / f"checkpoint-{report['best_step']}"
     assert best in checkpoints(tmp_path / "out") and len(checkpoints(tmp_path / "out")) <= 2
-    assert same(weights(best), weights(tmp_path / "out" / "model"))
+    expected = weights(best)
+    assert same(expected, weights(tmp_path / "out" / "model"))
+    moved = small.without_result(tmp_path / "out", tmp_path / "moved")
+    assert train_rl(recipe, moved, resume=True, say=silent)["best_step"] == report["best_step"]
+    assert same(expected, weights(moved / "model"))
     items = list(read_items(tmp_path / "heldout.jsonl"))
     for k, temperature, name in ((1, 0.0, "accuracy"), (3, 0.5, "accuracy@3")):
         asking = Asking(recipe.template, recipe.single_template, k, temperature, recipe.max_new_tokens, recipe.seed)
-        engine = TransformersEngine(str(tmp_path / "out" / "model"), device="cpu")
+        engine = TransformersEngine(str(moved / "model"), device="cpu")
         verdicts = asyncio.run(judge_all(engine, items, asking))
         grades = [
             {name: grades_of(verdict.means if len(item.responses) == 1 else verdict.totals, item)}
@@ -232,6 +237,7 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         train_rl(toy_recipe(tmp_path, rollouts="vllm"), tmp_path / "out", say=silent)
     with pytest.raises(EngineMissingError, match="report_to names trackio"):
         train_rl(toy_recipe(tmp_path, report_to=["trackio"]), tmp_path / "out", say=silent)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_base_model_without_a_chat_template(tmp_path: Path) -> None:

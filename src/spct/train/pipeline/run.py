@@ -19,6 +19,7 @@ import yaml
 
 from spct.data.output import write_json, write_text
 from spct.errors import InputError, RunError
+from spct.train.packages import check_packages
 from spct.train.pipeline.facts import content_hash
 from spct.train.pipeline.plan import Job, command_of, placed
 from spct.train.pipeline.recipe import STAGES
@@ -96,6 +97,9 @@ def run_all(
     """
     code = 0
     with _alone(out):
+        for step in list(steps(branches, out, chosen)):
+            if step.runs:
+                check_packages(step.job.values)
         for step in steps(branches, out, chosen):
             if step.late:
                 raise InputError(

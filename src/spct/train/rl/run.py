@@ -7,7 +7,6 @@ labels is said before the model is loaded; what goes wrong later leaves the last
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from accelerate import PartialState
 from spct.data.output import write_json
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.engines.transformers import as_loaded
-from spct.errors import EngineMissingError, InputError, TrainingError
-from spct.train.arguments import common_arguments, quiet
+from spct.errors import InputError, TrainingError
+from spct.train.arguments import begin, common_arguments
 from spct.train.card import Card
-from spct.train.guarded import drop_partial, last_checkpoint
+from spct.train.guarded import drop_partial, train_on
 from spct.train.models import Trainable, load_trainable, lora_config, source_of
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
@@ -35,7 +34,6 @@ from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.types import Item
 
 REPORT = "report.json"
-PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "trackio": ("trackio",)}
 
 Say = Callable[[str], None]
 
@@ -45,9 +43,7 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
 
     Raises InputError, TemplateError, TrainingError, WeightsError, RunError, ResumeRefusedError and EngineError.
     """
-    quiet()
-    check_packages(recipe)
-    process = _processes(recipe)
+    process = begin(recipe)
     templates = Templates(recipe.template, recipe.single_template)
     facts = rl_facts(recipe, templates)
     with process.main_process_first():
@@ -65,9 +61,7 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     if trainer.args.should_save:
         drop_partial(out)
     trainer.accelerator.wait_for_everyone()
-    checkpoint = last_checkpoint(out)
-    trainer.args.eval_on_start = heldout is not None and checkpoint is None
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    train_on(trainer, out, say, evaluate=heldout is not None)
     return _finish(trainer, recipe, out, facts, items)
 
 
@@ -105,19 +99,6 @@ def make_trainer(
         peft_config=None if recipe.lora is None else lora_config(recipe.lora),
         callbacks=[Console(say)],
     )
-
-
-def check_packages(recipe: RLRecipe) -> None:
-    """Raise EngineMissingError for a tracker or a sampler that the recipe names and that is not installed."""
-    for name in recipe.report_to:
-        if not any(importlib.util.find_spec(package) for package in PACKAGES[name]):
-            raise EngineMissingError(f"report_to names {name}, which is not installed: pip install {PACKAGES[name][0]}")
-    if recipe.rollouts == "vllm" and importlib.util.find_spec("vllm") is None:
-        raise EngineMissingError("rollouts is vllm, which is not installed: pip install vllm, or use rollouts: shared")
-
-
-def _processes(recipe: RLRecipe) -> PartialState:
-    return PartialState(cpu=recipe.device == "cpu")
 
 
 def make_arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: bool) -> Any:
@@ -177,7 +158,7 @@ def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
     if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in source_of(recipe.model)[1]:
         return
     base = out / "base"
-    with _processes(recipe).main_process_first():
+    with PartialState().main_process_first():
         if not (base / "config.json").is_file():
             loaded.model.save_pretrained(base)
     loaded.model.config._name_or_path = str(base)
@@ -185,7 +166,7 @@ def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
 
 def _finish(trainer: RLTrainer, recipe: RLRecipe, out: Path, facts: dict[str, Any], items: Selection) -> dict[str, Any]:
     report = _report(trainer, recipe, items)
-    paths = save_trained(trainer, recipe.model, out, _card(recipe, report))
+    paths = save_trained(trainer, recipe.model, out, _card(recipe, report, items))
     if trainer.args.should_save:
         write_json(out / REPORT, report)
         finish_stage(out, facts, [*paths, out / REPORT])
@@ -210,7 +191,7 @@ def _report(trainer: RLTrainer, recipe: RLRecipe, items: Selection) -> dict[str,
     }
 
 
-def _card(recipe: RLRecipe, report: dict[str, Any]) -> Card:
+def _card(recipe: RLRecipe, report: dict[str, Any], items: Selection) -> Card:
     curve = report["heldout"]
     results = {}
     if curve:
@@ -225,6 +206,7 @@ def _card(recipe: RLRecipe, report: dict[str, Any]) -> Card:
         settings={"steps": report["steps"], "best step": report["best_step"]}
         | {name: getattr(recipe, name) for name in shown},
         results=results,
+        templates=items.templates.used(items.kept),
     )
 
 
