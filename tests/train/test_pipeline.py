@@ -1,12 +1,8 @@
 """A whole recipe in a toy world: every stage runs, the report has its figures, a killed stage ends where an unbroken one does."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +14,8 @@ pytest.importorskip("trl")
 from accelerate.commands.config.config_args import load_config_from_file
 
 from spct.cli import spct
+from spct.train.pipeline.recipe import STAGES
+from train import forked
 from train import pipeline_world as toy
 
 LAUNCHES = sorted((Path(__file__).parents[2] / "examples" / "launch").glob("*.yaml"))
@@ -110,40 +108,47 @@ def test_what_is_done_is_skipped_and_a_changed_key_runs_what_depends_on_it(train
     assert planned(recipe, out, "--set", "bench.k=2") == {"bench-items-base", "bench-items-sft", "bench-items-rl"}
 
 
-def test_killed_while_it_trains_it_ends_where_an_unbroken_run_does(trained, tmp_path):
+DEATHS = {
+    "data": "source items: ",
+    "rft": "done: ",  # between the judgments without hints and those with
+    "sft": "step 5 of 8",
+    "rl": "step 2/2",
+    "samples": "judging ",
+    "meta": "step 2 of 2",
+    "bench": "done: 29/29",  # before the greedy ones
+}
+"""What each stage is about to say when it is killed."""
+
+
+def test_killed_in_every_stage_it_ends_where_an_unbroken_run_does(trained, tmp_path):
     recipe, whole, report = trained
-    recipe = toy.write(tmp_path / "main.yaml", yaml.safe_load(recipe.read_text()) | {"ablations": {}})
+    main = toy.write(tmp_path / "main.yaml", yaml.safe_load(recipe.read_text()) | {"ablations": {}})
     at = {job["name"]: job["directory"] for job in report["branches"]["main"]["jobs"]}
     out = tmp_path / "out"
-    for name in ("data", "rft"):
-        shutil.copytree(whole / at[name], out / at[name])
-        shutil.copy(whole / f"{at[name]}.json", out)
-    command = [
-        sys.executable,
-        "-c",
-        "from spct.cli import main; main()",
-        "train",
-        "all",
-        str(recipe),
-        "--out",
-        str(out),
-    ]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, "--only", "sft"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    complete, manifest = out / at["sft"] / "checkpoint-2" / "complete.json", out / f"{at['sft']}.json"
-    while not complete.exists() and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
-    assert process.returncode == -signal.SIGKILL, said.decode()
-    assert not manifest.exists()
-    done = run(recipe, out, "--only", "sft")
-    assert "sft: begun and not finished: goes on" in done.stderr
-    assert "going on from checkpoint-" in done.stderr
-    model = "model/model.safetensors"
-    assert (out / at["sft"] / model).read_bytes() == (whole / at["sft"] / model).read_bytes()
-    log = [json.loads((folder / at["sft"] / "report.json").read_text())["log"] for folder in (out, whole)]
-    assert [row.get("loss") for row in log[0]] == [row.get("loss") for row in log[1]]
+    assert list(DEATHS) == list(STAGES)
+    for stage, words in DEATHS.items():
+        died = forked.spct(tmp_path / "said.txt", "train", "all", main, "--out", out, dies_at=words)
+        died.join(120)
+        assert died.exitcode == -signal.SIGKILL, (tmp_path / "said.txt").read_text()
+        name = "bench-items-base" if stage == "bench" else stage
+        assert f"spct {'data build' if stage == 'data' else stage if stage == 'bench' else 'train'}" in last_command(
+            tmp_path
+        )
+        assert not (out / f"{at[name]}.json").exists() and (out / at[name]).is_dir()
+    done = run(main, out, "--json")
+    assert "bench-items-base: begun and not finished: goes on" in done.stderr
+    for name in ("data/train.jsonl", "data/heldout.jsonl", "rft/trajectories.jsonl", "samples/trajectories.jsonl",
+                 "sft/model/model.safetensors", "rl/model/model.safetensors", "meta/model/model.safetensors"):  # fmt: skip
+        stage, _, file = name.partition("/")
+        assert (out / at[stage] / file).read_bytes() == (whole / at[stage] / file).read_bytes(), name
+    found = [each["branches"]["main"] for each in (json.loads(done.stdout), report)]
+    assert found[0]["bench"] == found[1]["bench"]
+    logs = [[row["loss"] for row in branch["stages"]["sft"]["log"] if "loss" in row] for branch in found]
+    assert logs[0] == logs[1] and len(logs[0]) == 8
+
+
+def last_command(folder):
+    return [line for line in (folder / "said.txt").read_text().splitlines() if line.startswith("spct ")][-1]
 
 
 def test_a_stage_that_fails_leaves_its_error_and_the_report_of_what_is_done(trained, tmp_path):

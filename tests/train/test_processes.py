@@ -10,10 +10,12 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from spct.train.recipe import parse_recipe
+from spct.train.meta import train_meta
+from spct.train.meta_recipe import MetaRecipe
+from spct.train.recipe import load_recipe, parse_recipe
 from spct.train.sft import run_sft
 from spct.train.sft_recipe import SftRecipe
-from train import small
+from train import forked, meta_world, small
 
 LAUNCH = {
     "compute_environment": "LOCAL_MACHINE",
@@ -52,6 +54,29 @@ def test_two_processes_match_one(tmp_path):
     assert len(losses[0]) == 6
     assert max(abs(a - b) for a, b in zip(*losses, strict=True)) < 1e-5
     assert max(float((one[name] - base[name]).abs().max()) for name in one) > 1e-3  # and something was learnt
+
+
+def test_two_processes_match_one_in_the_meta_rm(tmp_path):
+    """Also what it is held out by: 2 processes share an odd number of judgments."""
+    small.model(tmp_path)
+    meta_world.run(tmp_path, count=20, k=5)
+    recipe = tmp_path / "meta.yaml"
+    values = {"model": str(tmp_path / "base"), "runs": str(tmp_path / "run"), "heldout": 0.25, "learning_rate": 1e-2}
+    sizes = {"batch": 8, "micro_batch": 2, "steps": 6, "save_every": 3, "log_every": 1, "device": "cpu"}
+    recipe.write_text(yaml.safe_dump(values | sizes))
+    one = train_meta(load_recipe(MetaRecipe, recipe, {}), tmp_path / "one")
+    said = forked.together(tmp_path, "train", "meta", recipe, "--out", tmp_path / "two")
+    two = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert "6 steps" in said[0] and "steps" not in said[1]  # one of them speaks
+    assert one["heldout"]["judgments"] % 2 == 1
+    assert two["heldout"] == one["heldout"] and two["best_step"] == one["best_step"]
+    assert two["figures"] == pytest.approx(one["figures"], abs=1e-4)
+    assert two["curves"] == one["curves"]
+    steps = [[(row["loss"], row["grad_norm"]) for row in report["log"] if "loss" in row] for report in (one, two)]
+    assert len(steps[0]) == 6
+    assert steps[1] == [pytest.approx(row, abs=1e-4) for row in steps[0]]
+    weights = [load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two")]
+    assert max(float((weights[0][name] - weights[1][name]).abs().max()) for name in weights[0]) < 1e-4
 
 
 @pytest.mark.timeout(600)
