@@ -2,10 +2,11 @@ import math
 
 import pytest
 
-from spct.bench.audit import Evidence, Judged, audit, audit_lines, audit_markdown, evidence_of, shown
+from spct.bench.audit import audit, audit_lines, audit_markdown, shown
 from spct.bench.ballots import means_of
 from spct.bench.benchmark import Ballot
 from spct.bench.domains import domain_ranks, domains
+from spct.bench.evidence import Evidence, Judged, evidence_of
 from spct.bench.probes import (
     length,
     length_in_groups,

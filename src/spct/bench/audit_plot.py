@@ -8,7 +8,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from spct.bench.audit import Audit, Finding
+from spct.bench.audit import Audit
+from spct.bench.evidence import Finding
 from spct.bench.plots import COLOURS, GREY, MOST_BARS, STYLE, save, score_bars, short
 
 NAME = "audit"

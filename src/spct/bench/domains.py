@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from spct.bench.audit import Evidence, Finding, Judged, best_credit, pair_credit
+from spct.bench.evidence import Evidence, Finding, Judged, best_credit, pair_credit
 from spct.bench.findings import percent, unmeasured
 from spct.bench.statistics import Floats, Resamples, bounded
 

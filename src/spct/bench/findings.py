@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spct.bench.audit import Finding
+from spct.bench.evidence import Finding
 from spct.bench.statistics import Figure, Floats, Resamples
 
 

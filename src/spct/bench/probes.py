@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
-from spct.bench.audit import Evidence, Finding, Probe, best_credit, pair_credit
 from spct.bench.domains import domains
+from spct.bench.evidence import Evidence, Finding, Probe, best_credit, pair_credit
 from spct.bench.findings import correlation_of, figure_of, leaning, mean_of, percent, unmeasured, winners
 from spct.bench.statistics import Figure, ratio, ratio_difference
 
