@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 from collections import Counter
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from spct.accuracy import grade
 from spct.cli import spct
-from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError
+from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError, WeightsError
 from spct.run import RunStore
 from spct.train.guarded import checkpoints, last_checkpoint
 from spct.train.meta import train_meta
@@ -218,6 +219,9 @@ def test_a_run_of_another_template_of_hints_or_of_another_judge(folder, tmp_path
         store.set_meta("settings", json.dumps(settings | {"judge": "scalar"}))
     with pytest.raises(InputError, match="is a run of scalar; expected one of spct judge"):
         train_meta(recipe(folder, runs=[str(second)]), tmp_path / "out")
+    for more in ({"runs": [str(folder / "run")] * 2}, {"heldout_runs": [str(folder / "run")]}):
+        with pytest.raises(InputError, match="run is there twice; expected each run once"):
+            train_meta(recipe(folder, **more), tmp_path / "out")
     with pytest.raises(RunError, match="holds no run"):
         train_meta(recipe(folder, runs=[str(tmp_path)]), tmp_path / "out")
 
@@ -252,6 +256,30 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(folder, tmp_pa
         model = AutoModelForSequenceClassification.from_pretrained(good)
         assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     assert not (out / "manifest.json").exists()
+
+
+def test_a_base_model_without_a_chat_template(folder, tmp_path):
+    with pytest.raises(TrainingError, match="has no chat template"):
+        train_meta(recipe(folder, model=str(small.model(tmp_path, template=None))), tmp_path / "out")
+    with pytest.raises(WeightsError, match="nowhere: there is no such directory"):
+        train_meta(recipe(folder, model=str(tmp_path / "nowhere")), tmp_path / "out")
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(folder, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(line):
+        if line.startswith("step 2 "):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+
+    try:
+        with pytest.raises(
+            RunError, match="checkpoint-2: the checkpoint cannot be written: .*the last good one is .*-1"
+        ):
+            train_meta(recipe(folder, save_every=1, curve=False), tmp_path / "out", say=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "out").glob("checkpoint-*")] == ["checkpoint-1"]
 
 
 def test_bad_recipes(folder):

@@ -56,6 +56,8 @@ def test_a_file_that_is_no_recipe_is_one_error(tmp_path, text):
         load_recipe(SftRecipe, tmp_path / "none.yaml", {})
     with pytest.raises(InputError, match="expected NAME=VALUE"):
         flag_values({}, ("lora.rank",))
+    with pytest.raises(InputError, match=r"--set 'lora=\{a': '\{a' is no YAML: while parsing"):
+        flag_values({}, ("lora={a",))
 
 
 def test_a_batch_is_shared_out_evenly_or_not_at_all():

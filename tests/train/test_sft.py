@@ -191,10 +191,26 @@ def test_a_base_model_without_a_chat_template_and_a_context_too_small(folder, tm
     bare = small.model(tmp_path, template=None)
     with pytest.raises(TrainingError, match="has no chat template"):
         run_sft(recipe(folder, model=str(bare)), tmp_path / "out")
+    with pytest.raises(InputError, match="lora.targets: the model has no module 'q'; it has down_proj, "):
+        run_sft(recipe(folder, lora={"targets": ["q"]}), tmp_path / "out")
+    with pytest.raises(InputError, match="lora.targets: the pattern '.*x' is the whole name of no module"):
+        run_sft(recipe(folder, lora={"targets": ".*x"}), tmp_path / "out")
     with pytest.raises(TrainingError, match="max_tokens is 512, and the model .* has a context of 256"):
         run_sft(recipe(folder, max_tokens=512), tmp_path / "out2")
     with pytest.raises(InputError, match="line 1: .* tokens, .* of them the prompt, and the context is 16"):
         run_sft(recipe(folder, max_tokens=16), tmp_path / "out3")
+
+
+def test_a_stage_that_was_refused_is_begun_anew_once_its_input_is_mended(folder, tmp_path):
+    given, out = recipe(folder, trajectories=str(tmp_path / "own.jsonl"), steps=1), tmp_path / "out"
+    small.jsonl(tmp_path / "own.jsonl", [{"messages": [{"role": "user", "content": "a"}]}])
+    with pytest.raises(InputError, match="line 1: got no 'completion'"):
+        run_sft(given, out)
+    small.jsonl(tmp_path / "own.jsonl", [{"messages": [{"role": "user", "content": "a"}], "completion": "b"}])
+    with pytest.raises(InputError, match="lora.targets"):  # the token rows are there by now
+        run_sft(recipe(folder, trajectories=str(tmp_path / "own.jsonl"), steps=1, lora={"targets": ["q"]}), out)
+    small.trajectories(tmp_path).rename(tmp_path / "own.jsonl")
+    assert run_sft(given, out)["data"]["trajectories"] == 8
 
 
 def test_steps_come_from_epochs_where_those_are_given(folder, tmp_path):

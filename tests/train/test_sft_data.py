@@ -85,6 +85,14 @@ def test_a_prompt_with_control_tokens_in_its_text_is_left_out(tmp_path, encoder)
     [
         ({"messages": [{"role": "user", "content": "a"}]}, "line 1: got no 'completion'"),
         ({"messages": "a", "completion": "b"}, "line 1: messages: got str"),
+        (
+            {"messages": [{"role": "user", "content": "a"}], "completion": None},
+            "line 1: completion: got None; expected the",
+        ),
+        (
+            {"messages": [{"role": "user", "content": "a"}], "completion": " "},
+            "line 1: completion: got ' '; expected the",
+        ),
         ({"messages": [{"role": "user"}], "completion": "b"}, "line 1: messages: got .*; expected role and content"),
         ({"messages": [{"role": "tool", "content": "a"}], "completion": "b"}, "line 1: the chat template of m refuses"),
     ],

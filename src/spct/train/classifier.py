@@ -18,7 +18,7 @@ from transformers.utils import logging
 from spct.classifiers.torch_model import chat_ids
 from spct.errors import EngineMissingError, TrainingError, WeightsError
 from spct.train.chat import ChatEncoder
-from spct.train.models import Trainable, context_of, load_tokenizer, lora_config, source_of
+from spct.train.models import Trainable, context_of, load_tokenizer, lora_config, one_line, source_of
 from spct.train.recipe import LoraRecipe
 from spct.types import Message
 
@@ -64,9 +64,9 @@ def padded(rows: Sequence[Sequence[int]], pad: int) -> dict[str, torch.Tensor]:
     }
 
 
-def head_lora(recipe: LoraRecipe) -> Any:
-    """The adapter's PEFT configuration, with the head trained whole beside it. Raises EngineMissingError without PEFT."""
-    config = lora_config(recipe)
+def head_lora(recipe: LoraRecipe, model: Any) -> Any:
+    """The adapter's PEFT configuration, with the head trained whole beside it. Raises as ``lora_config``."""
+    config = lora_config(recipe, model)
     config.task_type = "SEQ_CLS"
     config.modules_to_save = [HEAD]
     return config
@@ -76,7 +76,7 @@ def with_adapter(trainable: Trainable, recipe: LoraRecipe | None) -> Trainable:
     """The model inside a new adapter, if there is to be one."""
     if recipe is None:
         return trainable
-    config = head_lora(recipe)
+    config = head_lora(recipe, trainable.model)
     from peft import get_peft_model
 
     return replace(trainable, model=get_peft_model(trainable.model, config))
@@ -98,6 +98,6 @@ def _load(name: str, source: str, options: dict[str, Any]) -> Any:
     except MemoryError as error:
         raise TrainingError(f"the model {name} does not fit in memory: {error}") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"the model {name} cannot be loaded as a sequence classifier: {error}") from error
+        raise WeightsError(f"the model {name} cannot be loaded as a sequence classifier: {one_line(error)}") from error
     finally:
         log.set_verbosity(before)

@@ -29,11 +29,11 @@ from spct.train.meta_runs import opened_runs
 from spct.train.models import Trainable
 from spct.train.saving import MODEL, save_trained
 from spct.train.sft_data import order
-from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.train.stage import TOKENS, finish_stage, open_stage, read_json, stage_facts
 from spct.train.token_rows import token_rows
 
 Say = Callable[[str], None]
-REPORT, TABLE, TOKENS = "report.json", "report.md", "tokens"
+REPORT, TABLE = "report.json", "report.md"
 PARTS = ("train", "heldout")
 
 

@@ -94,6 +94,8 @@ def opened_runs(paths: Sequence[Path]) -> Iterator[list[JudgedRun]]:
         digests: dict[str, tuple[str, str]] = {}
         for path in paths:
             directory = path / PLAIN if holds_run(path / PLAIN) else path
+            if any(directory.resolve() == run.store.directory.resolve() for run in runs):
+                raise InputError(f"{directory} is there twice; expected each run once, to learn from or held out")
             store = stack.enter_context(contextlib.closing(RunStore.open(directory)))
             run, made_by = _open(store, clusters)
             for role, digest in made_by.items():

@@ -7,6 +7,7 @@ package that is not there an EngineMissingError.
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from spct.errors import EngineMissingError, TrainingError, WeightsError
+from spct.errors import EngineMissingError, InputError, TrainingError, WeightsError
 from spct.train.chat import ChatEncoder
 from spct.train.recipe import LoraRecipe, TrainingRecipe
 from spct.weights import CATALOGUE, resolve
@@ -65,20 +66,37 @@ def context_of(model: Any, name: str, max_tokens: int | None) -> int:
     return max_tokens or limit or 0
 
 
-def lora_config(recipe: LoraRecipe) -> Any:
-    """The adapter's PEFT configuration. Raises EngineMissingError without PEFT."""
+def lora_config(recipe: LoraRecipe, model: Any) -> Any:
+    """The adapter's PEFT configuration. Raises EngineMissingError without PEFT, InputError for targets that ``model`` lacks."""
     if importlib.util.find_spec("peft") is None:
         raise EngineMissingError("LoRA needs PEFT: pip install 'spct[train]', or leave lora out of the recipe")
     from peft import LoraConfig
 
-    targets = recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets)
     return LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
-        target_modules=targets,
+        target_modules=_targets(recipe, model),
         task_type="CAUSAL_LM",
     )
+
+
+def _targets(recipe: LoraRecipe, model: Any) -> str | list[str]:
+    """As PEFT takes them: all linear layers, names of modules, or a pattern over whole names."""
+    asked = recipe.targets
+    if asked == "all-linear":
+        return asked
+    names = [name for name, _ in model.named_modules()]
+    if isinstance(asked, str) and not asked.isidentifier():
+        if not any(re.fullmatch(asked, name) for name in names):
+            raise InputError(f"lora.targets: the pattern {asked!r} is the whole name of no module of the model")
+        return asked
+    listed = [asked] if isinstance(asked, str) else list(asked)
+    for target in listed:
+        if not any(f".{name}".endswith(f".{target}") for name in names):
+            known = {name.rsplit(".", 1)[-1] for name, part in model.named_modules() if hasattr(part, "in_features")}
+            raise InputError(f"lora.targets: the model has no module {target!r}; it has {', '.join(sorted(known))}")
+    return listed
 
 
 def use_bfloat16(recipe: TrainingRecipe) -> bool:
@@ -92,6 +110,8 @@ def source_of(name: str) -> tuple[str, dict[str, Any]]:
     """What from_pretrained is given: a hub id or a directory, or the directory and the name of a GGUF file."""
     if not (name.endswith(".gguf") or name.startswith("hf:") or name in CATALOGUE):
         path = Path(name).expanduser()
+        if name.startswith(("/", ".", "~")) and not path.is_dir():
+            raise WeightsError(f"the model {name}: there is no such directory")
         return (str(path) if path.is_dir() else name), {}
     path = resolve(name).path
     return str(path.parent), {"gguf_file": path.name}
@@ -105,4 +125,11 @@ def _load(kind: Any, name: str, source: str, options: dict[str, Any]) -> Any:
     except MemoryError as error:
         raise TrainingError(f"the model {name} does not fit in memory: {error}") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"the model {name} cannot be loaded as a causal language model: {error}") from error
+        raise WeightsError(
+            f"the model {name} cannot be loaded as a causal language model: {one_line(error)}"
+        ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """What a library says of an error, as a part of a sentence."""
+    return " ".join(str(error).split())[:300]

@@ -111,7 +111,10 @@ def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, A
         name, equals, value = pair.partition("=")
         if not (equals and name):
             raise InputError(f"--set {pair!r}: expected NAME=VALUE, as in --set lora.rank=8")
-        values[name.replace("-", "_")] = yaml.safe_load(value)
+        try:
+            values[name.replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {pair!r}: {value!r} is no YAML: {' '.join(str(error).split())}") from error
     return values
 
 

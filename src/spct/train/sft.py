@@ -27,11 +27,11 @@ from spct.train.models import Trainable, load_trainable, lora_config
 from spct.train.saving import MODEL, save_trained
 from spct.train.sft_data import SCHEMA, order, sft_rows
 from spct.train.sft_recipe import SftRecipe
-from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.train.stage import TOKENS, finish_stage, open_stage, read_json, stage_facts
 from spct.train.token_rows import token_rows
 
 Say = Callable[[str], None]
-REPORT, TOKENS = "report.json", "tokens"
+REPORT = "report.json"
 
 
 class SftTrainer(Guarded, SFTTrainer):
@@ -94,7 +94,7 @@ def make_trainer(
         args=arguments,
         train_dataset=rows.select(order(len(rows), steps * recipe.batch, recipe.seed)),
         processing_class=trainable.tokenizer,
-        peft_config=None if recipe.lora is None else lora_config(recipe.lora),
+        peft_config=None if recipe.lora is None else lora_config(recipe.lora, trainable.model),
     )
 
 

@@ -8,6 +8,7 @@ Failure rule: going on with other facts is a ResumeRefusedError that lists them,
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,8 @@ from spct.train.recipe import TrainingRecipe
 
 FACTS = "stage.json"
 MANIFEST = "manifest.json"
+TOKENS = "tokens"
+"""The folder of the rows to train on, until that is done."""
 FREE = {"out", "save_every", "keep", "log_every", "report_to"}
 """Keys of a recipe that change nothing about the result."""
 
@@ -41,10 +44,13 @@ def stage_facts(stage: str, recipe: TrainingRecipe, inputs: Sequence[Path]) -> d
 def open_stage(out: Path, facts: Mapping[str, Any], *, resume: bool) -> State:
     """Begin a stage in ``out``, or go on with it. "finished" if it is, with these facts and its outputs as they were.
 
+    One that was refused before it had more than token rows is begun anew, whatever its facts.
     Raises RunError if another stage is there, or this one and not ``resume``; ResumeRefusedError if the facts differ.
     """
     found = read_json(out / FACTS)
-    if found is None:
+    if found is None or not _has_begun(out):
+        if found != facts:
+            shutil.rmtree(out / TOKENS, ignore_errors=True)
         _make(out)
         write_json(out / FACTS, facts)
         return "new"
@@ -111,11 +117,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object, None where there is no such file. Raises RunError where it cannot be read."""
     try:
         found = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, orjson.JSONDecodeError) as error:
         raise RunError(f"{path}: cannot be read: {error}; delete the directory to begin anew") from error
     return found if isinstance(found, dict) else None
+
+
+def _has_begun(out: Path) -> bool:
+    return any(path.name not in (FACTS, TOKENS) for path in out.iterdir())
 
 
 def _make(out: Path) -> None:

@@ -46,10 +46,11 @@ def write_arrow(path: Path, schema: pa.Schema, rows: Rows) -> None:
             for chunk in _chunks(rows):
                 stream.write_batch(pa.RecordBatch.from_pylist(chunk, schema=schema))
         partial.replace(path)
+    except SpctError:  # of the rows' making
+        partial.unlink(missing_ok=True)
+        raise
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, SpctError):  # of the rows' making, a run that cannot be read
-            raise
         raise RunError(f"{path}: cannot be written: {error}; free some space") from error
 
 

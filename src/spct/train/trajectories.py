@@ -68,6 +68,8 @@ def read_trajectories(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for where, row in read_rows(path):
         if missing := [key for key in KEYS if key not in row]:
             raise InputError(f"{where}: got no {missing[0]!r}; expected a row of spct train rft-data")
+        if not isinstance(row["completion"], str) or not row["completion"].strip():
+            raise InputError(f"{where}: completion: got {row['completion']!r}; expected the text of a judgment")
         yield where, row
 
 

@@ -96,7 +96,7 @@ def make_trainer(
         visits=recipe.steps * recipe.batch,
         rollouts=_rollouts(recipe, policy.eos),
         heldout=None if heldout is None else _heldout(recipe, heldout),
-        peft_config=None if recipe.lora is None else lora_config(recipe.lora),
+        peft_config=None if recipe.lora is None else lora_config(recipe.lora, loaded.model),
         callbacks=[Console(say)],
     )
 
