@@ -57,7 +57,7 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A template file. ``digest`` covers it and every file that it names; ``shipped`` if all of them are ours.
+    """A template file. ``files`` are it and those that it names, ``digest`` covers them; ``shipped`` if all are ours.
 
     ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
     """
@@ -66,6 +66,7 @@ class Source:
     path: Path
     meta: Meta
     digest: str
+    files: tuple[Path, ...]
     compiled: Callable[[], jinja2.Template]
     shipped: bool
 
@@ -130,10 +131,11 @@ def load_source(path: Path, name: str) -> Source:
         raise TemplateError(f"{error.filename or path}, line {error.lineno}: {error.message}") from error
     except jinja2.TemplateNotFound as error:
         raise TemplateError(f"{path}: names the template file {error.name!r}, which is not in its folder") from error
-    digest = sha256("\0".join([text, *(_read(_find(path, other)) for other in names)]).encode()).hexdigest()[:16]
+    named = [_find(path, other) for other in names]
+    digest = sha256("\0".join([text, *map(_read, named)]).encode()).hexdigest()[:16]
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
-    source = Source(name, path, meta, digest, cache(lambda: environment.from_string(body)), shipped)
+    source = Source(name, path, meta, digest, (path, *named), cache(lambda: environment.from_string(body)), shipped)
     if not shipped:
         source.render(_trial(meta))
     return source

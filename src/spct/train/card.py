@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 import yaml
+
+from spct.templates import TEMPLATES, Template, load_template
+from spct.train.judging_templates import file_of
 
 PACKAGES = ("spct", "transformers", "trl", "torch")
 
@@ -15,7 +18,8 @@ PACKAGES = ("spct", "transformers", "trl", "torch")
 @dataclass(frozen=True, slots=True)
 class Card:
     """``stage`` is a short name (SFT, RL), ``method`` a sentence or two. ``data``, ``settings`` and ``results`` are rows of
-    tables. ``use`` is a command that uses the model; ``kind`` what it is for the hub (``text-generation``).
+    tables. ``use`` is a command that uses the model; ``kind`` what it is for the hub (``text-generation``). ``templates`` are
+    the prompts that it judges by, the main one first; they are saved with it.
     """
 
     title: str
@@ -27,6 +31,7 @@ class Card:
     results: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "text-generation"
     use: str = "spct judge items.jsonl --model transformers:PATH"
+    templates: Sequence[Template] = ()
 
 
 def card_text(card: Card) -> str:
@@ -53,9 +58,10 @@ def card_text(card: Card) -> str:
             "## Use",
             "",
             "```text",
-            card.use,
+            card.use + _own_template(card.templates),
             "```",
             "",
+            *_templates(card.templates),
             "## Limits",
             "",
             "A reward model is right no more often than was measured, and least on what its data lacks; responses can be "
@@ -65,6 +71,22 @@ def card_text(card: Card) -> str:
             "",
         ]
     )
+
+
+def _own_template(templates: Sequence[Template]) -> str:
+    """The option that names the main template, unless spct takes it by itself."""
+    if not templates or templates[0].name == "grm":
+        return ""
+    main = templates[0]
+    shipped = main.name in TEMPLATES and load_template(main.name).digest == main.digest
+    return f" --template {main.name if shipped else f'PATH/{file_of(main)}'}"
+
+
+def _templates(templates: Sequence[Template]) -> list[str]:
+    if not templates:
+        return []
+    named = ", ".join(f"{template.name} ({template.digest})" for template in templates)
+    return [f"It was trained to judge by {named}: the files are in `templates/`, for `--template`.", ""]
 
 
 def _table(title: str, rows: Mapping[str, Any]) -> list[str]:

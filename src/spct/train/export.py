@@ -7,6 +7,7 @@ error. ``export.json`` beside the files has the figures of those that passed. Ne
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from spct.train.arguments import quiet
 from spct.train.classifier import adapter_of
 from spct.train.export_check import PROMPTS, compare, require_pass
 from spct.train.export_gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
+from spct.train.guarded import disk_errors
+from spct.train.judging_templates import FOLDER
 from spct.train.models import Trainable, load_trainable
 from spct.train.stage import file_hash, read_json
 from spct.weights import CATALOGUE
@@ -59,6 +62,7 @@ def export_model(
         exported = _llamacpp(unchecked, threads)
         checking = _Checking(reference, exported, trainable.tokenizer, prompts) if check else None
         report["files"][target.name] = _settle(unchecked, target, checking, say)
+    _keep_templates(Path(model), out / f"{name}.{FOLDER}")
     _write_report(out, report)
     return report
 
@@ -82,7 +86,8 @@ def export_adapter(
         raise InputError(f"{adapter} is no LoRA adapter; export a whole model without base")
     quiet()
     trainable = load_trainable(base)
-    target = out / f"{name or _name_of(str(adapter))}.lora.gguf"
+    name = name or _name_of(str(adapter))
+    target = out / f"{name}.lora.gguf"
     unchecked = target.with_name(f"unchecked.{target.name}")
     write_lora_gguf(adapter, trainable.model.config, unchecked)
     base_file = out / f"unchecked.base.{target.name}"
@@ -98,6 +103,7 @@ def export_adapter(
     finally:
         base_file.unlink(missing_ok=True)
     report = {"model": str(adapter), "base": base, "files": {target.name: row}}
+    _keep_templates(adapter, out / f"{name}.{FOLDER}")
     _write_report(out, report)
     return report
 
@@ -164,6 +170,14 @@ def _name_of(model: str) -> str:
         if path.suffix == ".gguf"
         else path.name
     )
+
+
+def _keep_templates(model: Path, target: Path) -> None:
+    """Put the judging templates that lie in the model's directory beside the files, since a GGUF file has no place for them."""
+    if not (model / FOLDER).is_dir():
+        return
+    with disk_errors(target):
+        shutil.copytree(model / FOLDER, target, dirs_exist_ok=True)
 
 
 def _write_report(out: Path, report: dict[str, Any]) -> None:

@@ -34,6 +34,11 @@ class MixedJudge:
         digests = {name: value for name, value in one.items() if name.startswith("template.")}
         return {**self._many.describe(), **digests, "single_template": one["template"]}
 
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Every template that an item may be judged by, once each."""
+        return tuple(dict.fromkeys([*self._many.templates.values(), *self._one.templates.values()]))
+
     def template_of(self, item: Item) -> Template:
         """Raises TemplateError where the item lacks what its template needs."""
         return self._for(item).template_of(item)

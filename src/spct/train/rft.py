@@ -18,6 +18,7 @@ from spct.errors import TrainingError
 from spct.judge import Judge, JudgeSettings
 from spct.run import RunStore
 from spct.train.hints import HintedJudge, hint_of
+from spct.train.judging_templates import keep_templates
 from spct.train.mixed import MixedJudge
 from spct.train.rejection import FATES, Fate, Keep, Selection, select
 from spct.train.rl.reward import check_label
@@ -108,6 +109,7 @@ def write_trajectories(
     }
     write_json(out / REPORT, report)
     write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
+    keep_templates(judge.templates, out)
     if not count:
         raise TrainingError(
             f"no judgment was kept, so there is nothing to learn from: {_why(sources.values())}; {out / TABLE} has the "

@@ -1,4 +1,4 @@
-"""The trained model on disk: safetensors, tokenizer, chat template and model card, all or nothing. Needs torch.
+"""The trained model on disk: safetensors, tokenizer, chat and judging templates, model card, all or nothing. Needs torch.
 
 ``model/`` is a whole model that every engine of transformers' format loads; with LoRA ``adapter/`` is beside it, and
 ``model/`` is the base with the adapter merged in.
@@ -14,6 +14,7 @@ from typing import Any
 
 from spct.train.card import Card, card_text
 from spct.train.guarded import disk_errors
+from spct.train.judging_templates import keep_templates
 from spct.train.models import Trainable, load_trainable
 
 MODEL, ADAPTER = "model", "adapter"
@@ -69,7 +70,11 @@ def _save_merged(loaded: Trainable, out: Path, card: Card) -> None:
 
 
 def _put_card(where: Path, card: Card, final: Path) -> None:
-    (where / "README.md").write_text(card_text(card).replace("transformers:PATH", f"transformers:{final}"))
+    text = card_text(card)
+    for name in ("transformers:PATH", "--template PATH/"):
+        text = text.replace(name, name.replace("PATH", str(final)))
+    (where / "README.md").write_text(text)
+    keep_templates(card.templates, where)
 
 
 def _replace(partial: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ needs: [{needs}]
 """
 
 
-def save_toy_model(path: Path, *, layers: int = 1, context: int = 64) -> Path:
+def save_toy_model(path: Path, *, layers: int = 1, context: int = 64, answers: Sequence[str] = ANSWERS) -> Path:
     """A random llama over whole words, with its tokenizer and chat template."""
-    words = ["<unk>", *CONTROL, "judge", "1", "2", "3", *GOOD, *BAD, *ANSWERS]
+    words = ["<unk>", *CONTROL, "judge", "1", "2", "3", *GOOD, *BAD, *answers]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     fast = PreTrainedTokenizerFast(

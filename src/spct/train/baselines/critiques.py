@@ -24,6 +24,7 @@ from spct.meta import Ratings, RecordRatings
 from spct.orders import seed_base
 from spct.run import RunStore
 from spct.sampling import Record, Stream, gather_all
+from spct.train.judging_templates import keep_templates
 from spct.train.stage import MANIFEST, file_hash
 from spct.train.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
@@ -116,6 +117,7 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
     }
     report = {"critiques": count, "k": judge.settings.k, "sources": rows}
     write_json(out / REPORT, report)
+    keep_templates([judge.template], out)
     if not count:
         problems: Counter[str] = sum((row.invalid for row in sources.values()), Counter())
         why = ", ".join(f"{number} {code}" for code, number in sorted(problems.items())) or "there are no items"

@@ -21,7 +21,7 @@ from spct.train.baselines import KINDS
 from spct.train.baselines.pairs import SIDES, Pairs, read_pairs
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.card import Card
-from spct.train.guarded import drop_partial, last_checkpoint
+from spct.train.guarded import drop_partial, train_on
 from spct.train.models import Trainable
 from spct.train.saving import MODEL, save_trained
 from spct.train.sft_data import order
@@ -74,9 +74,7 @@ def train_baseline(
     learned = rows["train"].select(order(len(rows["train"]), steps * recipe.batch, recipe.seed))
     trainer = made.trainer(recipe, trainable, learned, rows["heldout"], out, steps, accumulation)
     speak(trainer, say)
-    checkpoint = last_checkpoint(out)
-    trainer.args.eval_on_start = checkpoint is None
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    train_on(trainer, out, say, evaluate=True)
     report = _report(kind, recipe, pairs, counts, trainer, made.METRIC)
     saved = save_trained(
         trainer, recipe.model, out, _card(kind, recipe, report, out), partial(made.load, recipe=recipe)

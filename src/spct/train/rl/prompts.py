@@ -8,7 +8,8 @@ a row show each response in each place exactly once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -41,6 +42,11 @@ class Templates:
         """Raises TemplateError where the item lacks what its template needs."""
         single = len(item.responses) == 1
         return template_for(item, self._settings[single], self._loaded[single])
+
+    def used(self, items: Iterable[Item]) -> tuple[Template, ...]:
+        """The templates of these items, that of most of them first."""
+        counts = Counter(self.of(item) for item in items)
+        return tuple(template for template, _ in counts.most_common())
 
     def digests(self) -> dict[str, str]:
         """A digest of every template's file, by name."""
