@@ -28,8 +28,19 @@ def test_eq_10_for_many():
 def test_eq_10_for_one():
     assert grade((1,), SINGLE) == "correct"
     assert grade((0,), SINGLE) == "wrong"
-    assert grade((0.5,), SINGLE) == "wrong"
+    assert grade((8,), SINGLE) == "wrong"
     assert grade(None, SINGLE) == "invalid"
+
+
+def test_a_vote_on_one_response_is_the_majority_of_its_scores():
+    wrong = replace(SINGLE, rewards_N=(0.0,))
+    assert [grade((7 / 8,), item) for item in (SINGLE, wrong)] == ["correct", "wrong"]
+    assert [grade((3 / 8,), item) for item in (SINGLE, wrong)] == ["wrong", "correct"]
+    assert [grade((0.5,), item) for item in (SINGLE, wrong)] == ["tied", "tied"]
+    assert grades_of((0.5,), SINGLE) == Grades(tied=1, credit=0.5)
+    assert grades_of((0.5,), replace(SINGLE, best=0)) == Grades(tied=1, credit=0.5)
+    at_two = grades_at([(1,), (1,), (0,), None], SINGLE, 2)
+    assert (at_two.correct, at_two.wrong, at_two.tied) == pytest.approx((3 / 6, 1 / 6, 2 / 6))
 
 
 def test_no_ground_truth_no_grade():

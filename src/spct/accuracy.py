@@ -27,12 +27,13 @@ def grade(totals_N: Totals | None, item: Item) -> Grade | None:  # noqa: N803
     """Grade a vote against the item's ground truth; None where there is none, or no unique best.
 
     n >= 2 (Eq 10): "correct" if the best response's total is above every other's, "tied" if it shares the maximum,
-    else "wrong". n = 1: "correct" if the mean score equals the label, so give ``totals_N`` as means there.
+    else "wrong". n = 1, with ``totals_N`` given as means: "correct" if the score equals the label (Eq 10); a mean
+    between scores of 0 and 1 is their majority, and "tied" where they are even.
     """
     if len(item.responses) == 1:
         if item.rewards_N is None:
             return None
-        return "invalid" if totals_N is None else "correct" if totals_N[0] == item.rewards_N[0] else "wrong"
+        return "invalid" if totals_N is None else _grade_single(totals_N[0], item.rewards_N[0])
     if item.best is None:
         return None
     if totals_N is None:
@@ -41,6 +42,13 @@ def grade(totals_N: Totals | None, item: Item) -> Grade | None:  # noqa: N803
     if totals_N[item.best] < top:
         return "wrong"
     return "correct" if sum(total == top for total in totals_N) == 1 else "tied"
+
+
+def _grade_single(mean: float, label: float) -> Grade:
+    if mean == 0.5 and label in (0, 1):
+        return "tied"
+    voted = round(mean) if 0 < mean < 1 else mean
+    return "correct" if voted == label else "wrong"
 
 
 def tie_credit(totals_N: Totals, best: int) -> float:  # noqa: N803
@@ -85,9 +93,15 @@ def grades_of(totals_N: Totals | None, item: Item) -> Grades:  # noqa: N803
     found = grade(totals_N, item)
     if found is None:
         return Grades()
-    if found == "tied" and totals_N is not None and item.best is not None:
-        return Grades(tied=1.0, credit=tie_credit(totals_N, item.best))
+    if found == "tied" and totals_N is not None:
+        return Grades(tied=1.0, credit=_tied_credit(totals_N, item))
     return Grades(**{found: 1.0}, credit=1.0 if found == "correct" else 0.0)
+
+
+def _tied_credit(totals_N: Totals, item: Item) -> float:  # noqa: N803
+    if len(item.responses) == 1 or item.best is None:
+        return 0.5  # the even votes of one response go either way
+    return tie_credit(totals_N, item.best)
 
 
 def grades_at(rows_KN: Rows, item: Item, k: int) -> Grades:  # noqa: N803

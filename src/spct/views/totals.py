@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spct.accuracy import Grades, grade, tie_credit
+from spct.accuracy import Grades, grades_of
 from spct.types import Item, Usage
 from spct.views.table import voted
 from spct.vote import Verdict
@@ -67,8 +67,7 @@ class Counts:
         self._no_verdict: Counter[str] = Counter()
         self._examples: dict[str, tuple[str, str]] = {}
         self._invalid: Counter[str] = Counter()
-        self._grades: Counter[str] = Counter()
-        self._credit = 0.0
+        self._grades = Grades()
 
     def add(self, verdict: Verdict, item: Item, replayed: int = 0) -> None:
         judgments = verdict.valid + verdict.invalid
@@ -94,17 +93,7 @@ class Counts:
             self._examples.setdefault(type_, (verdict.id, message))
         if verdict.invalid:
             self._invalid.update(j.problem.code for j in verdict.judgments if j.problem is not None)
-        self._mark(verdict, item)
-
-    def _mark(self, verdict: Verdict, item: Item) -> None:
-        votes = voted(verdict)
-        if (found := grade(votes, item)) is None:
-            return
-        self._grades[found] += 1
-        if found == "correct":
-            self._credit += 1.0
-        elif found == "tied" and votes is not None and item.best is not None:
-            self._credit += tie_credit(votes, item.best)
+        self._grades += grades_of(voted(verdict), item)
 
     def totals(
         self,
@@ -131,7 +120,7 @@ class Counts:
             unrated=self._unrated,
             duplicates=self._duplicates,
             duplicate_items=self._duplicate_items,
-            grades=Grades(**self._grades, credit=self._credit),
+            grades=self._grades,
             usage=usage,
             seconds=seconds,
             cost=cost,
