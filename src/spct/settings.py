@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -41,7 +42,7 @@ class JudgeSettings:
         checks: list[tuple[str, object, bool, str]] = [
             ("k", self.k, 1 <= self.k <= 4096, "1 to 4096"),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
-            ("temperature", self.sampling.temperature, self.sampling.temperature >= 0, "0 or more"),
+            ("temperature", self.sampling.temperature, 0 <= self.sampling.temperature < math.inf, "0 or more"),
             ("top_p", self.sampling.top_p, 0 < self.sampling.top_p <= 1, "more than 0, at most 1"),
             ("max_tokens", self.sampling.max_tokens, self.sampling.max_tokens >= 1, "1 or more"),
             ("retries", self.sampling.retries, 0 <= self.sampling.retries <= 15, "0 to 15"),

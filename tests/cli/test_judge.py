@@ -23,6 +23,9 @@ from spct.engines.scripted import judgment_text
 def judge(request, j):
     return judgment_text([3, 8])
 
+def one(request, j):
+    return judgment_text([1])
+
 async def slow(request, j):
     await asyncio.sleep(0.2)
     return judgment_text([3, 8])
@@ -100,6 +103,30 @@ def test_stdin(folder):
     assert len(done.stdout.splitlines()) == 12
 
 
+def test_a_bad_row_of_stdin_is_named_as_such(folder):
+    done = run(folder, "--json", source="-", stdin='{"prompt": "x", "responses": ["a", "b"]}\n{"prompt": "x"}\n')
+    assert done.returncode == 2
+    assert "stdin, line 2: got a row with prompt" in done.stderr
+
+
+def test_labels_that_the_template_cannot_give_are_pointed_out(folder):
+    rows = [{"prompt": "x", "responses": ["a"], "label": n % 2} for n in range(3)]
+    (folder / "single.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = run(folder, "--json", "-k", "1", source="single.jsonl", model="one")
+    assert "note: items with a label: 3;" in done.stderr and "--template grm-single" in done.stderr
+    done = run(folder, "-k", "1", "--template", "grm-single", source="single.jsonl", model="one")
+    assert "note:" not in done.stderr
+    assert "✓ 1 correct, ✗ 2 wrong" in done.stdout
+
+
+def test_a_file_in_the_place_of_the_run_directory(folder):
+    (folder / "file").write_text("")
+    for out in ("file", "file/run"):
+        done = run(folder, "-k", "1", "--out", str(folder / out))
+        assert done.returncode == 4
+        assert "is, or lies below, a file; expected a directory" in done.stderr
+
+
 def test_items_without_a_verdict_are_exit_code_1(folder):
     done = run(folder, "--json", "-k", "2", "--retries", "0", model="broken")
     assert done.returncode == 1
@@ -139,6 +166,8 @@ def test_skip_bad_goes_on_and_counts(folder):
         (["--resume"], ["--out"]),
         (["--threads", "3"], ["threads"]),
         (["-k", "0"], ["k", "1 to 4096"]),
+        (["--temperature", "inf"], ["temperature is inf"]),
+        (["--price-in", "-1"], ["--price-in", "x>=0"]),
     ],
 )
 def test_wrong_commands_are_one_clear_line(folder, arguments, words):

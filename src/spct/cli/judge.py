@@ -36,14 +36,14 @@ from spct.views import run_summary, verdict_header, verdict_line
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
-@click.option("--price-in", type=float, help="Price of a million prompt tokens, to show the cost.")
-@click.option("--price-out", type=float, help="Price of a million completion tokens.")
+@click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
+@click.option("--price-out", type=click.FloatRange(0), help="Price of a million completion tokens.")
 def judge(source: str, **options: Any) -> int:
     """Judge the items of FILE (JSONL, JSON, Parquet; - for stdin) and print one verdict each."""
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
     with _source_file(source) as path:
-        work = _judge(_Input(source, path, options["skip_bad"]), options)
+        work = _judge(_Input("stdin" if source == "-" else source, path, options["skip_bad"]), options)
         return run_stoppable(work, options["out"])
 
 
@@ -59,11 +59,19 @@ class _Input:
 
     def check(self, judge: Judge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
-        for _ in self.items(judge, self._count_bad):
+        off_scale = 0
+        for item in self.items(judge, self._count_bad):
             self.total += 1
+            off_scale += len(item.responses) == 1 and item.rewards_N is not None and _misses_labels(judge, item)
+        if off_scale:
+            click.echo(
+                f"note: items with a label: {off_scale}; their template does not score from 0 to 1, so what it gives is "
+                "neither right nor wrong: judge them with --template grm-single",
+                err=True,
+            )
 
     def items(self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
-        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad):
+        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name):
             try:
                 judge.check(item)
             except TemplateError as error:
@@ -78,6 +86,11 @@ class _Input:
         self.bad += 1
         if self.bad <= 5:
             click.echo(f"skipped: {error}", err=True)
+
+
+def _misses_labels(judge: Judge, item: Item) -> bool:
+    template = judge.template_of(item)
+    return template.kind == "scores" and template.scale != (0, 1)
 
 
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:

@@ -33,17 +33,18 @@ def read_items(
     format: str | None = None,
     skip_bad: bool = False,
     on_bad: Callable[[InputError], None] | None = None,
+    name: str | None = None,
 ) -> Iterator[Item]:
     """Yield the items of a file, of stdin ("-") or of an open binary file, in order.
 
     JSONL, JSON array or Parquet, told apart by content unless ``format`` says jsonl, json or parquet; the first two
-    may be gzipped. An item without id gets its 0-based position, counting bad rows. With ``skip_bad`` a bad row goes
+    may be gzipped. ``name`` is what messages call the file. An item without id gets its 0-based position, counting bad rows. With ``skip_bad`` a bad row goes
     to ``on_bad`` and is left out. Raises InputError on the first bad row otherwise, for a file that cannot be read,
     and for one without a single usable item. Nothing is opened before the first item is asked for.
     """
     seen: set[int] = set()
     position = -1
-    with opened(source, format) as file:
+    with opened(source, format, name) as file:
         for position, (where, row) in enumerate(_rows(file)):
             try:
                 item = parse_item(_decode(row, where), where=where, default_id=str(position))
@@ -59,7 +60,8 @@ def read_items(
                 continue
             yield item
         if not seen:
-            rows = "no items" if position < 0 else f"{position + 1} rows, all of them bad"
+            count = "1 row, a bad one" if position == 0 else f"{position + 1} rows, all of them bad"
+            rows = "no items" if position < 0 else count
             raise InputError(f"{file.name}: got {rows}; expected at least one item")
 
 

@@ -29,18 +29,20 @@ class Source:
 
 
 @contextmanager
-def opened(source: str | Path | BinaryIO, format: str | None) -> Iterator[Source]:
-    """Open ``source``; files opened here are closed again. Raises InputError if it cannot be read or is empty."""
+def opened(source: str | Path | BinaryIO, format: str | None, name: str | None = None) -> Iterator[Source]:
+    """Open ``source``, called ``name`` in messages; files opened here are closed again.
+
+    Raises InputError if it cannot be read or is empty.
+    """
     if format is not None and format not in FORMATS:
         raise InputError(f"format {format!r}: expected one of {', '.join(FORMATS)}, or none to find out")
     if not isinstance(source, (str, Path)):
-        name = str(getattr(source, "name", "input"))
-        yield _sniffed(_peekable(source), name, format)
+        yield _sniffed(_peekable(source), name or str(getattr(source, "name", "input")), format)
     elif source == "-":
-        yield _sniffed(_peekable(sys.stdin.buffer), "stdin", format)
+        yield _sniffed(_peekable(sys.stdin.buffer), name or "stdin", format)
     else:
         with _open(Path(source)) as stream:
-            yield _sniffed(stream, str(source), format)
+            yield _sniffed(stream, name or str(source), format)
 
 
 def _open(path: Path) -> io.BufferedReader:

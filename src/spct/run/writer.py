@@ -156,6 +156,8 @@ def as_run_error(directory: Path) -> Iterator[None]:
         if isinstance(error, RunError):
             raise
         hint = ""
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise RunError(f"{directory} is, or lies below, a file; expected a directory: name another") from error
         if "full" in str(error) or "disk I/O" in str(error) or "No space" in str(error):
             hint = "; everything committed so far is kept: free some space and go on with --resume"
         raise RunError(f"{directory}: {error}{hint}") from error
