@@ -38,9 +38,10 @@ def read_items(
     """Yield the items of a file, of stdin ("-") or of an open binary file, in order.
 
     JSONL, JSON array or Parquet, told apart by content unless ``format`` says jsonl, json or parquet; the first two
-    may be gzipped. ``name`` is what messages call the file. An item without id gets its 0-based position, counting bad rows. With ``skip_bad`` a bad row goes
-    to ``on_bad`` and is left out. Raises InputError on the first bad row otherwise, for a file that cannot be read,
-    and for one without a single usable item. Nothing is opened before the first item is asked for.
+    may be gzipped. ``name`` is what messages call the file. An item without id gets its 0-based position, counting bad
+    rows. With ``skip_bad`` a bad row goes to ``on_bad`` and is left out. Raises InputError on the first bad row
+    otherwise, for a file that cannot be read, and for one without a single usable item. Nothing is opened before the
+    first item is asked for.
     """
     seen: set[int] = set()
     position = -1
