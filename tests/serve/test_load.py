@@ -46,6 +46,18 @@ async def test_a_client_that_goes_away_takes_its_samples_with_it():
         assert server.log[-1]["error"] == "ClientGone"
 
 
+async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_server():
+    async with live() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+        writer.write(
+            b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        )
+        await until(lambda: server.serving.active == 1)
+        writer.close()
+        await until(lambda: server.serving.active == 0)
+        assert [(line["event"], line.get("error")) for line in server.log[1:]] == [("request", "ClientGone")]
+
+
 async def test_a_client_that_goes_away_leaves_the_others_their_share():
     gate, engine = gated()
     async with live(engine) as server:

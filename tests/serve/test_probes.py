@@ -39,6 +39,7 @@ async def test_health_and_readiness():
         refused = await server.post("/v1/judge", {**PAIR, "query": "other"})
         assert (refused.status, refused.error) == (503, "DrainingError")
         assert "Retry-After" in refused.headers
+        assert (ready.headers.get("Connection"), refused.headers["Connection"]) == (None, "close")
         gate.open.set()
         assert (await asked).status == 200
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 import spct
 from spct.serve.auth import Keys
-from spct.serve.document import DESCRIPTION, document_of, operation_id
+from spct.serve.document import DESCRIPTION, document_of
 from spct.serve.edge import Edge
 from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
@@ -45,11 +45,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=operation_id,
     )
     app.state.serving, app.state.metrics = serving, metrics
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes += router.routes  # include_router would match each request twice
     keys = keys or Keys()
     app.openapi = cache(partial(document_of, app, keyed=bool(keys.digests)))  # type: ignore[method-assign]
     app.add_exception_handler(HTTPException, _http_problem)

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from spct.serve.edge import OPEN_PATHS
 
@@ -17,16 +16,17 @@ others of its group. There is never a number without a verdict: then the answer 
 """
 
 
-def operation_id(route: APIRoute) -> str:
-    """The path with underscores: ``v1_judge_batch``."""
-    return route.path.strip("/").replace("/", "_")
-
-
 def document_of(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
-    """The document of ``app``; where it is ``keyed`` every operation but the open ones asks for a bearer key."""
+    """The document of ``app``; where it is ``keyed`` every operation but the open ones asks for a bearer key.
+
+    Operations are named by their path: ``v1_judge_batch``.
+    """
     document: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            operation["operationId"] = path.strip("/").replace("/", "_")
     if keyed:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]

@@ -36,7 +36,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         begun = perf_counter()
-        exchange = _Exchange(send)
+        exchange = _Exchange(send, self._serving)
         counted = scope["path"] not in QUIET_PATHS
         self._serving.active += counted
         try:
@@ -83,13 +83,17 @@ class Edge:
 class _Exchange:
     """One request's answer on its way: its id, which the answer carries too, and its status, 0 before it begins."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, serving: Serving) -> None:
         self.id = secrets.token_hex(8)
         self.status = 0
         self._send = send
+        self._serving = serving
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
+            own = [(b"x-request-id", self.id.encode())]
+            if self._serving.draining:  # whoever comes again should not do so on a connection that is about to close
+                own.append((b"connection", b"close"))
+            message["headers"] = [*message["headers"], *own]
         await self._send(message)

@@ -37,13 +37,19 @@ class Metrics:
             "spct_judge_seconds", "Seconds a verdict took to make", registry=self._registry, buckets=SECONDS
         )
 
+        self._children: dict[tuple[str, int], tuple[PromCounter, Histogram]] = {}
+
     def watch(self, serving: Serving) -> None:
         """Show the counts of this server's service too."""
         self._registry.register(_ServiceCounts(serving))
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        found = self._children.get((route, status))
+        if found is None:
+            found = (self._requests.labels(route, str(status)), self._seconds.labels(route))
+            self._children[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def judged(self, timing: Timing) -> None:
         self._queued.observe(timing.queued_s)

@@ -26,6 +26,8 @@ from spct.serve.serving import Serving
 
 KEEP_ALIVE_S = 75
 LAST_ANSWERS_S = 5
+LINGER_S = 0.5
+"""How long a drained server goes on refusing: callers that come back at once read why, not a connection cut off."""
 
 
 def check_address(host: str, keys: Keys, *, insecure: bool) -> None:
@@ -114,5 +116,6 @@ class Server(uvicorn.Server):
         if not await serving.drain(self._drain_s):
             self._log.write("drain_timeout", seconds=self._drain_s, active=serving.active)
             await serving.service.close()
+        await asyncio.sleep(LINGER_S)
         self._log.write("drained")
         self.should_exit = True

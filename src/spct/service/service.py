@@ -256,7 +256,7 @@ class RewardService:
         if verdict is None:
             return None
         self.counters.answered["cached"] += 1
-        return Answer(replace(verdict, id=item.id or verdict.id), "cached")
+        return Answer(_under(item.id, verdict), "cached")
 
     async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None) -> Answer:
         """Join the work on this item, or begin it."""
@@ -270,7 +270,7 @@ class RewardService:
         verdict = await self._wait(key, work, limit_s)
         _raise_failure(verdict)
         self.counters.answered[source] += 1
-        return Answer(replace(verdict, id=item.id or verdict.id), source)
+        return Answer(_under(item.id, verdict), source)
 
     async def _wait(self, key: str, work: _Work, deadline_s: float) -> Verdict:
         """The work's verdict; the last caller to go away takes the work with it."""
@@ -354,6 +354,11 @@ async def _judged(served: ServedJudge, item: Item, entry: Entry | None) -> Verdi
         entry.record_ratings(judge.meta.model_id, ratings)
 
     return await judge.judge(item, (), record, record_ratings=record_ratings)
+
+
+def _under(id: str, verdict: Verdict) -> Verdict:
+    """The verdict under the caller's id, if it gave one."""
+    return replace(verdict, id=id) if id else verdict
 
 
 def _raise_failure(verdict: Verdict) -> None:
