@@ -92,6 +92,7 @@ def test_what_one_stage_takes_from_another_is_filled_in():
     }
     assert jobs["samples"].values["model"] == f"transformers:{at['rl']}/model"
     assert jobs["samples"].values["hinted"] is False
+    assert jobs["samples"].values["keep"] == "all"  # nothing learns from its trajectories; the runs are what is wanted
     assert jobs["meta"].values["runs"] == [at["rft"], at["samples"]]
     assert {job.values["seed"] for job in jobs.values()} == {7}
     rated = {name: job.values.get("meta") for name, job in jobs.items() if job.stage == "bench"}

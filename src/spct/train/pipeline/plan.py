@@ -108,7 +108,12 @@ def _rl(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
 
 
 def _samples(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
-    given = {"model": f"transformers:{_trained(recipe, jobs)}", "hinted": False, **_split(jobs, "items", TRAIN)}
+    given = {
+        "model": f"transformers:{_trained(recipe, jobs)}",
+        "hinted": False,
+        "keep": "all",
+        **_split(jobs, "items", TRAIN),
+    }
     yield "samples", _checked(SamplingRecipe, recipe, {**given, **section}, where)
 
 
