@@ -23,7 +23,7 @@ def k8_row(id="1", subset="Math", scores=((7, 8), (6, 6), (5, 5), (1, 1)), **ext
 def test_a_recording_becomes_a_run_like_any_other(tmp_path):
     rows = [k8_row(), k8_row("2", refused=True), k8_row("3", scores=[[5, 5], [5, 5], [5, 5], [5, 5]])]
     import_recorded("rewardbench2-k8", write_jsonl(tmp_path / "a.jsonl", rows), tmp_path / "run")
-    with pytest.raises(RunError, match="already holds a run"):
+    with pytest.raises(RunError, match="already holds a run; name another directory"):
         import_recorded("rewardbench2-k8", tmp_path / "a.jsonl", tmp_path / "run")
     store = RunStore.open(tmp_path / "run")
     settings = json.loads(store.meta("settings"))
@@ -145,6 +145,7 @@ GENERAL = {"prompt": "q", "responses": ["x", "y"], "best": 0}
     [
         ("jsonl", GENERAL, "no list of judgments"),
         ("jsonl", GENERAL | {"judgments": [3]}, r"judgments\[0\]: got int"),
+        ("jsonl", GENERAL | {"judgments": [{"score": [1, 2]}]}, r"judgments\[0\]: got score; expected scores, or null"),
         ("jsonl", GENERAL | {"judgments": [{"scores": [1]}]}, "expected 2, one per response"),
         ("jsonl", GENERAL | {"judgments": [{"scores": [1, "2"]}]}, "got the score '2'"),
         ("jsonl", GENERAL | {"judgments": [{"scores": [1, 2], "order": [0, 0]}]}, "got the order"),
@@ -167,9 +168,11 @@ def test_options_and_kinds_are_checked(tmp_path):
         import_recorded("else", path, tmp_path / "run")
     with pytest.raises(InputError, match="got the option k; expected judge, joined_to"):
         import_recorded("rewardbench2-k8", path, tmp_path / "run", k="3")
-    with pytest.raises(InputError, match="expected one of full, mini"):
+    with pytest.raises(
+        InputError, match="got scores of 2 judges and no judge= option; expected judge= with one of full, mini"
+    ):
         import_recorded("rewardbench2-k8", path, tmp_path / "run")
-    with pytest.raises(InputError, match="got judge='nano'"):
+    with pytest.raises(InputError, match="got judge=nano; expected judge= with one of full"):
         import_recorded("rewardbench2-k8", path, tmp_path / "run", judge="nano")
     for kind in IMPORTERS:
         with pytest.raises(InputError, match="there is no such file"):

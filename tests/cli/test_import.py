@@ -22,6 +22,9 @@ def test_a_recording_becomes_a_run(tmp_path):
         spct, ["import", "jsonl", str(tmp_path / "recorded.jsonl"), "--out", out, "--option", "model=mine"]
     )
     assert done.exit_code == 0
+    assert done.output == (
+        f"imported 3 judgments of 1 items, 1 of them invalid, k = 3 into {out}; see it with: spct show {out}\n"
+    )
     store = RunStore.open(tmp_path / "run")
     assert [judgment.scores for judgment in store.history(0)] == [(9, 4), None, (8, 5)]
     assert [row["totals"] for _, row in store.verdict_rows()] == [[17, 9]]

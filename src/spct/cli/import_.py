@@ -26,5 +26,5 @@ def import_(kind: str, path: Path, out: Path, option: tuple[str, ...]) -> None:
     options = dict(pair.partition("=")[::2] for pair in option)
     if wrong := [pair for pair in option if "=" not in pair]:
         raise InputError(f"--option {wrong[0]!r}: expected NAME=VALUE")
-    import_recorded(kind, path, out, **options)
-    click.echo(f"imported into {out}; see it with: spct show {out}")
+    recording = import_recorded(kind, path, out, **options)
+    click.echo(f"imported {recording} into {out}; see it with: spct show {out}")

@@ -25,8 +25,8 @@ IMPORTERS = {
 }
 
 
-def import_recorded(kind: str, path: Path, out: Path, **options: str) -> None:
-    """Bring the recorded judgments at ``path`` into a new run directory ``out``.
+def import_recorded(kind: str, path: Path, out: Path, **options: str) -> Recording:
+    """Bring the recorded judgments at ``path`` into a new run directory ``out``, and return what was read.
 
     ``options`` are the importer's own (docs/benchmark-data.md). Raises InputError for an unknown kind or option and
     for a file that is not of the kind, RunError where ``out`` holds a run already. The recording is read whole
@@ -39,4 +39,6 @@ def import_recorded(kind: str, path: Path, out: Path, **options: str) -> None:
     accepted = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     if unknown := sorted(set(options) - set(accepted)):
         raise InputError(f"{kind}: got the option {', '.join(unknown)}; expected {', '.join(accepted) or 'no options'}")
-    write_run(kind, read(Path(path), **options), Path(out))
+    recording = read(Path(path), **options)
+    write_run(kind, recording, Path(out))
+    return recording

@@ -47,6 +47,10 @@ def recorded(path: Path, *, model: str = "unknown", rule: str = "mean", benchmar
 def _judgments(entry: Any, index: int, n: int, where: str) -> Iterator[Judgment]:
     if not isinstance(entry, Mapping):
         raise InputError(f"{where}: got {type(entry).__name__}; expected an object with scores")
+    if "scores" not in entry and "error" not in entry:
+        raise InputError(
+            f"{where}: got {', '.join(map(str, entry)) or 'no keys'}; expected scores, or null under it for an invalid one"
+        )
     order, scores, text = _order(entry, n, where), _scores(entry, n, where), str(entry.get("text") or "")
     reason = str(entry.get("error") or "no scores were recorded")
     if scores is None:

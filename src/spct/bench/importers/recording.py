@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from spct.blocks import reconciled
-from spct.errors import InputError
-from spct.run.store import RunStore
+from spct.errors import InputError, RunError
+from spct.run.store import RunStore, holds_run
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
 from spct.vote import Rule, decide
 
@@ -42,6 +42,12 @@ class Recording:
     rule: Rule = "mean"
     temperature: float = 0.0
     source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """How much there is, in a line."""
+        judgments = [judgment for item in self.items for judgment in item.judgments]
+        invalid = sum(judgment.scores is None for judgment in judgments)
+        return f"{len(judgments):,} judgments of {len(self.items):,} items, {invalid:,} of them invalid, k = {self.k}"
 
     @property
     def k(self) -> int:
@@ -80,6 +86,8 @@ def write_run(kind: str, recording: Recording, out: Path) -> None:
     if not recording.items:
         raise InputError(f"{kind}: got a recording without items; expected at least one")
     ids = Counter(recorded.item.id for recorded in recording.items)
+    if holds_run(out):
+        raise RunError(f"{out} already holds a run; name another directory to import into")
     if repeated := [id for id, count in ids.items() if count > 1]:
         raise InputError(f"{kind}: got item {repeated[0]!r} {ids[repeated[0]]} times; expected each once")
     settings = {

@@ -69,7 +69,8 @@ def _judge(rows: list[tuple[str, dict[str, Any]]], judge: str | None, path: Path
     if judge is None and len(there) == 1:
         return there[0]
     if judge not in there:
-        raise InputError(f"{path}: got judge={judge!r}; expected one of {', '.join(there) or EXPECTED}")
+        got = f"judge={judge}" if judge else f"scores of {len(there)} judges and no judge= option"
+        raise InputError(f"{path}: got {got}; expected judge= with one of {', '.join(there) or EXPECTED}")
     return judge
 
 
