@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -31,6 +32,8 @@ def step(*arguments):
     outcome = json.loads(done.stdout)
     assert (outcome["rollouts"], outcome["calls"], outcome["rewards"]) == (512, 538, 538)
     assert (outcome["wrong"], outcome["partial"], outcome["refused"]) == (0, 0, {})
+    assert outcome["disconnects"] > 0
+    assert outcome["asked_again"] > 0
     return outcome
 
 
@@ -39,4 +42,10 @@ def test_every_rollout_gets_the_reward_computed_offline():
 
 
 def test_every_rollout_gets_it_over_http(address):
-    step("--url", address)
+    outcome = step("--url", address)
+    lines = urlopen(f"{address}/metrics").read().decode().splitlines()
+    count = {line.partition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
+    assert count['spct_verdicts_total{outcome="winner"}'] + count['spct_verdicts_total{outcome="tied"}'] == 64
+    gone = count.get('spct_requests_total{route="/v1/reward",status="499"}', 0)
+    assert 0 < gone <= outcome["disconnects"]  # the rest went before their request was sent
+    assert (count["spct_cohorts_open"], count["spct_rollouts_held"]) == (0, 0)

@@ -45,6 +45,21 @@ async def test_the_verdict_is_the_judges_own_under_the_callers_id():
     assert verdict.judgments == alone.judgments
 
 
+async def test_query_only_principles_are_written_once_for_all_groups_of_a_query():
+    def script(request, j):
+        shown = "[Begin response" in request.messages[-1].content
+        return by_digit(request, j) if shown else "Specific Criteria:\n1. Truth (Weight: 100%)"
+
+    engine = ScriptedEngine(script)
+    async with service_of(engine, JudgeSettings(k=1, principles="query"), cache=no_cache()) as service:
+        together = await asyncio.gather(*[service.judge(item("3", str(i))) for i in range(4, 9)])
+        later = await service.judge(item("3", "9"))
+    assert [verdict.best for verdict in (*together, later)] == [1] * 6
+    written = ["[Begin response" not in request.messages[-1].content for request in engine.requests]
+    assert (written.count(True), written.count(False)) == (1, 6)
+    assert all("1. Truth" in r.messages[-1].content for r, w in zip(engine.requests, written, strict=True) if not w)
+
+
 async def test_equal_requests_share_one_judgment_and_are_cached_afterwards():
     gate, engine = gated()
     async with service_of(engine) as service:
