@@ -50,11 +50,13 @@ def server():
 def test_code_blocks_run(page, server, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "OPENAI_BASE_URL": server, "OPENAI_API_KEY": "none", "SPCT_ROOT": str(ROOT)}
-    python = [block for kind, block in BLOCK.findall(page.read_text()) if kind == "python"]
-    for kind, block in BLOCK.findall(page.read_text()):
-        if kind == "python" and block is not python[0]:
+    blocks = BLOCK.findall(page.read_text())
+    python = "\n".join(block for kind, block in blocks if kind == "python")
+    kinds = [kind for kind, _ in blocks]
+    for place, (kind, block) in enumerate(blocks):
+        if kind == "python" and place != kinds.index("python"):
             continue
-        code = "\n".join(python) if kind == "python" else block
+        code = python if kind == "python" else block
         command = [sys.executable, "-c", code] if kind == "python" else ["bash", "-euo", "pipefail", "-c", code]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout}\n{done.stderr}"
