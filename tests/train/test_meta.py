@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from spct.train.meta import train_meta
 from spct.train.meta_data import split_runs
 from spct.train.meta_recipe import MetaRecipe
 from spct.train.meta_runs import opened_runs
-from spct.train.recipe import parse_recipe
+from spct.train.recipe import load_recipe, parse_recipe
 from train import meta_world, small
 
 
@@ -280,6 +281,14 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(folder, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path.name for path in (tmp_path / "out").glob("checkpoint-*")] == ["checkpoint-1"]
+
+
+def test_the_shipped_recipe_is_the_one_that_the_guide_shows_and_the_papers():
+    root = Path(__file__).parents[2]
+    path = root / "examples" / "recipes" / "meta.yaml"
+    assert path.read_text().split("\n", 1)[1] in (root / "docs" / "training-meta.md").read_text()
+    shipped, bare = load_recipe(MetaRecipe, path, {}), MetaRecipe(model="m", runs=("r",))
+    assert (shipped.batch, shipped.learning_rate) == (bare.batch, bare.learning_rate) == (512, 1e-5)
 
 
 def test_bad_recipes(folder):
