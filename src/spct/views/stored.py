@@ -11,7 +11,7 @@ import orjson
 from spct.blocks import reconciled
 from spct.errors import RunError, SpctError
 from spct.grm import judge_settings
-from spct.judge import JudgeSettings
+from spct.judge import JudgeSettings, vote_arguments
 from spct.meta import Ratings
 from spct.meta.guided import best_rated, decide_guided, default_k_meta, index_ratings
 from spct.run.store import RunStore
@@ -145,16 +145,7 @@ def _so_far(
     ratings: Ratings | None,
 ) -> Verdict:
     n = len(item.responses)
-    vote: dict[str, Any] = {
-        "id": item.id,
-        "n": n,
-        "k": settings.k,
-        "rule": settings.rule,
-        "tie_rule": settings.tie_rule,
-        "seed": settings.seed,
-        "temperature": settings.sampling.temperature,
-        "usage": store.usage(position),
-    }
+    vote = vote_arguments(item, settings, store.usage(position))
     if ratings is not None:
         return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
     in_blocks = any(len(judgment.order) < n for judgment in judgments)
