@@ -136,6 +136,25 @@ def test_the_result_is_the_best_checkpoint_as_spct_judge_sees_it(tmp_path: Path)
         assert as_metrics(summed(grades))[name] == row[f"eval_{name}"]
 
 
+def test_what_is_watched_is_in_tensorboard(tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboardX.proto.event_pb2")
+    recipe = toy_recipe(tmp_path, steps=2, report_to=["tensorboard"], heldout=heldout(tmp_path, vote_k=1))
+    report = train_rl(recipe, tmp_path / "out", say=silent)
+    (file,) = (tmp_path / "out").rglob("*tfevents*")
+    raw, at, found = file.read_bytes(), 0, {}
+    while at < len(raw):  # length, its checksum, the event, its checksum
+        size = int.from_bytes(raw[at : at + 8], "little")
+        event = events.Event.FromString(raw[at + 12 : at + 12 + size])
+        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+        at += 16 + size
+    for row in report["train"]:
+        for name in ("accuracy", "invalid", "tied", "kl", "entropy", "completions/mean_length", "frac_reward_zero_std",
+                     "groups/all_correct", "groups/all_wrong", "scores/1"):  # fmt: skip
+            assert found[f"train/{name}", row["step"]] == pytest.approx(row[name], abs=1e-6), name
+    for row in report["heldout"]:
+        assert found["eval/accuracy", row["step"]] == pytest.approx(row["eval_accuracy"])
+
+
 def test_a_finished_stage_is_left_alone_and_another_recipe_refused(tmp_path: Path) -> None:
     recipe = toy_recipe(tmp_path, steps=1)
     report = train_rl(recipe, tmp_path / "out", say=silent)
