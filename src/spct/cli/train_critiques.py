@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from spct.types import Item
 
 
 @click.command()
-@click.argument("items", type=click.Path(path_type=Path))
+@click.argument("items", type=click.Path(path_type=Path), nargs=-1, required=True)
 @engine_options
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where run and results go.")
 @click.option("-k", type=click.IntRange(1), default=1, show_default=True, help="Critiques of each response.")
@@ -43,34 +43,34 @@ from spct.types import Item
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--resume", is_flag=True, help="Go on with what is in --out.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
-def critiques(items: Path, **options: Any) -> int:
-    """Sample critiques of every response of ITEMS that have a best one, by the prompt of the judge cloud.
+def critiques(items: tuple[Path, ...], **options: Any) -> int:
+    """Sample critiques of every response of ITEMS (files) that have a best one, by the prompt of the judge cloud.
 
     Writes critiques.jsonl, which spct train baseline cloud learns from (and spct train sft, for a critic), and report.json.
     """
     return run_stoppable(_critiques(items, options), options["out"])
 
 
-async def _critiques(path: Path, options: Mapping[str, Any]) -> int:
+async def _critiques(paths: Sequence[Path], options: Mapping[str, Any]) -> int:
     engine = make_engine(options["model"], options)
     names = ("k", "temperature", "top_p", "max_tokens", "retries", "seed", "template")
     judge = CritiqueJudge(engine, judge_settings(**{name: options[name] for name in names}))
-    total = sum(1 for _ in _items(path, options["skip_bad"], say=True))
+    total = sum(1 for _ in _items(paths, options["skip_bad"], say=True))
     out: Path = options["out"]
     async with started(engine):
         settings = {**judge.describe(), "skip_bad": options["skip_bad"]}
         with contextlib.closing(open_run(out / RUN, settings, resume=options["resume"])) as store:
             in_flight = options["concurrency"] or engine.capabilities.concurrency
             with RunProgress(total) as progress:
-                source = _items(path, options["skip_bad"])
+                source = _items(paths, options["skip_bad"])
                 outcomes = judge_items(
                     judge, source, in_flight=in_flight, store=store, on_request=progress.on_request
                 )  # fmt: skip
                 async with contextlib.aclosing(outcomes):
                     async for outcome in outcomes:
                         progress.on_item(outcome)
-            report = write_critiques(_items(path, options["skip_bad"]), judge, store, out)
-    write_manifest(out, judge.describe(), path)
+            report = write_critiques(_items(paths, options["skip_bad"]), judge, store, out)
+    write_manifest(out, judge.describe(), paths)
     lines = [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report)
     for line in lines:
         write_line(sys.stdout, line)
@@ -78,11 +78,11 @@ async def _critiques(path: Path, options: Mapping[str, Any]) -> int:
     return 1 if any(row["failed_items"] for row in report["sources"].values()) else 0
 
 
-def _items(path: Path, skip_bad: bool, *, say: bool = False) -> Iterator[Item]:
+def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Iterator[Item]:
     """The items that give pairs, streamed anew each time; of the others there is nothing to learn."""
     bad: list[SpctError] = []
     left = 0
-    for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append):
+    for item in (item for path in paths for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append)):
         if usable(item):
             yield item
         else:

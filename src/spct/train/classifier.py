@@ -6,7 +6,8 @@ label. Failure rule: as in ``models``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,20 @@ def adapter_of(path: Path) -> bool:
     return (path / "adapter_config.json").is_file()
 
 
-def _load(name: str, source: str, options: dict[str, Any]) -> Any:
+@contextlib.contextmanager
+def other_head() -> Iterator[None]:
+    """While a model is loaded with another head than its file has: transformers warns of that, and here it is meant."""
     log: Any = logging
     before = log.get_verbosity()
-    log.set_verbosity_error()  # it warns that the head is new
+    log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        log.set_verbosity(before)
+
+
+@other_head()
+def _load(name: str, source: str, options: dict[str, Any]) -> Any:
     try:
         return AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, dtype=torch.float32, **options)
     except ImportError as error:
@@ -99,5 +110,3 @@ def _load(name: str, source: str, options: dict[str, Any]) -> Any:
         raise TrainingError(f"the model {name} does not fit in memory: {error}") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"the model {name} cannot be loaded as a sequence classifier: {one_line(error)}") from error
-    finally:
-        log.set_verbosity(before)

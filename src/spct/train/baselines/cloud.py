@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from spct.train.baselines.pairs import Comparison, Pairs
 from spct.train.baselines.recipe import CloudRecipe
 from spct.train.baselines.scalar import fits
 from spct.train.binary import evaluation, finite
+from spct.train.card import Card, card_text
 from spct.train.chat import IGNORED, Example
-from spct.train.classifier import HEAD, load_classifier, padded
+from spct.train.classifier import HEAD, load_classifier, other_head, padded
 from spct.train.guarded import Guarded
 from spct.train.models import Trainable, load_trainable
 from spct.train.saving import save_directory
@@ -153,17 +155,19 @@ def trainer(
     )
 
 
-def split(saved: Path) -> list[Path]:
+def split(saved: Path, card: Card) -> list[Path]:
     """Of a saved model with both heads make two that anything loads: the critic beside it, and in its place the scorer."""
     critic = saved.with_name(CRITIC)
-    for kind, options, target in (
-        (AutoModelForCausalLM, {}, critic),
-        (AutoModelForSequenceClassification, {"num_labels": 1}, saved),
+    for kind, options, target, use in (
+        (AutoModelForCausalLM, {}, critic, "text-generation"),
+        (AutoModelForSequenceClassification, {"num_labels": 1}, saved, card.kind),
     ):
-        model = kind.from_pretrained(saved, dtype="auto", **options)
+        with other_head():
+            model = kind.from_pretrained(saved, dtype="auto", **options)
         with save_directory(target) as partial:
             shutil.copytree(saved, partial, ignore=shutil.ignore_patterns("*.safetensors*", "config.json"))
             model.save_pretrained(partial)
+            (partial / "README.md").write_text(card_text(replace(card, kind=use)))
     return [saved, critic]
 
 

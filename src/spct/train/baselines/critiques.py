@@ -127,12 +127,12 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
     return report
 
 
-def write_manifest(out: Path, settings: Mapping[str, Any], items: Path) -> None:
+def write_manifest(out: Path, settings: Mapping[str, Any], items: Sequence[Path]) -> None:
     """Say what made the critiques, by hashes; written last."""
     row = {
         "stage": "critiques",
         "settings": dict(settings),
-        "inputs": {str(items): file_hash(items)},
+        "inputs": {str(path): file_hash(path) for path in items},
         "outputs": {name: file_hash(out / name) for name in (CRITIQUES, REPORT)},
     }
     write_json(out / MANIFEST, row)

@@ -76,12 +76,11 @@ def train_baseline(
     speak(trainer, say)
     train_on(trainer, out, say, evaluate=True)
     report = _report(kind, recipe, pairs, counts, trainer, made.METRIC)
-    saved = save_trained(
-        trainer, recipe.model, out, _card(kind, recipe, report, out), partial(made.load, recipe=recipe)
-    )
+    card = _card(kind, recipe, report, out)
+    saved = save_trained(trainer, recipe.model, out, card, partial(made.load, recipe=recipe))
     if processes.is_main_process:
         if kind == "cloud":
-            saved = made.split(out / MODEL)
+            saved = made.split(out / MODEL, card)
         write_json(out / REPORT, report)
         finish_stage(out, facts, [*saved, out / REPORT])
         shutil.rmtree(out / TOKENS, ignore_errors=True)
@@ -133,7 +132,7 @@ def _report(
 
 
 def _card(kind: str, recipe: BaselineRecipe, report: Mapping[str, Any], out: Path) -> Card:
-    shown = ("learning_rate", "batch", "seed", "max_tokens")
+    shown = ["learning_rate", "batch", "seed", "max_tokens", *(["critique_weight"] if kind == "cloud" else [])]
     return Card(
         title=TITLES[kind],
         stage=f"baseline {kind}",
