@@ -10,10 +10,19 @@ from click.testing import CliRunner
 from spct.cli import spct
 from spct.cli.bench import bench
 from spct.cli.train_all import STAGE_NAMES
+from spct.cli.train_critiques import critiques
+from spct.cli.train_export import export
 from spct.cli.train_rft import rft_data
 from spct.errors import InputError, RunError, TrainingError
 from spct.train.pipeline.plan import command_of, plan
-from spct.train.pipeline.recipe import STAGES, BenchRecipe, SamplingRecipe, read_recipe
+from spct.train.pipeline.recipe import (
+    STAGES,
+    BenchRecipe,
+    CritiquesRecipe,
+    ExportRecipe,
+    SamplingRecipe,
+    read_recipe,
+)
 from spct.train.pipeline.run import Chosen, run_all, state_of, steps, unused
 from train import small
 
@@ -73,6 +82,8 @@ def run(found, command, **chosen):
 
 
 EVERY = ["data", "rft", "sft", "rl", "samples", "meta"]
+BASELINES = {"scalar": {"steps": 3}, "pairrm": {}, "cloud": {"critiques": {"k": 2}, "critique_weight": 0.5}}
+TRAINED = ["baselines-scalar", "baselines-pairrm", "baselines-critiques", "baselines-cloud"]
 BENCHES = [f"bench-{name}-{model}" for name in ("llmbar", "items") for model in ("base", "sft", "rl")]
 
 
@@ -100,6 +111,47 @@ def test_what_one_stage_takes_from_another_is_filled_in():
     assert rated["bench-items-rl"] == f"classifier:{at['meta']}/model"
 
 
+def test_baselines_and_the_export_take_the_same_data_and_models():
+    jobs = branches(RECIPE | {"baselines": BASELINES, "export": {}})["main"]
+    models = [*(f"bench-{name}-{model}" for name in ("llmbar", "items") for model in ("base", "sft", "rl", *BASELINES))]
+    assert [*jobs] == EVERY + TRAINED + models + ["export"]
+    at = {name: f"<out>/{job.directory}" for name, job in jobs.items()}
+    for kind in BASELINES:
+        values = jobs[f"baselines-{kind}"].values
+        assert (values["model"], values["data"]) == ("some/model", at["data"] + "/train.jsonl")
+        assert (values["heldout"], values["seed"]) == (at["data"] + "/heldout.jsonl", 7)
+    asked = jobs["baselines-critiques"].values
+    assert asked["items"] == [at["data"] + "/train.jsonl", at["data"] + "/heldout.jsonl"]
+    assert (asked["model"], asked["k"]) == ("transformers:some/model", 2)
+    assert jobs["baselines-cloud"].values["critiques"] == [at["baselines-critiques"] + "/critiques.jsonl"]
+    assert jobs["export"].values["model"] == at["rl"] + "/model"
+    judged = jobs["bench-items-cloud"].values
+    assert (judged["judge"], judged["model"]) == ("cloud", f"transformers:{at['baselines-cloud']}/critic")
+    assert judged["judge_option"] == [f"head=classifier:{at['baselines-cloud']}/model"]
+    assert (judged["k"], judged["greedy"], judged["data"]) == (8, True, "own")
+    scalar = jobs["bench-llmbar-scalar"].values
+    assert (scalar["k"], scalar["limit"], scalar["judge"]) == (1, 9, "scalar")
+    out = Path("out")
+    commands = {
+        name: command_of(jobs[name], out, Path("gpus.yaml")) for name in [*TRAINED, "export", "bench-items-cloud"]
+    }
+    assert commands["baselines-pairrm"][:3] == ["train", "baseline", "pairrm"]
+    assert commands["baselines-pairrm"][-2:] == ["--launch", "gpus.yaml"]
+    assert commands["baselines-critiques"][2:4] == [path.replace("<out>", "out") for path in asked["items"]]
+    assert commands["export"][:3] == ["train", "export", f"out/{jobs['rl'].directory}/model"]
+    assert "--resume" not in commands["export"]
+    assert not any("<out>" in part for command in commands.values() for part in command)
+
+
+def test_critiques_that_are_there_are_not_asked_for():
+    Path("said.jsonl").write_text("{}")
+    cloud = {"cloud": {"critiques": "said.jsonl"}}
+    jobs = branches(RECIPE | {"baselines": cloud})["main"]
+    assert "baselines-critiques" not in jobs
+    assert jobs["baselines-cloud"].values["critiques"] == ["said.jsonl"]
+    assert jobs["bench-items-cloud"].values["template"] is None
+
+
 def test_a_job_is_the_command_that_a_user_would_type():
     jobs = branches()["main"]
     data, rft, sft, judged = (jobs[name] for name in ("data", "rft", "sft", "bench-llmbar-rl"))
@@ -122,10 +174,18 @@ def test_a_job_is_the_command_that_a_user_would_type():
     assert not any("<out>" in part for part in command)
 
 
-@pytest.mark.parametrize(("kind", "command"), [(SamplingRecipe, rft_data), (BenchRecipe, bench)])
-def test_every_key_is_an_option_of_the_command(kind, command):
+@pytest.mark.parametrize(
+    ("kind", "command", "others"),
+    [
+        (SamplingRecipe, rft_data, set()),
+        (BenchRecipe, bench, {"benchmarks"}),
+        (CritiquesRecipe, critiques, {"ordering", "grammar"}),
+        (ExportRecipe, export, set()),
+    ],
+)
+def test_every_key_is_an_option_of_the_command(kind, command, others):
     options = {option.name for option in command.params}
-    assert set(kind.model_fields) - {"benchmarks"} <= options
+    assert set(kind.model_fields) - others <= options
 
 
 def test_the_command_knows_the_stages():
@@ -140,10 +200,12 @@ def test_a_changed_key_changes_its_stage_and_those_after_it():
         ({"bench__k": 4}, set(EVERY)),
         ({"sft__log_every": 3, "sft__save_every": 9, "rft__concurrency": 2}, {*EVERY, *BENCHES}),
         ({"rl__save_every": 9}, {"data", "rft", "sft", *BENCHES} - {"bench-llmbar-rl", "bench-items-rl"}),
+        ({"baselines__scalar__batch": 8}, {*EVERY, *BENCHES}),
+        ({"export__threads": 1}, {*EVERY, *BENCHES}),
         ({"data__seed": 1}, {f"bench-{name}-base" for name in ("llmbar", "items")}),
     ]:  # fmt: skip
         after = directories(branches(**changed)["main"])
-        assert {name for name in after if after[name] == before[name]} == same, changed
+        assert {name for name in after if after[name] == before.get(name)} == same, changed
 
 
 def test_a_changed_file_changes_the_stages_that_read_it():
@@ -181,12 +243,29 @@ def test_branches_share_what_they_do_not_change():
         ({"ablations": {"a": {"srt.hinted": False}}}, "ablations.a: unknown key 'srt.hinted'; did you mean 'sft'"),
         ({"ablations": {"a": {}}}, "ablations.a: changes nothing"),
         ({"ablations": {"main": {"rl.beta": 0}}}, "got the name 'main'"),
+        ({"baselines": {"scalr": {}}}, "baselines: unknown key 'scalr'; did you mean 'scalar'"),
+        ({"baselines": {"scalar": None}}, "baselines.scalar: got None; write scalar: {} for its defaults"),
+        ({"baselines": {"pairrm": {"bach": 2}}}, "baselines.pairrm: unknown key 'bach'; did you mean 'batch'"),
+        ({"baselines": {"cloud": {"critiques": {"kk": 2}}}}, "baselines.cloud.critiques: unknown key 'kk'; did you mean 'k'"),
+        ({"baselines": {"scalar": {"out": "x"}}}, "baselines.scalar: unknown key 'out'"),
+        ({"export": {"encoding": ["Q4"]}}, "export: encoding.0: input should be 'F16' or 'Q8_0', got 'Q4'"),
         ({"rl": {"beta": -1}}, "rl: beta: input should be greater than or equal to 0, got '-1'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_error(changes, words):
     with pytest.raises(InputError, match=words):
         branches(RECIPE | changes)
+
+
+def test_ablations_touch_baselines_too():
+    ablations = {"weight": {"baselines.cloud.critique_weight": 2.0}, "no-pairrm": {"baselines.pairrm": None}}
+    found = branches(RECIPE | {"baselines": BASELINES, "ablations": ablations})
+    main, weight, without = (directories(found[name]) for name in ("main", "weight", "no-pairrm"))
+    assert {name for name in main if weight[name] != main[name]} == {
+        "baselines-cloud", "bench-llmbar-cloud", "bench-items-cloud"
+    }  # fmt: skip
+    assert set(main) - set(without) == {"baselines-pairrm", "bench-llmbar-pairrm", "bench-items-pairrm"}
+    assert all(without[name] == main[name] for name in without)
 
 
 def test_a_stage_without_its_input_says_so():

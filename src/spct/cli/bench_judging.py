@@ -29,8 +29,10 @@ async def judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str,
     """Judge the items into ``out``; 1 if some got no verdict."""
     meta = make_meta_if_named(options)
     judge = make_judge(options, meta)
-    for item in loaded.items.values():
-        judge.check(item)
+    counted = {name for unit in loaded.units for name in unit.items}
+    for name, item in loaded.items.items():
+        if name in counted or not counted:  # of the others no figure hangs on the verdict, and some may get none
+            judge.check(item)
     async with started(judge.engine), started(meta):
         with _store(judge, benchmark, loaded, options, out) as store:
             judge = make_judge(options, meta, judge.engine, store.principles)

@@ -22,11 +22,13 @@ PACKAGES = {
     "sft": ("spct", "torch", "transformers", "trl"),
     "rl": ("spct", "torch", "transformers", "trl"),
     "meta": ("spct", "torch", "transformers"),
+    "baselines": ("spct", "torch", "transformers", "trl"),
     "bench": ("spct",),
+    "export": ("spct", "transformers", "gguf"),
 }
 SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads", "plots"}
 """Options that change no figure."""
-CHOOSING = {"rl", "meta"}
+CHOOSING = {"rl", "meta", "baselines"}
 """Stages that keep the best checkpoint, so that how often one is written matters."""
 
 

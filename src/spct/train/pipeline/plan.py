@@ -19,10 +19,20 @@ from pydantic import BaseModel
 from spct.data.recipe import TRAIN, DataRecipe
 from spct.data.recipe import parse_recipe as parse_data
 from spct.errors import InputError
+from spct.train.baselines.recipe import RECIPES
 from spct.train.meta_recipe import MetaRecipe
 from spct.train.pipeline.facts import facts_of
-from spct.train.pipeline.recipe import STAGES, AllRecipe, BenchRecipe, SamplingRecipe, Section
-from spct.train.recipe import parse_recipe
+from spct.train.pipeline.recipe import (
+    BASELINES,
+    STAGES,
+    AllRecipe,
+    BenchRecipe,
+    CritiquesRecipe,
+    ExportRecipe,
+    SamplingRecipe,
+    Section,
+)
+from spct.train.recipe import parse_recipe, unknown_key
 from spct.train.rl.recipe import RLRecipe
 from spct.train.sft_recipe import SftRecipe
 
@@ -30,6 +40,7 @@ OUT = "<out>"
 HELDOUT = "heldout"
 BASE = "base"
 TRAINED = ("sft", "rl")
+CRITIQUES = "baselines-critiques"
 
 Jobs = Mapping[str, "Job"]
 
@@ -123,6 +134,29 @@ def _meta(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     yield "meta", _checked(MetaRecipe, recipe, {**given, **section}, where)
 
 
+def _baselines(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
+    """Each kind that the section names, on the same items and base; before CLoud the critiques that it learns from."""
+    for kind in section:
+        if kind not in BASELINES:
+            raise InputError(f"{where}: {unknown_key(kind, kind, BASELINES)}")
+    for kind in [kind for kind in BASELINES if kind in section]:
+        given, here = section[kind], f"{where}.{kind}"
+        if not isinstance(given, Mapping):
+            raise InputError(f"{here}: got {given!r}; write {kind}: {{}} for its defaults, or leave it out")
+        given = {"model": recipe.model, **_split(jobs, "data", TRAIN), **_split(jobs, "heldout", HELDOUT), **given}
+        if kind == "cloud" and isinstance(asked := given.get("critiques", {}), Mapping):
+            files = [given[key] for key in ("data", "heldout") if given.get(key) is not None]
+            written = {"model": f"transformers:{given['model']}", "items": files, **asked}
+            yield CRITIQUES, _checked(CritiquesRecipe, recipe, written, f"{here}.critiques")
+            given["critiques"] = jobs[CRITIQUES].result("critiques.jsonl")
+        yield f"baselines-{kind}", _checked(RECIPES[kind], recipe, given, here)
+
+
+def _export(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
+    given = {"model": _trained(recipe, jobs), **section}
+    yield "export", parse_recipe(ExportRecipe, given, where).model_dump(mode="json")
+
+
 def _bench(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     """Every benchmark with the model before training and after each stage; the last also guided by the meta RM."""
     held = _split(jobs, "data", HELDOUT)
@@ -139,7 +173,40 @@ def _bench(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named
             values = {**checked, **row, "model": model}
             if place == len(models) and "meta" in jobs:
                 values["meta"] = f"classifier:{jobs['meta'].result('model')}"
-            yield f"bench-{row['name']}-{name}".replace(":", "-"), values
+            yield _bench_name(row, name), values
+        for kind in BASELINES:
+            if f"baselines-{kind}" in jobs:
+                yield _bench_name(row, kind), _bench_of_baseline(kind, {**checked, **row}, jobs)
+
+
+def _bench_name(benchmark: Mapping[str, Any], model: str) -> str:
+    return f"bench-{benchmark['name']}-{model}".replace(":", "-")
+
+
+def _bench_of_baseline(kind: str, values: Mapping[str, Any], jobs: Jobs) -> dict[str, Any]:
+    """The same items by the rival judge; of the section's keys those that mean something to it."""
+    job = jobs[f"baselines-{kind}"]
+    head = f"classifier:{job.result('model')}"
+    if kind != "cloud":
+        return {key: values[key] for key in _OF_ALL} | {"k": 1, "judge": kind, "model": head}
+    template = jobs[CRITIQUES].values["template"] if CRITIQUES in jobs else None
+    own = {key: values[key] for key in (*_OF_ALL, *_OF_CRITICS)}
+    critic = {"model": f"transformers:{job.result('critic')}", "template": template}
+    return own | critic | {"judge": kind, "judge_option": [f"head={head}"]}
+
+
+_OF_ALL = ("name", "data", "subset", "limit", "seed", "replicates", "plots", "tie_rule", "concurrency")
+_OF_CRITICS = (
+    "k",
+    "greedy",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "retries",
+    "context_tokens",
+    "threads",
+    "engine_option",
+)
 
 
 _WIRED: dict[str, Callable[[AllRecipe, Section, Jobs, str], Named]] = {
@@ -149,7 +216,9 @@ _WIRED: dict[str, Callable[[AllRecipe, Section, Jobs, str], Named]] = {
     "rl": _rl,
     "samples": _samples,
     "meta": _meta,
+    "baselines": _baselines,
     "bench": _bench,
+    "export": _export,
 }
 
 
@@ -179,10 +248,15 @@ def command_of(job: Job, out: Path, launch: Path | None) -> list[str]:
         return ["data", "build", f"{where}.yaml", "--out", where]
     if job.stage in ("rft", "samples"):
         return ["train", "rft-data", values.pop("items"), "--out", where, "--resume", *_flags(values)]
+    if job.name == CRITIQUES:
+        return ["train", "critiques", *values.pop("items"), "--out", where, "--resume", *_flags(values)]
+    if job.stage == "export":
+        return ["train", "export", values.pop("model"), "--out", where, *_flags(values)]
     if job.stage == "bench":
         return ["bench", values.pop("name"), "--out", where, "--resume", *_flags(values)]
     launched = [] if launch is None else ["--launch", str(launch)]
-    return ["train", job.stage, f"{where}.yaml", "--out", where, "--resume", *launched]
+    command = ["baseline", job.name.removeprefix("baselines-")] if job.stage == "baselines" else [job.stage]
+    return ["train", *command, f"{where}.yaml", "--out", where, "--resume", *launched]
 
 
 def placed(values: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -208,5 +282,5 @@ def _flags(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (flag, str(value))
 
 
-_SWITCHED = {"hinted", "grammar", "plots"}
+_SWITCHED = {"hinted", "grammar", "plots", "check"}
 """Options that have a form with --no-."""

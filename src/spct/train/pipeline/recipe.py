@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from spct.errors import InputError
 from spct.train.recipe import Strict, parse_recipe, read_values, unknown_key
 
-STAGES = ("data", "rft", "sft", "rl", "samples", "meta", "bench")
+STAGES = ("data", "rft", "sft", "rl", "samples", "meta", "baselines", "bench", "export")
 """In the order of their running. ``samples`` are judgments of the trained GRM, which the meta RM learns too."""
+BASELINES = ("scalar", "pairrm", "cloud")
 MAIN = "main"
 CHANGEABLE = (*STAGES, "model", "seed")
 """What an override may begin with."""
@@ -54,6 +55,29 @@ class SamplingRecipe(EngineRecipe):
     single_template: str | None = None
     keep: str | None = Field(default=None, pattern="^(correct|all)$")
     skip_bad: bool | None = None
+
+
+class CritiquesRecipe(EngineRecipe):
+    """The options of ``spct train critiques`` by their names; ``items`` are its arguments."""
+
+    items: tuple[Path, ...] = Field(min_length=1)
+    k: int | None = Field(default=None, ge=1)
+    retries: int | None = Field(default=None, ge=0)
+    skip_bad: bool | None = None
+
+    ordering: None = None  # of one response there is one order, and no grammar for free text
+    grammar: None = None
+
+
+class ExportRecipe(Strict):
+    """The options of ``spct train export`` by their names; ``model`` is its argument."""
+
+    model: str = Field(min_length=1)
+    encoding: tuple[Literal["F16", "Q8_0"], ...] = ()
+    name: str | None = None
+    prompts: Path | None = None
+    check: bool | None = None
+    threads: int | None = Field(default=None, ge=1)
 
 
 class BenchmarkRecipe(Strict):
@@ -104,7 +128,9 @@ class AllRecipe(Strict):
     rl: Section | None = None
     samples: Section | None = None
     meta: Section | None = None
+    baselines: Section | None = None
     bench: Section | None = None
+    export: Section | None = None
     ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -148,7 +174,7 @@ def _put(values: dict[str, Any], name: str, value: Any, where: str) -> None:
     for key in outer:
         inner = values.get(key)
         values[key] = values = dict(inner) if isinstance(inner, Mapping) else {}
-    if value is None and not outer:
+    if value is None and (not outer or outer == ["baselines"]):
         values.pop(last, None)
     else:
         values[last] = value

@@ -19,12 +19,13 @@ from spct.data.output import write_json, write_text
 from spct.data.report import report_lines as data_lines
 from spct.train.meta_curve import curve_lines
 from spct.train.pipeline.plan import BASE, TRAINED, Job
-from spct.train.pipeline.recipe import MAIN
+from spct.train.pipeline.recipe import BASELINES, MAIN
 from spct.train.pipeline.run import Branches, state_of, unused
 from spct.train.rft import report_lines as rft_lines
 from spct.train.stage import read_json
 
-MODELS = (BASE, *TRAINED)
+CHAIN = (BASE, *TRAINED)
+MODELS = (*CHAIN, *BASELINES)
 MOST_ROWS = 12
 """Rows of a training curve in the Markdown report; all are in the JSON."""
 
@@ -43,7 +44,9 @@ def write_report(branches: Branches, out: Path) -> dict[str, Any]:
 def _branch(jobs: Mapping[str, Job], out: Path) -> dict[str, Any]:
     done = {name: job for name, job in jobs.items() if state_of(job, out) == "done"}
     reports = {
-        name: read_json(out / job.directory / "report.json") for name, job in done.items() if job.stage != "bench"
+        name: read_json(out / job.directory / ("export.json" if job.stage == "export" else "report.json"))
+        for name, job in done.items()
+        if job.stage != "bench"
     }
     return {
         "jobs": [_job_row(job, job.name in done, out) for job in jobs.values()],
@@ -59,7 +62,9 @@ def _job_row(job: Job, done: bool, out: Path) -> dict[str, Any]:
 
 
 def _bench(jobs: Sequence[Job], out: Path) -> dict[str, Any]:
-    """By benchmark: a row per model and k, and the paired difference of each model to the one before."""
+    """By benchmark: a row per model and k, the paired difference of each stage's model to the one before, and of the last to
+    each baseline.
+    """
     found: dict[str, Any] = {}
     for job in jobs:
         name = str(job.values["name"])
@@ -69,7 +74,10 @@ def _bench(jobs: Sequence[Job], out: Path) -> dict[str, Any]:
         entry["points"] += _points(model, run)
         entry["models"][model] = job.directory
     for name, entry in found.items():
-        entry["changes"] = [_change(name, *two, out) for two in itertools.pairwise(entry["models"].items())]
+        chain = [(model, entry["models"][model]) for model in CHAIN if model in entry["models"]]
+        beside = [(model, entry["models"][model]) for model in BASELINES if model in entry["models"]]
+        pairs = [*itertools.pairwise(chain), *((baseline, *chain[-1:]) for baseline in beside)]
+        entry["changes"] = [_change(name, *two, out) for two in pairs if len(two) == 2]
     return found
 
 
@@ -126,8 +134,13 @@ def _sections(branch: Mapping[str, Any], known: Container[str]) -> Iterator[tupl
             yield f"{name.upper()}: {rows}", list(table.markdown())
     if "meta" in stages:
         yield "Meta RM", list(_meta_lines(stages["meta"]))
+    if names := [name for name in BASELINES if f"baselines-{name}" in stages]:
+        yield "Baselines", list(_baselines({name: stages[f"baselines-{name}"] for name in names}).markdown())
     for name, entry in branch["bench"].items():
         yield f"Accuracy: {name}", [*_accuracy(entry).markdown(), *_changes(entry["changes"])]
+
+    if "export" in stages:
+        yield "Export", list(_export(stages["export"]["files"]).markdown())
 
 
 _CURVES = (
@@ -160,6 +173,31 @@ def _meta_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", *curve_lines(curve))
 
 
+def _baselines(reports: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What each learned, and its own held-out figure before training and at the checkpoint that was kept."""
+    rows = [
+        [
+            name,
+            _number(row["train"]["pairs"]),
+            _number(row["steps"]),
+            row["metric"],
+            _number(row["heldout_curve"][0]["value"]),
+            _number(row["best"]),
+        ]
+        for name, row in reports.items()
+    ]
+    return Table(["baseline", "pairs", "steps", "held out", "before", "after"], rows)
+
+
+def _export(files: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = []
+    for name, row in files.items():
+        check = row["check"] or {}
+        agreed = "-" if not check else f"{100 * check['agreed']:.0f}% of {check['prompts']} ({check['equal']} equal)"
+        rows.append([name, f"{row['bytes'] / 1e6:,.1f}", agreed, _number(check.get("largest_gap"))])
+    return Table(["file", "MB", "greedy texts that agree", "largest gap, nats"], rows)
+
+
 def _accuracy(entry: Mapping[str, Any]) -> Table:
     """A row per vote and k, two columns per model: the benchmark's own tie rule, and a tie counted as wrong."""
     models = [name for name in MODELS if name in entry["models"]]
@@ -183,17 +221,26 @@ def _changes(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _ablations(branches: Mapping[str, Any]) -> Iterator[str]:
-    """The last model of each branch at its largest k, plain and guided, and greedily."""
-    rows = []
+    """The last model of each branch at its largest k, plain and guided, and greedily; baselines where they are others."""
+    rows: list[list[str]] = []
+    shown: set[str] = set()
     for name, branch in branches.items():
         for benchmark, entry in branch["bench"].items():
-            model = [model for model in MODELS if model in entry["models"]][-1]
-            own = [row for row in entry["points"] if row["model"] == model]
-            last = {row["vote"]: row for row in own}
-            cells = [_percent(last.get(vote), "strict") for vote in ("greedy", "plain", "guided")]
-            rows.append([name, benchmark, model, str(max((row["k"] for row in own), default=0)), *cells])
+            last = [model for model in CHAIN if model in entry["models"]][-1:]
+            for model in [*last, *(one for one in BASELINES if one in entry["models"])]:
+                row = [name, benchmark, model, *_last(entry["points"], model)]
+                if model not in BASELINES or entry["models"][model] not in shown:
+                    rows.append(row)
+                shown.add(entry["models"][model])
     yield from Table(["branch", "benchmark", "model", "k", "greedy", "vote", "guided vote"], rows).markdown()
     yield from ("", "Points of 100, ties counted as wrong.")
+
+
+def _last(points: Sequence[Mapping[str, Any]], model: str) -> list[str]:
+    own = [row for row in points if row["model"] == model]
+    last = {row["vote"]: row for row in own}
+    cells = [_percent(last.get(vote), "strict") for vote in ("greedy", "plain", "guided")]
+    return [str(max((row["k"] for row in own), default=0)), *cells]
 
 
 def _vote(vote: str, k: int) -> str:

@@ -33,7 +33,9 @@ RESULTS = {
     "sft": ("model", "report.json"),
     "rl": ("model", "report.json"),
     "meta": ("model", "report.json"),
+    "baselines": ("model", "critic", "critiques.jsonl", "report.json"),
     "bench": ("results.json",),
+    "export": ("*.gguf", "export.json"),
 }
 """What of a directory must be as it was for its job to be skipped."""
 
