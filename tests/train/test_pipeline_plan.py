@@ -111,6 +111,36 @@ def test_what_one_stage_takes_from_another_is_filled_in():
     assert rated["bench-items-rl"] == f"classifier:{at['meta']}/model"
 
 
+def test_checkpoints_are_chosen_by_dev_and_models_compared_on_heldout():
+    split = {"train": 0.8, "dev": 0.1, "heldout": 0.1}
+    bench = {"benchmarks": [{"name": "items", "limit": 9}]}
+    jobs = branches(RECIPE | {"baselines": {"scalar": {}}, "bench": bench}, data__split=split)["main"]
+    data = f"<out>/{jobs['data'].directory}"
+    assert jobs["rl"].values["heldout"]["path"] == data + "/dev.jsonl"
+    assert jobs["baselines-scalar"].values["heldout"] == data + "/dev.jsonl"
+    judged = [job.values for job in jobs.values() if job.stage == "bench"]
+    assert {(values["name"], values["data"], values["limit"]) for values in judged} == {
+        ("items", data + "/heldout.jsonl", 9)
+    }
+
+
+def test_a_benchmark_without_files_is_refused_but_for_the_held_out_items():
+    with pytest.raises(InputError, match=r"all.yaml: bench: benchmarks.0.data: field required"):
+        branches(RECIPE | {"bench": {"benchmarks": [{"name": "llmbar"}]}})
+    with pytest.raises(InputError, match=r"benchmarks.0.data"):
+        branches(RECIPE | {"bench": {"benchmarks": [{"name": "items"}]}}, data__split={"train": 1.0}, rl=None)
+
+
+@pytest.mark.parametrize("name", ["all.yaml", "cpu.yaml"])
+def test_the_shipped_recipes_are_sound(name):
+    """Keys and wiring only: what they name need not be there."""
+    found = read_recipe(Path(__file__).parents[2] / "examples" / "recipes" / name, {})
+    jobs = {label: plan(one, name) for label, one in found.items()}["main"]
+    assert [job for job in jobs if not job.startswith("bench-")][:4] == ["data", "rft", "sft", "rl"]
+    assert jobs["bench-items-base"].values["data"] == f"<out>/{jobs['data'].directory}/heldout.jsonl"
+    assert jobs["rl"].values["heldout"]["path"] == f"<out>/{jobs['data'].directory}/dev.jsonl"
+
+
 def test_baselines_and_the_export_take_the_same_data_and_models():
     jobs = branches(RECIPE | {"baselines": BASELINES, "export": {}})["main"]
     models = [*(f"bench-{name}-{model}" for name in ("llmbar", "items") for model in ("base", "sft", "rl", *BASELINES))]

@@ -37,7 +37,8 @@ from spct.train.rl.recipe import RLRecipe
 from spct.train.sft_recipe import SftRecipe
 
 OUT = "<out>"
-HELDOUT = "heldout"
+DEV, HELDOUT = "dev", "heldout"
+"""Splits: by ``dev``, if the data have it, checkpoints are chosen; on ``heldout`` the models are compared."""
 BASE = "base"
 TRAINED = ("sft", "rl")
 CRITIQUES = "baselines-critiques"
@@ -113,7 +114,7 @@ def _sft(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
 def _rl(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     given = {"model": _trained(recipe, jobs), **_split(jobs, "data", TRAIN), **section}
     heldout = given.get("heldout", {})
-    if heldout is not None and (found := _split(jobs, "path", HELDOUT)):
+    if heldout is not None and (found := _choosing(jobs, "path")):
         given["heldout"] = {**found, **heldout} if isinstance(heldout, Mapping) else heldout
     yield "rl", _checked(RLRecipe, recipe, given, where)
 
@@ -143,7 +144,7 @@ def _baselines(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> N
         given, here = section[kind], f"{where}.{kind}"
         if not isinstance(given, Mapping):
             raise InputError(f"{here}: got {given!r}; write {kind}: {{}} for its defaults, or leave it out")
-        given = {"model": recipe.model, **_split(jobs, "data", TRAIN), **_split(jobs, "heldout", HELDOUT), **given}
+        given = {"model": recipe.model, **_split(jobs, "data", TRAIN), **_choosing(jobs, "heldout"), **given}
         if kind == "cloud" and isinstance(asked := given.get("critiques", {}), Mapping):
             files = [given[key] for key in ("data", "heldout") if given.get(key) is not None]
             written = {"model": f"transformers:{given['model']}", "items": files, **asked}
@@ -161,7 +162,7 @@ def _bench(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named
     """Every benchmark with the model before training and after each stage; the last also guided by the meta RM."""
     held = _split(jobs, "data", HELDOUT)
     given = {"model": f"transformers:{recipe.model}"} | ({"benchmarks": [{"name": "items", **held}]} if held else {})
-    checked = _checked(BenchRecipe, recipe, {**given, **section}, where)
+    checked = _checked(BenchRecipe, recipe, {**given, **_on_heldout(section, held)}, where)
     names = [row["name"] for row in checked["benchmarks"]]
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{where}: benchmarks: {again[0]!r} is there twice; expected each once")
@@ -177,6 +178,15 @@ def _bench(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named
         for kind in BASELINES:
             if f"baselines-{kind}" in jobs:
                 yield _bench_name(row, kind), _bench_of_baseline(kind, {**checked, **row}, jobs)
+
+
+def _on_heldout(section: Section, held: Mapping[str, str]) -> Section:
+    """The section, with the held-out items as the data of the benchmark ``items`` where it names none."""
+    rows = section.get("benchmarks")
+    if not isinstance(rows, list):
+        return section
+    own = [{**held, **row} if isinstance(row, Mapping) and row.get("name") == "items" else row for row in rows]
+    return {**section, "benchmarks": own}
 
 
 def _bench_name(benchmark: Mapping[str, Any], model: str) -> str:
@@ -231,6 +241,11 @@ def _checked(kind: type[BaseModel], recipe: AllRecipe, given: Mapping[str, Any],
 def _trained(recipe: AllRecipe, jobs: Jobs) -> str:
     """The model that the stages so far end in."""
     return next((jobs[name].result("model") for name in reversed(TRAINED) if name in jobs), recipe.model)
+
+
+def _choosing(jobs: Jobs, key: str) -> dict[str, str]:
+    """The split by which checkpoints are chosen, under ``key``: what is chosen by the items of the report looks too good."""
+    return _split(jobs, key, DEV) or _split(jobs, key, HELDOUT)
 
 
 def _split(jobs: Jobs, key: str, name: str) -> dict[str, str]:
