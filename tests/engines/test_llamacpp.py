@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import gguf
-import numpy as np
 import pytest
 
+from engines.adapters import own_cache, write_lora
+from spct import weights
 from spct.engines import Engine, SampleRequest, load_engine
 from spct.errors import ContextLengthError, InputError, RejectedError, RequestError, WeightsError
 from spct.types import Message, TokenLogprob
@@ -167,24 +168,6 @@ async def test_close_ends_what_is_running_and_start_begins_anew(smollm2: ModelFi
     await engine.close()
 
 
-def write_lora(path: Path, scale: float, architecture: str = "llama", kind: str = "adapter", width: int = 576) -> Path:
-    """A rank-2 adapter of the first blocks' query projections, random times ``scale``."""
-    random = np.random.default_rng(0)
-    writer = gguf.GGUFWriter(path, architecture)
-    writer.add_type(kind)
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", 2.0)
-    for block in range(8):
-        for half, shape in (("a", (2, width)), ("b", (width, 2))):
-            data = (scale * random.normal(size=shape)).astype(np.float32)
-            writer.add_tensor(f"blk.{block}.attn_q.weight.lora_{half}", data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 async def greedy_with(lora: str) -> list[str]:
     engine = load_engine("llamacpp:smollm2-135m", threads=1, parallel=1, context_tokens=512, lora=[lora])
     try:
@@ -200,6 +183,32 @@ async def test_lora(tmp_path: Path, engine: Engine) -> None:
     assert await greedy_with(str(strong)) != plain
     assert await greedy_with(f"{strong}=0") == plain
     assert load_engine("llamacpp:m", lora=[f"{strong}=0.5"]).model_id == "llamacpp:m+strong.gguf=0.5"
+
+
+async def first_token(name: str, **options: object) -> dict[str, float]:
+    """Log-probabilities of the likeliest first tokens."""
+    engine = load_engine(f"llamacpp:{name}", threads=1, parallel=1, context_tokens=512, **options)
+    try:
+        batch = await engine.sample(SampleRequest(CAPITAL, temperature=0.0, max_tokens=1, top_logprobs=20))
+    finally:
+        await engine.close()
+    assert batch.samples[0].logprobs
+    return dict(batch.samples[0].logprobs[0].top)
+
+
+async def test_lora_beside_the_weights_is_lora_merged_into_them(
+    tmp_path: Path, smollm2: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPCT_CACHE", str(own_cache(tmp_path)))
+    adapter = write_lora(tmp_path / "adapter.gguf", 0.2)
+    plain, beside = await first_token("smollm2-135m"), await first_token("smollm2-135m", lora=[str(adapter)])
+    merged = await first_token(str(weights.merged("smollm2-135m", [weights.Lora(adapter)], "F16").path))
+    assert divergence(beside, merged) < divergence(beside, plain) / 10
+
+
+def divergence(p: dict[str, float], q: dict[str, float]) -> float:
+    """KL(p || q) over the tokens listed in p; one that q does not list is taken for its least likely."""
+    return sum(math.exp(value) * (value - q.get(token, min(q.values()))) for token, value in p.items())
 
 
 async def test_unusable_lora_is_one_clear_error(tmp_path: Path, smollm2: ModelFile) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from engines.adapters import own_cache, write_lora
 from spct import weights
 from spct.engines.chat_text import ChatText
 from spct.engines.engine import SampleBatch, SampleRequest
@@ -146,10 +148,25 @@ async def test_closing_leaves_nothing_in_the_pipeline(
     assert "leaked" not in capfd.readouterr().err
 
 
-async def test_lora_is_refused_not_ignored() -> None:
-    pytest.importorskip("openvino_genai")
-    with pytest.raises(EngineError, match="use llamacpp:"):
-        await OpenVINOEngine(MODEL, lora=["some/adapter"]).start()
+async def greedy(engine: OpenVINOEngine, close: bool = True) -> str:
+    try:
+        return texts(await engine.sample(ask("Name the capital city of France.", temperature=0.0)))[0]
+    finally:
+        if close:
+            await engine.close()
+
+
+async def test_lora_is_merged_into_the_model(
+    tmp_path: Path, engine: OpenVINOEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPCT_CACHE", str(own_cache(tmp_path)))
+    adapter = write_lora(tmp_path / "adapter.gguf", 1.0)
+    plain = await greedy(engine, close=False)
+    merged = OpenVINOEngine(MODEL, cache_gb=0.1, threads=1, lora=[str(adapter)])
+    assert merged.model_id == "openvino:smollm2-135m+adapter.gguf=1"
+    assert await greedy(merged) != plain
+    assert merged.notes == ("adapter.gguf=1 merged into smollm2-135m, which OpenVINO reads as one model",)
+    assert await greedy(OpenVINOEngine(MODEL, cache_gb=0.1, threads=1, lora=[f"{adapter}=0"])) == plain
 
 
 async def test_bad_options() -> None:

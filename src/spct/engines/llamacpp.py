@@ -41,7 +41,7 @@ from spct.errors import (
     WeightsError,
 )
 from spct.types import FinishReason, Message, TokenLogprob, Usage
-from spct.weights import CATALOGUE, GGUFHeader, read_header, resolve
+from spct.weights import CATALOGUE, Lora, read_header, read_lora, resolve
 
 T = TypeVar("T")
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -79,7 +79,7 @@ class LlamaCppEngine:
         self._threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
         self._context_tokens = context_tokens
         self._parallel = parallel
-        self._loras = [_lora(spec) for spec in lora]
+        self._loras = [Lora.parse(spec) for spec in lora]
         self._gpu_layers = gpu_layers
         self._exact = exact
         self._verbosity = verbosity
@@ -89,7 +89,7 @@ class LlamaCppEngine:
 
     @property
     def model_id(self) -> str:
-        loras = "".join(f"+{path.name}={scale:g}" for path, scale in self._loras)
+        loras = "".join(f"+{lora}" for lora in self._loras)
         return f"llamacpp:{self._name}{loras}"
 
     @property
@@ -147,8 +147,8 @@ class LlamaCppEngine:
             raise EngineMissingError("the llamacpp engine needs xllamacpp: pip install 'spct[llamacpp]'") from error
         file = resolve(self._name, encoding=self._encoding)
         header = read_header(file.path)
-        for path, _ in self._loras:
-            _check_lora(path, header)
+        for lora in self._loras:
+            read_lora(lora.path, header)
         architecture = header.metadata.get("general.architecture")
         trained = header.metadata.get(f"{architecture}.context_length", self._context_tokens)
         self._context_tokens = min(self._context_tokens, trained)
@@ -157,7 +157,7 @@ class LlamaCppEngine:
         try:
             server = xllamacpp.Server(self._params(xllamacpp, file.path, key))
         except (RuntimeError, ValueError) as error:
-            adapters = "".join(f" with {path}" for path, _ in self._loras)
+            adapters = "".join(f" with {lora.path}" for lora in self._loras)
             raise WeightsError(
                 f"llama.cpp cannot load {file.path}{adapters} (architecture {architecture}); "
                 "set verbosity=3 to see why: too little memory, or an architecture or adapter it does not know"
@@ -178,7 +178,7 @@ class LlamaCppEngine:
         params.n_gpu_layers = self._gpu_layers
         params.cpuparams.n_threads = self._threads
         params.cpuparams_batch.n_threads = self._threads
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), scale) for path, scale in self._loras]
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora.path), lora.scale) for lora in self._loras]
         params.api_keys = [key]
         params.n_threads_http = 2
         params.ui = False
@@ -348,24 +348,3 @@ def _error(error: dict[str, Any]) -> RequestError:
     if 400 <= error.get("code", 500) < 500:
         return RejectedError(message)
     return ReplyError(message)
-
-
-def _lora(spec: str) -> tuple[Path, float]:
-    """``PATH`` or ``PATH=SCALE``."""
-    path, equals, scale = spec.rpartition("=")
-    if not equals or Path(spec).exists():
-        return Path(spec), 1.0
-    try:
-        return Path(path), float(scale)
-    except ValueError:
-        raise InputError(f"lora {spec!r}: expected PATH or PATH=SCALE with a number for SCALE") from None
-
-
-def _check_lora(path: Path, model: GGUFHeader) -> None:
-    header = read_header(path)
-    kind = (header.metadata.get("general.type"), header.metadata.get("adapter.type"))
-    if kind != ("adapter", "lora"):
-        raise WeightsError(f"{path} is not a LoRA adapter (its type is {kind[0]!r}); expected a GGUF of type adapter")
-    made_for, is_for = (h.metadata.get("general.architecture") for h in (header, model))
-    if made_for != is_for:
-        raise WeightsError(f"the adapter {path} is made for {made_for} models, this one is {is_for}")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spct import weights
 from spct.engines.chat_text import ChatText
 from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
@@ -29,7 +30,10 @@ _ENDINGS: dict[str, FinishReason] = {"STOP": "stop", "LENGTH": "length"}
 
 
 class OpenVINOEngine:
-    """Follows ``Engine``. ``parallel`` samples are generated side by side, ``cache_gb`` bounds the key/value cache."""
+    """Follows ``Engine``. ``parallel`` samples are generated side by side, ``cache_gb`` bounds the key/value cache.
+
+    A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it; it is merged into a copy of a GGUF model.
+    """
 
     def __init__(
         self,
@@ -49,7 +53,7 @@ class OpenVINOEngine:
         self._threads = threads
         self._wanted_context = context_tokens
         self._cache_gb = cache_gb or DEFAULT_CACHE_GB
-        self._lora = tuple(lora)
+        self._loras = tuple(weights.Lora.parse(spec) for spec in lora)
         self._parallel = parallel
         self._facts: ModelFacts | None = None
         self._tokenizer: Tokenizer | None = None
@@ -60,7 +64,7 @@ class OpenVINOEngine:
 
     @property
     def model_id(self) -> str:
-        return f"openvino:{self._name}"
+        return f"openvino:{self._name}" + "".join(f"+{lora}" for lora in self._loras)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -112,12 +116,7 @@ class OpenVINOEngine:
 
     def _load(self) -> None:
         genai = _library()
-        if self._lora:
-            raise EngineError(
-                f"openvino:{self._name}: OpenVINO GenAI matches no LoRA tensor to a model it built from GGUF and would "
-                "run the bare model; use llamacpp: with the adapter, or merge it into the weights"
-            )
-        facts = read_facts(self._name)
+        facts = read_facts(self._name, self._loras)
         tokenizer = genai.Tokenizer(facts.path)
         tokens = {"bos_token": tokenizer.get_bos_token(), "eos_token": tokenizer.get_eos_token()}
         self._facts, self._tokenizer, self._chat = facts, tokenizer, ChatText(facts.chat_template, tokens)

@@ -2,18 +2,21 @@
 
 A model is a GGUF file (llama and qwen families) or a directory with a saved OpenVINO IR. GGUF encodings other than
 those measured to give right logits are re-encoded to Q8_0 in the weights cache: OpenVINO GenAI reads Q4_1 without an
-error and gets it wrong (KL to f32 0.23, 73% top-1 agreement; Q8_0: 0.004, 97%).
+error and gets it wrong (KL to f32 0.23, 73% top-1 agreement; Q8_0: 0.004, 97%). The library knows the layers of a model
+that it built from GGUF by no names, so it applies no LoRA adapter to one: adapters are merged into a copy of the file.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spct import weights
 from spct.errors import WeightsError
+from spct.weights import Lora
 
 RIGHT_ENCODINGS = ("Q8_0", "F16")
 KV_BYTES = 2  # the key/value cache is kept in a 16-bit type
@@ -39,16 +42,26 @@ class ModelFacts:
         return int(gigabytes * 1e9 / (self.kv_bytes_per_token * KV_BLOCK))
 
 
-def read_facts(name: str) -> ModelFacts:
-    """Find the model, re-encode it if need be, and read its header. Raises WeightsError."""
+def read_facts(name: str, loras: Sequence[Lora] = ()) -> ModelFacts:
+    """Find the model, re-encode it or merge adapters into it if need be, and read its header. Raises WeightsError."""
     directory = Path(name).expanduser()
-    return _from_directory(directory) if directory.is_dir() else _from_gguf(name)
+    if not directory.is_dir():
+        return _from_gguf(name, loras)
+    if loras:
+        raise WeightsError(
+            f"{directory}: adapters are merged into GGUF models only; merge {loras[0].path.name} into the model before it "
+            "is converted for OpenVINO, or give the model as a .gguf file"
+        )
+    return _from_directory(directory)
 
 
-def _from_gguf(name: str) -> ModelFacts:
+def _from_gguf(name: str, loras: Sequence[Lora]) -> ModelFacts:
     file = weights.resolve(name)
     note = None
-    if file.encoding not in RIGHT_ENCODINGS:
+    if loras:
+        note = f"{', '.join(map(str, loras))} merged into {name}, which OpenVINO reads as one model"
+        file = weights.merged(name, loras, "F16" if file.encoding == "F16" else "Q8_0")
+    elif file.encoding not in RIGHT_ENCODINGS:
         note = (
             f"{name} is {file.encoding}, which OpenVINO is not known to read rightly: using a copy re-encoded to Q8_0"
         )
@@ -87,14 +100,28 @@ def _from_directory(path: Path) -> ModelFacts:
     heads = int(config["num_attention_heads"])
     head_size = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
     kv_heads = int(config.get("num_key_value_heads") or heads)
-    added = tokenizer.get("added_tokens_decoder", {}).values()
     return ModelFacts(
         path=path,
         context_tokens=int(config["max_position_embeddings"]),
         kv_bytes_per_token=2 * KV_BYTES * int(config["num_hidden_layers"]) * kv_heads * head_size,
         chat_template=template,
-        special_tokens=tuple(token["content"] for token in added),
+        special_tokens=_added_tokens(path, tokenizer),
     )
+
+
+def _added_tokens(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    """Strings that the tokenizer cuts out of running text; which of two files lists them depends on who saved it."""
+    file = path / "tokenizer.json"
+    listed = [
+        *config.get("added_tokens_decoder", {}).values(),
+        *(_read_json(file).get("added_tokens", []) if file.is_file() else []),
+    ]
+    if not listed:
+        raise WeightsError(
+            f"{path} names no control tokens, which responses must not be able to use; expected a tokenizer.json, or "
+            "added_tokens_decoder in tokenizer_config.json"
+        )
+    return tuple(dict.fromkeys(token["content"] for token in listed))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

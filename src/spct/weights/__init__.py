@@ -6,12 +6,14 @@ Every failure is a WeightsError with one sentence: what was found, what was expe
 from spct.weights.cache import cache_dir
 from spct.weights.catalogue import CATALOGUE, WheelSource
 from spct.weights.gguf_header import GGUFHeader, file_encoding, read_header
+from spct.weights.lora import Lora, merged, read_lora
 from spct.weights.recoding import Recoding, recode
 from spct.weights.resolve import ModelFile, Progress, cached, pull, resolve
 
 __all__ = [
     "CATALOGUE",
     "GGUFHeader",
+    "Lora",
     "ModelFile",
     "Progress",
     "Recoding",
@@ -19,8 +21,10 @@ __all__ = [
     "cache_dir",
     "cached",
     "file_encoding",
+    "merged",
     "pull",
     "read_header",
+    "read_lora",
     "recode",
     "resolve",
 ]
