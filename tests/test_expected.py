@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from math import log
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def tokens_of(pieces: list[str], following: Next) -> tuple[TokenLogprob, ...]:
     return tuple(tokens)
 
 
-def read(pieces: list[str], following: Next, **options: float) -> ExpectedScores:
+def read(pieces: list[str], following: Next, **options: Any) -> ExpectedScores:
     text = "".join(pieces)
     begin, end = text.rindex("{") + 1, text.rindex("}")
     scores = [int(found) for found in re.findall(r"\d+", text[begin:end])]
@@ -161,6 +162,19 @@ def test_unlisted_mass_is_outside_and_too_much_of_it_gives_no_expectation() -> N
     got = read(pieces, listed, min_resolved=0.6)
     assert got.expected_N == pytest.approx((5.4 / 0.7,))
     assert got.outside_N == pytest.approx((0.3,))
+
+
+def test_under_a_grammar_the_share_is_of_what_scores_can_have() -> None:
+    pieces = ["{", "8", "}"]
+    listed = certain_but({"{": {"A": 0.5, "8": 0.3, "7": 0.1, "x": 0.001}}, pieces)
+    assert read(pieces, listed).expected_N is None
+    got = read(pieces, listed, constrained=True)
+    assert got.expected_N == pytest.approx((3.1 / 0.4,))
+    assert got.outside_N == pytest.approx((0.6,))  # reported all the same
+    # eight scores unlisted, each with 0.06 at most: 0.4 of up to 0.88
+    vague = certain_but({"{": {"A": 0.5, "8": 0.3, "7": 0.1, "x": 0.06}}, pieces)
+    refused = read(pieces, vague, constrained=True)
+    assert refused.problem is not None and refused.problem.startswith("score 1: 0.45 of the probability")
 
 
 def test_the_sampled_token_counts_though_it_is_not_among_the_top() -> None:

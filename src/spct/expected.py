@@ -28,7 +28,11 @@ from math import exp
 from spct.types import TokenLogprob
 
 MIN_RESOLVED = 0.75
-"""Least share of the mass that must be resolved, at each score, for an expectation to be given."""
+"""Least share of the mass that must be resolved, at each score, for an expectation to be given.
+
+Under a grammar that lets nothing but a score stand there, the share is of the mass that scores can have: what the engine
+lists besides was not open to the sampler, and a score that it does not list has less than the least that it lists.
+"""
 
 _DIGITS = re.compile(r"[0-9]+")
 _TRAILING_TOKENS = 2  # end-of-turn tokens that an engine may list after the text
@@ -54,6 +58,7 @@ class _Mass:
     resolved: dict[int, float] = field(default_factory=dict)
     ambiguous: dict[tuple[int, int], float] = field(default_factory=dict)
     shared: bool = False
+    least: float = 0.0
 
     def add(self, scores: Sequence[int], probability: float) -> None:
         if len(scores) == 1:
@@ -67,6 +72,13 @@ class _Mass:
 
     def unclear(self) -> float:
         return sum(self.ambiguous.values())
+
+    def share(self, scale: range | None) -> float:
+        """Return the resolved share of all mass, or of the most that the scores of ``scale`` can have together."""
+        if scale is None:
+            return self.total()
+        unlisted = (len(scale) - len(self.resolved)) * self.least
+        return self.total() / max(self.total() + self.unclear() + unlisted, 1e-300)
 
     def mean(self, place: int | None = None) -> float:
         """Return the normalised mean; ``place`` 0 or 1 counts the ambiguous mass at its lowest or highest score."""
@@ -111,6 +123,7 @@ def expected_scores(
     scale: tuple[int, int],
     *,
     min_resolved: float = MIN_RESOLVED,
+    constrained: bool = False,
 ) -> ExpectedScores:
     r"""Return the expected scores of one completion, in shown order.
 
@@ -126,9 +139,10 @@ def expected_scores(
     if [int(text[a:b]) for a, b in spans] != list(scores):
         return ExpectedScores(problem="the box does not hold the parsed scores")
     masses = []
+    whole = range(scale[0], scale[1] + 1)
     for place, span in enumerate(spans):
-        mass = _mass(text, tokens, span[0], _Number(range(scale[0], scale[1] + 1), "}" if span is spans[-1] else ","))
-        if problem := _problem(mass, min_resolved):
+        mass = _mass(text, tokens, span[0], _Number(whole, "}" if span is spans[-1] else ","))
+        if problem := _problem(mass, min_resolved, whole if constrained else None):
             return ExpectedScores(problem=f"score {place + 1}: {problem}")
         masses.append(mass)
     return ExpectedScores(
@@ -178,14 +192,14 @@ def index_probabilities(
     return IndexProbabilities(shares, max(0.0, 1 - total))
 
 
-def _problem(mass: _Mass, min_resolved: float) -> str | None:
+def _problem(mass: _Mass, min_resolved: float, constrained_to: range | None = None) -> str | None:
     if mass.shared:
         return "another score shares its token"
     if mass.total() + mass.unclear() > _SLACK:
         return f"the listed probabilities add up to {mass.total() + mass.unclear():.2f}"
-    if mass.total() < max(min_resolved, 1e-9):
+    if mass.total() < 1e-9 or mass.share(constrained_to) < min_resolved:
         return (
-            f"{mass.total():.2f} of the probability is on scores that can be told apart, expected {min_resolved:.2f} "
+            f"{mass.share(constrained_to):.2f} of the probability is on scores that can be told apart, expected {min_resolved:.2f} "
             "or more; raise top_logprobs"
         )
     return None
@@ -216,7 +230,7 @@ def _mass(text: str, tokens: list[tuple[int, TokenLogprob]], begin: int, number:
     lead = text[offset:begin].strip()
     if _DIGITS.search(lead):
         return _Mass(shared=True)
-    mass = _Mass()
+    mass = _Mass(least=min((exp(logprob) for _, logprob in token.top), default=exp(token.logprob)))
     starts = [(string, number.begin(string, lead), p) for string, p in _alternatives(token)]
     whole = {int(start[0]) for _, start, _ in starts if start and start[0]}
     for string, start, probability in starts:

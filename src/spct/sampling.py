@@ -129,7 +129,10 @@ class StreamSampler:
         shown = parsed.scores
         expected = unresolved = None
         if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
-            read = expected_scores(sample.text, sample.logprobs, parsed.box, shown, self.template.scale)
+            constrained = self._grammar(len(stream.order)) is not None
+            read = expected_scores(
+                sample.text, sample.logprobs, parsed.box, shown, self.template.scale, constrained=constrained
+            )
             if read.expected_N is not None:
                 expected = tuple(read.expected_N[place] for place in places)
                 unresolved = tuple(read.outside_N[place] + read.ambiguous_N[place] for place in places)

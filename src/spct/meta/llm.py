@@ -105,7 +105,10 @@ class LLMMeta:
         if not self._top_logprobs:
             return Rating(float(parsed.scores[0]))
         assert parsed.box is not None
-        read = expected_scores(sample.text, sample.logprobs, parsed.box, parsed.scores, self._template.scale)
+        constrained = self._grammar and self._engine.capabilities.grammar
+        read = expected_scores(
+            sample.text, sample.logprobs, parsed.box, parsed.scores, self._template.scale, constrained=constrained
+        )
         if read.expected_N is None:
             return Rating(None, f"the meta RM's answer has no expected rating: {read.problem}")
         return Rating(read.expected_N[0])
