@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import pytest
 import torch
@@ -14,11 +15,14 @@ from transformers import (
 )
 
 from engines.tiny_models import CONTROL, SIZES, TEMPLATE, save_model
+from spct.engines import load_engine
 from spct.errors import TrainingError
 from spct.train.export import REPORT, export_adapter, export_model
-from spct.train.export_check import Agreement, Checked, require_pass
+from spct.train.export_check import Agreement, Checked, _agreement, compare, require_pass
 from spct.train.export_form import Architecture
+from spct.train.export_gguf import write_gguf
 from spct.train.export_tokenizer import CUTS, cut_of
+from spct.train.models import load_trainable
 from spct.weights import file_encoding, read_header
 
 FAMILIES = {
@@ -28,6 +32,8 @@ FAMILIES = {
     "qwen3": SIZES | {"head_dim": 8},
     "mistral": SIZES | {"sliding_window": None},
 }
+LETTERS = ["Ċ", "Ġ", *(chr(i) for i in range(0x21, 0x7F))]
+"""The bytes of ASCII text: what a random model says is then text, and says which tokens it was."""
 PROMPTS = ("after red", "white horses and 17 brown ones", "say it again, please: grey")
 
 
@@ -37,7 +43,7 @@ def save(path, family="llama", cut=None, seed=0, **more):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = cut or pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=LETTERS)
     tokenizer.train_from_iterator(
         ["white horses and brown ones", "say it again please, 17 times", "after red"], trainer
     )
@@ -59,7 +65,7 @@ def save(path, family="llama", cut=None, seed=0, **more):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_llamacpp_says_what_transformers_says(tmp_path, family):
     path = save(tmp_path / "it", family)
-    report = export_model(str(path), tmp_path, prompts=PROMPTS)
+    report = export_model(str(path), tmp_path, prompts=PROMPTS, threads=1)
     for encoding in ("F16", "Q8_0"):
         name = f"it.{encoding}.gguf"
         assert file_encoding(tmp_path / name) == encoding
@@ -80,7 +86,7 @@ def test_digits_are_cut_as_the_tokenizer_cuts_them(tmp_path):
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     path = save(tmp_path / "it", cut=cut)
-    report = export_model(str(path), tmp_path, ["F16"], prompts=["17 times 2024 is 34408", *PROMPTS])
+    report = export_model(str(path), tmp_path, ["F16"], prompts=["17 times 2024 is 34408", *PROMPTS], threads=1)
     assert read_header(tmp_path / "it.F16.gguf").metadata["tokenizer.ggml.pre"] == "smollm"
     assert report["files"]["it.F16.gguf"]["check"]["first_token"] == 1.0
 
@@ -96,10 +102,10 @@ def test_an_adapter_on_its_base(tmp_path):
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.3)
     adapted.save_pretrained(tmp_path / "adapter")
-    report = export_adapter(tmp_path / "adapter", tmp_path, base=str(path), name="mine", prompts=PROMPTS)
+    report = export_adapter(tmp_path / "adapter", tmp_path, base=str(path), name="mine", prompts=PROMPTS, threads=1)
     with_it = report["files"]["mine.lora.gguf"]["check"]
     assert (with_it["passed"], with_it["first_token"]) == (True, 1.0)
-    without = export_model(str(path), tmp_path, ["F16"], prompts=PROMPTS)["files"]["it.F16.gguf"]["check"]
+    without = export_model(str(path), tmp_path, ["F16"], prompts=PROMPTS, threads=1)["files"]["it.F16.gguf"]["check"]
     texts = [[row["texts"][1] for row in found["texts"]] for found in (with_it, without)]
     assert all(a != b for a, b in zip(*texts, strict=True))
     assert set(json.loads((tmp_path / REPORT).read_text())["files"]) == {"mine.lora.gguf", "it.F16.gguf"}
@@ -108,31 +114,49 @@ def test_an_adapter_on_its_base(tmp_path):
 def test_a_file_that_says_something_else_is_not_called_good(tmp_path):
     path = save(tmp_path / "it")
     wrong = save(tmp_path / "wrong", seed=1)
-    from spct.engines import load_engine
-    from spct.train.export_check import compare
-    from spct.train.export_gguf import write_gguf
-    from spct.train.models import load_trainable
-
     trainable = load_trainable(str(wrong))
     write_gguf(trainable, tmp_path / "wrong.gguf", "F16")
-    engines = [load_engine(f"transformers:{path}"), load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1)]
-    checked = asyncio.run(compare(*engines, trainable.tokenizer, PROMPTS))
+    engines = [
+        load_engine(f"transformers:{path}"),
+        load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1),
+    ]
+    checked = asyncio.run(compare(*engines, load_trainable(str(path)), PROMPTS))
     assert not checked.passed
-    with pytest.raises(TrainingError, match=r"x\.gguf is not good: .* agree on the first token of .*; the worst: "):
+    with pytest.raises(TrainingError, match=r"x\.gguf is not good: on \d+% of the prompts .* nats apart: "):
         require_pass(checked, "x.gguf")
 
 
 def test_the_marks():
-    def row(common, longest, tokens=(5, 5)):
-        return Agreement("p", tokens, ("a", "b"), common, longest)
+    def row(common, longest=10, gap=0.0, tokens=(5, 5)):
+        return Agreement("p", tokens, ("a", "b"), common, longest, gap)
 
-    assert Checked((row(10, 10), row(0, 0))).passed
-    assert Checked((row(1, 2),) * 10).passed
-    assert not Checked((row(1, 3),) * 10).passed
-    assert Checked((*[row(10, 10)] * 9, row(0, 10))).passed
-    assert not Checked((*[row(10, 10)] * 8, row(0, 10))).passed
+    near, far = row(5, gap=0.5), row(5, gap=0.51)
+    assert Checked((row(10), row(0, 0))).passed
+    assert Checked((near,) * 10).passed
+    assert Checked((*[near] * 9, far)).passed
+    assert not Checked((*[near] * 8, far, far)).passed
+    assert Checked((*[row(10)] * 7, *[row(0, gap=0.1)] * 3)).passed
+    assert not Checked((*[row(10)] * 6, *[row(0, gap=0.1)] * 4)).passed
     with pytest.raises(TrainingError, match="has 5 tokens in transformers and 6 in llama.cpp"):
-        require_pass(Checked((row(10, 10, (5, 6)),)), "x.gguf")
+        require_pass(Checked((row(10, tokens=(5, 6)),)), "x.gguf")
+
+
+def test_how_near_a_tie_was(tmp_path):
+    trainable = load_trainable(str(save(tmp_path / "it")))
+    texts = ("white horses", "white and")
+    found = _agreement(trainable, "after red", (9, texts[0]), (9, texts[1]))
+    a, b = (trainable.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+    assert a[: found.common] == b[: found.common] and a[found.common] != b[found.common]
+    prompt = trainable.tokenizer.apply_chat_template([{"role": "user", "content": "after red"}], tokenize=False)
+    ids = trainable.tokenizer(prompt, add_special_tokens=False)["input_ids"] + a[: found.common]
+    likely = trainable.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1).detach()
+    assert found.gap == pytest.approx(float(likely[a[found.common]] - likely[b[found.common]]), abs=1e-5)
+    ended = _agreement(trainable, "after red", (9, ""), (9, "after"))
+    first = trainable.tokenizer("after", add_special_tokens=False)["input_ids"][0]
+    logits = trainable.model(torch.tensor([ids[: len(ids) - found.common]])).logits[0, -1].detach()
+    assert ended.gap == pytest.approx(float(logits[trainable.tokenizer.eos_token_id] - logits[first]), abs=1e-5)
+    assert _agreement(trainable, "after red", (9, "and\ufffd"), (9, "and\ufffd")).gap == 0
+    assert _agreement(trainable, "after red", (9, "and\ufffd"), (9, "and\ufffd\ufffd")).gap == math.inf
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path):

@@ -22,7 +22,7 @@ NEEDED = ("torch", "transformers", "accelerate", "datasets", "gguf")
 @click.command()
 @click.argument("model")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the files go.")
-@click.option("--encoding", "encodings", multiple=True, type=click.Choice(["F16", "Q8_0"]), help="[default: both]")
+@click.option("--encoding", multiple=True, type=click.Choice(["F16", "Q8_0"]), help="[default: both]")
 @click.option("--base", metavar="MODEL", help="MODEL is a LoRA adapter for this model: write a LoRA GGUF.")
 @click.option("--name", help="What the files are called  [default: after the model].")
 @click.option("--prompts", type=click.File(encoding="utf-8"), help="A prompt per line for the check  [default: ten].")
@@ -32,7 +32,7 @@ NEEDED = ("torch", "transformers", "accelerate", "datasets", "gguf")
 def export(
     model: str,
     out: Path,
-    encodings: tuple[Encoding, ...],
+    encoding: tuple[Encoding, ...],
     base: str | None,
     name: str | None,
     prompts: TextIO | None,
@@ -42,8 +42,8 @@ def export(
 ) -> int:
     """Write MODEL (the model/ of a stage, or what --model of a stage takes) as GGUF files that llamacpp: loads.
 
-    A file is kept only if transformers and llama.cpp agree on greedy texts: prompts of equal tokens, the same first token on
-    90% of them, and 50% of the text in common before it parts. Writes DIR/NAME.ENCODING.gguf and DIR/export.json.
+    A file is kept only if transformers and llama.cpp agree on greedy texts: prompts of equal tokens, and 90% of the texts equal
+    or parting at a near tie. Writes DIR/NAME.ENCODING.gguf and DIR/export.json.
     """
     if missing := [package for package in NEEDED if importlib.util.find_spec(package) is None]:
         raise EngineMissingError(f"spct train export needs {', '.join(missing)}: pip install 'spct[train]'")
@@ -61,14 +61,14 @@ def export(
         click.echo(line, err=True)
 
     if base is not None:
-        if encodings:
+        if encoding:
             raise InputError("--encoding is of whole models; an adapter is written in F16: drop it, or --base")
         report = export_adapter(
             Path(model), out, base=base, name=name, check=check, prompts=asked, threads=threads, say=say
         )
     else:
         report = export_model(
-            model, out, encodings or ENCODINGS, name=name, check=check, prompts=asked, threads=threads, say=say
+            model, out, encoding or ENCODINGS, name=name, check=check, prompts=asked, threads=threads, say=say
         )  # fmt: skip
     if as_json:
         write_line(sys.stdout, orjson.dumps(report).decode())

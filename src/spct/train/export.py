@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def export_model(
         write_gguf(trainable, unchecked, encoding)
         reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", threads=threads)
         exported = _llamacpp(unchecked, threads)
-        checking = _Checking(reference, exported, trainable.tokenizer, prompts) if check else None
+        checking = _Checking(reference, exported, trainable, prompts) if check else None
         report["files"][target.name] = _settle(unchecked, target, checking, say)
     _keep_templates(Path(model), out / f"{name}.{FOLDER}")
     _write_report(out, report)
@@ -85,6 +85,8 @@ def export_adapter(
     if not adapter_of(adapter):
         raise InputError(f"{adapter} is no LoRA adapter; export a whole model without base")
     quiet()
+    from peft import PeftModel
+
     trainable = load_trainable(base)
     name = name or _name_of(str(adapter))
     target = out / f"{name}.lora.gguf"
@@ -98,7 +100,9 @@ def export_adapter(
             f"transformers:{base}", device="cpu", dtype="float32", threads=threads, lora=(str(adapter),)
         )
         exported = _llamacpp(base_file, threads, lora=(str(unchecked),))
-        checking = _Checking(reference, exported, trainable.tokenizer, prompts) if check else None
+        if check:
+            trainable = replace(trainable, model=PeftModel.from_pretrained(trainable.model, str(adapter)))
+        checking = _Checking(reference, exported, trainable, prompts) if check else None
         row = _settle(unchecked, target, checking, say)
     finally:
         base_file.unlink(missing_ok=True)
@@ -125,7 +129,7 @@ class _Checking:
 
     reference: Engine
     exported: Engine
-    tokenizer: Any
+    trainable: Trainable
     prompts: Sequence[str]
 
 
@@ -134,7 +138,7 @@ def _settle(unchecked: Path, target: Path, checking: _Checking | None, say: Say)
     found: dict[str, Any] | None = None
     try:
         if checking is not None:
-            checked = asyncio.run(compare(checking.reference, checking.exported, checking.tokenizer, checking.prompts))
+            checked = asyncio.run(compare(checking.reference, checking.exported, checking.trainable, checking.prompts))
             found = checked.as_row()
             require_pass(checked, target.name)
         unchecked.replace(target)
@@ -153,8 +157,8 @@ def _summary(found: dict[str, Any] | None) -> str:
     if found is None:
         return "not checked"
     return (
-        f"first token equal on {found['first_token']:.0%} of {found['prompts']} prompts, {found['common_prefix']:.0%} of the "
-        f"text before it parts, {found['equal']} texts equal"
+        f"of {found['prompts']} texts {found['equal']} equal, {found['agreed']:.0%} equal or parting at a near tie (at most "
+        f"{found['largest_gap']:.2f} nats), {found['common_prefix']:.0%} of them common"
     )
 
 
