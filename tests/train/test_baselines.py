@@ -12,6 +12,8 @@ from spct.train.baselines.pairs import comparisons, read_pairs
 from spct.train.baselines.recipe import RECIPES
 from spct.train.baselines.run import train_baseline
 from spct.train.recipe import parse_recipe
+from spct.train.sft import run_sft
+from spct.train.sft_recipe import SftRecipe
 from train import small
 
 KINDS = ["scalar", "pairrm", "cloud"]
@@ -86,6 +88,24 @@ def test_it_learns_and_the_judge_of_that_name_judges_with_it(folder, tmp_path, k
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout)["runs"]
     assert found["points"][-1]["rules"]["strict"]["headline"]["value"] == 1.0
+
+
+def test_a_critic_learns_from_given_critiques_and_writes_those_that_cloud_learns(folder, tmp_path):
+    values = small.recipe(folder, learning_rate=1e-2, batch=16, micro_batch=16, steps=40, save_every=100)
+    values["trajectories"] = str(folder / "critiques" / "critiques.jsonl")
+    run_sft(parse_recipe(SftRecipe, values), tmp_path / "critic")
+    model = f"transformers:{tmp_path / 'critic' / 'model'}"
+    command = criticise(folder, tmp_path / "own", "--model", model, "--temperature", "0", "--max-tokens", "16")
+    done = CliRunner().invoke(spct, command)
+    assert done.exit_code == 0, done.output
+    own = [json.loads(line) for line in (tmp_path / "own" / "critiques.jsonl").read_text().splitlines()]
+    assert {row["completion"] for row in own} == {"fine.", "weak."} and len(own) == 100
+    given = recipe(folder, kind="cloud", model=str(tmp_path / "critic" / "model"), steps=2)
+    given = given.model_copy(update={"critiques": (tmp_path / "own" / "critiques.jsonl",)})
+    report = train_baseline("cloud", given, tmp_path / "cloud")
+    assert report["train"]["pairs"] == sum(len(item.responses) - 1 for item in read_pairs(given).train)
+    assert report["train"]["without_critique"] == 0
+    assert report["log"][0]["eval_critique_loss"] < 0.5  # the words are known from before
 
 
 class Stop(Exception):
