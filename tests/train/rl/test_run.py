@@ -28,7 +28,7 @@ from spct.train.recipe import load_recipe  # noqa: E402
 from spct.train.rl.heldout import as_metrics, summed  # noqa: E402
 from spct.train.rl.judging import Asking, judge_all  # noqa: E402
 from spct.train.rl.recipe import RLRecipe  # noqa: E402
-from spct.train.rl.run import train_rl  # noqa: E402
+from spct.train.rl.run import make_arguments, train_rl  # noqa: E402
 from train import small  # noqa: E402
 from train.rl.toy import save_toy_model, toy_recipe, toy_rows, write_rows  # noqa: E402
 
@@ -252,11 +252,26 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         toy_recipe(tmp_path, bta=0.1)
     with pytest.raises(InputError, match="vllm has options and rollouts is 'shared'"):
         toy_recipe(tmp_path, vllm={"mode": "server"})
+    with pytest.raises(InputError, match=r"unknown key 'vllm.gpu_memory'; did you mean 'gpu_memory_utilization'\?"):
+        make_arguments(toy_recipe(tmp_path, rollouts="vllm", vllm={"gpu_memory": 1}), tmp_path, 1, evaluate=False)
     with pytest.raises(EngineMissingError, match="rollouts is vllm, which is not installed"):
         train_rl(toy_recipe(tmp_path, rollouts="vllm"), tmp_path / "out", say=silent)
     with pytest.raises(EngineMissingError, match="report_to names trackio"):
         train_rl(toy_recipe(tmp_path, report_to=["trackio"]), tmp_path / "out", say=silent)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "colocate", "gpu_memory_utilization": 0.3},
+        {"mode": "server", "server_base_url": "http://127.0.0.1:8000"},
+    ],
+)
+def test_the_vllm_options_of_the_guides_are_trl_s(tmp_path: Path, options) -> None:
+    args = make_arguments(toy_recipe(tmp_path, rollouts="vllm", vllm=options), tmp_path, 1, evaluate=False)
+    assert args.use_vllm
+    assert {name: getattr(args, f"vllm_{name}") for name in options} == options
 
 
 def test_a_base_model_without_a_chat_template(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ labels is said before the model is loaded; what goes wrong later leaves the last
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from trl.trainer.grpo_config import GRPOConfig
 
 from spct.data.output import write_json
 from spct.engines.chat_tokenizer import ChatTokenizer
@@ -21,6 +23,7 @@ from spct.train.arguments import begin, common_arguments
 from spct.train.card import Card
 from spct.train.guarded import drop_partial, train_on
 from spct.train.models import Trainable, load_trainable, lora_config, source_of
+from spct.train.recipe import unknown_key
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
 from spct.train.rl.judging import Asking
@@ -34,6 +37,7 @@ from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.types import Item
 
 REPORT = "report.json"
+VLLM = "vllm_"
 
 Say = Callable[[str], None]
 
@@ -127,13 +131,20 @@ def make_arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: boo
             "greater_is_better": True,
         }
     if recipe.rollouts == "vllm":
-        options |= {"use_vllm": True} | {f"vllm_{name}": value for name, value in recipe.vllm.items()}
+        options |= {"use_vllm": True, **_vllm_options(recipe)}
     try:
         return grpo_config(**options)
-    except TypeError as error:
-        raise InputError(f"vllm: {str(error).split(') ')[-1].replace('__init__() ', '')}") from error
     except ValueError as error:
         raise TrainingError(f"TRL refuses these settings: {' '.join(str(error).split())}") from error
+
+
+def _vllm_options(recipe: RLRecipe) -> dict[str, Any]:
+    """TRL's options, by their names there. Raises InputError for one that it does not know."""
+    known = [field.name.removeprefix(VLLM) for field in fields(GRPOConfig) if field.name.startswith(VLLM)]
+    for name in recipe.vllm:
+        if name not in known:
+            raise InputError(unknown_key(f"vllm.{name}", name, known))
+    return {f"{VLLM}{name}": value for name, value in recipe.vllm.items()}
 
 
 def _rollouts(recipe: RLRecipe, eos: frozenset[int]) -> RolloutSettings | None:
