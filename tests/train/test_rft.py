@@ -45,7 +45,8 @@ async def judge(request, j):
     scores = [random.randint(1, 8) for _ in range(n)]
     if told and random.random() < 0.8:
         scores[int(told[1]) - 1] = 10
-    return judgment_text(scores)
+    said = "As the hint says." if told and random.random() < 0.6 else "Principles."
+    return judgment_text(scores, said)
 """
 
 
@@ -96,6 +97,7 @@ def test_what_is_kept_is_what_the_rules_keep_and_every_judgment_is_counted(tmp_p
         assert sum(counts["hinted"].values()) == 20
         assert counts["plain"]["kept"] == sum(not row["hinted"] for row in own)
         assert counts["hinted"]["kept"] == sum(row["hinted"] for row in own)
+        assert 0 < counts["hint_mentioned"] == sum("the hint" in row["completion"] for row in own)
         assert counts["plain"]["too_easy"] == 3 * counts["too_easy_items"] > 0
         assert min(counts["plain"][fate] for fate in ("kept", "wrong", "tied", "invalid")) > 0
     assert report["trajectories"] == len(kept) == len({row["id"] for row in kept})
@@ -112,8 +114,9 @@ def test_without_rejection_the_same_judgments_are_sampled_and_the_wrong_ones_lea
         assert done.exit_code == 0, done.output
         reports[keep] = json.loads(done.stdout)
     assert reports["all"]["sources"] != {} and reports["all"]["keep"] == "all"
-    counted = [{k: v for k, v in row.items() if k != "repeated"} for row in reports["all"]["sources"].values()]
-    before = [{k: v for k, v in row.items() if k != "repeated"} for row in reports["correct"]["sources"].values()]
+    of_kept = ("repeated", "hint_mentioned")
+    counted = [{k: v for k, v in row.items() if k not in of_kept} for row in reports["all"]["sources"].values()]
+    before = [{k: v for k, v in row.items() if k not in of_kept} for row in reports["correct"]["sources"].values()]
     assert counted == before
     fates = sum((Counter(row[part]) for row in counted for part in ("plain", "hinted")), Counter())
     assert reports["all"]["trajectories"] == fates.total() - fates["invalid"] > reports["correct"]["trajectories"]

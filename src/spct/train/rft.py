@@ -6,6 +6,7 @@ could not be judged is counted as failed; nothing kept at all is a TrainingError
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from spct.train.trajectories import source_of, trajectory_row, write_rows
 from spct.types import Item
 
 PLAIN, HINTED = "plain", "hinted"
+HINT = re.compile(r"\bhint", re.IGNORECASE)
 TRAJECTORIES, REPORT, TABLE = "trajectories.jsonl", "report.json", "report.md"
 
 
@@ -56,12 +58,15 @@ def check_trainable(item: Item, judge: MixedJudge, *, hinted: bool) -> None:
 
 @dataclass(slots=True)
 class SourceReport:
-    """Counts of one source. ``repeated`` kept judgments say, under the same prompt, what another of their item says."""
+    """Counts of one source. ``repeated`` kept judgments say, under the same prompt, what another of their item says;
+    ``hint_mentioned`` ones were hinted and speak of it: the model learns to see a hint that is not there.
+    """
 
     items: int = 0
     too_easy_items: int = 0
     failed_items: int = 0
     repeated: int = 0
+    hint_mentioned: int = 0
     plain: Counter[Fate] = field(default_factory=Counter)
     hinted: Counter[Fate] = field(default_factory=Counter)
 
@@ -73,6 +78,7 @@ class SourceReport:
         self.hinted += selection.counts(hinted=True)
         seen = {(judgment.order, judgment.text) for judgment, _ in selection.kept}
         self.repeated += len(selection.kept) - len(seen)
+        self.hint_mentioned += sum(hinted and bool(HINT.search(one.text)) for one, hinted in selection.kept)
 
     def as_row(self) -> dict[str, Any]:
         return {
@@ -80,6 +86,7 @@ class SourceReport:
             "too_easy_items": self.too_easy_items,
             "failed_items": self.failed_items,
             "repeated": self.repeated,
+            "hint_mentioned": self.hint_mentioned,
             "plain": {fate: self.plain[fate] for fate in FATES},
             "hinted": {fate: self.hinted[fate] for fate in FATES if fate != "too_easy"},
         }
@@ -167,18 +174,21 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield _line(name, [*cells, *(row[PLAIN][fate] for fate in _PLAIN)])
     if not any(sum(row[HINTED].values()) for row in sources.values()):
         return
-    yield from ("", "| source | hinted |" + "".join(f" {fate} |" for fate in _HINTED), "| --- |" + " --- |" * 6)
+    yield from ("", "| source | hinted |" + "".join(f" {fate} |" for fate in _HINTED) + " speaks of the hint |")
+    yield "| --- |" + " --- |" * (2 + len(_HINTED))
     for name, row in _with_total(sources):
-        yield _line(name, [sum(row[HINTED].values()), *(row[HINTED][fate] for fate in _HINTED)])
+        cells = [sum(row[HINTED].values()), *(row[HINTED][fate] for fate in _HINTED)]
+        yield _line(name, [*cells, row["hint_mentioned"]])
 
 
+_SUMMED = ("items", "too_easy_items", "failed_items", "hint_mentioned")
 _PLAIN = ("kept", "wrong", "tied", "invalid", "partial", "too_easy")
 _HINTED = ("kept", "wrong", "tied", "invalid", "partial")
 
 
 def _with_total(sources: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     total = {
-        **{key: sum(row[key] for row in sources.values()) for key in ("items", "too_easy_items", "failed_items")},
+        **{key: sum(row[key] for row in sources.values()) for key in _SUMMED},
         **{part: Counter() for part in (PLAIN, HINTED)},
     }
     for row in sources.values():
