@@ -1,10 +1,13 @@
 """The commands bench, compare and audit as whole processes, with a scripted engine on a small LLMBar."""
 
+import contextlib
 import json
 import subprocess
 import sys
 
 import pytest
+
+from spct.run import RunStore
 
 SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
 SCRIPT = """
@@ -18,6 +21,12 @@ def last(request, j):
 
 def sometimes(request, j):
     return judgment_text([7, 4]) if (request.seed + j) % 3 else "no box"
+
+def noisy(request, j):
+    return judgment_text([7, 4] if (request.seed + j) // 3 % 2 else [4, 7])
+
+def rate(request, j):
+    return r"It holds up. \\boxed{7}"
 
 def dead(request, j):
     from spct.errors import EngineError
@@ -70,6 +79,26 @@ def test_a_whole_run_with_greedy_reports_plots_and_resumes(folder):
     assert "from before" in again.stderr
     (resumed,) = json.loads((folder / "run" / "results.json").read_text())["runs"]
     assert [point["rules"] for point in resumed["points"]] == [point["rules"] for point in result["points"]]
+
+
+def test_a_meta_rm_rates_as_it_goes_and_guides_the_vote(folder):
+    done = bench(folder, "--meta", "oracle", model="noisy")
+    assert done.returncode == 0, done.stderr
+    assert "those a meta RM rates best" in done.stderr
+    (result,) = json.loads((folder / "run" / "results.json").read_text())["runs"]
+    assert result["protocol"]["meta"] == "oracle:reads-the-ground-truth"
+    assert [point["k"] for point in result["guided"]] == [1, 2, 4]
+    plain, guided = result["points"][-1], result["guided"][-1]
+    assert guided["rules"]["strict"]["units"]["value"] > plain["rules"]["strict"]["units"]["value"]
+    assert bench(folder, "--resume", model="noisy").returncode == 4  # without its meta RM it is another run
+
+
+def test_a_prompted_meta_rm_through_bench(folder):
+    done = bench(folder, "--meta", "llm:scripted:script.py:rate", "--limit", "5", model="noisy")
+    assert done.returncode == 0, done.stderr
+    with contextlib.closing(RunStore.open(folder / "run")) as store:
+        ratings = [rating.value for _, of_item in store.all_ratings(store.metas()[0]) for rating in of_item.values()]
+        assert ratings == [7.0] * store.count("judgments")
 
 
 def test_raising_k_keeps_what_is_there_and_rescore_samples_nothing(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from spct import weights
 from spct.engines.chat_text import ChatText
 from spct.engines.engine import SampleBatch, SampleRequest
 from spct.engines.openvino import OpenVINOEngine
+from spct.engines.openvino_model import read_facts
 from spct.errors import ContextLengthError, EngineError, InputError, RequestError, WeightsError
 from spct.types import Message
 
@@ -167,6 +169,60 @@ async def test_lora_is_merged_into_the_model(
     assert await greedy(merged) != plain
     assert merged.notes == ("adapter.gguf=1 merged into smollm2-135m, which OpenVINO reads as one model",)
     assert await greedy(OpenVINOEngine(MODEL, cache_gb=0.1, threads=1, lora=[f"{adapter}=0"])) == plain
+
+
+def save_ir(path: Path) -> Path:
+    """The catalogue model as a folder of OpenVINO's own files, saved by its libraries."""
+    import openvino
+    import openvino_genai
+    from openvino_tokenizers import convert_tokenizer
+    from transformers import AutoTokenizer
+
+    file = weights.resolve(MODEL, encoding="Q8_0").path
+    (path / "model.gguf").symlink_to(file)
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.num_kv_blocks = 16
+    saving = {"enable_save_ov_model": True, "INFERENCE_NUM_THREADS": 1}
+    openvino_genai.ContinuousBatchingPipeline(path / "model.gguf", scheduler, "CPU", saving)
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer.save_pretrained(path)
+    for name, model in zip(
+        ("tokenizer", "detokenizer"), convert_tokenizer(tokenizer, with_detokenizer=True), strict=True
+    ):
+        openvino.save_model(model, path / f"openvino_{name}.xml")
+    header = weights.read_header(file).metadata
+    config = {
+        "num_attention_heads": header["llama.attention.head_count"],
+        "num_key_value_heads": header["llama.attention.head_count_kv"],
+        "hidden_size": header["llama.embedding_length"],
+        "num_hidden_layers": header["llama.block_count"],
+        "max_position_embeddings": header["llama.context_length"],
+    }
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "generation_config.json").write_text(json.dumps({"eos_token_id": [2]}))
+    return path
+
+
+async def test_a_folder_with_a_saved_ir(tmp_path: Path, engine: OpenVINOEngine) -> None:
+    pytest.importorskip("openvino_tokenizers")
+    pytest.importorskip("transformers")
+    saved = OpenVINOEngine(str(save_ir(tmp_path)), cache_gb=0.1, threads=1)
+    try:
+        assert await greedy(saved, close=False) == await greedy(engine, close=False)
+        assert set(saved.capabilities.special_tokens) == set(engine.capabilities.special_tokens)
+        assert saved.capabilities.context_tokens == engine.capabilities.context_tokens
+    finally:
+        await saved.close()
+    adapter = write_lora(tmp_path / "adapter.gguf", 0.3)
+    with pytest.raises(WeightsError, match="merge adapter.gguf into the model before it is converted"):
+        await OpenVINOEngine(str(tmp_path), lora=[str(adapter)]).start()
+    for file, message in (("tokenizer.json", "names no control tokens"), ("chat_template.jinja", "no chat template")):
+        (tmp_path / file).unlink()
+        with pytest.raises(WeightsError, match=message):
+            read_facts(str(tmp_path))
+    (tmp_path / "openvino_model.xml").unlink()
+    with pytest.raises(WeightsError, match="no openvino_model.xml"):
+        read_facts(str(tmp_path))
 
 
 async def test_bad_options() -> None:
