@@ -21,6 +21,7 @@ from spct.run import RunStore
 from spct.train.hints import HintedJudge, hint_of
 from spct.train.judging_templates import keep_templates
 from spct.train.mixed import MixedJudge
+from spct.train.places import Places, place_lines
 from spct.train.rejection import FATES, Fate, Keep, Selection, select
 from spct.train.rl.reward import check_label
 from spct.train.stage import MANIFEST, file_hash
@@ -106,12 +107,14 @@ def write_trajectories(
     Raises TrainingError if no judgment is kept.
     """
     sources: dict[str, SourceReport] = {}
-    rows = _rows(items, judge, plain, hinted, sources, keep)
+    places = Places()
+    rows = _rows(items, judge, plain, hinted, sources, places, keep)
     count = write_rows(out / TRAJECTORIES, rows)
     report = {
         "trajectories": count,
         "n_rft": judge.settings.k,
         "keep": keep,
+        "places": places.as_row(),
         "sources": {k: v.as_row() for k, v in sources.items()},
     }
     write_json(out / REPORT, report)
@@ -131,6 +134,7 @@ def _rows(
     plain: RunStore,
     hinted: RunStore | None,
     sources: dict[str, SourceReport],
+    places: Places,
     keep: Keep,
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
@@ -140,6 +144,7 @@ def _rows(
         failed = len(sampled) < judge.settings.k or (hinted is not None and not told)
         selection = select(item, sampled, told, judge.settings.k, keep)
         sources.setdefault(source_of(item), SourceReport()).add(selection, failed=failed)
+        places.add(item, selection)
         for judgment, with_hint in selection.kept:
             yield trajectory_row(
                 item,
@@ -172,9 +177,14 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     for name, row in _with_total(sources):
         cells = [row["items"], row["too_easy_items"], row["failed_items"], sum(row[PLAIN].values())]
         yield _line(name, [*cells, *(row[PLAIN][fate] for fate in _PLAIN)])
-    if not any(sum(row[HINTED].values()) for row in sources.values()):
-        return
-    yield from ("", "| source | hinted |" + "".join(f" {fate} |" for fate in _HINTED) + " speaks of the hint |")
+    if any(sum(row[HINTED].values()) for row in sources.values()):
+        yield from ("", *_hinted_lines(sources))
+    if said := list(place_lines(report.get("places", _NOT_COUNTED))):
+        yield from ("", *said)
+
+
+def _hinted_lines(sources: Mapping[str, Any]) -> Iterator[str]:
+    yield "| source | hinted |" + "".join(f" {fate} |" for fate in _HINTED) + " speaks of the hint |"
     yield "| --- |" + " --- |" * (2 + len(_HINTED))
     for name, row in _with_total(sources):
         cells = [sum(row[HINTED].values()), *(row[HINTED][fate] for fate in _HINTED)]
@@ -182,6 +192,8 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 _SUMMED = ("items", "too_easy_items", "failed_items", "hint_mentioned")
+_NOT_COUNTED: Mapping[str, Mapping[str, int]] = {"sampled": {}, "kept": {}}
+"""The places in a report of an earlier version."""
 _PLAIN = ("kept", "wrong", "tied", "invalid", "partial", "too_easy")
 _HINTED = ("kept", "wrong", "tied", "invalid", "partial")
 
