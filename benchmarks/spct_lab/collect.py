@@ -1,0 +1,130 @@
+"""What the runs of a seed say of each held-out item: expected credit by branch, model, vote and k, by spct's own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.spct_lab.recipe import GROUPS, MAIN
+
+from spct.accuracy import Grades, grade
+from spct.bench.curve import Curve, Keep, curve
+from spct.bench.stored import StoredBench, open_stored
+from spct.data.output import write_json
+from spct.meta.guided import best_rated, default_k_meta
+from spct.run import RunStore
+from spct.train.stage import read_json
+
+GRADES = ("correct", "wrong", "tied", "invalid")
+SCORED = "scored.json"
+
+
+def collect(directory: Path) -> dict[str, Any]:
+    """Score all runs of a seed, once for each; kept beside them.
+
+    ``subsets`` has the test items in order; a row of ``scored``, such as "main/rl/guided/8", has for each its chances of the
+    grades and ``credit`` (1/#tied for a tie). ``singles`` are the single responses, ``stages`` what training reported.
+    """
+    reports = {group: read_json(directory / group / "report.json") for group in GROUPS}
+    if reports[MAIN] is None:
+        raise FileNotFoundError(f"{directory / MAIN / 'report.json'}: this seed has not been run")
+    branches = {
+        branch: (group, found)
+        for group, report in reports.items()
+        for branch, found in (report or {"branches": {}})["branches"].items()
+        if branch != MAIN or group == MAIN
+    }
+    kept = read_json(directory / SCORED) or {"runs": {}, "subsets": []}
+    scored: dict[str, Any] = {}
+    for branch, (group, found) in branches.items():
+        for entry in found["bench"].values():
+            for model, name in entry["models"].items():
+                if name not in kept["runs"]:
+                    kept["subsets"], kept["runs"][name] = _scored(directory / group / name)
+                    write_json(directory / SCORED, kept)
+                scored |= {f"{branch}/{model}/{row}": values for row, values in kept["runs"][name].items()}
+    stages = {branch: _stages(found) for branch, (_, found) in branches.items()}
+    return {"subsets": kept["subsets"], "scored": scored, "singles": dict(_singles(directory)), "stages": stages}
+
+
+def _scored(run: Path) -> tuple[list[str], dict[str, Any]]:
+    """The subsets of a run's items, and a row per vote and k."""
+    stored = open_stored(run)
+    found = {"greedy": _curve(open_stored(run / "greedy")), "plain": _curve(stored)}
+    if stored.ratings:
+        found["guided"] = _curve(stored, _guide(stored))
+    rows = {f"{vote}/{k}": values for vote, one in found.items() for k, values in _by_k(one)}
+    rows["samples"] = {"invalid": [sum(b.scores_N is None for b in row) / len(row) for row in stored.ballots.values()]}
+    return [unit.subset for unit in stored.loaded.units], rows
+
+
+def _curve(stored: StoredBench, keep: Keep | None = None) -> Curve:
+    return curve(stored.benchmark, stored.loaded, stored.ballots, keep=keep)
+
+
+def _guide(stored: StoredBench) -> Keep:
+    """The better half of the picked samples by the meta RM, rounded up."""
+
+    def keep(id: str, indices: tuple[int, ...]) -> tuple[int, ...]:
+        rated = stored.ratings.get(id, {})
+        return best_rated({i: rated[i] for i in indices if i in rated}, default_k_meta(len(indices)))
+
+    return keep
+
+
+def _by_k(found: Curve) -> Iterator[tuple[int, dict[str, list[float]]]]:
+    for point in found.points:
+        units = list(point.units.values())
+        row = {name: [round(unit.grades[place], 6) for unit in units] for place, name in enumerate(GRADES)}
+        yield point.k, row | {"credit": [round(unit.random, 6) for unit in units]}
+
+
+def _singles(directory: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each model: grades of single judgments, and what a vote needs for its ROC-AUC (mean score and label)."""
+    for place in sorted((directory / "singles").glob("*/*")):
+        with closing(RunStore.open(place)) as store:
+            total, means, labels = Grades(), [], []
+            for position, item in store.items():
+                assert item.rewards_N is not None
+                scores = [judgment.scores for judgment in store.history(position)]
+                for one in scores:
+                    total += Grades(**{str(grade(one, item)): 1.0})
+                valid = [one[0] for one in scores if one is not None]
+                means.append(sum(valid) / len(valid) if valid else 0.5)
+                labels.append(int(item.rewards_N[0]))
+        yield (
+            f"{place.parent.name}/{place.name}",
+            {
+                "accuracy": round(total.strict, 6),
+                "invalid": round(total.invalid / total.count, 6),
+                "means": [round(mean, 6) for mean in means],
+                "labels": labels,
+            },
+        )
+
+
+def _stages(branch: Mapping[str, Any]) -> dict[str, Any]:
+    """What each stage says of itself, in short: data, curves, seconds."""
+    found = branch["stages"]
+    row: dict[str, Any] = {
+        "seconds": {job["name"]: job["last_session_s"] for job in branch["jobs"] if "last_session_s" in job}
+    }
+    for name in ("rft", "samples"):
+        if name in found:
+            row[name] = {"trajectories": found[name]["trajectories"], "sources": found[name]["sources"]}
+    if "sft" in found:
+        row["sft"] = {"data": found["sft"]["data"], "steps": found["sft"]["steps"]}
+    if "rl" in found:
+        names = ("step", "accuracy", "invalid", "tied", "kl", "entropy", "frac_reward_zero_std")
+        rl = found["rl"]
+        row["rl"] = {
+            "steps": rl["steps"],
+            "best_step": rl["best_step"],
+            "train": [{key: one[key] for key in names if key in one} for one in rl["train"]],
+            "heldout": [{"step": one["step"], "accuracy": one["eval_accuracy"]} for one in rl["heldout"]],
+        }
+    if "meta" in found:
+        row["meta"] = {"figures": found["meta"]["figures"], "steps": found["meta"]["best_step"]}
+    return row

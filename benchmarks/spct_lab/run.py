@@ -1,0 +1,145 @@
+"""One seed of the laboratory: its files, its base, its training by ``spct train all``, and its single responses.
+
+What is done already is not done again, so a killed seed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from benchmarks.spct_lab.pretrain import pretrain
+from benchmarks.spct_lab.recipe import MAIN, MAX_NEW, Files, Sizes, all_recipe, judged
+from benchmarks.spct_lab.world import Case, cases
+
+from spct.data.output import write_json
+from spct.engines.transformers import TransformersEngine
+from spct.errors import TrainingError
+from spct.items import read_items
+from spct.train.rl.judging import Asking, judge_all
+from spct.train.stage import read_json
+from spct.train.trajectories import write_rows
+
+HELDOUT_SEED = 10_000
+"""Of the development items; the test items have the next two. They are the same for all seeds of training."""
+SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
+DECIDED = 0.75
+"""The share of the items in which the weights decide."""
+ITEMS_WITHOUT_VERDICT = 1
+"""The exit code of ``spct train all`` where a model judged some items validly not once: counted, and no error."""
+BASE = "base"
+LATER = ("rl", "samples", "meta", "bench")
+TRAINED = ("sft", "rl")
+
+
+def seed_directory(out: Path, seed: int) -> Path:
+    """Where everything of a seed is."""
+    return out / f"seed-{seed}"
+
+
+def prepare(sizes: Sizes, out: Path) -> None:
+    """What all seeds share, unless it is there: the held-out items, and the one base that they start from."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path, found in heldout_cases(sizes, out).items():
+        if not path.is_file():
+            write_rows(path, _rows(found, path.stem))
+    if not (out / BASE / "pretraining.json").is_file():
+        pretrain(sizes.pretraining, out / BASE)
+
+
+def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
+    """Do all of a seed, or what is left of it. Raises TrainingError where ``spct train all`` ends in an error."""
+    directory = seed_directory(out, seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    train, (dev, test, singles) = directory / "train.jsonl", heldout_cases(sizes, out)
+    if not train.is_file():
+        write_rows(train, _rows(islice(cases(seed, heldout=False, decided=DECIDED), sizes.train), train.stem))
+    files = Files(out / BASE, train, dev, test, singles)
+    first = {name: value for name, value in all_recipe(sizes, files, seed).items() if name not in LATER}
+    _train(first, directory, MAIN)
+    with ThreadPoolExecutor() as pool:  # each waits for a process of its own
+        recipes = {group: all_recipe(sizes, files, seed, group) for group in sizes.groups}
+        for done in [pool.submit(_train, recipe, directory, group) for group, recipe in recipes.items()]:
+            done.result()
+    _judge_singles(sizes, seed, files, directory)
+    _add_session(directory, time.monotonic() - began)
+
+
+def _train(recipe: dict[str, Any], directory: Path, group: str) -> None:
+    """``spct train all``, in a process of its own; the main branch's RFT is copied to the others, not done again."""
+    path, out = directory / f"{group}.yaml", directory / group
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    if group != MAIN:
+        for found in sorted((directory / MAIN).glob("[rs]ft-*")):
+            _copy(found, out / found.name)
+    with (directory / f"{group}.log").open("a") as log:
+        command = [*SPCT, "train", "all", str(path), "--out", str(out)]
+        done = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT)
+    if done.returncode not in (0, ITEMS_WITHOUT_VERDICT):
+        raise TrainingError(f"spct train all ended with code {done.returncode}; see {log.name}")
+
+
+def _copy(found: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(exist_ok=True)
+    if found.is_dir():
+        shutil.copytree(found, target)
+    else:
+        shutil.copy(found, target)
+
+
+def heldout_cases(sizes: Sizes, out: Path) -> dict[Path, Iterable[Case]]:
+    """The files of held-out items, for development, for test, and single ones for test; and what is in them."""
+    parts = (("dev", sizes.dev, (1, 2, 3, 4)), ("test", sizes.test, (2, 3, 4)), ("singles", sizes.singles, (1,)))
+    return {
+        out / f"{name}.jsonl": islice(cases(HELDOUT_SEED + place, heldout=True, sizes=ns, decided=DECIDED), count)
+        for place, (name, count, ns) in enumerate(parts)
+    }
+
+
+def _rows(found: Iterable[Case], name: str) -> Iterable[dict[str, Any]]:
+    return (case.row(f"{name}-{i}") for i, case in enumerate(found))
+
+
+def trained_models(directory: Path) -> dict[str, Path]:
+    """The models of a seed's main branch by stage, base first, from the report of ``spct train all``."""
+    report = read_json(directory / MAIN / "report.json") or {}
+    jobs = {job["name"]: job["directory"] for job in report["branches"][MAIN]["jobs"] if job["done"]}
+    stages = {name: directory / MAIN / jobs[name] / "model" for name in TRAINED if name in jobs}
+    return {"base": directory.parent / BASE, **stages}
+
+
+def _judge_singles(sizes: Sizes, seed: int, files: Files, directory: Path) -> None:
+    """Single responses have no place in a benchmark of the best of several: judged greedily and k times, as runs."""
+    items = list(read_items(files.singles))
+    for name, model in trained_models(directory).items():
+        for vote, k, temperature in (("greedy", 1, 0.0), ("vote", sizes.ablation_k, 0.5)):
+            place = directory / "singles" / name / vote
+            if (place / "done").is_file():
+                continue
+            template = judged("judge")
+            asking = Asking(template["template"], template["single_template"], k, temperature, MAX_NEW, seed)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            asyncio.run(judge_all(TransformersEngine(str(model), batch=64, threads=1), items, asking, out=place))
+            (place / "done").touch()
+
+
+def _add_session(directory: Path, wall_s: float) -> None:
+    """Keep what this session took: wall time, and processor time of this process and those it started."""
+    cpu = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s = sum(one.ru_utime + one.ru_stime for one in cpu)
+    found = read_json(directory / "sessions.json") or {"sessions": []}
+    row = {"wall_s": round(wall_s, 1), "cpu_s": round(cpu_s, 1)}
+    write_json(directory / "sessions.json", {"sessions": [*found["sessions"], row]})

@@ -1,0 +1,55 @@
+"""The laboratory from end to end in miniature: a base that has seen one and two responses only, every stage, every table."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("trl")
+pytest.importorskip("matplotlib")
+
+from benchmarks.spct_lab.collect import collect
+from benchmarks.spct_lab.model import Size
+from benchmarks.spct_lab.plots import draw
+from benchmarks.spct_lab.pretrain import Pretraining
+from benchmarks.spct_lab.recipe import SHORT
+from benchmarks.spct_lab.results import results
+from benchmarks.spct_lab.run import prepare, run_seed, seed_directory
+from benchmarks.spct_lab.tables import table_lines
+
+TINY = replace(
+    SHORT,
+    pretraining=Pretraining(
+        texts=3_840, batch=32, course=(), sizes=(1, 2), second=0, third=0, size=Size(width=48, layers=2, heads=4)
+    ),
+    train=24, dev=4, test=12, singles=6, sft_epochs=1.0, rl_steps=2, rl_save=1, meta_steps=2, k=2, ablation_k=1,
+    groups=("main", "beta"),
+)  # fmt: skip
+
+
+def test_every_stage_is_run_once_and_reported(tmp_path):
+    prepare(TINY, tmp_path)
+    run_seed(TINY, 0, tmp_path)
+    report = json.loads((tmp_path / "seed-0" / "main" / "report.json").read_text())
+    assert all(job["done"] for branch in report["branches"].values() for job in branch["jobs"])
+    found = results({0: collect(seed_directory(tmp_path, 0))})
+    assert found["items"] == 12 and found["singles"] == 6
+    benched = report["branches"]["main"]["bench"]["items"]["points"]
+    greedy = {row["model"]: row["strict"]["value"] for row in benched if row["vote"] == "greedy"}
+    for model, accuracy in greedy.items():
+        assert found["stages"][model]["greedy/1"]["correct"]["value"] == pytest.approx(accuracy, abs=1e-5)
+    votes = {(row["model"], row["vote"], row["k"]): row["strict"]["value"] for row in benched}
+    assert found["voting"]["rl"]["2"]["correct"]["value"] == pytest.approx(votes["rl", "plain", 2], abs=1e-5)
+    assert found["guided"]["2"]["correct"]["value"] == pytest.approx(votes["rl", "guided", 2], abs=1e-5)
+    beta = found["ablations"]["beta-0"]["against"]
+    assert beta["sft"]["greedy/1"]["difference"]["value"] == 0.0  # the same model: its RFT is not done again
+    for vote in ("greedy/1", "plain/1"):
+        change, own = (beta["rl"][vote][name]["value"] for name in ("difference", "correct"))
+        assert change == pytest.approx(own - found["stages"]["rl"][vote]["correct"]["value"], abs=1e-5)
+    assert set(found["ablations"]) == {"beta-0"}
+    lines = list(table_lines(found))
+    assert sum(line.startswith("### ") for line in lines) == 10
+    draw(found, tmp_path / "plots")
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
+        "ablations.svg", "rl.svg", "stages.svg", "voting.svg"
+    ]  # fmt: skip
