@@ -143,7 +143,7 @@ def _ablation(name: str, sizes: Sizes, stages: Mapping[str, dict[str, Any]]) -> 
             "rl": {**stages["rl"], **direct},
             "bench": {**bench, "template": direct["template"]},
         },
-        "no-rejection": {"rft.keep": "all"},
+        "no-rejection": {"rft.rejection": False},
         "no-hinted": {"sft.hinted": False},
         "no-sampled": {"sft.sampled": False},
         "beta-0": {"rl": {**stages["rl"], "beta": 0.0}},

@@ -87,6 +87,14 @@ TRAINED = ["baselines-scalar", "baselines-pairrm", "baselines-critiques", "basel
 BENCHES = [f"bench-{name}-{model}" for name in ("llmbar", "items") for model in ("base", "sft", "rl")]
 
 
+def test_without_rejection_rft_and_what_follows_have_directories_of_their_own():
+    found = branches(RECIPE | {"ablations": {"no-rejection": {"rft.rejection": False}}})
+    main, other = directories(found["main"]), directories(found["no-rejection"])
+    assert {name for name in main if main[name] == other[name]} == {"data", "bench-llmbar-base", "bench-items-base"}
+    assert "--no-rejection" in command_of(found["no-rejection"]["rft"], Path("out"), None)
+    assert "--no-rejection" not in command_of(found["main"]["rft"], Path("out"), None)
+
+
 def test_what_one_stage_takes_from_another_is_filled_in():
     jobs = branches()["main"]
     assert [*jobs] == EVERY + BENCHES
@@ -103,7 +111,9 @@ def test_what_one_stage_takes_from_another_is_filled_in():
     }
     assert jobs["samples"].values["model"] == f"transformers:{at['rl']}/model"
     assert jobs["samples"].values["hinted"] is False
-    assert jobs["samples"].values["keep"] == "all"  # nothing learns from its trajectories; the runs are what is wanted
+    assert (
+        jobs["samples"].values["rejection"] is False
+    )  # nothing learns from its trajectories; the runs are what is wanted
     assert jobs["meta"].values["runs"] == [at["rft"], at["samples"]]
     assert {job.values["seed"] for job in jobs.values()} == {7}
     rated = {name: job.values.get("meta") for name, job in jobs.items() if job.stage == "bench"}

@@ -53,7 +53,7 @@ def test_without_rejection_all_that_score_every_response_are_learned_and_counted
     given, plain, fates, hinted, fate
 ):
     sampled = [judgment(scores, i, len(given.responses)) for i, scores in enumerate(plain)]
-    selection = select(given, sampled, [judgment(hinted, 0, len(given.responses))], n_rft=3, keep="all")
+    selection = select(given, sampled, [judgment(hinted, 0, len(given.responses))], n_rft=3, rejection=False)
     assert [found for _, found in selection.plain] == fates
     kept = [(i, False) for i, found in enumerate(fates) if found not in (V, P)] + ([(0, True)] if fate != V else [])
     assert [(found.index, with_hint) for found, with_hint in selection.kept] == kept

@@ -109,11 +109,11 @@ def test_what_is_kept_is_what_the_rules_keep_and_every_judgment_is_counted(tmp_p
 def test_without_rejection_the_same_judgments_are_sampled_and_the_wrong_ones_learned_too(tmp_path):
     command = prepared(tmp_path)
     reports = {}
-    for keep in ("correct", "all"):
-        done = CliRunner().invoke(spct, [*command, "--keep", keep, "--out", str(tmp_path / keep), "--json"])
+    for keep, flag in (("correct", "--rejection"), ("all", "--no-rejection")):
+        done = CliRunner().invoke(spct, [*command, flag, "--out", str(tmp_path / keep), "--json"])
         assert done.exit_code == 0, done.output
         reports[keep] = json.loads(done.stdout)
-    assert reports["all"]["sources"] != {} and reports["all"]["keep"] == "all"
+    assert reports["all"]["sources"] != {} and reports["all"]["rejection"] is False
     of_kept = ("repeated", "hint_mentioned")
     counted = [{k: v for k, v in row.items() if k not in of_kept} for row in reports["all"]["sources"].values()]
     before = [{k: v for k, v in row.items() if k not in of_kept} for row in reports["correct"]["sources"].values()]

@@ -49,8 +49,8 @@ SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering"
 @click.option("--single-template", default="grm-single", show_default=True, metavar="NAME|PATH", help="For one.")
 @click.option("--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True)
 @click.option("--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine where it can.")
-@click.option("--keep", type=click.Choice(["correct", "all"]), default="correct", show_default=True,
-              help="all: the ablation without rejection; only invalid and partial judgments are dropped.")  # fmt: skip
+@click.option("--rejection/--no-rejection", default=True, show_default=True,
+              help="Without: the ablation that drops invalid and partial judgments only.")  # fmt: skip
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read or trained on, and count them.")
 @click.option("--resume", is_flag=True, help="Go on with what is in --out.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
@@ -66,7 +66,7 @@ def rft_data(items: Path, **options: Any) -> int:
 async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
     engine = make_engine(options["model"], options)
     settings = judge_settings(k=options["n_rft"], retries=0, **{name: options[name] for name in SAMPLING})
-    sampling = Sampling(settings, options["single_template"], options["hinted"], options["keep"])
+    sampling = Sampling(settings, options["single_template"], options["hinted"], options["rejection"])
     judge = sampling.judge(engine)
     source = _Source(path, judge, sampling.hinted, options["skip_bad"])
     total = sum(1 for _ in source.items(say=True))
@@ -80,8 +80,8 @@ async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
                 told = sampling.hinted_judge(engine, replace(settings, k=1))
                 hinted = stack.enter_context(_run(told, out / HINTED, options))
                 await _sample(told, source, hinted, total, options)
-            report = write_trajectories(source.items(), judge, plain, hinted, out, keep=sampling.keep)
-    write_manifest(out, {**judge.describe(), "hinted": sampling.hinted, "keep": sampling.keep}, [path])
+            report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
+    write_manifest(out, {**judge.describe(), "hinted": sampling.hinted, "rejection": sampling.rejection}, [path])
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
         write_line(sys.stdout, line)
     click.echo(f"{out / TRAJECTORIES} has the trajectories, {out / TABLE} this table", err=True)

@@ -2,7 +2,7 @@
 
 Of an item's N_RFT judgments sampled without a hint, every one that is not correct by Eq 10 goes (a tie is not correct), and
 if all are correct, all go: the item is too easy to teach anything. The hinted one goes only if it is not correct. The ablation
-without rejection (``keep`` "all") learns from every judgment that scores all responses.
+without rejection learns from every judgment that scores all responses.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from spct.types import Item, Judgment
 Fate = Literal["kept", "wrong", "tied", "invalid", "partial", "too_easy"]
 FATES: tuple[Fate, ...] = ("kept", "wrong", "tied", "invalid", "partial", "too_easy")
 """What becomes of a judgment. "partial": it saw a part of the responses, since all of them did not fit the context."""
-Keep = Literal["correct", "all"]
-LEARNED: dict[Keep, frozenset[Fate]] = {
-    "correct": frozenset(("kept",)),
-    "all": frozenset(("kept", "wrong", "tied", "too_easy")),
+LEARNED: dict[bool, frozenset[Fate]] = {
+    True: frozenset(("kept",)),
+    False: frozenset(("kept", "wrong", "tied", "too_easy")),
 }
-"""The fates of the judgments that are learned from."""
+"""The fates of the judgments that are learned from, with rejection and without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """An item's judgments with their fates, in the order they were given; ``keep`` says which fates are learned from."""
+    """An item's judgments with their fates, in the order they were given; ``rejection`` says which fates are learned from."""
 
     plain: tuple[tuple[Judgment, Fate], ...]
     hinted: tuple[tuple[Judgment, Fate], ...]
-    keep: Keep = "correct"
+    rejection: bool = True
 
     @property
     def kept(self) -> tuple[tuple[Judgment, bool], ...]:
         """The judgments to learn from, each with whether it was hinted."""
-        learned = LEARNED[self.keep]
+        learned = LEARNED[self.rejection]
         plain = [(judgment, False) for judgment, fate in self.plain if fate in learned]
         return (*plain, *[(judgment, True) for judgment, fate in self.hinted if fate in learned])
 
@@ -51,9 +50,9 @@ class Selection:
 
 
 def select(
-    item: Item, plain: Sequence[Judgment], hinted: Sequence[Judgment], n_rft: int, keep: Keep = "correct"
+    item: Item, plain: Sequence[Judgment], hinted: Sequence[Judgment], n_rft: int, *, rejection: bool = True
 ) -> Selection:
-    """Apply both rejections, or with ``keep`` "all" only say what they would be.
+    """Apply both rejections, or without ``rejection`` only say what they would be.
 
     An item with fewer than ``n_rft`` plain judgments (its requests failed) is not too easy.
 
@@ -65,7 +64,7 @@ def select(
     return Selection(
         tuple(zip(plain, fates, strict=True)),
         tuple((judgment, fate_of(judgment, item)) for judgment in hinted),
-        keep,
+        rejection,
     )
 
 

@@ -22,7 +22,7 @@ from spct.train.hints import HintedJudge, hint_of
 from spct.train.judging_templates import keep_templates
 from spct.train.mixed import MixedJudge
 from spct.train.places import Places, place_lines
-from spct.train.rejection import FATES, Fate, Keep, Selection, select
+from spct.train.rejection import FATES, Fate, Selection, select
 from spct.train.rl.reward import check_label
 from spct.train.stage import MANIFEST, file_hash
 from spct.train.trajectories import source_of, trajectory_row, write_rows
@@ -40,7 +40,7 @@ class Sampling:
     settings: JudgeSettings
     single: str = "grm-single"
     hinted: bool = True
-    keep: Keep = "correct"
+    rejection: bool = True
 
     def judge(self, engine: Engine) -> MixedJudge:
         return MixedJudge(Judge, engine, self.settings, self.single)
@@ -100,7 +100,7 @@ def write_trajectories(
     hinted: RunStore | None,
     out: Path,
     *,
-    keep: Keep = "correct",
+    rejection: bool = True,
 ) -> dict[str, Any]:
     """Select from what both runs hold of ``items`` (in the runs' order), write trajectories and report; the report's row.
 
@@ -108,12 +108,12 @@ def write_trajectories(
     """
     sources: dict[str, SourceReport] = {}
     places = Places()
-    rows = _rows(items, judge, plain, hinted, sources, places, keep)
+    rows = _rows(items, judge, plain, hinted, sources, places, rejection)
     count = write_rows(out / TRAJECTORIES, rows)
     report = {
         "trajectories": count,
         "n_rft": judge.settings.k,
-        "keep": keep,
+        "rejection": rejection,
         "places": places.as_row(),
         "sources": {k: v.as_row() for k, v in sources.items()},
     }
@@ -135,14 +135,14 @@ def _rows(
     hinted: RunStore | None,
     sources: dict[str, SourceReport],
     places: Places,
-    keep: Keep,
+    rejection: bool,
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         sampled = plain.history(position)
         told = hinted.history(position) if hinted else []
         failed = len(sampled) < judge.settings.k or (hinted is not None and not told)
-        selection = select(item, sampled, told, judge.settings.k, keep)
+        selection = select(item, sampled, told, judge.settings.k, rejection=rejection)
         sources.setdefault(source_of(item), SourceReport()).add(selection, failed=failed)
         places.add(item, selection)
         for judgment, with_hint in selection.kept:
@@ -170,7 +170,7 @@ def write_manifest(out: Path, settings: Mapping[str, Any], inputs: Sequence[Path
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
     sources: Mapping[str, Any] = report["sources"]
-    kept = "" if report["keep"] == "correct" else " Nothing is rejected but what is invalid or partial."
+    kept = "" if report["rejection"] else " Nothing is rejected but what is invalid or partial."
     yield f"{report['trajectories']:,} trajectories; {report['n_rft']} judgments an item without a hint.{kept}"
     yield from ("", "| source | items | too easy | failed | judgments |" + "".join(f" {fate} |" for fate in _PLAIN))
     yield "| --- |" + " --- |" * (4 + len(_PLAIN))

@@ -123,7 +123,7 @@ def _samples(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Nam
     given = {
         "model": f"transformers:{_trained(recipe, jobs)}",
         "hinted": False,
-        "keep": "all",
+        "rejection": False,
         **_split(jobs, "items", TRAIN),
     }
     yield "samples", _checked(SamplingRecipe, recipe, {**given, **section}, where)
@@ -297,5 +297,5 @@ def _flags(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (flag, str(value))
 
 
-_SWITCHED = {"hinted", "grammar", "plots", "check"}
+_SWITCHED = {"hinted", "rejection", "grammar", "plots", "check"}
 """Options that have a form with --no-."""

@@ -53,7 +53,7 @@ class SamplingRecipe(EngineRecipe):
     n_rft: int | None = Field(default=None, ge=1)
     hinted: bool | None = None
     single_template: str | None = None
-    keep: str | None = Field(default=None, pattern="^(correct|all)$")
+    rejection: bool | None = None
     skip_bad: bool | None = None
 
 
