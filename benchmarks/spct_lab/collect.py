@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.spct_lab.recipe import GROUPS, MAIN
+from benchmarks.spct_lab.recipe import ABLATION_K, GROUPS, MAIN
 
 from spct.accuracy import Grades, grade
 from spct.bench.curve import Curve, Keep, curve
@@ -50,9 +51,14 @@ def collect(directory: Path) -> dict[str, Any]:
 
 
 def _scored(run: Path) -> tuple[list[str], dict[str, Any]]:
-    """The subsets of a run's items, and a row per vote and k."""
+    """The subsets of a run's items, and a row per vote and k; "first" votes over the samples that a run of fewer would have."""
     stored = open_stored(run)
-    found = {"greedy": _curve(open_stored(run / "greedy")), "plain": _curve(stored)}
+    first = {id: row[:ABLATION_K] for id, row in stored.ballots.items()}
+    found = {
+        "greedy": _curve(open_stored(run / "greedy")),
+        "plain": _curve(stored),
+        "first": _curve(replace(stored, ballots=first)),
+    }
     if stored.ratings:
         found["guided"] = _curve(stored, _guide(stored))
     rows = {f"{vote}/{k}": values for vote, one in found.items() for k, values in _by_k(one)}

@@ -17,6 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 MAX_NEW = 120
 """Tokens; the longest judgment of the crowd has 111."""
 MAIN = "main"
+ABLATION_K = 8
 ABLATIONS = {
     "no-principles": "asked for critique and scores alone, in every stage",
     "no-rejection": "all sampled and hinted judgments are learned, right or wrong",
@@ -52,7 +53,7 @@ class Sizes:
     rl_save: int
     meta_steps: int
     k: int = 32
-    ablation_k: int = 8
+    ablation_k: int = ABLATION_K
     groups: tuple[str, ...] = tuple(GROUPS)
 
 

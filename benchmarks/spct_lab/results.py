@@ -111,11 +111,17 @@ def _ablation(table: _Table, name: str) -> dict[str, Any]:
                 "correct": table.of(f"{name}/{model}/{vote}"),
                 "tied": table.of(f"{name}/{model}/{vote}", "tied"),
                 "invalid": table.of(f"{name}/{model}/{vote}", "invalid"),
-                "difference": _change(table, f"{name}/{model}/{vote}", f"{MAIN}/{model}/{vote}"),
+                "difference": _change(table, f"{name}/{model}/{vote}", _like(table, model, vote)),
             }
             for vote in votes
         }
     return row
+
+
+def _like(table: _Table, model: str, vote: str) -> str:
+    """The main branch's votes over as many samples as the ablations have, of the same seeds: not over all that it has."""
+    first = f"{MAIN}/{model}/{vote.replace('plain', 'first')}"
+    return first if table.has(first) else f"{MAIN}/{model}/{vote}"
 
 
 def _singles(seeds: Seeds, model: str) -> dict[str, Any]:
