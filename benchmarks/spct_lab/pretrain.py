@@ -109,7 +109,7 @@ def _learn(
 
 
 def _optimizers(base: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices within the layers, which learn to look things up in a fifth of Adam's steps; Adam for the rest."""
+    """Muon for the matrices within the layers, which then learn in fewer steps; Adam for the rest."""
     inner = [one for name, one in base.named_parameters() if one.dim() == 2 and "embed" not in name]
     known = {id(one) for one in inner}
     rest = [one for one in base.parameters() if id(one) not in known]
