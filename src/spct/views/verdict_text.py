@@ -82,9 +82,9 @@ def remarks(verdict: Verdict) -> list[str]:
     if (sentence := confidence_sentence(verdict)) is not None:
         parts.append(sentence)
     if verdict.duplicates:
-        parts.append(
-            f"{count(verdict.duplicates, 'judgment')} repeat an earlier one word for word: less evidence than it seems"
-        )
+        repeats = "repeats" if verdict.duplicates == 1 else "repeat"
+        said = f"{count(verdict.duplicates, 'judgment')} {repeats} an earlier one word for word"
+        parts.append(f"{said}: less evidence than it seems")
     if verdict.error is not None:
         parts.append(f"{line(verdict.error.type)}: {line(verdict.error.message)}")
     return parts
