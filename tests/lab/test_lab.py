@@ -1,7 +1,10 @@
 """The laboratory from end to end in miniature: a base that has seen one and two responses only, every stage, every table."""
 
 import json
-from dataclasses import replace
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,27 +12,18 @@ pytest.importorskip("trl")
 pytest.importorskip("matplotlib")
 
 from benchmarks.spct_lab.collect import collect
-from benchmarks.spct_lab.model import Size
 from benchmarks.spct_lab.plots import draw
-from benchmarks.spct_lab.pretrain import Pretraining
-from benchmarks.spct_lab.recipe import SHORT
 from benchmarks.spct_lab.results import results
-from benchmarks.spct_lab.run import prepare, run_seed, seed_directory
+from benchmarks.spct_lab.run import seed_directory
 from benchmarks.spct_lab.tables import table_lines
 
-TINY = replace(
-    SHORT,
-    pretraining=Pretraining(
-        texts=3_840, batch=32, course=(), sizes=(1, 2), second=0, third=0, size=Size(width=48, layers=2, heads=4)
-    ),
-    train=60, dev=4, test=12, singles=6, sft_epochs=1.0, rl_steps=2, rl_save=1, meta_steps=2, k=2, ablation_k=1,
-    groups=("main", "beta"),
-)  # fmt: skip
+ROOT = Path(__file__).parents[2]
+MINIATURE = Path(__file__).parent / "miniature.py"
 
 
 def test_every_stage_is_run_once_and_reported(tmp_path):
-    prepare(TINY, tmp_path)
-    run_seed(TINY, 0, tmp_path)
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, str(MINIATURE), str(tmp_path)], env=own, check=True, timeout=280)
     report = json.loads((tmp_path / "seed-0" / "main" / "report.json").read_text())
     assert all(job["done"] for branch in report["branches"].values() for job in branch["jobs"])
     found = results({0: collect(seed_directory(tmp_path, 0))})
