@@ -1,7 +1,7 @@
 """Expected scores beside integer scores, from the same stored judgments: python benchmarks/expected.py RUN
 
-RUN is a run directory judged with log-probabilities (``--top-logprobs 20``). Only judgments that have both kinds of
-score are taken, and only items of which every planned judgment has them, so that both columns rest on the same samples.
+RUN is a run directory judged with log-probabilities (``--top-logprobs``). Of each item the first K (``-k``) judgments that
+have both kinds of score are taken, and items with fewer are left out, so that both columns rest on the same samples.
 
 Ties and accuracy at k are averaged over subsets of k of the K judgments. Calibration is that of the vote's confidence:
 from m of K judgments, the stated chance that the leader leads all K against how often it does (a tie of t counts 1/t),
@@ -30,12 +30,14 @@ REPEATS = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    items, integers, expected, left_out = load(parser.parse_args().run)
+    parser.add_argument("-k", type=int, default=4)
+    options = parser.parse_args()
+    items, integers, expected, left_out = load(options.run, options.k)
     if not items:
-        raise SystemExit("no item has an expected score of every judgment; judge with --top-logprobs 20")
-    most = len(integers[0])
+        raise SystemExit(f"no item has {options.k} judgments with expected scores; judge with more --top-logprobs")
+    most = options.k
     kinds = {"integer": integers, "expected": expected}
-    print(f"{len(items)} items, K = {most}; {left_out} items left out that lack a score of either kind\n")
+    print(f"{len(items)} items, K = {most}; {left_out} items left out that have fewer\n")
     print("| k | scores | tied for first | strict | 1/#tied | said / came | calibration error |")
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     for k in [k for k in (1, 2, 4, 8, 16, 32) if k <= most]:
@@ -46,15 +48,15 @@ def main() -> None:
             print(cells + (f"| {calibration(rows, k)} |" if k < most else "| | |"))
 
 
-def load(directory: Path) -> tuple[list[Item], list[Rows], list[Rows], int]:
+def load(directory: Path, most: int) -> tuple[list[Item], list[Rows], list[Rows], int]:
     """Items, the rows of both kinds of scores per item, and how many items were left out."""
     store = RunStore.open(directory)
     last = {position: {j.index: j for j in judgments} for position, judgments in store.judgments()}
-    most = max((len(of_item) for of_item in last.values()), default=0)
     items, integers, expected, left_out = [], [], [], 0
     for position, item in store.items():
         judgments = last.get(position, {}).values()
-        whole = [(j.scores, j.expected) for j in judgments if j.scores is not None and j.expected is not None]
+        both = [(j.scores, j.expected) for j in judgments if j.scores is not None and j.expected is not None]
+        whole = both[:most]
         if len(whole) < most or len(item.responses) < 2:
             left_out += 1
             continue

@@ -85,8 +85,8 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--top-logprobs",
-            type=click.IntRange(0, 20),
-            help="Ask for log-probabilities  [default: 20 with --rule expected].",
+            type=click.IntRange(0, 1000),
+            help="Ask for so many log-probabilities a token; most servers give 20 at most  [default: 20 with --rule expected].",
         ),
         click.option(
             "--meta", metavar="SPEC", help="Vote over the judgments that this meta RM rates best (see spct meta)."
