@@ -183,6 +183,46 @@ def test_baselines_and_the_export_take_the_same_data_and_models():
     assert not any("<out>" in part for command in commands.values() for part in command)
 
 
+def test_with_gguf_the_files_of_the_models_are_judged():
+    jobs = branches(RECIPE | {"baselines": {"scalar": {}}, "gguf": {"engine": "openvino", "threads": 1}})["main"]
+    files = ["gguf-base", "gguf-sft", "gguf-rl"]
+    assert [*jobs][:7] == [*EVERY[:4], *files]
+    at = {name: f"<out>/{job.directory}" for name, job in jobs.items()}
+    assert [jobs[name].values["model"] for name in files] == ["some/model", at["sft"] + "/model", at["rl"] + "/model"]
+    judged = {name: jobs[f"bench-items-{name}"].values["model"] for name in ("base", "sft", "rl", "scalar")}
+    assert judged == {name: f"openvino:{at[f'gguf-{name}']}/{name}.Q8_0.gguf" for name in ("base", "sft", "rl")} | {
+        "scalar": f"classifier:{at['baselines-scalar']}/model"
+    }
+    assert jobs["samples"].values["model"] == judged["rl"]
+    assert command_of(jobs["gguf-sft"], Path("out"), None) == [
+        *["train", "export", f"out/{jobs['sft'].directory}/model", "--out", f"out/{jobs['gguf-sft'].directory}"],
+        *["--encoding", "Q8_0", "--threads", "1", "--name", "sft"],
+    ]
+
+
+@pytest.mark.parametrize(("model", "named"), [("smollm2-135m", "smollm2-135m"), ("some/model.gguf", "some/model.gguf")])
+def test_a_base_that_is_a_file_already_is_judged_as_it_is(model, named):
+    recipe = RECIPE | {"model": model, "gguf": {"engine": "llamacpp", "encoding": "F16"}, "rl": {"steps": 5}}
+    jobs = branches(recipe)["main"]
+    assert [name for name in jobs if name.startswith("gguf-")] == ["gguf-sft", "gguf-rl"]
+    assert jobs["bench-items-base"].values["model"] == f"llamacpp:{named}"
+    assert jobs["bench-items-sft"].values["model"].endswith("/sft.F16.gguf")
+    own = branches(recipe | {"bench": {**recipe["bench"], "model": "openai:other"}})["main"]
+    assert own["bench-items-base"].values["model"] == "openai:other"
+
+
+def test_options_of_classifiers_reach_the_meta_rm_and_the_baselines():
+    bench = {**RECIPE["bench"], "classifier_option": {"dtype": "bfloat16"}}
+    jobs = branches(RECIPE | {"baselines": BASELINES, "bench": bench})["main"]
+    commands = {
+        name: command_of(jobs[f"bench-items-{name}"], Path("out"), None) for name in ("sft", "rl", "scalar", "cloud")
+    }
+    assert commands["rl"][commands["rl"].index("--meta-option") + 1] == 'dtype="bfloat16"'
+    assert commands["scalar"][commands["scalar"].index("--judge-option") + 1] == 'dtype="bfloat16"'
+    assert "--meta-option" not in commands["sft"]
+    assert sum(part == "--judge-option" for part in commands["cloud"]) == 1
+
+
 def test_critiques_that_are_there_are_not_asked_for():
     Path("said.jsonl").write_text("{}")
     cloud = {"cloud": {"critiques": "said.jsonl"}}
@@ -218,7 +258,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
     ("kind", "command", "others"),
     [
         (SamplingRecipe, rft_data, set()),
-        (BenchRecipe, bench, {"benchmarks"}),
+        (BenchRecipe, bench, {"benchmarks", "classifier_option"}),
         (CritiquesRecipe, critiques, {"ordering", "grammar"}),
         (ExportRecipe, export, set()),
     ],
@@ -289,6 +329,8 @@ def test_branches_share_what_they_do_not_change():
         ({"baselines": {"cloud": {"critiques": {"kk": 2}}}}, "baselines.cloud.critiques: unknown key 'kk'; did you mean 'k'"),
         ({"baselines": {"scalar": {"out": "x"}}}, "baselines.scalar: unknown key 'out'"),
         ({"export": {"encoding": ["Q4"]}}, "export: encoding.0: input should be 'F16' or 'Q8_0', got 'Q4'"),
+        ({"gguf": {}}, "gguf: engine: field required"),
+        ({"gguf": {"engine": "vllm"}}, "gguf: engine: input should be 'openvino' or 'llamacpp', got 'vllm'"),
         ({"rl": {"beta": -1}}, "rl: beta: input should be greater than or equal to 0, got '-1'"),
     ],
 )  # fmt: skip

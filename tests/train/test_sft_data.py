@@ -62,6 +62,55 @@ def test_hinted_and_sampled_ones_can_be_left_out(tmp_path, encoder):
     assert (counts.trajectories, counts.hinted) == (4, 4)
 
 
+def shown(order, best=0, **more):
+    return {
+        "messages": [{"role": "user", "content": f"{order}"}],
+        "completion": "y",
+        "order": order,
+        "best": best,
+        **more,
+    }
+
+
+def test_balanced_places_learn_as_many_of_each_and_count_the_others(tmp_path, encoder):
+    pairs = [shown([1, 0])] * 6 + [shown([0, 1])] * 2
+    fours = [shown([0, 1, 2])] * 3 + [shown([1, 0, 2])] * 2  # never shown last
+    small.jsonl(tmp_path / "trajectories.jsonl", [*pairs, *fours, shown([0])])
+    counts, rows = written(tmp_path, encoder, balance_places=True)
+    texts = sorted(encoder.tokenizer.decode(row["input_ids"]) for row in rows)
+    assert [sum(text.startswith(f"<|user|>{order}<") for text in texts) for order in ("[1, 0]", "[0, 1]", "[0]")] == [
+        2,
+        2,
+        1,
+    ]
+    assert (counts.trajectories, counts.unbalanced) == (5, 9)
+    everything, _ = written(tmp_path, encoder)
+    assert (everything.trajectories, everything.unbalanced) == (14, 0)
+
+
+def test_places_are_balanced_among_what_is_learned(tmp_path, encoder):
+    rows = [shown([1, 0], hinted=True)] * 3 + [shown([1, 0])] + [shown([0, 1])] * 3
+    small.jsonl(tmp_path / "trajectories.jsonl", rows)
+    assert written(tmp_path, encoder, balance_places=True)[0].trajectories == 6
+    counts, _ = written(tmp_path, encoder, balance_places=True, hinted=False)
+    assert (counts.trajectories, counts.hinted, counts.unbalanced) == (2, 0, 2)
+
+
+@pytest.mark.parametrize("row", [shown([0, 1], best=None), shown([0, 1], best=2), shown(None), shown("01")])
+def test_balanced_places_need_to_know_the_place(tmp_path, encoder, row):
+    small.jsonl(tmp_path / "trajectories.jsonl", [shown([0, 1]), row])
+    with pytest.raises(
+        InputError, match=r"trajectories.jsonl, line 2: balance_places needs order and best, .* got order"
+    ):
+        written(tmp_path, encoder, balance_places=True)
+
+
+def test_a_place_that_no_judgment_has_leaves_nothing(tmp_path, encoder):
+    small.jsonl(tmp_path / "trajectories.jsonl", [shown([1, 0])] * 3)
+    with pytest.raises(TrainingError, match="3 dropped to balance places"):
+        written(tmp_path, encoder, balance_places=True)
+
+
 def test_an_example_longer_than_the_context_stops_or_is_counted(tmp_path, encoder):
     rows = [{"messages": [{"role": "user", "content": "x" * size}], "completion": "y"} for size in (4, 100)]
     small.jsonl(tmp_path / "trajectories.jsonl", rows)

@@ -20,7 +20,7 @@ from spct.cli.progress import write_line
 from spct.cli.train_launch import check_train_extra
 from spct.errors import InputError
 
-STAGE_NAMES = ("data", "rft", "sft", "rl", "samples", "meta", "baselines", "bench", "export")
+STAGE_NAMES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
 
 
 @click.command(name="all")
@@ -37,7 +37,7 @@ STAGE_NAMES = ("data", "rft", "sft", "rl", "samples", "meta", "baselines", "benc
     "--json", "as_json", is_flag=True, help="The plan or the report as JSON on stdout, and nothing else there."
 )
 def all_(recipe: Path, **options: Any) -> int:
-    """Run every stage of a RECIPE (YAML): data, rft, sft, rl, samples, meta, baselines, bench, export, and ablations.
+    """Run every stage of a RECIPE (YAML): data, rft, sft, rl, gguf, samples, meta, baselines, bench, export, and ablations.
 
     A stage whose keys and inputs are as they were is skipped, one that was begun goes on. Writes a directory for each, and
     report.json and report.md.

@@ -1,15 +1,17 @@
 """Where the best response stood in the judgments sampled, and where in those kept to learn from.
 
 Balanced orders show it in each place equally often. A judge that favours a place is right by luck where the best response
-stands there, so rejection keeps those judgments, and a model that learns from them learns the place.
+stands there, so rejection keeps those judgments, and a model that learns from them learns the place. ``balanced`` draws as many of
+each place.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal
 
 from spct.train.rejection import Selection
@@ -17,6 +19,8 @@ from spct.types import Item
 
 Place = Literal["first", "between", "last"]
 PLACES: tuple[Place, ...] = ("first", "between", "last")
+Shown = tuple[int, int]
+"""Number of responses shown, and the place of the best among them, from 0."""
 CLEAR = 4.0
 """Standard errors by which a share must differ to be called favoured."""
 
@@ -52,6 +56,24 @@ def place_of(item: Item, order: Sequence[int]) -> Place | None:
     return "first" if place == 0 else "last" if place == len(order) - 1 else "between"
 
 
+def balanced(shown: Sequence[Shown | None], seed: int) -> set[int]:
+    """Which judgments to keep so that, among those of n responses, the best stood in each of the n places equally often.
+
+    As many of each place as the rarest has, drawn by ``seed``; judgments of one response (None) are all kept.
+    """
+    rows: dict[Shown, list[int]] = defaultdict(list)
+    for index, one in enumerate(shown):
+        if one is not None:
+            rows[one].append(index)
+    kept = {index for index, one in enumerate(shown) if one is None}
+    for count in sorted({count for count, _ in rows}):
+        of_places = [rows.get((count, place), []) for place in range(count)]
+        rarest = min(map(len, of_places))
+        for place, found in enumerate(of_places):
+            kept.update(Random(f"{seed}:{count}:{place}").sample(found, rarest))
+    return kept
+
+
 def place_lines(row: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     """A sentence on both counts, and one more if what is kept favours a place clearly."""
     sampled, kept = row["sampled"], row["kept"]
@@ -65,7 +87,8 @@ def place_lines(row: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
         if _favoured(sampled, kept, place):
             yield (
                 f"Warning: the model that was sampled favours what is shown {place}; one that learns from these judgments "
-                "will favour it more. See self-agreement across orders in spct audit."
+                "will favour it more. balance_places: true in spct train sft learns as many of each place; see self-agreement "
+                "across orders in spct audit."
             )
 
 

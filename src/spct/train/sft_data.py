@@ -18,6 +18,7 @@ import pyarrow as pa
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import read_rows
 from spct.train.chat import ChatEncoder, Example
+from spct.train.places import Shown, balanced
 from spct.train.sft_recipe import SftRecipe
 from spct.train.token_rows import Rows
 from spct.train.trajectories import messages_in, read_trajectories
@@ -28,7 +29,9 @@ SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.
 
 @dataclass(slots=True)
 class DataCounts:
-    """What went into the token file, and what did not. ``loss_tokens`` are those that the loss is over."""
+    """What went into the token file, and what did not. ``loss_tokens`` are those that the loss is over, ``unbalanced`` the
+    trajectories dropped by ``balance_places``.
+    """
 
     trajectories: int = 0
     hinted: int = 0
@@ -38,6 +41,7 @@ class DataCounts:
     longest: int = 0
     too_long: int = 0
     control_tokens: int = 0
+    unbalanced: int = 0
     sources: Counter[str] = field(default_factory=Counter)
 
     def as_row(self) -> dict[str, Any]:
@@ -45,7 +49,7 @@ class DataCounts:
         share = self.general / examples if examples else 0.0
         names = ("trajectories", "hinted", "general")
         row = {name: getattr(self, name) for name in names} | {"general_share": round(share, 4)}
-        counts = ("tokens", "loss_tokens", "longest", "too_long", "control_tokens")
+        counts = ("tokens", "loss_tokens", "longest", "too_long", "control_tokens", "unbalanced")
         return row | {name: getattr(self, name) for name in counts} | {"sources": dict(self.sources)}
 
 
@@ -70,7 +74,7 @@ def order(count: int, total: int, seed: int) -> list[int]:
 
 
 def _examples(recipe: SftRecipe, encoder: ChatEncoder, context: int, counts: DataCounts) -> Iterator[Example]:
-    for where, row in _trajectories(recipe):
+    for where, row in _balanced(recipe, counts):
         messages = messages_in(row, where)
         example = _fitting(_encode(encoder, messages, str(row["completion"]), where), where, recipe, context, counts)
         if example is not None and not _smuggled(encoder, messages, counts):
@@ -81,14 +85,38 @@ def _examples(recipe: SftRecipe, encoder: ChatEncoder, context: int, counts: Dat
     if not counts.trajectories:
         names = ", ".join(map(str, recipe.trajectories))
         raise TrainingError(
-            f"{names}: no trajectory to learn from ({counts.too_long} too long, {counts.control_tokens} with control tokens);"
-            " sample some with spct train rft-data, or raise max_tokens"
+            f"{names}: no trajectory to learn from ({counts.too_long} too long, {counts.control_tokens} with control tokens, "
+            f"{counts.unbalanced} dropped to balance places); sample more with spct train rft-data, or raise max_tokens"
         )
     for where, messages, completion in _general(recipe, counts.trajectories):
         example = _fitting(_encode(encoder, messages, completion, where), where, recipe, context, counts)
         if example is not None and not _smuggled(encoder, messages, counts):
             counts.general += 1
             yield _counted(example, counts)
+
+
+def _balanced(recipe: SftRecipe, counts: DataCounts) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The trajectories to learn; with ``balance_places`` those that ``balanced`` draws of them."""
+    if not recipe.balance_places:
+        yield from _trajectories(recipe)
+        return
+    kept = balanced([_shown(row, where) for where, row in _trajectories(recipe)], recipe.seed)
+    for place, found in enumerate(_trajectories(recipe)):
+        if place in kept:
+            yield found
+        else:
+            counts.unbalanced += 1
+
+
+def _shown(row: Mapping[str, Any], where: str) -> Shown | None:
+    """How many responses a trajectory shows and where the best stands; None of one response. Raises InputError."""
+    order, best = row.get("order"), row.get("best")
+    if not isinstance(order, list) or (len(order) > 1 and best not in order):
+        raise InputError(
+            f"{where}: balance_places needs order and best, the best response being one of those shown; got "
+            f"order {order!r}, best {best!r}. Make the file anew with spct train rft-data, or leave balance_places out"
+        )
+    return (len(order), order.index(best)) if len(order) > 1 else None
 
 
 def _trajectories(recipe: SftRecipe) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -28,6 +28,8 @@ class GeneralRecipe(Strict):
 class SftRecipe(TrainingRecipe):
     """``trajectories`` are files of ``spct train rft-data``; ``sampled`` and ``hinted`` say which of them are learned.
 
+    ``balance_places`` learns as many judgments with the best response shown in each place, and drops the others.
+
     ``packing`` fills sequences of ``max_tokens`` with several examples, which do not see each other; ``batch`` then
     counts packed sequences. ``on_long`` says what an example longer than ``max_tokens`` does. ``steps`` or ``epochs``; with
     neither, the paper's 900 steps.
@@ -37,6 +39,7 @@ class SftRecipe(TrainingRecipe):
     general: GeneralRecipe | None = None
     sampled: bool = True
     hinted: bool = True
+    balance_places: bool = False
     learning_rate: float = Field(default=5e-6, gt=0)
     batch: int = Field(default=1024, ge=1)
     epochs: float | None = Field(default=None, gt=0)

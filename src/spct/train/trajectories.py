@@ -1,6 +1,7 @@
 """``trajectories.jsonl``: one kept judgment a row, with the prompt to learn it under and where it comes from.
 
-``messages`` are the prompt without a hint, also where the judgment was sampled with one; ``scores`` are in item order.
+``messages`` are the prompt without a hint, also where the judgment was sampled with one; ``scores`` are in item order, ``best``
+is the best response by the ground truth as an item index.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def trajectory_row(
         "seed": judgment.seed,
         "hinted": hinted,
         "scores": judgment.scores,
+        "best": item.best,
         "model": model,
         "template": template.name,
         "template_digest": template.digest,

@@ -24,6 +24,7 @@ PACKAGES = {
     "meta": ("spct", "torch", "transformers"),
     "baselines": ("spct", "torch", "transformers", "trl"),
     "bench": ("spct",),
+    "gguf": ("spct", "transformers", "gguf"),
     "export": ("spct", "transformers", "gguf"),
 }
 SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads", "plots"}

@@ -29,12 +29,14 @@ from spct.train.pipeline.recipe import (
     BenchRecipe,
     CritiquesRecipe,
     ExportRecipe,
+    GgufRecipe,
     SamplingRecipe,
     Section,
 )
 from spct.train.recipe import parse_recipe, unknown_key
 from spct.train.rl.recipe import RLRecipe
 from spct.train.sft_recipe import SftRecipe
+from spct.weights import CATALOGUE
 
 OUT = "<out>"
 DEV, HELDOUT = "dev", "heldout"
@@ -119,9 +121,18 @@ def _rl(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     yield "rl", _checked(RLRecipe, recipe, given, where)
 
 
+def _gguf(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
+    """A file of each trained model, and of the base where it is none."""
+    checked = parse_recipe(GgufRecipe, section, where).model_dump(mode="json", exclude={"engine"})
+    models = {} if _is_file(recipe.model) else {BASE: recipe.model}
+    models |= {name: jobs[name].result("model") for name in TRAINED if name in jobs}
+    for name, model in models.items():
+        yield f"gguf-{name}", {**checked, "model": model, "name": name, "encoding": [checked["encoding"]]}
+
+
 def _samples(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     given = {
-        "model": f"transformers:{_trained(recipe, jobs)}",
+        "model": _judging(recipe, jobs)[-1][1],
         "hinted": False,
         "rejection": False,
         **_split(jobs, "items", TRAIN),
@@ -161,23 +172,23 @@ def _export(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Name
 def _bench(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
     """Every benchmark with the model before training and after each stage; the last also guided by the meta RM."""
     held = _split(jobs, "data", HELDOUT)
-    given = {"model": f"transformers:{recipe.model}"} | ({"benchmarks": [{"name": "items", **held}]} if held else {})
+    models = dict(_judging(recipe, jobs))
+    given = {"model": models[BASE]} | ({"benchmarks": [{"name": "items", **held}]} if held else {})
     checked = _checked(BenchRecipe, recipe, {**given, **_on_heldout(section, held)}, where)
     names = [row["name"] for row in checked["benchmarks"]]
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{where}: benchmarks: {again[0]!r} is there twice; expected each once")
-    models = {BASE: checked["model"]} | {
-        name: f"transformers:{jobs[name].result('model')}" for name in TRAINED if name in jobs
-    }
+    models[BASE] = checked["model"]
+    of_classifiers = checked.pop("classifier_option")
     for row in checked.pop("benchmarks"):
         for place, (name, model) in enumerate(models.items(), 1):
             values = {**checked, **row, "model": model}
             if place == len(models) and "meta" in jobs:
-                values["meta"] = f"classifier:{jobs['meta'].result('model')}"
+                values |= {"meta": f"classifier:{jobs['meta'].result('model')}", "meta_option": of_classifiers}
             yield _bench_name(row, name), values
         for kind in BASELINES:
             if f"baselines-{kind}" in jobs:
-                yield _bench_name(row, kind), _bench_of_baseline(kind, {**checked, **row}, jobs)
+                yield _bench_name(row, kind), _bench_of_baseline(kind, {**checked, **row}, of_classifiers, jobs)
 
 
 def _on_heldout(section: Section, held: Mapping[str, str]) -> Section:
@@ -193,12 +204,19 @@ def _bench_name(benchmark: Mapping[str, Any], model: str) -> str:
     return f"bench-{benchmark['name']}-{model}".replace(":", "-")
 
 
-def _bench_of_baseline(kind: str, values: Mapping[str, Any], jobs: Jobs) -> dict[str, Any]:
+def _bench_of_baseline(
+    kind: str, values: Mapping[str, Any], of_classifiers: Mapping[str, Any], jobs: Jobs
+) -> dict[str, Any]:
     """The same items by the rival judge; of the section's keys those that mean something to it."""
     job = jobs[f"baselines-{kind}"]
     head = f"classifier:{job.result('model')}"
     if kind != "cloud":
-        return {key: values[key] for key in _OF_ALL} | {"k": 1, "judge": kind, "model": head}
+        return {key: values[key] for key in _OF_ALL} | {
+            "k": 1,
+            "judge": kind,
+            "model": head,
+            "judge_option": of_classifiers,
+        }
     template = jobs[CRITIQUES].values["template"] if CRITIQUES in jobs else None
     own = {key: values[key] for key in (*_OF_ALL, *_OF_CRITICS)}
     critic = {"model": f"transformers:{job.result('critic')}", "template": template}
@@ -224,6 +242,7 @@ _WIRED: dict[str, Callable[[AllRecipe, Section, Jobs, str], Named]] = {
     "rft": _rft,
     "sft": _sft,
     "rl": _rl,
+    "gguf": _gguf,
     "samples": _samples,
     "meta": _meta,
     "baselines": _baselines,
@@ -241,6 +260,22 @@ def _checked(kind: type[BaseModel], recipe: AllRecipe, given: Mapping[str, Any],
 def _trained(recipe: AllRecipe, jobs: Jobs) -> str:
     """The model that the stages so far end in."""
     return next((jobs[name].result("model") for name in reversed(TRAINED) if name in jobs), recipe.model)
+
+
+def _judging(recipe: AllRecipe, jobs: Jobs) -> list[tuple[str, str]]:
+    """The model before training and after each stage as ENGINE:NAME: a directory by transformers, or a file by the section
+    gguf's engine.
+    """
+    models = {BASE: recipe.model} | {name: jobs[name].result("model") for name in TRAINED if name in jobs}
+    if recipe.gguf is None:
+        return [(name, f"transformers:{model}") for name, model in models.items()]
+    made = {name: jobs[f"gguf-{name}"] for name in models if f"gguf-{name}" in jobs}
+    files = models | {name: job.result(f"{name}.{job.values['encoding'][0]}.gguf") for name, job in made.items()}
+    return [(name, f"{recipe.gguf['engine']}:{file}") for name, file in files.items()]
+
+
+def _is_file(model: str) -> bool:
+    return model in CATALOGUE or model.endswith(".gguf")
 
 
 def _choosing(jobs: Jobs, key: str) -> dict[str, str]:
@@ -265,7 +300,7 @@ def command_of(job: Job, out: Path, launch: Path | None) -> list[str]:
         return ["train", "rft-data", values.pop("items"), "--out", where, "--resume", *_flags(values)]
     if job.name == CRITIQUES:
         return ["train", "critiques", *values.pop("items"), "--out", where, "--resume", *_flags(values)]
-    if job.stage == "export":
+    if job.stage in ("gguf", "export"):
         return ["train", "export", values.pop("model"), "--out", where, *_flags(values)]
     if job.stage == "bench":
         return ["bench", values.pop("name"), "--out", where, "--resume", *_flags(values)]

@@ -14,8 +14,9 @@ from pydantic import Field, field_validator
 from spct.errors import InputError
 from spct.train.recipe import Strict, parse_recipe, read_values, unknown_key
 
-STAGES = ("data", "rft", "sft", "rl", "samples", "meta", "baselines", "bench", "export")
-"""In the order of their running. ``samples`` are judgments of the trained GRM, which the meta RM learns too."""
+STAGES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
+"""In the order of their running. ``gguf`` are files of the models, by which ``samples`` and ``bench`` then judge; ``samples`` are
+judgments of the trained GRM, which the meta RM learns too."""
 BASELINES = ("scalar", "pairrm", "cloud")
 MAIN = "main"
 CHANGEABLE = (*STAGES, "model", "seed")
@@ -80,6 +81,16 @@ class ExportRecipe(Strict):
     threads: int | None = Field(default=None, ge=1)
 
 
+class GgufRecipe(Strict):
+    """Files by which a GGUF ``engine`` judges in place of transformers; the other keys are options of ``spct train export``."""
+
+    engine: Literal["openvino", "llamacpp"]
+    encoding: Literal["F16", "Q8_0"] = "Q8_0"
+    prompts: Path | None = None
+    check: bool | None = None
+    threads: int | None = Field(default=None, ge=1)
+
+
 class BenchmarkRecipe(Strict):
     """A benchmark by its name in ``spct bench list``, its files, and the part of it that is judged."""
 
@@ -95,7 +106,10 @@ class BenchmarkRecipe(Strict):
 
 
 class BenchRecipe(EngineRecipe):
-    """The options of ``spct bench`` by their names, for all of ``benchmarks``; ``model`` is the model before training."""
+    """The options of ``spct bench`` by their names, for all of ``benchmarks``; ``model`` is the model before training.
+
+    ``classifier_option`` are options of the classifiers: the meta RM that guides, and the baselines scalar and PairRM.
+    """
 
     benchmarks: tuple[BenchmarkRecipe, ...] = Field(min_length=1)
     k: int | None = Field(default=None, ge=1)
@@ -105,6 +119,7 @@ class BenchRecipe(EngineRecipe):
     block_size: int | None = None
     adaptive: float | None = None
     k_meta: int | None = Field(default=None, ge=1)
+    classifier_option: dict[str, Any] = Field(default_factory=dict)
     rule: str | None = Field(default=None, pattern="^(sum|mean|expected)$")
     tie_rule: str | None = Field(default=None, pattern="^(random|first|last)$")
     replicates: int | None = Field(default=None, ge=1)
@@ -126,6 +141,7 @@ class AllRecipe(Strict):
     rft: Section | None = None
     sft: Section | None = None
     rl: Section | None = None
+    gguf: Section | None = None
     samples: Section | None = None
     meta: Section | None = None
     baselines: Section | None = None

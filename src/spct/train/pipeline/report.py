@@ -44,7 +44,7 @@ def write_report(branches: Branches, out: Path) -> dict[str, Any]:
 def _branch(jobs: Mapping[str, Job], out: Path) -> dict[str, Any]:
     done = {name: job for name, job in jobs.items() if state_of(job, out) == "done"}
     reports = {
-        name: read_json(out / job.directory / ("export.json" if job.stage == "export" else "report.json"))
+        name: read_json(out / job.directory / ("export.json" if job.stage in ("gguf", "export") else "report.json"))
         for name, job in done.items()
         if job.stage != "bench"
     }
@@ -138,9 +138,9 @@ def _sections(branch: Mapping[str, Any], known: Container[str]) -> Iterator[tupl
         yield "Baselines", list(_baselines({name: stages[f"baselines-{name}"] for name in names}).markdown())
     for name, entry in branch["bench"].items():
         yield f"Accuracy: {name}", [*_accuracy(entry).markdown(), *_changes(entry["changes"])]
-
-    if "export" in stages:
-        yield "Export", list(_export(stages["export"]["files"]).markdown())
+    exported = [stages[name] for name in stages if name == "export" or name.startswith("gguf-")]
+    if files := {name: row for found in exported for name, row in found["files"].items()}:
+        yield "GGUF files", list(_export(files).markdown())
 
 
 _CURVES = (

@@ -35,6 +35,7 @@ RESULTS = {
     "meta": ("model", "report.json"),
     "baselines": ("model", "critic", "critiques.jsonl", "report.json"),
     "bench": ("results.json",),
+    "gguf": ("*.gguf", "export.json"),
     "export": ("*.gguf", "export.json"),
 }
 """What of a directory must be as it was for its job to be skipped."""
