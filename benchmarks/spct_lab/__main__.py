@@ -36,11 +36,9 @@ def main() -> int:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    import torch
     from benchmarks.spct_lab.recipe import FULL, SHORT
     from benchmarks.spct_lab.run import prepare
 
-    torch.set_num_threads(1)
     prepare(SHORT if options.short else FULL, options.out)
 
 
@@ -81,8 +79,9 @@ def _summarise(out: Path, seeds: list[int]) -> None:
     """Write results.json, tables.md and the plots of the seeds that have a report."""
     from benchmarks.spct_lab.collect import collect
     from benchmarks.spct_lab.plots import draw
+    from benchmarks.spct_lab.pretrain import PRETRAINED
     from benchmarks.spct_lab.results import results
-    from benchmarks.spct_lab.run import seed_directory
+    from benchmarks.spct_lab.run import BASE, seed_directory
     from benchmarks.spct_lab.tables import table_lines
 
     from spct.data.output import write_json, write_text
@@ -96,7 +95,7 @@ def _summarise(out: Path, seeds: list[int]) -> None:
     found["sessions"] = {
         str(seed): (read_json(path / "sessions.json") or {})["sessions"] for seed, path in there.items()
     }
-    found["pretraining"] = read_json(out / "base" / "pretraining.json")
+    found["pretraining"] = {str(seed): read_json(path / BASE / PRETRAINED) for seed, path in there.items()}
     write_json(out / "results.json", found)
     write_text(out / "tables.md", "\n".join(table_lines(found)).strip() + "\n")
     draw(found, out)

@@ -29,6 +29,8 @@ COURSE = ((0.2, (1,)), (0.1, (1, 2)), (0.15, (1, 2, 3, 4)))
 WORKED = (1, 2, 2, 3)
 """Numbers of responses in the worked examples, in turn."""
 IGNORED = -100
+PRETRAINED = "pretraining.json"
+"""The report beside the base, written last."""
 IDS = {word: i for i, word in enumerate(model.VOCABULARY)}
 
 Row = tuple[list[int], int]
@@ -59,7 +61,7 @@ class Pretraining:
 
 
 def pretrain(settings: Pretraining, out: Path, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Train the base in both passes, save it in ``out`` and give the report."""
+    """Train the base in all three passes, save it in ``out`` and give the report."""
     base = model.make_model(settings.size, settings.seed)
     began = time.monotonic()
     first = settings.texts // settings.batch
@@ -77,7 +79,7 @@ def pretrain(settings: Pretraining, out: Path, say: Callable[[str], None] = prin
         "log": logs,
     }
     model.save(base.eval(), out)
-    write_json(out / "pretraining.json", report)
+    write_json(out / PRETRAINED, report)
     return report
 
 

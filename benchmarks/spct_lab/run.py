@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
-from benchmarks.spct_lab.pretrain import pretrain
+from benchmarks.spct_lab.pretrain import PRETRAINED, pretrain
 from benchmarks.spct_lab.recipe import MAIN, MAX_NEW, Files, Sizes, all_recipe, judged
 from benchmarks.spct_lab.world import Case, cases
 
@@ -48,13 +49,11 @@ def seed_directory(out: Path, seed: int) -> Path:
 
 
 def prepare(sizes: Sizes, out: Path) -> None:
-    """What all seeds share, unless it is there: the held-out items, and the one base that they start from."""
+    """What all seeds share, unless it is there: the held-out items."""
     out.mkdir(parents=True, exist_ok=True)
     for path, found in heldout_cases(sizes, out).items():
         if not path.is_file():
             write_rows(path, _rows(found, path.stem))
-    if not (out / BASE / "pretraining.json").is_file():
-        pretrain(sizes.pretraining, out / BASE)
 
 
 def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
@@ -65,7 +64,10 @@ def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
     train, (dev, test, singles) = directory / "train.jsonl", heldout_cases(sizes, out)
     if not train.is_file():
         write_rows(train, _rows(islice(cases(seed, heldout=False, decided=DECIDED), sizes.train), train.stem))
-    files = Files(out / BASE, train, dev, test, singles)
+    base = directory / BASE
+    if not (base / PRETRAINED).is_file():
+        pretrain(replace(sizes.pretraining, seed=seed), base)
+    files = Files(base, train, dev, test, singles)
     first = {name: value for name, value in all_recipe(sizes, files, seed).items() if name not in LATER}
     _train(first, directory, MAIN)
     with ThreadPoolExecutor() as pool:  # each waits for a process of its own
@@ -118,7 +120,7 @@ def trained_models(directory: Path) -> dict[str, Path]:
     report = read_json(directory / MAIN / "report.json") or {}
     jobs = {job["name"]: job["directory"] for job in report["branches"][MAIN]["jobs"] if job["done"]}
     stages = {name: directory / MAIN / jobs[name] / "model" for name in TRAINED if name in jobs}
-    return {"base": directory.parent / BASE, **stages}
+    return {"base": directory / BASE, **stages}
 
 
 def _judge_singles(sizes: Sizes, seed: int, files: Files, directory: Path) -> None:
