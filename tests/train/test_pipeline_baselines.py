@@ -35,6 +35,7 @@ def trained(tmp_path_factory):
     (path / "prompts.txt").write_text("after red\nwhite horses\n")
     given = {"data": str(path / "train.jsonl"), "heldout": str(path / "heldout.jsonl"), **SMALL}
     asked = {"model": f"scripted:{path / 'critic.py'}:critic", "template": str(path / "critique.jinja")}
+    exported = {"prompts": str(path / "prompts.txt"), "threads": 1}
     recipe = {
         "model": str(path / "base"),
         "baselines": {"scalar": given, "pairrm": given, "cloud": {**given, "critiques": asked}},
@@ -42,8 +43,11 @@ def trained(tmp_path_factory):
             "template": str(path / "short.jinja"), "k": 2, "max_tokens": 12, "retries": 0, "replicates": 50, "plots": False,
             "benchmarks": [{"name": "items", "data": str(path / "heldout.jsonl")}],
         },
-        "export": {"encoding": ["F16"], "prompts": str(path / "prompts.txt"), "threads": 1},
-        "ablations": {"weight": {"baselines.cloud.critique_weight": 0.5, "export": None}},
+        "export": {"encoding": ["F16"], **exported},
+        "ablations": {
+            "weight": {"baselines.cloud.critique_weight": 0.5, "export": None},
+            "file": {"gguf": {**exported, "engine": "llamacpp", "encoding": "F16"}, "baselines": None, "export": None},
+        },
     }  # fmt: skip
     file = toy.write(path / "all.yaml", recipe)
     return file, path / "out", json.loads(run(file, path / "out", "--json").stdout)
@@ -82,6 +86,18 @@ def test_the_export_is_in_the_report(trained):
     text = (out / "report.md").read_text()
     assert "| base.F16.gguf | " in text
     assert "### Baselines\n" in text and "| scalar | 36 | 20 | accuracy | " in text
+
+
+def test_a_base_that_is_no_file_is_made_one_and_judged_as_it(trained):
+    _, out, report = trained
+    jobs = {job["name"]: job for job in report["branches"]["file"]["jobs"]}
+    assert [*jobs] == ["gguf-base", "bench-items-base"] and all(job["done"] for job in jobs.values())
+    file = out / jobs["gguf-base"]["directory"] / "base.F16.gguf"
+    assert file.is_file()
+    asked = jobs["bench-items-base"]["command"]
+    assert asked[asked.index("--model") + 1] == f"llamacpp:{file}"
+    assert report["branches"]["file"]["bench"]["items"]["items"] == 9
+    assert (out / "report.md").read_text().count("| base.F16.gguf | ") == 2
 
 
 def test_an_ablation_of_a_baseline_shares_the_others(trained):
