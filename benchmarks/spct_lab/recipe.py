@@ -1,7 +1,7 @@
 """What the laboratory runs, as a recipe of ``spct train all`` for each seed: sizes, hyper-parameters, ablations.
 
-The full form and the short one differ in sizes alone. Learning rates are far above the paper's (5e-6 and 4e-7): the model
-has half a million weights, not 27 billion, and a few hundred steps. They were tuned on seeds that are not reported.
+The full form and the short one differ in sizes alone. Learning rates are far above the paper's (5e-6, 4e-7 and 1e-5): the
+model has 128,384 weights, not 27 billion, and a few hundred steps. docs/lab.md says how they were chosen.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """``train`` items are judged for RFT and RL, ``dev`` items choose the RL checkpoint, ``test`` items are reported.
+    """``train`` items are judged for RFT and RL, ``more`` items by the trained model for its meta RM; ``dev`` items choose the RL
+    checkpoint, ``test`` items are reported.
 
     ``k`` is the largest vote, ``ablation_k`` that of the ablations and of single responses.
     """
 
     pretraining: Pretraining
     train: int
+    more: int
     dev: int
     test: int
     singles: int
@@ -57,8 +59,8 @@ class Sizes:
     groups: tuple[str, ...] = tuple(GROUPS)
 
 
-FULL = Sizes(Pretraining(), 600, 96, 150, 60, 3.0, 90, 30, 80)
-SHORT = Sizes(Pretraining(texts=12_800, second=120, third=90), 120, 24, 60, 20, 2.0, 10, 5, 20, 8, 4)
+FULL = Sizes(Pretraining(), 600, 3_000, 96, 150, 60, 3.0, 90, 30, 1_000)
+SHORT = Sizes(Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Files:
 
     base: Path
     train: Path
+    more: Path
     dev: Path
     test: Path
     singles: Path
@@ -102,14 +105,15 @@ def _stages(sizes: Sizes, files: Files) -> dict[str, dict[str, Any]]:
             "save_every": sizes.rl_save,
             "max_new_tokens": MAX_NEW,
         },
-        "samples": {**sampling, "n_rft": 3},
+        "samples": {**sampling, "items": str(files.more), "n_rft": 4},
         "meta": {
             **_TRAINED,
-            "learning_rate": 5e-4,
+            "learning_rate": 1e-3,
             "batch": 64,
             "micro_batch": 64,
             "steps": sizes.meta_steps,
             "save_every": max(1, sizes.meta_steps // 5),
+            "patience": 5,
             "curve": False,
         },
         "bench": {

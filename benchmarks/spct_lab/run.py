@@ -33,6 +33,8 @@ from spct.train.trajectories import write_rows
 
 HELDOUT_SEED = 10_000
 """Of the development items; the test items have the next two. They are the same for all seeds of training."""
+MORE_SEED = 20_000
+"""Of the items that the meta RM learns from, plus the seed of training."""
 SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
 DECIDED = 0.75
 """The share of the items in which the weights decide."""
@@ -61,13 +63,15 @@ def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
     directory = seed_directory(out, seed)
     directory.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    train, (dev, test, singles) = directory / "train.jsonl", heldout_cases(sizes, out)
-    if not train.is_file():
-        write_rows(train, _rows(islice(cases(seed, heldout=False, decided=DECIDED), sizes.train), train.stem))
+    train, more = directory / "train.jsonl", directory / "more.jsonl"
+    for path, drawn_by, count in ((train, seed, sizes.train), (more, MORE_SEED + seed, sizes.more)):
+        if not path.is_file():
+            write_rows(path, _rows(islice(cases(drawn_by, heldout=False, decided=DECIDED), count), path.stem))
+    dev, test, singles = heldout_cases(sizes, out)
     base = directory / BASE
     if not (base / PRETRAINED).is_file():
         pretrain(replace(sizes.pretraining, seed=seed), base)
-    files = Files(base, train, dev, test, singles)
+    files = Files(base, train, more, dev, test, singles)
     first = {name: value for name, value in all_recipe(sizes, files, seed).items() if name not in LATER}
     _train(first, directory, MAIN)
     with ThreadPoolExecutor() as pool:  # each waits for a process of its own
