@@ -88,7 +88,7 @@ def _by_k(found: Curve) -> Iterator[tuple[int, dict[str, list[float]]]]:
 
 
 def _singles(directory: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each model: grades of single judgments, and what a vote needs for its ROC-AUC (mean score and label)."""
+    """Of each model: grades of single judgments; for a vote's ROC-AUC labels and mean scores, None without a valid one."""
     for place in sorted((directory / "singles").glob("*/*")):
         with closing(RunStore.open(place)) as store:
             total, means, labels = Grades(), [], []
@@ -98,14 +98,14 @@ def _singles(directory: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 for one in scores:
                     total += Grades(**{str(grade(one, item)): 1.0})
                 valid = [one[0] for one in scores if one is not None]
-                means.append(sum(valid) / len(valid) if valid else 0.5)
+                means.append(round(sum(valid) / len(valid), 6) if valid else None)
                 labels.append(int(item.rewards_N[0]))
         yield (
             f"{place.parent.name}/{place.name}",
             {
                 "accuracy": round(total.strict, 6),
                 "invalid": round(total.invalid / total.count, 6),
-                "means": [round(mean, 6) for mean in means],
+                "means": means,
                 "labels": labels,
             },
         )

@@ -68,10 +68,11 @@ def t_interval(means_S: Sequence[float] | Floats) -> tuple[float, float] | None:
     return middle - half, middle + half
 
 
-def auc(scores: Sequence[float], labels: Sequence[int]) -> float:
-    """The chance that one of label 1 scores above one of label 0, half for a tie; NaN without both."""
-    ones = [score for score, label in zip(scores, labels, strict=True) if label]
-    zeros = [score for score, label in zip(scores, labels, strict=True) if not label]
+def auc(scores: Sequence[float | None], labels: Sequence[int]) -> float:
+    """The chance that one of label 1 scores above one of label 0, half for a tie; NaN without both. None is no score: left out."""
+    scored = [(score, label) for score, label in zip(scores, labels, strict=True) if score is not None]
+    ones = [score for score, label in scored if label]
+    zeros = [score for score, label in scored if not label]
     wins = sum((a > b) + (a == b) / 2 for a in ones for b in zeros)
     return wins / (len(ones) * len(zeros)) if ones and zeros else math.nan
 

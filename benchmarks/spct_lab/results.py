@@ -125,13 +125,14 @@ def _like(table: _Table, model: str, vote: str) -> str:
 
 
 def _singles(seeds: Seeds, model: str) -> dict[str, Any]:
-    """Single responses: accuracy of a judgment, ROC-AUC of the vote's mean score."""
+    """Single responses: accuracy of a judgment, ROC-AUC of the vote's mean score, and by seed how many had none."""
     found = [one["singles"] for one in seeds.values()]
     row: dict[str, Any] = {}
     for vote in ("greedy", "vote"):
         rows = [one[f"{model}/{vote}"] for one in found]
         row[vote] = {name: _over_seeds([one[name] for one in rows]) for name in ("accuracy", "invalid")}
         row[vote]["auc"] = _over_seeds([auc(one["means"], one["labels"]) for one in rows])
+        row[vote]["unscored"] = [one["means"].count(None) for one in rows]
     return row
 
 

@@ -48,3 +48,5 @@ def test_a_difference_is_paired_by_seed_and_item():
 def test_auc_counts_pairs():
     assert auc([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 0]) == pytest.approx(3.5 / 4)
     assert math.isnan(auc([1.0], [1]))
+    assert auc([0.9, None, 0.1, None], [1, 1, 0, 0]) == 1.0  # what has no score is left out, not put in the middle
+    assert math.isnan(auc([None, 0.1], [1, 0]))

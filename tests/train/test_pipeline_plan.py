@@ -13,7 +13,8 @@ from spct.cli.train_all import STAGE_NAMES
 from spct.cli.train_critiques import critiques
 from spct.cli.train_export import export
 from spct.cli.train_rft import rft_data
-from spct.errors import InputError, RunError, TrainingError
+from spct.errors import EngineMissingError, InputError, RunError, TrainingError
+from spct.train import packages
 from spct.train.pipeline.plan import command_of, plan
 from spct.train.pipeline.recipe import (
     STAGES,
@@ -209,6 +210,20 @@ def test_a_base_that_is_a_file_already_is_judged_as_it_is(model, named):
     assert jobs["bench-items-sft"].values["model"].endswith("/sft.F16.gguf")
     own = branches(recipe | {"bench": {**recipe["bench"], "model": "openai:other"}})["main"]
     assert own["bench-items-base"].values["model"] == "openai:other"
+
+
+def test_an_engine_that_is_not_there_is_said_before_anything_is_trained(monkeypatch):
+    there = packages.importlib.util.find_spec
+    monkeypatch.setattr(
+        packages.importlib.util, "find_spec", lambda name: None if name == "openvino_genai" else there(name)
+    )
+    command = Command()
+    with pytest.raises(
+        EngineMissingError, match=r"model names openvino:, which is not installed: pip install 'spct\[openvino\]'"
+    ):
+        run(branches(RECIPE | {"gguf": {"engine": "openvino"}}), command)
+    assert command.called == []
+    assert run(branches(RECIPE | {"gguf": {"engine": "llamacpp"}}), command) == 0
 
 
 def test_options_of_classifiers_reach_the_meta_rm_and_the_baselines():
