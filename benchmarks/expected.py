@@ -83,7 +83,8 @@ def calibration(items: Sequence[Rows], m: int) -> str:
     rng, bins = random.Random(m), defaultdict(list)
     for rows in [rng.sample(rows, len(rows)) for rows in items for _ in range(REPEATS)]:
         best, final = rng.choice(leaders(rows[:m])), leaders(rows)
-        said = lead_chance(rows[:m], best, len(rows) - m) or 0.0
+        said = lead_chance(rows[:m], best, len(rows) - m)
+        assert said is not None  # every row scores two responses or more
         bins[min(9, int(10 * said))].append((said, 1 / len(final) if best in final else 0.0))
     pairs = [pair for found in bins.values() for pair in found]
     error = sum(abs(sum(a - b for a, b in found)) for found in bins.values()) / len(pairs)
