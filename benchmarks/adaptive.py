@@ -13,7 +13,7 @@ from statistics import fmean
 
 from recorded import FITTED, K, Rows, credit, load, orderings
 
-from spct.adaptive import DEFAULT_LEVEL, settled
+from spct.voting.adaptive import DEFAULT_LEVEL, settled
 
 LEVELS = (0.85, 0.9, 0.92, 0.93, 0.94, 0.95, 0.97, 0.99, 0.995)
 

@@ -99,11 +99,12 @@ class Recorder:
 async def judge_requests(items: Path) -> list[SampleRequest]:
     """The requests that ``spct judge`` makes of the items, in its order."""
     from spct.items import read_items
-    from spct.judge import Judge, JudgeSettings
+    from spct.judges.grm import GRMJudge
+    from spct.judges.settings import JudgeSettings
     from spct.run import judge_items
 
     recorder = Recorder()
-    judge = Judge(recorder, JudgeSettings(k=K))
+    judge = GRMJudge(recorder, JudgeSettings(k=K))
     async for _ in judge_items(judge, read_items(items), in_flight=8):
         pass
     return recorder.requests

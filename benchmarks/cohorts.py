@@ -28,12 +28,13 @@ from spct import errors
 from spct.engines.engine import SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import PendingError
-from spct.judge import Judge, JudgeSettings
-from spct.orders import keyed_hash
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
 from spct.service.member import Member, Place, joint_item, place_in
 from spct.types import Message
+from spct.voting.orders import keyed_hash
 
 HOLD_S = 0.02
 WAIT_S = 600.0
@@ -122,7 +123,7 @@ def rollouts_of(plan: Plan) -> list[list[Member]]:
 
 async def offline(plan: Plan, groups: list[list[Member]]) -> dict[Member, float]:
     """The mean score of each rollout, each group judged as one item."""
-    judge = Judge(ScriptedEngine(scores), JudgeSettings(k=plan.k))
+    judge = GRMJudge(ScriptedEngine(scores), JudgeSettings(k=plan.k))
     rewards: dict[Member, float] = {}
     for group in groups:
         item = joint_item(group)
@@ -134,7 +135,7 @@ async def offline(plan: Plan, groups: list[list[Member]]) -> dict[Member, float]
 
 @contextlib.asynccontextmanager
 async def in_process(plan: Plan, outcome: Outcome) -> AsyncIterator[Ask]:
-    judge = Judge(ScriptedEngine(scores), JudgeSettings(k=plan.k))
+    judge = GRMJudge(ScriptedEngine(scores), JudgeSettings(k=plan.k))
     outcome.judged = 0
 
     async def judged(item: Any) -> Any:

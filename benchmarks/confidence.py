@@ -18,7 +18,7 @@ from statistics import fmean, variance
 
 from recorded import FITTED, K, Rows, credit, load
 
-from spct.confidence import lead_chance, lead_confidence
+from spct.voting.confidence import lead_chance, lead_confidence
 
 Estimator = Callable[[Rows, int, float], float]
 

@@ -29,7 +29,8 @@ from spct.engines import Engine, SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.grm import judge_settings
 from spct.items import read_items
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore, judge_items
 from spct.types import Item
 
@@ -42,7 +43,7 @@ async def run_judge(engine: Engine, settings: JudgeSettings, items: Sequence[Ite
     """Judge into a run directory; returns the tokens generated."""
     tokens = 0
     with tempfile.TemporaryDirectory() as folder:
-        judge = Judge(engine, settings)
+        judge = GRMJudge(engine, settings)
         store = RunStore.create(Path(folder) / "run", {"settings": "{}"})
         async for outcome in judge_items(judge, items, in_flight=engine.capabilities.concurrency, store=store):
             tokens += outcome.verdict.usage.completion_tokens

@@ -18,10 +18,10 @@ from math import fsum
 from pathlib import Path
 from statistics import fmean
 
-from spct.accuracy import Grades, grades_at, subsets
-from spct.confidence import lead_chance
 from spct.run import RunStore
 from spct.types import Item
+from spct.voting.accuracy import Grades, grades_at, subsets
+from spct.voting.confidence import lead_chance
 
 Rows = list[tuple[float, ...]]
 REPEATS = 20

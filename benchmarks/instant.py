@@ -21,8 +21,8 @@ from urllib.request import urlopen
 
 from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
 from spct.engines.scripted import judgment_text
-from spct.orders import keyed_hash
 from spct.types import Message, Usage
+from spct.voting.orders import keyed_hash
 
 ROOT = Path(__file__).parent.parent
 MODEL = "benchmarks.instant:InstantEngine:judge"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import orjson
 
-from spct.bench.curve import curve
-from spct.bench.figures import Intervals
-from spct.bench.statistics import Resamples
-from spct.bench.stored import open_stored
+from spct.bench.scoring.curve import curve
+from spct.bench.scoring.figures import Intervals
+from spct.bench.scoring.statistics import Resamples
+from spct.bench.scoring.stored import open_stored
 from spct.run import RunStore
 from spct.types import Item, Judgment, Message, Usage
 

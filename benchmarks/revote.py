@@ -21,12 +21,12 @@ import orjson
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.grm import judge_settings
-from spct.judge import Judge
-from spct.meta import Rating
-from spct.orders import slots
+from spct.judges.grm import GRMJudge
 from spct.run import RunStore
 from spct.types import Item, Judgment, Message, Usage
-from spct.vote import decide
+from spct.voting.orders import slots
+from spct.voting.ratings import Rating
+from spct.voting.vote import decide
 
 K, N = 8, 4
 CASES = {
@@ -57,7 +57,7 @@ def main() -> None:
 def write_run(path: Path, items: int, chars: int) -> None:
     """A run as ``spct judge`` would have left it; scores lean towards response 0."""
     rng = random.Random(0)
-    judge = Judge(ScriptedEngine([]), judge_settings(k=K))
+    judge = GRMJudge(ScriptedEngine([]), judge_settings(k=K))
     store = RunStore.create(path, {"settings": orjson.dumps(judge.describe()).decode()})
     for position in range(items):
         item = Item(

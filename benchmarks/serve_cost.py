@@ -23,19 +23,20 @@ from pydantic import TypeAdapter
 
 from spct.cli.session import new_runner
 from spct.items import fingerprint
-from spct.judge import Judge, JudgeSettings
-from spct.orders import row_orders
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.serve.app import create_app
 from spct.serve.asked import item_of
 from spct.serve.metrics import Metrics
-from spct.serve.serving import Serving
-from spct.serve.wire.reward import RewardRequest
+from spct.serve.state import ServerState
 from spct.service.cache import VerdictCache
 from spct.service.judges import grm_judges
 from spct.service.service import RewardService
 from spct.templates import load_template
 from spct.types import Item, Message
-from spct.vote import decide
+from spct.voting.orders import row_orders
+from spct.voting.vote import decide
+from spct.wire.reward import RewardRequest
 
 NUMBERS = count()
 Ask = Callable[[Any], Awaitable[object]]
@@ -111,9 +112,9 @@ async def paths(requests: int) -> None:
     service = RewardService(
         grm_judges(InstantEngine("judge")), settings, cache=VerdictCache(0), on_judged=metrics.judged
     )
-    judge = Judge(InstantEngine("judge"), settings)
+    judge = GRMJudge(InstantEngine("judge"), settings)
     async with service:
-        application = create_app(Serving(service), metrics=metrics)
+        application = create_app(ServerState(service), metrics=metrics)
         ways: dict[str, tuple[Ask, Callable[[], Any]]] = {
             "floor": (asked(floor()), body),
             "the whole application": (asked(application), body),
@@ -130,7 +131,7 @@ async def steps() -> None:
     """The steps of one request, each repeated by itself."""
     template, adapter = load_template("grm"), TypeAdapter[Any](RewardRequest)
     raw, one = body(), item()
-    verdict = await Judge(InstantEngine("judge"), JudgeSettings(k=1)).judge(one)
+    verdict = await GRMJudge(InstantEngine("judge"), JudgeSettings(k=1)).judge(one)
     text = verdict.judgments[0].text
     fresh: Iterator[Item] = iter([item() for _ in range(2000)])
     named: dict[str, Callable[[], object]] = {

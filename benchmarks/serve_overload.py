@@ -24,7 +24,8 @@ from typing import Any
 from benchmarks.instant import InstantEngine, Process, group, serving
 
 from spct.client import RewardClient
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.types import Item, Message
 
 PARALLEL, DELAY_S, QUEUE = 2, 0.02, 16
@@ -95,7 +96,7 @@ async def patient_caller(url: str, first: int) -> Rewards:
 
 async def offline(numbers: Iterable[int]) -> Rewards:
     """The mean scores of these groups, judged here."""
-    judge = Judge(InstantEngine("judge"), JudgeSettings(k=1))
+    judge = GRMJudge(InstantEngine("judge"), JudgeSettings(k=1))
     found = {}
     for number in numbers:
         body = group(number)

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spct.accuracy import Grades, grades_at
 from spct.run import RunStore
+from spct.voting.accuracy import Grades, grades_at
 
 HERE = Path(__file__).parent
 RUN = HERE.parent / "runs" / "demo"

@@ -10,13 +10,13 @@ from typing import Any
 
 from benchmarks.spct_lab.recipe import ABLATION_K, GROUPS, MAIN
 
-from spct.accuracy import Grades, grade
-from spct.bench.curve import Curve, Keep, curve
-from spct.bench.stored import StoredBench, open_stored
+from spct.bench.scoring.curve import Curve, Keep, curve
+from spct.bench.scoring.stored import StoredBench, open_stored
 from spct.data.output import write_json
-from spct.meta.guided import best_rated, default_k_meta
 from spct.run import RunStore
-from spct.train.stage import read_json
+from spct.train.common.stage import read_json
+from spct.voting.accuracy import Grades, grade
+from spct.voting.guided import best_rated, default_k_meta
 
 GRADES = ("correct", "wrong", "tied", "invalid")
 SCORED = "scored.json"

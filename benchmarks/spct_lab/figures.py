@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spct.bench.statistics import mean_figure, sign_flip_p
+from spct.bench.scoring.statistics import mean_figure, sign_flip_p
 
 Floats = NDArray[np.float64]
 T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}

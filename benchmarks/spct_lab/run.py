@@ -27,9 +27,9 @@ from spct.data.output import write_json
 from spct.engines.transformers import TransformersEngine
 from spct.errors import TrainingError
 from spct.items import read_items
+from spct.train.common.stage import read_json
+from spct.train.common.trajectories import write_rows
 from spct.train.rl.judging import Asking, judge_all
-from spct.train.stage import read_json
-from spct.train.trajectories import write_rows
 
 HELDOUT_SEED = 10_000
 """Of the development items; the test items have the next two. They are the same for all seeds of training."""

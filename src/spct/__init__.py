@@ -11,11 +11,13 @@ from spct import errors
 from spct.engines import Capabilities, Engine, Sample, SampleBatch, SampleRequest, load_engine
 from spct.grm import GRM
 from spct.items import read_items
-from spct.judge import Judge, JudgeSettings
-from spct.sampling import SamplingSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.templates import Template, load_template
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
-from spct.vote import Verdict, vote
+from spct.voting.verdict import Verdict
+from spct.voting.vote import vote
 
 __version__ = version("spct")
 
@@ -23,9 +25,9 @@ __all__ = [
     "GRM",
     "Capabilities",
     "Engine",
+    "GRMJudge",
     "Item",
     "ItemError",
-    "Judge",
     "JudgeSettings",
     "Judgment",
     "Message",

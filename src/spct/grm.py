@@ -14,16 +14,17 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from spct.aio import LoopThread
 from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
-from spct.judge import Judge, JudgeSettings
-from spct.loop_thread import LoopThread
+from spct.judges.grm import GRMJudge
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM, load_meta
 from spct.run.runner import judge_items
-from spct.sampling import SamplingSettings
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 T = TypeVar("T")
 Row = Item | Mapping[str, Any]
@@ -57,7 +58,7 @@ class GRM:
         self.settings = judge_settings(**settings)
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
-        self._judge = Judge(self.engine, self.settings, meta=self.meta)
+        self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
         self._thread = LoopThread()
 
     def __repr__(self) -> str:

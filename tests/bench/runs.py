@@ -4,7 +4,7 @@ import orjson
 
 from spct.run import RunStore
 from spct.types import Item, Judgment, Message, Problem, Usage
-from spct.vote import decide
+from spct.voting.vote import decide
 
 ORDERS = ((0, 1), (1, 0))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from spct.bench import Ballot, Loaded, Unit
-from spct.bench.ballots import ballots_of
 from spct.bench.importers import import_recorded
+from spct.bench.scoring.ballots import ballots_of
+from spct.bench.suites import Ballot, Loaded, Unit
 from spct.run.store import RunStore
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

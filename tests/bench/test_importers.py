@@ -3,14 +3,14 @@ import json
 
 import pytest
 
-from spct.bench import Ballot, load_benchmark
+from bench.samples import metrics, replayed, write_json, write_jsonl
 from spct.bench.importers import IMPORTERS, import_recorded
+from spct.bench.suites import Ballot, load_benchmark
 from spct.errors import InputError, RunError
 from spct.run.store import RunStore
 from spct.types import Usage
 
-from .samples import metrics, replayed, write_json, write_jsonl
-from .test_judgebench import row as judgebench_row
+from .suites.test_judgebench import row as judgebench_row
 
 K8, JUDGEBENCH, LLMBAR = load_benchmark("rewardbench2"), load_benchmark("judgebench"), load_benchmark("llmbar")
 

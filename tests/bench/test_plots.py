@@ -2,13 +2,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from spct.bench.audit import audit
-from spct.bench.audit_plot import audit_plot
+from bench.runs import pair, write_run
+from spct.bench.audit.audit import audit
+from spct.bench.audit.plot import audit_plot
 from spct.bench.plots import bench_plots, short
-from spct.bench.results import score_run
-from spct.bench.stored import open_stored
-
-from .runs import pair, write_run
+from spct.bench.scoring.results import score_run
+from spct.bench.scoring.stored import open_stored
 
 SUBSETS = ("Natural", "Manual")
 

@@ -2,11 +2,10 @@ from collections import Counter
 
 import pytest
 
-from spct.bench.llmbar import LLMBar
+from bench.runs import pair
 from spct.bench.selection import selected
+from spct.bench.suites.llmbar import LLMBar
 from spct.errors import InputError
-
-from .runs import pair
 
 SIZES = {"Natural": 60, "Manual": 30, "GPTOut": 10}
 

@@ -11,10 +11,10 @@ import pytest
 from spct.cli.progress import RunProgress, write_line
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.grm import judge_settings
-from spct.judge import Judge
+from spct.judges.grm import GRMJudge
 from spct.run import Outcome, RunStore, judge_items
 from spct.types import Item, Judgment, Message, Problem, Usage
-from spct.vote import decide
+from spct.voting.vote import decide
 
 NEVER_S = 3600.0
 
@@ -201,7 +201,7 @@ def test_an_encoding_without_the_character_loses_only_that():
 
 async def test_a_real_run_is_counted(tmp_path):
     engine = ScriptedEngine(lambda request, j: judgment_text([4, 7]) if (request.seed + j) % 5 else "no")
-    judge = Judge(engine, judge_settings(k=4))
+    judge = GRMJudge(engine, judge_settings(k=4))
     source = [Item(f"i{i}", (Message("user", f"q {i}"),), ("a", "b"), best=1) for i in range(12)]
 
     async def run(store):

@@ -12,7 +12,7 @@ from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
 from spct.grm import judge_settings
-from spct.judge import Judge
+from spct.judges.grm import GRMJudge
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 
@@ -43,9 +43,9 @@ def by_item(request, j):
 async def make_run(directory, items=ITEMS, script=by_item, **settings):
     settings = {"k": 2, "retries": 0, **settings}
     engine = ScriptedEngine(script)
-    store_settings = Judge(engine, judge_settings(**settings)).describe()
+    store_settings = GRMJudge(engine, judge_settings(**settings)).describe()
     store = RunStore.create(directory, {"settings": orjson.dumps(store_settings).decode()})
-    judge = Judge(engine, judge_settings(**settings), principles_kept=store.principles)
+    judge = GRMJudge(engine, judge_settings(**settings), principles_kept=store.principles)
     outcomes = [outcome async for outcome in judge_items(judge, items, in_flight=2, store=store)]
     store.close()
     return outcomes
@@ -263,7 +263,7 @@ import orjson
 from pathlib import Path
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.grm import judge_settings
-from spct.judge import Judge
+from spct.judges.grm import GRMJudge
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 
@@ -276,7 +276,7 @@ async def script(request, j):
 
 items = [Item("first", (Message("user", "first"),), ("a", "b")),
          Item("second", (Message("user", "second"),), ("quick", "slow"))]
-judge = Judge(ScriptedEngine(script), judge_settings(k=2))
+judge = GRMJudge(ScriptedEngine(script), judge_settings(k=2))
 store = RunStore.create(Path(sys.argv[1]), {"settings": orjson.dumps(judge.describe()).decode()})
 
 async def run():

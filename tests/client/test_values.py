@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from spct.client import BatchResult, Group, GroupRewards, Ready, RolloutReward, ServedVerdict
-from spct.serve.wire import judge, parts, probes, reward
+from spct.wire import judge, parts, probes, reward
 
 
 @pytest.mark.parametrize(

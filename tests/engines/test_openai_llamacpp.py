@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from spct.engines.engine import SampleRequest
-from spct.engines.http_errors import Endpoint, Refusal, of_status
+from spct.engines.http.errors import Endpoint, Refusal, of_status
 from spct.engines.openai import OpenAIEngine
 from spct.errors import ContextLengthError, RejectedError
 from spct.types import Message

@@ -1,8 +1,8 @@
 from collections import Counter
 
 from judges.judging import item, judged
-from spct.accuracy import grade
 from spct.types import Item, Message
+from spct.voting.accuracy import grade
 
 
 async def test_random_depends_on_the_seed_the_item_and_the_index_alone():

@@ -12,7 +12,7 @@ from benchmarks.spct_lab.recipe import MAX_NEW, judged
 
 from spct.items import parse_item
 from spct.templates import load_template
-from spct.train.hints import HintedTemplate
+from spct.train.rft.hints import HintedTemplate
 
 CASES = list(islice(world.cases(0, heldout=False), 40))
 

@@ -9,9 +9,9 @@ import pytest
 from benchmarks.spct_lab import crowd, world
 from benchmarks.spct_lab.recipe import judged
 
-from spct.accuracy import grade
 from spct.items import parse_item
 from spct.templates import load_template
+from spct.voting.accuracy import grade
 
 SIZES = (2, 3, 4)
 WORDS = list(world.CATEGORY_OF)

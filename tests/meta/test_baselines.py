@@ -2,7 +2,8 @@ import pytest
 
 from meta.judged import cases_of, item, judgment
 from spct.errors import InputError
-from spct.meta import Rating, load_meta
+from spct.meta import load_meta
+from spct.voting.ratings import Rating
 
 
 async def test_the_oracle_applies_eq_10_to_each_judgment():

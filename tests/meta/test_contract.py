@@ -6,8 +6,9 @@ from meta.judged import cases_of, judgment
 from servers.chat import ChatServer
 from servers.classify import classifies
 from spct.engines.scripted import ScriptedEngine
-from spct.meta import METAS, Case, MetaRM, Rating, load_meta
+from spct.meta import METAS, Case, MetaRM, load_meta
 from spct.meta.llm import LLMMeta
+from spct.voting.ratings import Rating
 
 
 @pytest.fixture(params=["classifier", "remote", "llm", "oracle", "random"])

@@ -10,12 +10,13 @@ from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RejectedError
 from spct.grm import judge_settings
-from spct.judge import Judge
-from spct.meta import Rating, load_meta, place_of
+from spct.judges.grm import GRMJudge
+from spct.meta import load_meta
 from spct.run import RunStore, judge_items
 from spct.run.rating import CHUNK, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
+from spct.voting.ratings import Rating, place_of
 
 
 def item(number, n=3):
@@ -36,7 +37,7 @@ def failing(request, j):
 
 async def made(path, script=noisy, meta=None, count=12, **settings):
     settings = judge_settings(**settings)
-    judge = Judge(ScriptedEngine(script), settings, meta=meta)
+    judge = GRMJudge(ScriptedEngine(script), settings, meta=meta)
     store = RunStore.create(path, {"settings": orjson.dumps(judge.describe()).decode()})
     outcomes = judge_items(judge, [item(n) for n in range(count)], in_flight=4, store=store)
     verdicts = [outcome.verdict async for outcome in outcomes]
@@ -118,7 +119,7 @@ async def test_judgments_it_could_not_rate_are_asked_about_again_only_if_wanted(
     oracle = load_meta("oracle")
     without_truth = [Item(f"q{n}", (Message("user", f"question {n}"),), item(n).responses) for n in range(12)]
     blind = RunStore.create(tmp_path / "blind", {"settings": "{}"})
-    judge = Judge(ScriptedEngine(noisy), settings)
+    judge = GRMJudge(ScriptedEngine(noisy), settings)
     _ = [outcome async for outcome in judge_items(judge, without_truth, in_flight=2, store=blind)]
     first = await rate_run(blind, settings, oracle)
     assert first.rated == 0

@@ -7,12 +7,13 @@ from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, EngineUnreachableError, RejectedError, ReplyError, ResumeRefusedError
 from spct.grm import judge_settings
-from spct.judge import Judge
-from spct.meta import Rating, load_meta
+from spct.judges.grm import GRMJudge
+from spct.meta import load_meta
 from spct.run import RunStore, check_same, judge_items
 from spct.run.rating import rate_run
 from spct.run.runner import GIVE_UP_AFTER
 from spct.types import Item, Message
+from spct.voting.ratings import Rating
 
 
 def items(count):
@@ -29,7 +30,7 @@ def by_seed(request, j):
 
 
 async def collect(engine, source, *, store=None, in_flight=4, **settings):
-    judge = Judge(engine, judge_settings(**settings), principles_kept=store and store.principles)
+    judge = GRMJudge(engine, judge_settings(**settings), principles_kept=store and store.principles)
     return [outcome async for outcome in judge_items(judge, source, in_flight=in_flight, store=store)]
 
 
@@ -71,7 +72,7 @@ async def test_in_flight_is_a_bound_and_the_source_is_streamed():
             yield item
 
     seen = 0
-    judge = Judge(ScriptedEngine(counted), judge_settings(k=1))
+    judge = GRMJudge(ScriptedEngine(counted), judge_settings(k=1))
     async for _ in judge_items(judge, source(), in_flight=5):
         seen += 1
         assert taken - seen <= 4 * 5 + 1
@@ -146,7 +147,7 @@ async def test_closing_early_leaves_nothing_running():
         await asyncio.sleep(30)
         return ""
 
-    judge = Judge(ScriptedEngine(slow), judge_settings(k=1))
+    judge = GRMJudge(ScriptedEngine(slow), judge_settings(k=1))
     outcomes = judge_items(judge, items(10), in_flight=4)
     waiting = asyncio.create_task(anext(outcomes))
     await asyncio.sleep(0.01)
@@ -184,7 +185,7 @@ async def judge_long(path, context_tokens, *, create=False):
     """Six responses of a hundred words: whole where the context holds them all, in blocks where it is smaller."""
     can = Capabilities(seeding="sample", deterministic=True, context_tokens=context_tokens)
     settings = judge_settings(k=4, max_tokens=100)
-    judge = Judge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
+    judge = GRMJudge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
     store = RunStore.create(path, {}) if create else RunStore.open(path, write=True)
     (verdict,) = [found.verdict async for found in judge_items(judge, [LONG], in_flight=1, store=store)]
     return store, settings, verdict
@@ -230,11 +231,11 @@ async def test_query_principles_survive_in_the_store(tmp_path):
 
 def test_changed_settings_are_listed():
     engine = ScriptedEngine([], capabilities=Capabilities())
-    stored = Judge(engine, judge_settings(k=4, seed=1, temperature=0.5)).describe()
-    asked = Judge(engine, judge_settings(k=8, seed=1, temperature=0.5)).describe()
+    stored = GRMJudge(engine, judge_settings(k=4, seed=1, temperature=0.5)).describe()
+    asked = GRMJudge(engine, judge_settings(k=8, seed=1, temperature=0.5)).describe()
     check_same(stored, asked)
     with pytest.raises(ResumeRefusedError) as refused:
-        check_same(stored, Judge(engine, judge_settings(k=2, seed=2, temperature=0.7)).describe())
+        check_same(stored, GRMJudge(engine, judge_settings(k=2, seed=2, temperature=0.7)).describe())
     message = str(refused.value)
     assert "seed: 1 in the run, 2 now" in message
     assert "temperature: 0.5 in the run, 0.7 now" in message

@@ -16,14 +16,14 @@ import orjson
 from service.serving import SETTINGS, by_digit
 from spct.engines import Engine
 from spct.engines.scripted import ScriptedEngine
-from spct.judge import JudgeSettings
+from spct.judges.settings import JudgeSettings
 from spct.serve.app import create_app
 from spct.serve.auth import Keys
 from spct.serve.limits import Limits
 from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
 from spct.serve.server import Server
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 from spct.service.judges import grm_judges
 from spct.service.service import RewardService
 
@@ -54,7 +54,7 @@ class Live:
     """A running server: ``post`` and ``get`` ask it, ``log`` is what it has logged so far."""
 
     server: Server
-    serving: Serving
+    serving: ServerState
     session: aiohttp.ClientSession
     log_bytes: BytesIO = field(default_factory=BytesIO)
 
@@ -96,7 +96,7 @@ async def live(
     """Serve ``engine`` (one that scores by digits) until the block ends."""
     metrics, log_bytes = Metrics(), BytesIO()
     make = make_judge or grm_judges(engine or ScriptedEngine(by_digit))
-    serving = Serving(
+    serving = ServerState(
         RewardService(make, settings, on_judged=metrics.judged, **service), limits or Limits(), cohort_wait_s
     )
     log = JsonLog(log_bytes)

@@ -11,8 +11,8 @@ from itertools import groupby
 from serve.live import live
 from spct.engines import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.judge import JudgeSettings
-from spct.sampling import SamplingSettings
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.templates import load_template
 from templates.template_corpus import load_attacks
 

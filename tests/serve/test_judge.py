@@ -7,8 +7,8 @@ from serve.live import PAIR, live, until
 from service.serving import gated
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import ReplyError
-from spct.judge import JudgeSettings
-from spct.serve.wire.judge import BatchAnswer, BatchLine, VerdictOut
+from spct.judges.settings import JudgeSettings
+from spct.wire.judge import BatchAnswer, BatchLine, VerdictOut
 
 
 async def test_a_verdict_with_its_judgments():

@@ -8,11 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from serve.live import PAIR, live, until
 from service.serving import by_digit, gated
 from spct.engines.scripted import ScriptedEngine
-from spct.judge import JudgeSettings
-from spct.sampling import SamplingSettings
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.serve.auth import Keys
 from spct.serve.problems import DOCUMENTED
-from spct.serve.serving import shown_model
+from spct.serve.state import shown_model
 
 
 def samples(text):

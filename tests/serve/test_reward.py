@@ -5,10 +5,10 @@ import pytest
 from serve.live import PAIR, live, until
 from service.serving import by_digit, gated
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.judge import JudgeSettings
 from spct.judges import load_judge
-from spct.serve.wire.reward import GroupRewards, GroupsRewards, RolloutReward
+from spct.judges.settings import JudgeSettings
 from spct.service.cache import VerdictCache
+from spct.wire.reward import GroupRewards, GroupsRewards, RolloutReward
 
 GROUP = {"query": "Which is best?", "responses": ["2", "4", "9", "4"]}
 

@@ -7,10 +7,10 @@ import pytest
 from serve.live import live
 from service.serving import by_digit
 from spct.engines.scripted import ScriptedEngine
-from spct.judge import JudgeSettings
-from spct.serve.wire.openrlhf import OpenRLHFAnswer
-from spct.serve.wire.rerank import RerankAnswer
-from spct.serve.wire.score import ScoreAnswer
+from spct.judges.settings import JudgeSettings
+from spct.wire.openrlhf import OpenRLHFAnswer
+from spct.wire.rerank import RerankAnswer
+from spct.wire.score import ScoreAnswer
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank", "/rerank"])

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 
 from spct.types import Item, ItemError, Judgment, Message
-from spct.vote import Verdict, decide
+from spct.voting.verdict import Verdict
+from spct.voting.vote import decide
 
 QUERY = (Message("user", "Name a prime."),)
 

@@ -7,8 +7,8 @@ import re
 
 from spct.engines import SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.judge import JudgeSettings
-from spct.sampling import SamplingSettings
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.types import Item, Message
 
 SETTINGS = JudgeSettings(k=1, sampling=SamplingSettings(retries=0))

@@ -5,7 +5,7 @@ import pytest
 from spct.errors import InputError
 from spct.service.cache import VerdictCache, estimated_bytes
 from spct.types import ItemError, Judgment
-from spct.vote import decide
+from spct.voting.vote import decide
 
 
 def verdict(text="x", id="a"):

@@ -6,7 +6,8 @@ import pytest
 from service.serving import SETTINGS, by_digit, gated, item, settle
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, ResumeRefusedError, RunError
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.service.cache import VerdictCache
 from spct.service.judges import grm_judges
@@ -124,7 +125,7 @@ async def test_a_full_disk_costs_no_reward_and_recording_begins_again(small_disk
     folder, enlarge = small_disk
     faults = []
     async with recorded(folder / "run", on_fault=faults.append) as service:
-        judge = Judge(ScriptedEngine(by_digit), SETTINGS)
+        judge = GRMJudge(ScriptedEngine(by_digit), SETTINGS)
         for n in range(40):
             asked = item("3", str(n % 9 + 1), query=f"question {n} " * 1500)
             assert (await service.judge(asked)).means == (await judge.judge(asked)).means

@@ -4,13 +4,14 @@ import pytest
 
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, NoVerdictError
-from spct.judge import Judge, JudgeSettings
 from spct.judges import load_judge
-from spct.meta.guided import decide_guided
-from spct.meta.meta import Rating
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.service.rewards import Rewards, rewards_of, scale_of
 from spct.types import ItemError, Judgment, Problem
-from spct.vote import decide
+from spct.voting.guided import decide_guided
+from spct.voting.ratings import Rating
+from spct.voting.vote import decide
 
 SCALE = (1, 10)
 
@@ -125,6 +126,6 @@ def test_what_is_not_a_normalisation_or_has_no_scale():
 
 def test_the_scales_of_judges():
     engine = ScriptedEngine([])
-    assert scale_of(Judge(engine, JudgeSettings())) == (1, 10)
-    assert scale_of(Judge(engine, JudgeSettings(template="judge"))) == (0, 1)
+    assert scale_of(GRMJudge(engine, JudgeSettings())) == (1, 10)
+    assert scale_of(GRMJudge(engine, JudgeSettings(template="judge"))) == (0, 1)
     assert scale_of(load_judge("longest")) is None

@@ -15,7 +15,8 @@ from spct.errors import (
     ReplyError,
     TemplateError,
 )
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.service.cache import VerdictCache
 from spct.service.judges import KEPT_JUDGES, grm_judges
 from spct.service.options import JudgeOptions
@@ -40,7 +41,7 @@ async def test_the_verdict_is_the_judges_own_under_the_callers_id():
     settings = JudgeSettings(k=3)
     async with service_of(engine, settings) as service:
         verdict = await service.judge(item("3", "9", "9", id="q7"))
-    alone = await Judge(ScriptedEngine(by_digit), settings).judge(item("3", "9", "9", id="q7"))
+    alone = await GRMJudge(ScriptedEngine(by_digit), settings).judge(item("3", "9", "9", id="q7"))
     assert (verdict.id, verdict.totals, verdict.tied) == ("q7", (9, 27, 27), (1, 2))
     assert verdict.judgments == alone.judgments
 

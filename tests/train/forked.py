@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["spct.cli.train_all", "spct.train.sft", "spct.train.rl.run", "spct.train.meta"])
+CONTEXT.set_forkserver_preload(["spct.cli.train.all", "spct.train.sft.run", "spct.train.rl.run", "spct.train.meta.run"])
 
 
 def spct(said: Path, *arguments, env=None, dies_at=None):

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from spct.train.meta import train_meta
-from spct.train.meta_recipe import MetaRecipe
-from spct.train.recipe import load_recipe, parse_recipe
-from spct.train.sft import run_sft
-from spct.train.sft_recipe import SftRecipe
+from spct.train.common.recipe import load_recipe, parse_recipe
+from spct.train.meta.recipe import MetaRecipe
+from spct.train.meta.run import train_meta
+from spct.train.sft.recipe import SftRecipe
+from spct.train.sft.run import run_sft
 from train import forked, meta_world, small
 
 LAUNCH = {

@@ -2,7 +2,7 @@ from spct.types import Item, Judgment, Message
 from spct.views import Surface
 from spct.views.item_text import ItemView
 from spct.views.stored import StoredItem
-from spct.vote import decide
+from spct.voting.vote import decide
 
 ITEM = Item("q", (Message("user", "x"),), ("a", "b"))
 

@@ -1,9 +1,8 @@
 from html.parser import HTMLParser
 
 from spct.types import ItemError, Judgment, Problem
-from spct.views import verdict_html
-from spct.views.notebook import MOST_CHARACTERS, MOST_JUDGMENTS
-from spct.vote import decide
+from spct.voting.verdict import MOST_CHARACTERS, MOST_JUDGMENTS, verdict_html
+from spct.voting.vote import decide
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;\x1b[2J"
 VOID: set[str] = {"img", "br", "hr", "input", "meta", "link"}

@@ -4,7 +4,7 @@ import pytest
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import RunError
 from spct.grm import judge_settings
-from spct.judge import Judge
+from spct.judges.grm import GRMJudge
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 from spct.views.stored import stored_items, stored_settings
@@ -26,7 +26,7 @@ def by_seed(request, j):
 
 
 async def run_into(directory, source, **settings):
-    judge = Judge(ScriptedEngine(by_seed), judge_settings(**settings))
+    judge = GRMJudge(ScriptedEngine(by_seed), judge_settings(**settings))
     store = RunStore.create(directory, {"settings": orjson.dumps(judge.describe()).decode()})
     return store, [outcome async for outcome in judge_items(judge, source, in_flight=2, store=store)]
 

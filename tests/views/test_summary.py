@@ -1,9 +1,9 @@
 from spct.grm import judge_settings
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
 from spct.views import Counts, Totals, run_summary
-from spct.views.summary import spell_seconds
 from spct.views.surface import PLAIN
-from spct.vote import decide
+from spct.voting.vote import decide
+from spct.wording import spell_seconds
 
 QUERY = (Message("user", "x"),)
 

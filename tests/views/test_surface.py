@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from spct.views.surface import PLAIN, Surface, cut, indented, line, lines
+from spct.harmless import line, lines
+from spct.views.surface import PLAIN, Surface, cut, indented
 
 
 def test_line_shows_what_a_terminal_would_obey():

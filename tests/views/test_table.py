@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from spct.types import Item, ItemError, Judgment, Message, Problem
 from spct.views import Surface, verdict_header, verdict_line
-from spct.vote import decide
+from spct.voting.vote import decide
 
 WIDTHS = [30, 40, 60, 79, 80, 100, 160]
 

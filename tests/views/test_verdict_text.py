@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from spct.types import ItemError, Judgment, Problem
-from spct.views import verdict_text
-from spct.vote import decide
+from spct.voting.verdict import verdict_text
+from spct.voting.vote import decide
 
 
 def judgments(*rows):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spct.adapters.source import Judge, RewardSource, reward_source
+from spct.adapters.source import GRMJudge, RewardSource, reward_source
 from spct.client.values import Query
 
 
@@ -28,7 +28,7 @@ class Best:
 
 
 async def abest_of_n(
-    judge: Judge,
+    judge: GRMJudge,
     query: Query,
     responses: Sequence[str],
     *,
@@ -46,7 +46,7 @@ async def abest_of_n(
 
 
 def best_of_n(
-    judge: Judge,
+    judge: GRMJudge,
     query: Query,
     responses: Sequence[str],
     *,

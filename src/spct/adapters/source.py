@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from spct.aio import LoopThread
 from spct.client import GroupRewards, RewardClient, RolloutReward
 from spct.client.values import Query, new_member, turns_of
 from spct.errors import InputError, LoneMemberError
 from spct.grm import GRM
 from spct.items import parse_item
-from spct.loop_thread import LoopThread
 from spct.service.cohort import Cohorts, Lone
 from spct.service.judges import grm_judges
 from spct.service.member import Member, Place
@@ -25,7 +25,7 @@ from spct.types import Item
 
 T = TypeVar("T")
 
-Judge = GRM | RewardService | RewardClient | str
+GRMJudge = GRM | RewardService | RewardClient | str
 """What an adapter takes: a judge in this process, a client, or the address of a reward service."""
 
 NO_LIMIT = 2**31
@@ -91,7 +91,7 @@ async def rewards_each(
     return rewards, [by_text[response] for response in responses]
 
 
-def reward_source(judge: Judge, **options: Any) -> RewardSource:
+def reward_source(judge: GRMJudge, **options: Any) -> RewardSource:
     """The source behind ``judge``; ``options`` are those of RewardClient for an address, else of LocalRewards."""
     if isinstance(judge, str):
         return RewardClient(judge, **options)

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from spct.adapters.source import Judge, RewardSource, reward_source, rewards_each
+from spct.adapters.source import GRMJudge, RewardSource, reward_source, rewards_each
 from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
+from spct.aio import gather_all
 from spct.client import GroupRewards
 from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
-from spct.sampling import gather_all
 
 OnError = Literal["raise", "none"]
 OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError)
@@ -36,7 +36,7 @@ class AsyncTRLReward:
 
     def __init__(
         self,
-        judge: Judge,
+        judge: GRMJudge,
         *,
         normalisation: str = "mean",
         num_generations: int | None = None,

@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from spct.bench.curve import RULES, Rule
 from spct.bench.report import RULE_NAMES
-from spct.bench.results import RunResult, ScoredPoint
-from spct.bench.statistics import Figure
+from spct.bench.scoring.curve import RULES, Rule
+from spct.bench.scoring.results import RunResult, ScoredPoint
+from spct.bench.scoring.statistics import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

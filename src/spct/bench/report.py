@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from spct.bench.compare import Comparison, Flip
-from spct.bench.curve import RULES
-from spct.bench.results import RunResult, ScoredPoint
-from spct.bench.statistics import Figure
+from spct.bench.scoring.compare import Comparison, Flip
+from spct.bench.scoring.curve import RULES
+from spct.bench.scoring.results import RunResult, ScoredPoint
+from spct.bench.scoring.statistics import Figure
 
 RULE_NAMES = {"own": "own rule", "strict": "strict", "random": "random ties"}
 MOST_FLIPS = 20

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spct.bench.benchmark import About, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.benchmark import About, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
 from spct.types import Item
 

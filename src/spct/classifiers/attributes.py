@@ -20,7 +20,7 @@ import orjson
 from spct.classifiers.http_model import as_turns
 from spct.classifiers.http_scorer import HTTPScorer
 from spct.classifiers.scorer import Conversation, Score
-from spct.engines.http_errors import UnreadableReplyError
+from spct.engines.http.errors import UnreadableReplyError
 from spct.errors import InputError
 
 HELPFULNESS = {"helpfulness": 1.0}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from spct.engines import http_wire
-from spct.engines.http_address import KEY_VARIABLE, Address, find_address
-from spct.engines.http_client import HTTPClient
-from spct.engines.http_errors import Refusal
-from spct.engines.http_limits import Limits
-from spct.engines.http_probe import probe
+from spct.engines.http import wire as http_wire
+from spct.engines.http.address import KEY_VARIABLE, Address, find_address
+from spct.engines.http.client import HTTPClient
+from spct.engines.http.errors import Refusal
+from spct.engines.http.limits import Limits
+from spct.engines.http.probe import probe
 from spct.errors import InputError
 from spct.types import Message
 

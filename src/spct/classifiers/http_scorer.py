@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from spct.classifiers.http_model import HTTPModel
 from spct.classifiers.scorer import Conversation, Score
 from spct.engines.engine import Capabilities
-from spct.engines.http_address import Address
+from spct.engines.http.address import Address
 from spct.errors import InputError
 
 

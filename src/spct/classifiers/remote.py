@@ -16,7 +16,7 @@ from spct.classifiers.http_model import as_turns
 from spct.classifiers.http_scorer import HTTPScorer
 from spct.classifiers.numbers import one_number, score_of
 from spct.classifiers.scorer import Conversation, Score
-from spct.engines.http_errors import UnreadableReplyError
+from spct.engines.http.errors import UnreadableReplyError
 
 
 class RemoteClassifier(HTTPScorer):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from spct.bench import load_benchmark
+from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
 from spct.cli.progress import write_line
 
@@ -30,9 +30,9 @@ def audit(
     Writes audit.json, audit.md and a figure; several runs on the same items are also ranked over the domains.
     """
     check_extra()
-    from spct.bench.audit import audit as audit_runs
-    from spct.bench.audit import audit_lines, audit_markdown
-    from spct.bench.stored import open_stored
+    from spct.bench.audit.audit import audit as audit_runs
+    from spct.bench.audit.audit import audit_lines, audit_markdown
+    from spct.bench.scoring.stored import open_stored
 
     named = None if benchmark is None else load_benchmark(benchmark)
     stored = [open_stored(run, named, label=run.name if len(runs) > 1 else None) for run in runs]
@@ -48,7 +48,7 @@ def audit(
     out.mkdir(parents=True, exist_ok=True)
     pictures: list[str] = []
     if plots:
-        from spct.bench.audit_plot import audit_plot
+        from spct.bench.audit.plot import audit_plot
 
         names = ["audit"] if len(found) == 1 else [f"audit-{run.name}" for run in runs]
         pictures = [audit_plot(one, out, name) for one, name in zip(found, names, strict=True)]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from spct.bench import BENCHMARKS, Benchmark, Loaded, load_benchmark
 from spct.bench.selection import selected
+from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, load_benchmark
 from spct.cli.bench_judging import judge_into
 from spct.cli.judge import judge as judge_command
 from spct.cli.progress import write_line
@@ -23,7 +23,7 @@ from spct.judges import kind_of
 from spct.run.store import holds_run
 
 if TYPE_CHECKING:
-    from spct.bench.results import RunResult
+    from spct.bench.scoring.results import RunResult
 
 GREEDY = "greedy"
 """Folder of the greedy pass within a run directory."""
@@ -128,7 +128,7 @@ def _loaded(benchmark: Benchmark, options: Mapping[str, Any]) -> tuple[Loaded, b
     """The items to judge, and whether they are all that the data hold."""
     path: Path = options["data"]
     if str(path) == "hub":
-        from spct.bench.hub import fetch
+        from spct.bench.suites.hub import fetch
 
         path = fetch(benchmark.about)
     loaded = benchmark.load(path)
@@ -162,8 +162,8 @@ def _runs_below(out: Path | None) -> list[Path]:
 
 
 def _scored(benchmark: Benchmark, directories: Sequence[Path], options: Mapping[str, Any]) -> list[RunResult]:
-    from spct.bench.results import Prices, Scoring, score_run
-    from spct.bench.stored import open_stored
+    from spct.bench.scoring.results import Prices, Scoring, score_run
+    from spct.bench.scoring.stored import open_stored
 
     prices = Prices(options["price_in"], options["price_out"])
     scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices)
@@ -202,7 +202,7 @@ def _labelled(results: Sequence[RunResult], directories: Sequence[Path]) -> list
 
 def _report(results: Sequence[RunResult], options: Mapping[str, Any]) -> None:
     from spct.bench.report import terminal_lines
-    from spct.bench.results import results_row
+    from spct.bench.scoring.results import results_row
 
     out = options["out"] or (options["runs"][0] if len(options["runs"]) == 1 else None)
     if out is not None:
@@ -217,7 +217,7 @@ def _report(results: Sequence[RunResult], options: Mapping[str, Any]) -> None:
 def _write(results: Sequence[RunResult], out: Path, *, plots: bool) -> None:
     """``results.json``, ``report.md`` and the plots into ``out``. Raises RunError where they cannot be written."""
     from spct.bench.report import markdown
-    from spct.bench.results import write_results
+    from spct.bench.scoring.results import write_results
 
     written = [write_results(results, out)]
     files: dict[str, str] = {}

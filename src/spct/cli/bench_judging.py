@@ -13,12 +13,12 @@ import click
 import orjson
 
 import spct
-from spct.bench import Benchmark, Loaded
+from spct.bench.suites import Benchmark, Loaded
 from spct.cli.judging import make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.progress import RunProgress
 from spct.cli.session import open_run, started
-from spct.judges import ItemJudge
+from spct.judges import Judge
 from spct.run import RunStore, judge_items
 from spct.views import run_summary
 
@@ -39,7 +39,7 @@ async def judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str,
             return await _judged(judge, loaded, store, options)
 
 
-async def _judged(judge: ItemJudge, loaded: Loaded, store: RunStore, options: Mapping[str, Any]) -> int:
+async def _judged(judge: Judge, loaded: Loaded, store: RunStore, options: Mapping[str, Any]) -> int:
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
     progress = RunProgress(len(loaded.items), price_in=options["price_in"], price_out=options["price_out"])
     clock = _Clock(store)
@@ -75,7 +75,7 @@ class _Clock:
 
 @contextlib.contextmanager
 def _store(
-    judge: ItemJudge, benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path
+    judge: Judge, benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path
 ) -> Iterator[RunStore]:
     settings = {
         **judge.describe(),

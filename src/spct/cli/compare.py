@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import orjson
 
-from spct.bench import load_benchmark
-from spct.bench.curve import Rule
+from spct.bench.scoring.curve import Rule
+from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
 from spct.cli.progress import write_line
 
@@ -27,9 +27,9 @@ from spct.cli.progress import write_line
 def compare(a: Path, b: Path, k: int | None, rule: Rule, benchmark: str | None, seed: int, as_json: bool) -> int:
     """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on."""
     check_extra()
-    from spct.bench.compare import compare as compare_runs
     from spct.bench.report import comparison_lines
-    from spct.bench.stored import open_stored
+    from spct.bench.scoring.compare import compare as compare_runs
+    from spct.bench.scoring.stored import open_stored
 
     named = None if benchmark is None else load_benchmark(benchmark)
     first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))

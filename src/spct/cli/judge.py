@@ -22,7 +22,7 @@ from spct.cli.progress import RunProgress
 from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
-from spct.judge import Judge
+from spct.judges.grm import GRMJudge
 from spct.run import RunStore, judge_items
 from spct.types import Item
 from spct.views import run_summary, verdict_header, verdict_line
@@ -57,7 +57,7 @@ class _Input:
     total: int = 0
     bad: int = 0
 
-    def check(self, judge: Judge) -> None:
+    def check(self, judge: GRMJudge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
         off_scale = 0
         for item in self.items(judge, self._count_bad):
@@ -70,7 +70,7 @@ class _Input:
                 err=True,
             )
 
-    def items(self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
+    def items(self, judge: GRMJudge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
         for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name):
             try:
                 judge.check(item)
@@ -88,7 +88,7 @@ class _Input:
             click.echo(f"skipped: {error}", err=True)
 
 
-def _misses_labels(judge: Judge, item: Item) -> bool:
+def _misses_labels(judge: GRMJudge, item: Item) -> bool:
     template = judge.template_of(item)
     return template.kind == "scores" and template.scale != (0, 1)
 
@@ -96,16 +96,16 @@ def _misses_labels(judge: Judge, item: Item) -> bool:
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     engine = make_engine(options["model"], options)
     meta = make_meta_if_named(options)
-    judge = Judge(engine, settings_of(options), meta=meta)
+    judge = GRMJudge(engine, settings_of(options), meta=meta)
     source.check(judge)
     async with started(engine), started(meta):
         with _store(judge, source, options) as store:
             if store is not None:
-                judge = Judge(engine, judge.settings, principles_kept=store.principles, meta=meta)
+                judge = GRMJudge(engine, judge.settings, principles_kept=store.principles, meta=meta)
             return await _print_verdicts(judge, source, store, options)
 
 
-async def _print_verdicts(judge: Judge, source: _Input, store: RunStore | None, options: Mapping[str, Any]) -> int:
+async def _print_verdicts(judge: GRMJudge, source: _Input, store: RunStore | None, options: Mapping[str, Any]) -> int:
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
     progress = RunProgress(source.total, price_in=options["price_in"], price_out=options["price_out"])
     with progress:
@@ -130,7 +130,7 @@ async def _print_verdicts(judge: Judge, source: _Input, store: RunStore | None, 
 
 
 @contextlib.contextmanager
-def _store(judge: Judge, source: _Input, options: Mapping[str, Any]) -> Iterator[RunStore | None]:
+def _store(judge: GRMJudge, source: _Input, options: Mapping[str, Any]) -> Iterator[RunStore | None]:
     out: Path | None = options["out"]
     if out is None:
         yield None

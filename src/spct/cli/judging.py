@@ -8,13 +8,13 @@ from typing import Any
 import click
 import yaml
 
-from spct.adaptive import DEFAULT_LEVEL
 from spct.cli.session import make_engine
 from spct.errors import InputError
 from spct.grm import judge_settings
-from spct.judge import JudgeSettings
-from spct.judges import Backend, ItemJudge, judge_options, kind_of, load_judge
+from spct.judges import Backend, Judge, judge_options, kind_of, load_judge
+from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
+from spct.voting.adaptive import DEFAULT_LEVEL
 
 SETTINGS = (
     "k",
@@ -115,7 +115,7 @@ def make_judge(
     backend: Backend | None = None,
     principles_kept: MutableMapping[str, str] | None = None,
     settings: JudgeSettings | None = None,
-) -> ItemJudge:
+) -> Judge:
     """The judge of ``--judge`` with ``--model`` and the ``--judge-option``s.
 
     ``backend`` is its engine or classifier where that is made already, ``settings`` those of the options if None.

@@ -21,8 +21,8 @@ from rich.cells import cell_len
 from spct.run import Outcome
 from spct.types import Judgment, Usage
 from spct.views import Counts, Surface, Totals
-from spct.views.summary import count, percent, spell_seconds
 from spct.views.surface import cut
+from spct.wording import count, percent, spell_seconds
 
 LIVE_S = 0.2
 """How often the live line is drawn."""

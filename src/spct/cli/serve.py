@@ -14,8 +14,8 @@ from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.session import engine_options, new_runner
 from spct.errors import InputError, RunError
-from spct.judge import JudgeSettings
-from spct.judges import JUDGES, ItemJudge
+from spct.judges import JUDGES, Judge
+from spct.judges.settings import JudgeSettings
 
 if TYPE_CHECKING:
     from spct.serve.auth import Keys
@@ -101,7 +101,7 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> Rewa
     meta = make_meta_if_named(options)
     backend = make_judge(options, meta).engine
 
-    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> ItemJudge:
+    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> Judge:
         return make_judge(options, meta, backend, principles_kept, settings)
 
     return RewardService(
@@ -121,11 +121,11 @@ async def _serve(
 ) -> None:
     from spct.serve.app import create_app
     from spct.serve.server import Server
-    from spct.serve.serving import Serving
+    from spct.serve.state import ServerState
 
     with _listening(options["host"], options["port"]) as listening:
         async with service:  # here, so that an engine that does not start is this command's own error
-            serving = Serving(service, limits, cohort_wait_s=options["cohort_wait"])
+            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"])
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
             await Server(app, serving, log, drain_s=options["drain"]).serve(sockets=[listening])
 

@@ -14,16 +14,17 @@ import orjson
 
 from spct.cli.progress import write_line
 from spct.errors import InputError, TemplateError
+from spct.harmless import line
 from spct.items import item_to_row
-from spct.judge import JudgeSettings
-from spct.principles import query_key
+from spct.judges.principles import query_key
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.templates import Template, load_template
 from spct.types import Item, Judgment
 from spct.views import Counts, Surface, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
 from spct.views.stored import StoredItem, stored_item, stored_items, stored_settings
-from spct.views.surface import indented, line
+from spct.views.surface import indented
 
 GROUPS = {
     "judging": (

@@ -14,7 +14,7 @@ from spct.run import RunStore
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.views import Counts, run_summary, verdict_header, verdict_line
 from spct.views.stored import stored_settings
-from spct.vote import Rule, TieRule
+from spct.voting.verdict import Rule, TieRule
 
 
 @click.command()

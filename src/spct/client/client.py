@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from spct.aio import LoopThread
 from spct.client.transport import Patience, Transport
 from spct.client.values import (
     BatchResult,
@@ -34,9 +35,8 @@ from spct.client.values import (
     read_verdict,
     turns_of,
 )
-from spct.engines.http_address import find_address
+from spct.engines.http.address import find_address
 from spct.errors import InputError
-from spct.loop_thread import LoopThread
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ import aiohttp
 import orjson
 
 from spct import errors
-from spct.engines.http_address import Address
-from spct.engines.http_errors import Endpoint, Transient, of_exception, read_error
-from spct.engines.http_limits import backoff_s, retry_after_s
+from spct.engines.http.address import Address
+from spct.engines.http.errors import Endpoint, Transient, of_exception, read_error
+from spct.engines.http.limits import backoff_s, retry_after_s
 from spct.errors import (
     BusyError,
     EngineAuthError,

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from spct.bench import load_benchmark
+from spct.bench.suites import load_benchmark
 from spct.data.allocation import allocate
 from spct.data.conversation import hash64
 from spct.data.forms import candidates, length

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from spct.bench.assembly import SUFFIXES
+from spct.bench.suites.assembly import SUFFIXES
 from spct.data.group import About
 from spct.errors import InputError
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from spct.bench.assembly import data_files
+from spct.bench.suites.assembly import data_files
 from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError, Source
 from spct.data.hub import fetch
 from spct.data.recipe import SourceRecipe

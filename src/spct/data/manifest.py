@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from spct.bench import load_benchmark
-from spct.bench.hub import fetch
+from spct.bench.suites import load_benchmark
+from spct.bench.suites.hub import fetch
 from spct.data.inputs import Opened, hashed, open_source
 from spct.data.output import write_json
 from spct.data.recipe import BenchmarkRecipe, DataRecipe

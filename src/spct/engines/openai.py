@@ -25,14 +25,14 @@ from typing import Any
 
 import orjson
 
-from spct.engines import http_wire
 from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, Seeding
-from spct.engines.http_address import find_address
-from spct.engines.http_client import HTTPClient
-from spct.engines.http_errors import Refusal
-from spct.engines.http_limits import Limits
-from spct.engines.http_probe import Facts, probe
-from spct.engines.http_wire import GRAMMAR_FIELDS, GrammarStyle, Reply
+from spct.engines.http import wire as http_wire
+from spct.engines.http.address import find_address
+from spct.engines.http.client import HTTPClient
+from spct.engines.http.errors import Refusal
+from spct.engines.http.limits import Limits
+from spct.engines.http.probe import Facts, probe
+from spct.engines.http.wire import GRAMMAR_FIELDS, GrammarStyle, Reply
 from spct.errors import ContextLengthError, InputError
 from spct.types import Message, Usage
 

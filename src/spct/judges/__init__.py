@@ -15,11 +15,11 @@ from typing import Any, Literal, cast
 from spct.classifiers import load_pairs, load_scorer
 from spct.engines import load_engine
 from spct.errors import InputError
-from spct.judge import JudgeSettings
-from spct.judges.contract import Backend, ItemJudge
+from spct.judges.judge import Backend, Judge
+from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
 
-__all__ = ["JUDGES", "Backend", "ItemJudge", "Kind", "Needs", "judge_options", "kind_of", "load_judge"]
+__all__ = ["JUDGES", "Backend", "Judge", "Kind", "Needs", "judge_options", "kind_of", "load_judge"]
 
 Needs = Literal["engine", "scorer", "pairs", "nothing"]
 
@@ -33,7 +33,7 @@ class Kind:
 
 
 JUDGES: Mapping[str, Kind] = {
-    "grm": Kind("spct.judge:Judge"),
+    "grm": Kind("spct.judges.grm:GRMJudge"),
     "llm-judge": Kind("spct.judges.llm_judge:llm_judge"),
     "token-prob": Kind("spct.judges.token_prob:TokenProbJudge"),
     "pairwise": Kind("spct.judges.pairwise:PairwiseJudge"),
@@ -57,7 +57,7 @@ def load_judge(
     principles_kept: MutableMapping[str, str] | None = None,
     meta: MetaRM | None = None,
     **options: Any,
-) -> ItemJudge:
+) -> Judge:
     """Make a judge of ``kind``.
 
     ``model`` is its engine or classifier, made already or as ``KIND:NAME``; the null baselines take none. ``options``
@@ -78,7 +78,7 @@ def load_judge(
             raise InputError(f"judge {kind!r} takes no meta RM; a meta RM rates the judgments of grm and llm-judge")
         own["meta"] = meta
     arguments = [settings or JudgeSettings()] if backend is None else [backend, settings or JudgeSettings()]
-    return cast(ItemJudge, make(*arguments, **own))
+    return cast(Judge, make(*arguments, **own))
 
 
 def kind_of(kind: str) -> Kind:

@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spct.aio import gather_all
 from spct.classifiers import Scorer, load_scorer
 from spct.engines.engine import Capabilities, Engine
 from spct.errors import InputError
-from spct.judge import JudgeSettings
 from spct.judges.critiques import CRITIQUE_REQUEST, CritiqueSampler, critique_options, critique_template, head_reads
 from spct.judges.rival import Rival, Trial, row, runs_of
+from spct.judges.sampling import Stream
 from spct.judges.scalar import problem_of, usage_of, values_of
-from spct.orders import sample_seed, seed_base
-from spct.sampling import Stream, gather_all
+from spct.judges.settings import JudgeSettings
 from spct.types import Judgment, Problem
+from spct.voting.orders import sample_seed, seed_base
 
 __all__ = ["CRITIQUE_REQUEST", "CloudJudge", "CriticAndHead"]
 

@@ -11,9 +11,9 @@ from typing import Any
 from spct.classifiers import Conversation
 from spct.engines.engine import Sample
 from spct.errors import InputError
+from spct.judges.sampling import SamplingSettings, Stream, StreamSampler
 from spct.judges.texts import conversation_of
 from spct.meta.cases import without_control_tokens
-from spct.sampling import SamplingSettings, Stream, StreamSampler
 from spct.templates import Template, load_template
 from spct.templates.parsing import answer_start
 from spct.types import Item, Judgment, Message, Problem

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from spct.engines.engine import Engine
 from spct.errors import InputError
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
 
 
@@ -17,13 +18,13 @@ def llm_judge(
     *,
     principles_kept: MutableMapping[str, str] | None = None,
     meta: MetaRM | None = None,
-) -> Judge:
+) -> GRMJudge:
     """The judge with the template "judge" in place of "grm", or with a template of your own of kind "index".
 
     A judgment scores 1 for the response it names and 0 for the others, so the totals are votes.
     """
     settings = with_index_template(settings, "llm-judge", "judge")
-    judge = Judge(engine, settings, principles_kept=principles_kept, meta=meta)
+    judge = GRMJudge(engine, settings, principles_kept=principles_kept, meta=meta)
     require_index(judge, "llm-judge")
     return judge
 
@@ -37,7 +38,7 @@ def with_index_template(settings: JudgeSettings, kind: str, template: str) -> Ju
     return replace(settings, template=template) if settings.template == "grm" else settings
 
 
-def require_index(judge: Judge, kind: str) -> None:
+def require_index(judge: GRMJudge, kind: str) -> None:
     template = judge.templates[judge.settings.template]
     if template.kind != "index":
         raise InputError(

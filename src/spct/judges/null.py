@@ -9,9 +9,9 @@ from abc import abstractmethod
 from dataclasses import replace
 
 from spct.engines.engine import Capabilities
-from spct.judge import JudgeSettings
 from spct.judges.rival import Rival, Trial, row
-from spct.orders import keyed_hash, slots
+from spct.judges.settings import JudgeSettings
+from spct.voting.orders import keyed_hash, slots
 
 
 class NoModel:

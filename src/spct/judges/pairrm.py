@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args
 
 from spct.classifiers import Pair, PairScorer
 from spct.errors import InputError
-from spct.judge import JudgeSettings
 from spct.judges.rival import Rival, Trial, row
 from spct.judges.scalar import usage_of, values_of
+from spct.judges.settings import JudgeSettings
 from spct.judges.texts import query_of
 from spct.meta.cases import without_control_tokens
 from spct.types import Problem

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, get_args
 
+from spct.aio import gather_all
 from spct.engines.engine import Engine
 from spct.errors import InputError
-from spct.judge import JudgeSettings
 from spct.judges.rival import Rival, Trial, row, runs_of
-from spct.orders import keyed_hash, sample_seed, seed_base
-from spct.sampling import Stream, StreamSampler, gather_all
+from spct.judges.sampling import Stream, StreamSampler
+from spct.judges.settings import JudgeSettings
 from spct.templates import load_template
 from spct.types import Judgment, Problem
+from spct.voting.orders import keyed_hash, sample_seed, seed_base
 
 Tournament = Literal["all", "knockout"]
 

@@ -12,12 +12,15 @@ from typing import Any, ClassVar
 
 from spct.errors import InputError, RequestError, TemplateError
 from spct.items import fingerprint
-from spct.judge import JudgeSettings, no_verdict, vote_arguments
-from spct.judges.contract import Backend
-from spct.meta import MetaRM, Ratings, RecordRatings
-from spct.sampling import Record
+from spct.judges.grm import no_verdict, vote_arguments
+from spct.judges.judge import Backend
+from spct.judges.sampling import Record
+from spct.judges.settings import JudgeSettings
+from spct.meta import MetaRM
 from spct.types import Item, ItemError, Judgment, Problem, Usage
-from spct.vote import Verdict, decide
+from spct.voting.ratings import Ratings, RecordRatings
+from spct.voting.verdict import Verdict
+from spct.voting.vote import decide
 
 
 class Trial:
@@ -51,7 +54,7 @@ class Trial:
 
 
 class Rival(ABC):
-    """A judge that is not a ``Judge``: subclasses make the judgments, this votes over them."""
+    """A judge that is not a ``GRMJudge``: subclasses make the judgments, this votes over them."""
 
     kind: ClassVar[str]
     least: ClassVar[int] = 1

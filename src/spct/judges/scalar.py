@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from spct.classifiers import Score, Scorer
-from spct.judge import JudgeSettings
 from spct.judges.rival import Rival, Trial, row
+from spct.judges.settings import JudgeSettings
 from spct.judges.texts import conversation_of
 from spct.types import Problem, Usage
 

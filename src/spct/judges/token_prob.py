@@ -14,14 +14,15 @@ from dataclasses import replace
 
 from spct.engines.engine import Engine, Sample
 from spct.errors import EngineError, InputError, TemplateError
-from spct.expected import index_probabilities
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
 from spct.judges.llm_judge import require_index
-from spct.meta import Ratings, RecordRatings
-from spct.sampling import Record, SamplingSettings, Stream, StreamSampler
+from spct.judges.sampling import Record, SamplingSettings, Stream, StreamSampler
+from spct.judges.settings import JudgeSettings
 from spct.templates import Template
 from spct.types import Item, Judgment, Problem
-from spct.vote import Verdict
+from spct.voting.expected import index_probabilities
+from spct.voting.ratings import Ratings, RecordRatings
+from spct.voting.verdict import Verdict
 
 TOP_LOGPROBS = 20
 MIN_ON_NUMBERS = 0.1
@@ -29,7 +30,7 @@ MIN_ON_NUMBERS = 0.1
 reported; not lower, since a number that is not even listed among the alternatives counts as 0."""
 
 
-class TokenProbJudge(Judge):
+class TokenProbJudge(GRMJudge):
     """``min_resolved`` is the least share of the probability that must be on the numbers 1 to n."""
 
     def __init__(

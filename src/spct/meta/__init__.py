@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from spct.errors import InputError
-from spct.meta.meta import Case, MetaRM, Place, Rating, Ratings, RecordRatings, place_of
+from spct.meta.meta import Case, MetaRM
 
-__all__ = ["METAS", "Case", "MetaRM", "Place", "Rating", "Ratings", "RecordRatings", "load_meta", "place_of"]
+__all__ = ["METAS", "Case", "MetaRM", "load_meta"]
 
 METAS = {
     "classifier": "spct.meta.classifier:ClassifierMeta",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spct.accuracy import grade
 from spct.errors import InputError
 from spct.items import fingerprint
-from spct.meta.meta import Case, Rating, place_of
-from spct.orders import keyed_hash
+from spct.meta.meta import Case
+from spct.voting.accuracy import grade
+from spct.voting.orders import keyed_hash
+from spct.voting.ratings import Rating, place_of
 
 
 class _NoModel:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from spct.classifiers.torch_model import Loaded, TorchClassifier, TorchOptions, chat_ids
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import EngineError, RejectedError, WeightsError
-from spct.meta.meta import Case, Rating
+from spct.meta.meta import Case
 from spct.meta.probability import rating_of
+from spct.voting.ratings import Rating
 
 
 class ClassifierMeta:

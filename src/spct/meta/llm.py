@@ -12,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spct.aio import gather_all
 from spct.engines import Engine, SampleRequest, load_engine
 from spct.engines.engine import Sample
 from spct.errors import ContextLengthError, TemplateError
-from spct.expected import expected_scores
-from spct.meta.meta import Case, Rating
-from spct.orders import keyed_hash
-from spct.sampling import gather_all
+from spct.meta.meta import Case
 from spct.templates import Template, load_template
 from spct.types import Message
+from spct.voting.expected import expected_scores
+from spct.voting.orders import keyed_hash
+from spct.voting.ratings import Rating
 
 SHIPPED = Path(__file__).with_name("soundness.jinja")
 

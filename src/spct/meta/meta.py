@@ -8,25 +8,12 @@ with the reason; nothing is cut short or made up. To add one: a module with a cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from spct.types import Item, Judgment, Message
-
-Place = tuple[int, int, int]
-"""Which judgment of its item: (index, block, attempt)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """How likely a judgment is correct, higher meaning more, or why there is no saying; exactly one of the two is set.
-
-    The scale is the meta RM's own: ratings are compared among the judgments of one item under one meta RM only.
-    """
-
-    value: float | None
-    problem: str | None = None
+from spct.voting.ratings import Rating
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +60,3 @@ class MetaRM(Protocol):
     async def close(self) -> None:
         """Free everything; idempotent."""
         ...
-
-
-Ratings = Mapping[Place, Rating]
-RecordRatings = Callable[[Ratings], None]
-
-
-def place_of(judgment: Judgment) -> Place:
-    return judgment.index, judgment.block, judgment.attempt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spct.meta.meta import Rating
+from spct.voting.ratings import Rating
 
 
 def rating_of(logits: Sequence[float]) -> Rating:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spct.aio import gather_all
 from spct.classifiers.http_model import HTTPModel, as_turns
 from spct.classifiers.remote import RemoteClassifier, read_classes
 from spct.errors import ContextLengthError, InputError
-from spct.meta.meta import Case, Rating
+from spct.meta.meta import Case
 from spct.meta.probability import rating_of
-from spct.sampling import gather_all
+from spct.voting.ratings import Rating
 
 KEY_VARIABLE = "SPCT_META_API_KEY"
 

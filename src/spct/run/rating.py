@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spct.errors import TemplateError
-from spct.judge import JudgeSettings, load_templates, template_for
-from spct.meta import Case, MetaRM, Place, Rating, place_of
+from spct.judges.principles import query_key
+from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import load_templates, template_for
+from spct.meta import Case, MetaRM
 from spct.meta.cases import make_cases
-from spct.principles import query_key
 from spct.run.store import RunStore
 from spct.types import Item, Judgment
+from spct.voting.ratings import Place, Rating, place_of
 
 CHUNK = 256
 """Judgments handed to the meta RM at once; each chunk is stored before the next begins."""

@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spct.blocks import reconciled
 from spct.errors import InputError
-from spct.judge import JudgeSettings, no_verdict, vote_arguments
-from spct.meta import Place, Rating
-from spct.meta.guided import decide_guided
+from spct.judges.grm import no_verdict, vote_arguments
+from spct.judges.settings import JudgeSettings
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.vote import Rule, TieRule, Verdict, decide
+from spct.voting.blocks import reconciled
+from spct.voting.guided import decide_guided
+from spct.voting.ratings import Place, Rating
+from spct.voting.verdict import Rule, TieRule, Verdict
+from spct.voting.vote import decide
 
 VOTE_ERRORS = frozenset({"NoValidJudgment", "NoExpectedScore", "NoRating"})
 """Errors of a vote, which another vote may not have; any other is of the sampling."""

@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from spct.errors import EngineError, TemplateError
-from spct.judge import no_verdict
-from spct.judges.contract import ItemJudge
-from spct.meta import Place, Ratings, place_of
+from spct.judges.grm import no_verdict
+from spct.judges.judge import Judge
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
-from spct.vote import Verdict
+from spct.voting.ratings import Place, Ratings, place_of
+from spct.voting.verdict import Verdict
 
 GIVE_UP_AFTER = 10
 WINDOW = 4
@@ -37,7 +37,7 @@ class Outcome:
 
 
 async def judge_items(
-    judge: ItemJudge,
+    judge: Judge,
     items: Iterable[Item],
     *,
     in_flight: int,
@@ -98,7 +98,7 @@ class _Run:
     """What the items of one run share."""
 
     def __init__(
-        self, judge: ItemJudge, store: RunStore | None, on_request: OnRequest | None, slots: asyncio.Semaphore
+        self, judge: Judge, store: RunStore | None, on_request: OnRequest | None, slots: asyncio.Semaphore
     ) -> None:
         self.judge = judge
         self.store = store

@@ -23,10 +23,10 @@ import orjson
 
 from spct.errors import ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
-from spct.meta import Place, Rating, Ratings
 from spct.run.rows import FORMAT, SCHEMA, judgment_of, judgment_rows
 from spct.run.writer import Writer, as_run_error
 from spct.types import Item, Judgment, Usage
+from spct.voting.ratings import Place, Rating, Ratings
 
 FILE = "run.sqlite"
 

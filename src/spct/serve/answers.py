@@ -9,7 +9,7 @@ from spct.serve.problems import told
 from spct.service.rewards import Rewards
 from spct.service.service import Answer
 from spct.types import ItemError, Judgment, Usage
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 
 def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:

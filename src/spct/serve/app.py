@@ -17,13 +17,13 @@ from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
 from spct.serve.problems import problem
 from spct.serve.routes import ROUTERS
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 
 _NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
 def create_app(
-    serving: Serving, *, keys: Keys | None = None, metrics: Metrics | None = None, log: JsonLog | None = None
+    serving: ServerState, *, keys: Keys | None = None, metrics: Metrics | None = None, log: JsonLog | None = None
 ) -> FastAPI:
     """The ASGI application of ``serving``, which starts its service with the application and closes it with it.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from spct.errors import InputError
 from spct.items.conversation import checked_query, query_of
-from spct.serve.wire.parts import GroupIn, MessageIn, Options
-from spct.serve.wire.reward import RewardRollout
 from spct.service.member import Member
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item, Message
+from spct.wire.parts import GroupIn, MessageIn, Options
+from spct.wire.reward import RewardRollout
 
 
 def query_messages(query: str | list[MessageIn]) -> tuple[Message, ...]:

@@ -12,7 +12,7 @@ from spct.serve.auth import Keys
 from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
 from spct.serve.problems import problem
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -22,7 +22,7 @@ class Edge:
     """ASGI middleware around the whole application; ``routes`` are the paths that metrics name."""
 
     def __init__(
-        self, app: ASGIApp, *, serving: Serving, keys: Keys, metrics: Metrics, log: JsonLog, routes: frozenset[str]
+        self, app: ASGIApp, *, serving: ServerState, keys: Keys, metrics: Metrics, log: JsonLog, routes: frozenset[str]
     ) -> None:
         self._app = app
         self._serving = serving
@@ -83,7 +83,7 @@ class Edge:
 class _Exchange:
     """One request's answer on its way: its id, which the answer carries too, and its status, 0 before it begins."""
 
-    def __init__(self, send: Send, serving: Serving) -> None:
+    def __init__(self, send: Send, serving: ServerState) -> None:
         self.id = secrets.token_hex(8)
         self.status = 0
         self._send = send

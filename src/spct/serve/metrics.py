@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 from spct.service.service import Timing
 
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
@@ -39,7 +39,7 @@ class Metrics:
 
         self._children: dict[tuple[str, int], tuple[PromCounter, Histogram]] = {}
 
-    def watch(self, serving: Serving) -> None:
+    def watch(self, serving: ServerState) -> None:
         """Show the counts of this server's service too."""
         self._registry.register(_ServiceCounts(serving))
 
@@ -61,7 +61,7 @@ class Metrics:
 
 
 class _ServiceCounts(Collector):
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: ServerState) -> None:
         self._serving = serving
 
     def collect(self) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from spct import errors
 from spct.errors import SpctError
-from spct.serve.wire.parts import ErrorAnswer
+from spct.wire.parts import ErrorAnswer
 
 STATUSES: list[tuple[type[SpctError], int, str | None]] = [
     (errors.ContextLengthError, 422, "the conversation and the responses do not fit the model's context; shorten them"),

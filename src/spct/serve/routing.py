@@ -18,12 +18,12 @@ from spct.errors import SpctError
 from spct.serve.gone import ClientGone, unless_gone
 from spct.serve.limits import Limits
 from spct.serve.problems import invalid, problem, problem_of
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 
 
-def serving_of(request: Request) -> Serving:
+def serving_of(request: Request) -> ServerState:
     """What the server of this request shares."""
-    serving: Serving = request.app.state.serving
+    serving: ServerState = request.app.state.serving
     return serving
 
 

@@ -22,7 +22,7 @@ from spct.serve.accepting import Accepting
 from spct.serve.auth import Keys
 from spct.serve.connection import connection_class
 from spct.serve.log import JsonLog
-from spct.serve.serving import Serving
+from spct.serve.state import ServerState
 
 KEEP_ALIVE_S = 75
 LAST_ANSWERS_S = 5
@@ -51,7 +51,7 @@ def is_loopback(host: str) -> bool:
 class Server(uvicorn.Server):
     """uvicorn on sockets that are bound already, but a signal drains before it stops."""
 
-    def __init__(self, app: FastAPI, serving: Serving, log: JsonLog, *, drain_s: float) -> None:
+    def __init__(self, app: FastAPI, serving: ServerState, log: JsonLog, *, drain_s: float) -> None:
         config = uvicorn.Config(
             app,
             http=connection_class(serving.limits),

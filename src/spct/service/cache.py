@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from spct.errors import InputError
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 VERDICT_BYTES = 2000
 JUDGMENT_BYTES = 1000

@@ -53,7 +53,7 @@ from spct.service.member import (
     topic_of,
 )
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 __all__ = ["Cohorts", "Lone", "Member", "Place"]
 

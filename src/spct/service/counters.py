@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from spct.types import Usage
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 
 @dataclass(slots=True)

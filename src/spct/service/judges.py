@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import orjson
 
 from spct.engines.engine import Engine
-from spct.judge import Judge, JudgeSettings
-from spct.judges.contract import ItemJudge
+from spct.judges.grm import GRMJudge
+from spct.judges.judge import Judge
+from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
 from spct.service.options import JudgeOptions
 from spct.service.recording import Recorder, Recording
 from spct.service.rewards import Scale, scale_of
 
-MakeJudge = Callable[[JudgeSettings, MutableMapping[str, str] | None], ItemJudge]
+MakeJudge = Callable[[JudgeSettings, MutableMapping[str, str] | None], Judge]
 """Makes the judge of some settings; the mapping is where it looks for query-only principles and puts them."""
 
 KEPT_JUDGES = 64
@@ -27,7 +28,7 @@ KEPT_JUDGES = 64
 class ServedJudge:
     """A judge, a digest of all that its verdicts depend on besides the item, its scale, and where it is recorded."""
 
-    judge: ItemJudge
+    judge: Judge
     digest: str
     scale: Scale | None
     recorder: Recorder | None
@@ -36,8 +37,8 @@ class ServedJudge:
 def grm_judges(engine: Engine, meta: MetaRM | None = None) -> MakeJudge:
     """Makes generative reward models over one engine, and one meta RM if given."""
 
-    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> ItemJudge:
-        return Judge(engine, settings, principles_kept=principles_kept, meta=meta)
+    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> Judge:
+        return GRMJudge(engine, settings, principles_kept=principles_kept, meta=meta)
 
     return make
 

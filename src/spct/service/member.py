@@ -16,7 +16,7 @@ import orjson
 from spct.errors import InputError
 from spct.items import fingerprint
 from spct.types import Item, Message
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 Closed = Literal["full", "deadline"]
 Key = tuple[str | int | None, ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from spct.judge import JudgeSettings, Principles
-from spct.orders import Ordering
-from spct.sampling import SamplingSettings
-from spct.vote import Rule, TieRule
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings, Principles
+from spct.voting.orders import Ordering
+from spct.voting.verdict import Rule, TieRule
 
 LOGPROBS_FOR_EXPECTED = 20
 _SAMPLING = frozenset(field.name for field in fields(SamplingSettings))

@@ -23,12 +23,12 @@ from typing import Any
 import orjson
 
 from spct.errors import InputError, RunError
-from spct.meta import Ratings
-from spct.principles import KEPT_IN_MEMORY
+from spct.judges.principles import KEPT_IN_MEMORY
 from spct.run import RunStore, check_same
 from spct.run.store import holds_run
 from spct.types import Item, Judgment, Usage
-from spct.vote import Verdict
+from spct.voting.ratings import Ratings
+from spct.voting.verdict import Verdict
 
 RETRY_S = 10.0
 MAX_RUNS = 64

@@ -21,9 +21,10 @@ from math import fsum, isfinite
 from typing import Literal, get_args
 
 from spct.errors import InputError, NoVerdictError
-from spct.judge import Judge
-from spct.judges.contract import ItemJudge
-from spct.vote import Row, Verdict, rows_of
+from spct.judges.grm import GRMJudge
+from spct.judges.judge import Judge
+from spct.voting.verdict import Verdict
+from spct.voting.vote import Row, rows_of
 
 Normalisation = Literal["total", "mean", "unit", "centred", "rank", "win_rate"]
 COMPARING: tuple[Normalisation, ...] = ("centred", "rank", "win_rate")
@@ -39,9 +40,9 @@ class Rewards:
     range: Scale | None
 
 
-def scale_of(judge: ItemJudge) -> Scale | None:
+def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
-    if not isinstance(judge, Judge):
+    if not isinstance(judge, GRMJudge):
         return None
     template = judge.templates[judge.settings.template]
     return (0, 1) if template.kind == "index" else template.scale

@@ -27,16 +27,16 @@ from typing import Literal, Self
 from spct import errors
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
-from spct.judge import JudgeSettings
-from spct.meta import Ratings
-from spct.sampling import Record
+from spct.judges.sampling import Record
+from spct.judges.settings import JudgeSettings
 from spct.service.cache import VerdictCache
 from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.recording import Entry, Recording, named
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.ratings import Ratings
+from spct.voting.verdict import Verdict
 
 Source = Literal["sampled", "shared", "cached"]
 LONGEST_RETRY_S = 60.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from spct.harmless import line
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment
 from spct.views.stored import StoredItem
-from spct.views.surface import PLAIN, Surface, indented, line
+from spct.views.surface import PLAIN, Surface, indented
 from spct.views.table import MARKS, graded
-from spct.views.verdict_text import TITLES, aligned, headline, remarks, response_rows
+from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""

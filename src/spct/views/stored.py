@@ -8,16 +8,18 @@ from typing import Any
 
 import orjson
 
-from spct.blocks import reconciled
 from spct.errors import RunError, SpctError
 from spct.grm import judge_settings
-from spct.judge import JudgeSettings, vote_arguments
-from spct.meta import Ratings
-from spct.meta.guided import best_rated, decide_guided, default_k_meta, index_ratings
+from spct.judges.grm import vote_arguments
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.run.store import RunStore
-from spct.sampling import SamplingSettings
 from spct.types import Item, ItemError, Judgment
-from spct.vote import Verdict, count_duplicates, decide
+from spct.voting.blocks import reconciled
+from spct.voting.guided import best_rated, decide_guided, default_k_meta, index_ratings
+from spct.voting.ratings import Ratings
+from spct.voting.verdict import Verdict
+from spct.voting.vote import count_duplicates, decide
 
 SETTINGS = tuple(
     name for kind in (JudgeSettings, SamplingSettings) for name in kind.__dataclass_fields__ if name != "sampling"

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
-from spct.accuracy import Grade
-from spct.judge import JudgeSettings
-from spct.views.surface import Surface, cut, line
+from spct.harmless import line
+from spct.judges.settings import JudgeSettings
+from spct.views.surface import Surface, cut
 from spct.views.table import MARKS
 from spct.views.totals import Totals
+from spct.voting.accuracy import Grade
+from spct.voting.verdict import RULES, TIE_RULES
+from spct.wording import by_cause, count, percent, spell_seconds
 
-TIE_RULES = {
-    "random": "a seeded shuffle decides",
-    "first": "the first of them in the item wins",
-    "last": "the last of them in the item wins",
-}
-RULES = {"sum": "sum of scores", "mean": "mean score", "expected": "expected score"}
 FEW_REPEATS = 0.02
 """Below this share of the judgments, repeats are chance and get no warning."""
 _LABEL = 12
@@ -39,32 +35,6 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
     ]
     text = [surface.paint(label.ljust(_LABEL), "dim") + fact for label, fact in facts if fact]
     return "\n".join(text + _duplicates(totals, settings, surface))
-
-
-def count(number: float, noun: str) -> str:
-    """``1 item``, ``2,000 items``."""
-    return f"{number:,.0f} {noun}" if number == 1 else f"{number:,.0f} {noun}s"
-
-
-def by_cause(counts: Mapping[str, int]) -> str:
-    """``truncated 20, no_box 3``: most frequent first."""
-    return ", ".join(f"{line(name)} {n:,}" for name, n in sorted(counts.items(), key=lambda c: (-c[1], c[0])))
-
-
-def percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "-"
-
-
-def spell_seconds(seconds: float) -> str:
-    """Seconds in the two largest units that matter: ``42 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 def _items(totals: Totals, bad_rows: int) -> str:

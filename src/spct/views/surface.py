@@ -1,15 +1,9 @@
-"""Where text is printed, and how text of any origin is made fit to be printed there.
-
-What a model, a row or a server wrote is shown through ``line`` or ``lines``: nothing of it can move the cursor, change
-a colour, turn the reading direction or end the line it stands on. Widths are those of terminal cells, not characters.
-"""
+"""Where text is printed: how wide it is, whether it has colours. Widths are terminal cells, not characters."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO
@@ -20,14 +14,11 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from spct.harmless import lines
+
 PLAIN_WIDTH = 100
 """Columns of what goes to a file or a pipe."""
 WIDEST = 160
-_JOINERS = "\u200c\u200d"
-_BREAKS = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_SUSPECT = re.compile(
-    "[^ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +54,6 @@ PLAIN = Surface()
 @lru_cache(maxsize=32)
 def _style(style: str) -> Style:
     return Style.parse(style)
-
-
-def line(text: str) -> str:
-    """``text`` on one line: line breaks and tabs become spaces, everything that a terminal obeys becomes visible."""
-    return _visible(_BREAKS.sub(" ", text).replace("\t", " "))
-
-
-def lines(text: str) -> list[str]:
-    """The lines of ``text``, each as harmless as ``line`` makes it, tabs expanded."""
-    return [_visible(part.expandtabs(4)) for part in _BREAKS.split(text)]
-
-
-def _visible(text: str) -> str:
-    return _SUSPECT.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    char = match.group()
-    if unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char in _JOINERS:
-        return char
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def cut(text: str, width: int) -> str:

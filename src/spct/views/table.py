@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from spct.accuracy import Grade, grade
+from spct.harmless import line
 from spct.types import Item
-from spct.views.surface import Surface, cut, line
-from spct.vote import Verdict
+from spct.views.surface import Surface, cut
+from spct.voting.accuracy import Grade, grade
+from spct.voting.verdict import Verdict, passes, voted
 
 MARKS: dict[Grade | None, tuple[str, str]] = {
     "correct": ("✓", "green"),
@@ -91,19 +92,6 @@ def verdict_line(verdict: Verdict, item: Item | None = None, surface: Surface | 
 def graded(verdict: Verdict, item: Item | None) -> Grade | None:
     """The verdict against the item's ground truth by Eq 10; None where that is not known."""
     return None if item is None else grade(voted(verdict), item)
-
-
-def voted(verdict: Verdict) -> tuple[float, ...] | None:
-    """What the vote ranked by, in item order: totals under the rule "sum", else means; for one response its mean."""
-    return verdict.totals if verdict.rule == "sum" and verdict.n > 1 else verdict.means
-
-
-def passes(verdict: Verdict) -> int:
-    """How many of the k judgments are valid; those made in blocks count once."""
-    in_blocks = any(judgment.block for judgment in verdict.judgments)
-    if not in_blocks:
-        return verdict.valid
-    return len({judgment.index for judgment in verdict.judgments if judgment.problem is None})
 
 
 def scores_text(verdict: Verdict, width: int) -> str:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spct.accuracy import Grades, grades_of
 from spct.types import Item, Usage
-from spct.views.table import voted
-from spct.vote import Verdict
+from spct.voting.accuracy import Grades, grades_of
+from spct.voting.verdict import Verdict, voted
 
 _NO_USAGE = Usage()
 _NO_GRADES = Grades()

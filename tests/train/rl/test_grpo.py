@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from spct.train.models import load_trainable  # noqa: E402
+from spct.train.common.models import load_trainable  # noqa: E402
 from spct.train.rl.prompts import Templates  # noqa: E402
 from spct.train.rl.run import make_trainer  # noqa: E402
 from spct.train.rl.selection import Selection, read_labelled  # noqa: E402

@@ -12,7 +12,6 @@ pytest.importorskip("trl")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from spct.accuracy import grades_of  # noqa: E402
 from spct.engines.transformers import TransformersEngine  # noqa: E402
 from spct.errors import (  # noqa: E402
     ContextLengthError,
@@ -23,12 +22,13 @@ from spct.errors import (  # noqa: E402
     TrainingError,
 )
 from spct.items import read_items  # noqa: E402
-from spct.train.guarded import checkpoints, last_checkpoint  # noqa: E402
-from spct.train.recipe import load_recipe  # noqa: E402
+from spct.train.common.guarded import checkpoints, last_checkpoint  # noqa: E402
+from spct.train.common.recipe import load_recipe  # noqa: E402
 from spct.train.rl.heldout import as_metrics, summed  # noqa: E402
 from spct.train.rl.judging import Asking, judge_all  # noqa: E402
 from spct.train.rl.recipe import RLRecipe  # noqa: E402
 from spct.train.rl.run import make_arguments, train_rl  # noqa: E402
+from spct.voting.accuracy import grades_of  # noqa: E402
 from train import small  # noqa: E402
 from train.rl.toy import save_toy_model, toy_recipe, toy_rows, write_rows  # noqa: E402
 

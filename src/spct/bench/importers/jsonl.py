@@ -15,7 +15,7 @@ from spct.bench.importers.recording import Recorded, Recording, judged, unscored
 from spct.errors import InputError
 from spct.items import parse_item, read_rows
 from spct.types import Judgment, Usage
-from spct.vote import Rule
+from spct.voting.verdict import Rule
 
 RULES: dict[str, Rule] = {"sum": "sum", "mean": "mean"}
 

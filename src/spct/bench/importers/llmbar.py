@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.bench.assembly import data_files, require
 from spct.bench.importers.recording import Recorded, Recording, judged, unscored
-from spct.bench.llmbar import PAIRS, PROCESSED, pair_item, subset_of
+from spct.bench.suites.assembly import data_files, require
+from spct.bench.suites.llmbar import PAIRS, PROCESSED, pair_item, subset_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Judgment, Usage

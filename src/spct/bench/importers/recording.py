@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 
-from spct.blocks import reconciled
 from spct.errors import InputError, RunError
 from spct.run.store import RunStore, holds_run
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
-from spct.vote import Rule, decide
+from spct.voting.blocks import reconciled
+from spct.voting.verdict import Rule
+from spct.voting.vote import decide
 
 FLUSH_EVERY = 2000
 

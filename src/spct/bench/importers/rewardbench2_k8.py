@@ -13,8 +13,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from spct.bench.assembly import data_files, make_item, require
 from spct.bench.importers.recording import Recorded, Recording, judged, unscored
+from spct.bench.suites.assembly import data_files, make_item, require
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item, Judgment, Usage

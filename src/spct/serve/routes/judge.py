@@ -14,8 +14,8 @@ from spct.serve.answers import entry, verdict_out
 from spct.serve.asked import item_of, options_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.wire.judge import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 from spct.service.service import Answer, Answers
+from spct.wire.judge import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 
 router = APIRouter(route_class=JudgingRoute, tags=["judge"], responses=documented())
 

@@ -19,13 +19,13 @@ from spct.errors import InputError, LoneMemberError, SpctError
 from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.serving import Serving
-from spct.serve.wire.openrlhf import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
+from spct.serve.state import ServerState
 from spct.service.joined import response_in
 from spct.service.member import Member
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
+from spct.wire.openrlhf import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
 
@@ -88,7 +88,7 @@ def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
     return rollouts
 
 
-async def _together(rollouts: Sequence[_Rollout], serving: Serving) -> list[_Judged]:
+async def _together(rollouts: Sequence[_Rollout], serving: ServerState) -> list[_Judged]:
     """Rollouts of one request: those of the same prompt jointly."""
     groups: dict[tuple[str, str | None], list[int]] = {}
     for i, rollout in enumerate(rollouts):
@@ -105,7 +105,7 @@ async def _together(rollouts: Sequence[_Rollout], serving: Serving) -> list[_Jud
     return [judged[i] for i in range(len(rollouts))]
 
 
-async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serving: Serving) -> list[_Judged]:
+async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serving: ServerState) -> list[_Judged]:
     """Rollouts of many requests: each joins the others of its prompt."""
     members = [
         Member(
@@ -122,7 +122,7 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serv
     return [_Judged(place.verdict, place.index, place.copies) for place in places]
 
 
-def _reward(judged: _Judged, normalisation: Normalisation, serving: Serving) -> float:
+def _reward(judged: _Judged, normalisation: Normalisation, serving: ServerState) -> float:
     if normalisation in COMPARING and sum(judged.copies or [judged.verdict.n]) == 1:
         raise LoneMemberError(
             f"normalisation {normalisation!r} compares, and a rollout came alone; add ?size=N to the URL to gather groups"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from spct.serve.problems import Json, documented
 from spct.serve.routing import serving_of
-from spct.serve.wire.probes import Health, Ready
+from spct.wire.probes import Health, Ready
 
 router = APIRouter(tags=["probes"], responses={status: documented()[status] for status in (401, 403)})
 

@@ -8,8 +8,8 @@ from spct.serve.answers import tokens_used
 from spct.serve.asked import item_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.wire.parts import GroupIn
-from spct.serve.wire.rerank import RerankAnswer, RerankRequest
+from spct.wire.parts import GroupIn
+from spct.wire.rerank import RerankAnswer, RerankRequest
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
 

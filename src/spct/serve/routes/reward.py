@@ -11,8 +11,10 @@ from spct.serve.answers import entry, group_rewards
 from spct.serve.asked import item_of, member_of, options_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.serving import Serving
-from spct.serve.wire.reward import (
+from spct.serve.state import ServerState
+from spct.service.rewards import COMPARING, Normalisation, Scale, check_normalisation, rewards_of
+from spct.service.service import Answer
+from spct.wire.reward import (
     GroupRewards,
     GroupsRewards,
     RewardGroup,
@@ -21,8 +23,6 @@ from spct.serve.wire.reward import (
     RewardRollout,
     RolloutReward,
 )
-from spct.service.rewards import COMPARING, Normalisation, Scale, check_normalisation, rewards_of
-from spct.service.service import Answer
 
 router = APIRouter(route_class=JudgingRoute, tags=["reward"], responses=documented())
 
@@ -38,7 +38,7 @@ async def reward(body: RewardRequest, request: Request) -> Response:
     return await _of_rollout(body, serving)
 
 
-async def _of_group(body: RewardGroup, serving: Serving) -> Response:
+async def _of_group(body: RewardGroup, serving: ServerState) -> Response:
     options = options_of(body.options)
     scale = serving.scale(options)
     check_normalisation(body.normalisation, len(body.responses), scale)
@@ -47,7 +47,7 @@ async def _of_group(body: RewardGroup, serving: Serving) -> Response:
     return Json(group_rewards(answer, rewards, serving.model))
 
 
-async def _of_groups(body: RewardGroups, serving: Serving) -> Response:
+async def _of_groups(body: RewardGroups, serving: ServerState) -> Response:
     options = options_of(body.options)
     scale = serving.scale(options)
     for group in body.groups:
@@ -68,7 +68,7 @@ def _outcome(
         return entry(place, "rewards", error)
 
 
-async def _of_rollout(body: RewardRollout, serving: Serving) -> Response:
+async def _of_rollout(body: RewardRollout, serving: ServerState) -> Response:
     check_normalisation(body.normalisation, 2, serving.scale())
     place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
     if place.members == 1 and body.normalisation in COMPARING:

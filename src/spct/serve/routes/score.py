@@ -11,8 +11,8 @@ from spct.serve.answers import tokens_used
 from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.wire.score import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
 from spct.types import Item
+from spct.wire.score import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
 

@@ -24,18 +24,18 @@ from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import head_reads
 from spct.meta.cases import without_control_tokens
-from spct.train.arguments import common_arguments
 from spct.train.baselines.critiques import Critique, read_critiques
 from spct.train.baselines.pairs import Comparison, Pairs
 from spct.train.baselines.recipe import CloudRecipe
 from spct.train.baselines.scalar import fits
-from spct.train.binary import evaluation, finite
-from spct.train.card import Card, card_text
-from spct.train.chat import IGNORED, Example
-from spct.train.classifier import HEAD, load_classifier, other_head, padded
-from spct.train.guarded import Guarded
-from spct.train.models import Trainable, load_trainable
-from spct.train.saving import save_directory
+from spct.train.common.arguments import common_arguments
+from spct.train.common.binary import evaluation, finite
+from spct.train.common.card import Card, card_text
+from spct.train.common.chat import IGNORED, Example
+from spct.train.common.classifier import HEAD, load_classifier, other_head, padded
+from spct.train.common.guarded import Guarded
+from spct.train.common.models import Trainable, load_trainable
+from spct.train.common.saving import save_directory
 from spct.types import Item, Message
 
 IDS = pa.list_(pa.int32())

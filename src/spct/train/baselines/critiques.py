@@ -13,22 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spct.aio import gather_all
 from spct.data.output import write_json
 from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
-from spct.judge import JudgeSettings, no_verdict
 from spct.judges.critiques import CritiqueSampler, critique_options, critique_template
+from spct.judges.grm import no_verdict
 from spct.judges.rival import Rival, Trial
-from spct.meta import Ratings, RecordRatings
-from spct.orders import seed_base
+from spct.judges.sampling import Record, Stream
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.sampling import Record, Stream, gather_all
-from spct.train.judging_templates import keep_templates
-from spct.train.stage import MANIFEST, file_hash
-from spct.train.trajectories import messages_in, read_trajectories, source_of, write_rows
+from spct.train.common.judging_templates import keep_templates
+from spct.train.common.stage import MANIFEST, file_hash
+from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
-from spct.vote import Verdict
+from spct.voting.orders import seed_base
+from spct.voting.ratings import Ratings, RecordRatings
+from spct.voting.verdict import Verdict
 
 RUN, CRITIQUES, REPORT = "run", "critiques.jsonl", "report.json"
 

@@ -20,9 +20,9 @@ from spct.meta.cases import without_control_tokens
 from spct.train.baselines.pairs import Pairs
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.baselines.scalar import fits
-from spct.train.binary import SCHEMA, BinaryTrainer, binary_trainer
-from spct.train.classifier import load_classifier, pad_unlike, with_adapter
-from spct.train.models import Trainable
+from spct.train.common.binary import SCHEMA, BinaryTrainer, binary_trainer
+from spct.train.common.classifier import load_classifier, pad_unlike, with_adapter
+from spct.train.common.models import Trainable
 from spct.types import Message
 
 METRIC = "eval_auc"

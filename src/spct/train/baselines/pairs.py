@@ -13,9 +13,9 @@ from pathlib import Path
 
 from spct.errors import TrainingError
 from spct.items import fingerprint, read_items
-from spct.orders import keyed_hash
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.types import Item
+from spct.voting.orders import keyed_hash
 
 SIDES = ("train", "heldout")
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from spct.train.recipe import TrainingRecipe
+from spct.train.common.recipe import TrainingRecipe
 
 
 class BaselineRecipe(TrainingRecipe):

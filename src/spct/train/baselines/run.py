@@ -16,17 +16,17 @@ from datasets import Dataset
 
 from spct.data.output import write_json
 from spct.errors import InputError
-from spct.train.arguments import begin, speak
 from spct.train.baselines import KINDS
 from spct.train.baselines.pairs import SIDES, Pairs, read_pairs
 from spct.train.baselines.recipe import BaselineRecipe
-from spct.train.card import Card
-from spct.train.guarded import drop_partial, train_on
-from spct.train.models import Trainable
-from spct.train.saving import MODEL, save_trained
-from spct.train.sft_data import order
-from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
-from spct.train.token_rows import token_rows
+from spct.train.common.arguments import begin, speak
+from spct.train.common.card import Card
+from spct.train.common.guarded import drop_partial, train_on
+from spct.train.common.models import Trainable
+from spct.train.common.saving import MODEL, save_trained
+from spct.train.common.stage import finish_stage, open_stage, read_json, stage_facts
+from spct.train.common.token_rows import token_rows
+from spct.train.sft.data import order
 
 REPORT, TOKENS = "report.json", "tokens"
 TITLES = {

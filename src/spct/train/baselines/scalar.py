@@ -18,13 +18,13 @@ from trl.trainer.reward_trainer import RewardTrainer
 from spct.classifiers.torch_model import chat_ids
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.judges.texts import conversation_of
-from spct.train.arguments import common_arguments
 from spct.train.baselines.pairs import Comparison, Pairs
 from spct.train.baselines.recipe import BaselineRecipe
-from spct.train.binary import evaluation
-from spct.train.classifier import load_classifier, with_adapter
-from spct.train.guarded import Guarded
-from spct.train.models import Trainable
+from spct.train.common.arguments import common_arguments
+from spct.train.common.binary import evaluation
+from spct.train.common.classifier import load_classifier, with_adapter
+from spct.train.common.guarded import Guarded
+from spct.train.common.models import Trainable
 
 IDS = pa.list_(pa.int32())
 SCHEMA = pa.schema([("chosen_ids", IDS), ("rejected_ids", IDS)])

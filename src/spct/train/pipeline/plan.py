@@ -20,7 +20,8 @@ from spct.data.recipe import TRAIN, DataRecipe
 from spct.data.recipe import parse_recipe as parse_data
 from spct.errors import InputError
 from spct.train.baselines.recipe import RECIPES
-from spct.train.meta_recipe import MetaRecipe
+from spct.train.common.recipe import parse_recipe, unknown_key
+from spct.train.meta.recipe import MetaRecipe
 from spct.train.pipeline.facts import facts_of
 from spct.train.pipeline.recipe import (
     BASELINES,
@@ -33,9 +34,8 @@ from spct.train.pipeline.recipe import (
     SamplingRecipe,
     Section,
 )
-from spct.train.recipe import parse_recipe, unknown_key
 from spct.train.rl.recipe import RLRecipe
-from spct.train.sft_recipe import SftRecipe
+from spct.train.sft.recipe import SftRecipe
 from spct.weights import CATALOGUE
 
 OUT = "<out>"

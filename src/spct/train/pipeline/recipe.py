@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from spct.errors import InputError
-from spct.train.recipe import Strict, parse_recipe, read_values, unknown_key
+from spct.train.common.recipe import Strict, parse_recipe, read_values, unknown_key
 
 STAGES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
 """In the order of their running. ``gguf`` are files of the models, by which ``samples`` and ``bench`` then judge; ``samples`` are

@@ -11,18 +11,18 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spct.bench import load_benchmark
-from spct.bench.compare import compare
 from spct.bench.report import Table
-from spct.bench.stored import open_stored
+from spct.bench.scoring.compare import compare
+from spct.bench.scoring.stored import open_stored
+from spct.bench.suites import load_benchmark
 from spct.data.output import write_json, write_text
 from spct.data.report import report_lines as data_lines
-from spct.train.meta_curve import curve_lines
+from spct.train.common.stage import read_json
+from spct.train.meta.curve import curve_lines
 from spct.train.pipeline.plan import BASE, TRAINED, Job
 from spct.train.pipeline.recipe import BASELINES, MAIN
 from spct.train.pipeline.run import Branches, state_of, unused
-from spct.train.rft import report_lines as rft_lines
-from spct.train.stage import read_json
+from spct.train.rft.run import report_lines as rft_lines
 
 CHAIN = (BASE, *TRAINED)
 MODELS = (*CHAIN, *BASELINES)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spct.accuracy import grade
 from spct.engines import Engine
 from spct.train.rl.judging import Asking, judge_all
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.accuracy import grade
+from spct.voting.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

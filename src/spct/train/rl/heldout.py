@@ -1,4 +1,4 @@
-"""Held-out accuracy of the live policy: ``spct.judge`` over the transformers engine around the weights in training.
+"""Held-out accuracy of the live policy: ``spct.judges.grm`` over the transformers engine around the weights in training.
 
 Greedy, and by a vote of k. Both are what ``spct bench`` would measure on a checkpoint saved now: the same prompts, orders,
 seeds, sampling loop, parser and grades. Nothing here draws from torch's random numbers, so evaluating changes no rollout.
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spct.accuracy import Grades, grades_of
+from spct.aio import LoopThread
 from spct.engines.transformers import Loaded, TransformersEngine
-from spct.loop_thread import LoopThread
 from spct.train.rl.judging import Asking, judge_all
 from spct.train.rl.prompts import form_of
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.accuracy import Grades, grades_of
+from spct.voting.verdict import Verdict
 
 VOTE_TEMPERATURE = 0.5
 

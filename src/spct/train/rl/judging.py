@@ -1,4 +1,4 @@
-"""Items of mixed n through ``spct.judge``: the same code as ``spct judge`` and ``spct bench``."""
+"""Items of mixed n through ``spct.judges.grm``: the same code as ``spct judge`` and ``spct bench``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 import orjson
 
 from spct.engines import Engine
-from spct.judge import Judge, JudgeSettings
+from spct.judges.grm import GRMJudge
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore, check_same, judge_items
 from spct.run.store import holds_run
-from spct.sampling import SamplingSettings
-from spct.train.mixed import MixedJudge
+from spct.train.common.mixed import MixedJudge
 from spct.types import Item
-from spct.vote import Verdict
+from spct.voting.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Asking:
     def judge(self, engine: Engine) -> MixedJudge:
         sampling = SamplingSettings(temperature=self.temperature, max_tokens=self.max_tokens, retries=0)
         settings = JudgeSettings(k=self.k, seed=self.seed, template=self.template, sampling=sampling)
-        return MixedJudge(Judge, engine, settings, self.single)
+        return MixedJudge(GRMJudge, engine, settings, self.single)
 
 
 async def judge_all(

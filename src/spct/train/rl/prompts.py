@@ -16,11 +16,12 @@ from typing import Any
 
 from spct.errors import InputError
 from spct.items import fingerprint
-from spct.judge import JudgeSettings, load_templates, template_for
-from spct.orders import row_orders, shuffled
+from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import load_templates, template_for
 from spct.templates import Template
 from spct.train.rl.reward import check_label
 from spct.types import Item, Message
+from spct.voting.orders import row_orders, shuffled
 
 RENDERED = 4096
 """Prompts kept: those of a step are asked for when it is rendered and again when it is rewarded."""

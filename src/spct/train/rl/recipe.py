@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from spct.train.recipe import Strict, TrainingRecipe
+from spct.train.common.recipe import Strict, TrainingRecipe
 
 
 class EasyRecipe(Strict):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spct.accuracy import Grade, grade
 from spct.errors import InputError
 from spct.templates import Template
 from spct.types import FinishReason, Item
+from spct.voting.accuracy import Grade, grade
 
 CORRECT, ELSE = 1.0, -1.0
 

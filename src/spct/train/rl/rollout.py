@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spct.engines.torch_sampling import Row, may_pad, sample_rows
-from spct.orders import keyed_hash, sample_seed, seed_base
+from spct.voting.orders import keyed_hash, sample_seed, seed_base
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from spct.data.output import write_json
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.engines.transformers import as_loaded
 from spct.errors import InputError, TrainingError
-from spct.train.arguments import begin, common_arguments
-from spct.train.card import Card
-from spct.train.guarded import drop_partial, train_on
-from spct.train.models import Trainable, load_trainable, lora_config, source_of
-from spct.train.recipe import unknown_key
+from spct.train.common.arguments import begin, common_arguments
+from spct.train.common.card import Card
+from spct.train.common.guarded import drop_partial, train_on
+from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
+from spct.train.common.recipe import unknown_key
+from spct.train.common.saving import save_trained
+from spct.train.common.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
 from spct.train.rl.judging import Asking
@@ -32,8 +34,6 @@ from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.rollout import RolloutSettings
 from spct.train.rl.selection import Selection, read_labelled, select
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
-from spct.train.saving import save_trained
-from spct.train.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.types import Item
 
 REPORT = "report.json"

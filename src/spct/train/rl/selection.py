@@ -8,12 +8,12 @@ from pathlib import Path
 
 import orjson
 
+from spct.aio import LoopThread
 from spct.data.output import write_json
 from spct.engines import load_engine
 from spct.errors import ContextLengthError, InputError
 from spct.items import read_items
-from spct.loop_thread import LoopThread
-from spct.train.chat import ChatEncoder
+from spct.train.common.chat import ChatEncoder
 from spct.train.rl.easy import Sifted, leave_out_easy
 from spct.train.rl.judging import Asking
 from spct.train.rl.prompts import Templates

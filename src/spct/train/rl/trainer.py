@@ -22,7 +22,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.engines.transformers import as_loaded
 from spct.errors import InputError
-from spct.train.guarded import Guarded
+from spct.train.common.guarded import Guarded
 from spct.train.rl.heldout import HeldOut, as_metrics, summed
 from spct.train.rl.monitors import figures_of
 from spct.train.rl.prompts import Schedule

@@ -1,0 +1,79 @@
+"""Asynchronous work: on a loop in a thread of its own for plain callers, and side by side without losing a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from spct.errors import RequestError
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """One loop for the work of any number of threads; it starts with the first work, and again after ``stop``."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there has been work since the last ``stop``."""
+        return self._loop is not None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, or what it raises."""
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C in the caller must stop the sampling too
+            raise
+
+    def stop(self) -> None:
+        """End the loop, if it runs."""
+        if self._loop is None or self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+async def gather_all(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all to their end, so that what one failure leaves behind is still recorded; then raise the gravest error.
+
+    The first runs in the caller's own task: most often there are two, and a task costs more than a small step of work.
+    """
+    if len(coroutines) < 2:
+        return [await coroutine for coroutine in coroutines]
+    first, *others = coroutines
+    tasks = [asyncio.ensure_future(other) for other in others]
+    results: list[T] = []
+    errors: list[Exception] = []
+    try:
+        for work in (first, *tasks):
+            try:
+                results.append(await work)
+            except Exception as error:
+                errors.append(error)
+    except BaseException:  # cancelled: so are all of them
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, RequestError))
+    return results

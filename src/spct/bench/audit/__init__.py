@@ -1,0 +1,1 @@
+"""Where a judge leans: probes over a run, and what they find."""

@@ -1,0 +1,101 @@
+"""What an audit looks at and what it finds: items with their ballots and votes, and findings with intervals.
+
+Accuracy of a vote or of a single judgment counts a tie as 1/#tied throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spct.bench.scoring.ballots import Means, means_of
+from spct.bench.scoring.statistics import Figure
+from spct.bench.scoring.stored import StoredBench
+from spct.bench.suites.assembly import cluster_of
+from spct.bench.suites.benchmark import Ballot
+from spct.types import Item
+
+Probe = Callable[["Evidence"], Iterable["Finding"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``figure`` is None where the data cannot tell; the sentence then says why. ``unit`` is "points" (shares, shown
+    times 100, with a sign), "share" (times 100), "correlation" or "rank". ``detail`` is what the figure is made of."""
+
+    probe: str
+    name: str
+    sentence: str
+    figure: Figure | None = None
+    unit: str = "points"
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def measurable(self) -> bool:
+        return self.figure is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An item with its valid ballots and its vote over all of them."""
+
+    item: Item
+    cluster: str
+    valid: tuple[Ballot, ...]
+    vote: Means | None
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(Better, worse) response indices that the ground truth tells apart."""
+        n = len(self.item.responses)
+        if self.item.best is not None:
+            return [(self.item.best, j) for j in range(n) if j != self.item.best]
+        rewards = self.item.rewards_N
+        if rewards is None:
+            return []
+        return [(i, j) for i in range(n) for j in range(n) if rewards[i] > rewards[j]]
+
+    @property
+    def group(self) -> str:
+        """Its domain, or its subset where the benchmark names no domain."""
+        return str(self.item.extra.get("domain") or self.item.extra.get("subset") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the probes look at. ``judge_name`` is the judge's own name among the writers, if given."""
+
+    label: str
+    judged: tuple[Judged, ...]
+    planned: int
+    invalid: int
+    invalid_codes: Mapping[str, int]
+    completions: int
+    judge_name: str | None = None
+
+
+def evidence_of(stored: StoredBench, judge_name: str | None = None) -> Evidence:
+    judged = []
+    for id, item in stored.loaded.items.items():
+        row = stored.ballots.get(id, ())
+        valid = tuple(ballot for ballot in row if ballot.scores_N is not None and None not in ballot.scores_N)
+        judged.append(Judged(item, cluster_of(item), valid, means_of(row)))
+    planned = sum(len(row) for row in stored.ballots.values())
+    invalid = sum(ballot.scores_N is None for row in stored.ballots.values() for ballot in row)
+    spent = stored.spent
+    return Evidence(stored.label, tuple(judged), planned, invalid, spent.invalid, spent.completions, judge_name)
+
+
+def pair_credit(scores_N: Sequence[float | None], better: int, worse: int) -> float:  # noqa: N803
+    """1 if the better response has the higher score, half for a tie."""
+    first, second = scores_N[better], scores_N[worse]
+    assert first is not None and second is not None
+    return 1.0 if first > second else 0.5 if first == second else 0.0
+
+
+def best_credit(scores_N: Sequence[float | None], best: int) -> float:  # noqa: N803
+    """1/#tied if the best response has the highest score, else 0."""
+    scores = [score for score in scores_N if score is not None]
+    top = max(scores)
+    return 1 / scores.count(top) if scores_N[best] == top else 0.0

@@ -1,0 +1,1 @@
+"""From stored judgments to figures: ballots, curves over k, intervals, results, comparisons."""

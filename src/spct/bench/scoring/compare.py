@@ -1,0 +1,199 @@
+"""Two runs on the same items: how far apart, how surely, and which units they differ on.
+
+The runs are paired unit by unit. The interval resamples clusters (prompts), both runs together; the p-value is that of
+the sign-flip test, which lets the two runs change places prompt by prompt: the null says that this changes nothing.
+"""
+# ruff: noqa: N803, N806
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from spct.bench.scoring.curve import GRADES, Expected, Point, Rule, curve
+from spct.bench.scoring.figures import Intervals, resampled
+from spct.bench.scoring.statistics import REPLICATES, Figure, Floats, Resamples, bounded, ratio, sign_flip_p
+from spct.bench.scoring.stored import StoredBench
+from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Unit
+from spct.errors import InputError
+
+What = Literal["headline", "units"]
+SLOW_FLIPS = 1000
+SLOW_REPLICATES = 400
+"""Replicates where the benchmark itself must aggregate each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A unit that one run has right (more likely than not, strictly) and the other has not, with both likely grades."""
+
+    id: str
+    subset: str
+    grades: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Run A less run B at k under a tie rule. ``what`` is the headline, or the plain mean over units without one.
+
+    ``p_value`` is two-sided; ``exact`` says that all sign patterns were tried. ``gained`` are right in A alone,
+    ``lost`` in B alone.
+    """
+
+    labels: tuple[str, str]
+    benchmark: str
+    data_hash: str
+    k: int
+    rule: Rule
+    what: What
+    values: tuple[float, float]
+    difference: Figure
+    p_value: float
+    exact: bool
+    units: int
+    clusters: int
+    gained: tuple[Flip, ...]
+    lost: tuple[Flip, ...]
+
+
+def compare(
+    a: StoredBench,
+    b: StoredBench,
+    *,
+    k: int | None = None,
+    rule: Rule = "own",
+    seed: int = 0,
+    replicates: int = REPLICATES,
+) -> Comparison:
+    """Compare two stored runs at ``k`` (default: the smaller of their largest).
+
+    Raises InputError if they are not of one benchmark and the same data, or do not both have k samples.
+    """
+    _check_same_data(a, b)
+    most = [max(len(row) for row in run.ballots.values()) for run in (a, b)]
+    k = k or min(most)
+    points = tuple(curve(run.benchmark, run.loaded, run.ballots, [k], seed=seed).last for run in (a, b))
+    units = a.loaded.units
+    resamples = Resamples([unit.cluster for unit in units], replicates, seed)
+    intervals = Intervals(a.benchmark, a.loaded, resamples)
+    weights = [intervals.headline_weights(point, rule) for point in points]
+    heads = [point.metrics[rule].headline for point in points]
+    gaps_U = np.array([getattr(points[0].units[u], rule) - getattr(points[1].units[u], rule) for u in units])
+    if heads[0] is None or heads[1] is None:
+        what, values, found = "units", _means(points, units, rule), _plain(gaps_U, resamples, seed)
+    elif weights[0] is not None and weights[1] is not None:
+        what, values = "headline", (heads[0], heads[1])
+        found = _weighted(gaps_U, weights[0], resamples, seed)
+    else:
+        what, values = "headline", (heads[0], heads[1])
+        found = _aggregated(a.benchmark, a.loaded, (points[0], points[1]), rule, resamples, seed)
+    gained, lost = _flips(units, points[0].units, points[1].units)
+    return Comparison(
+        labels=(a.label, b.label),
+        benchmark=a.benchmark.name,
+        data_hash=a.loaded.data_hash,
+        k=k,
+        rule=rule,
+        what="headline" if what == "headline" else "units",
+        values=values,
+        difference=found[0],
+        p_value=found[1],
+        exact=found[2],
+        units=len(units),
+        clusters=resamples.count,
+        gained=gained,
+        lost=lost,
+    )
+
+
+def _check_same_data(a: StoredBench, b: StoredBench) -> None:
+    if a.benchmark.name != b.benchmark.name:
+        raise InputError(f"got runs of {a.benchmark.name} and {b.benchmark.name}; expected two of one benchmark")
+    if a.loaded.data_hash != b.loaded.data_hash:
+        counts = [f"{len(run.loaded.items)} items, hash {run.loaded.data_hash[:8]}" for run in (a, b)]
+        raise InputError(
+            f"{a.benchmark.name}: got runs on different data ({counts[0]} and {counts[1]}); expected the same items in "
+            "both: finish an unfinished run with --resume, or judge both with the same --limit, --subset and --seed"
+        )
+
+
+def _means(points: Sequence[Point], units: Sequence[Unit], rule: Rule) -> tuple[float, float]:
+    first, second = (float(np.mean([getattr(point.units[unit], rule) for unit in units])) for point in points)
+    return first, second
+
+
+def _plain(gaps_U: Floats, resamples: Resamples, seed: int) -> tuple[Figure, float, bool]:
+    figure = resamples.figure(np.column_stack([gaps_U, np.ones(len(gaps_U))]), ratio)
+    return figure, *sign_flip_p(resamples.totals(gaps_U[:, None])[:, 0], seed=seed)
+
+
+def _weighted(gaps_U: Floats, weights_U: Floats, resamples: Resamples, seed: int) -> tuple[Figure, float, bool]:
+    """A weighted sum of means over units of equal weight: replicates keep the weights and redo the means."""
+    _, codes_U = np.unique(np.round(weights_U, 12), return_inverse=True)
+    count = int(codes_U.max()) + 1
+    values_UV = np.zeros((len(gaps_U), 2 * count))
+    values_UV[np.arange(len(gaps_U)), codes_U] = gaps_U
+    values_UV[np.arange(len(gaps_U)), count + codes_U] = 1.0
+    weights_G = np.bincount(codes_U, weights_U)
+    used = np.flatnonzero(weights_G)
+
+    def difference(sums: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((sums[:, used] / sums[:, count + used]) @ weights_G[used])
+
+    contributions_C = resamples.totals((gaps_U * weights_U)[:, None])[:, 0]
+    return resamples.figure(values_UV, difference), *sign_flip_p(contributions_C, seed=seed)
+
+
+def _aggregated(
+    benchmark: Benchmark, loaded: Loaded, points: tuple[Point, Point], rule: Rule, resamples: Resamples, seed: int
+) -> tuple[Figure, float, bool]:
+    """A figure that only the benchmark can compute: its first draw stands for the run at k."""
+    draws = points[0].draws[0], points[1].draws[0]
+    headline = _headline_of(benchmark, loaded, rule)
+    observed = headline(draws[0]) - headline(draws[1])
+    spread = []
+    for replicate in range(min(SLOW_REPLICATES, resamples.replicates)):
+        copies = resampled(loaded.units, resamples, replicate)
+        first, second = (headline({copy: draw[unit] for copy, unit in copies}) for draw in draws)
+        spread.append(first - second)
+    draw = np.random.default_rng(seed)
+    hits = 0
+    for _ in range(SLOW_FLIPS):
+        swapped_U = draw.integers(0, 2, size=resamples.count)[resamples.codes_U].astype(bool)
+        sides = [
+            {unit: draws[int(side != swap)][unit] for unit, swap in zip(loaded.units, swapped_U, strict=True)}
+            for side in (False, True)
+        ]
+        hits += abs(headline(sides[0]) - headline(sides[1])) >= abs(observed) - 1e-12
+    values = [point.metrics[rule].headline or 0.0 for point in points]
+    return bounded(values[0] - values[1], np.array(spread)), (hits + 1) / (SLOW_FLIPS + 1), False
+
+
+def _headline_of(benchmark: Benchmark, loaded: Loaded, rule: Rule) -> Callable[[Mapping[Unit, Graded]], float]:
+    def headline(graded: Mapping[Unit, Graded]) -> float:
+        credits = {unit: float(getattr(row, rule)) for unit, row in graded.items()}
+        found = benchmark.aggregate(credits, graded, loaded).headline
+        return float("nan") if found is None else found
+
+    return headline
+
+
+def _flips(
+    units: Sequence[Unit], first: Mapping[Unit, Expected], second: Mapping[Unit, Expected]
+) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
+    gained: list[Flip] = []
+    lost: list[Flip] = []
+    for unit in units:
+        right = first[unit].grades[0] > 0.5, second[unit].grades[0] > 0.5
+        if right[0] != right[1]:
+            flip = Flip(unit.id, unit.subset, (_likely(first[unit]), _likely(second[unit])))
+            (gained if right[0] else lost).append(flip)
+    return tuple(gained), tuple(lost)
+
+
+def _likely(expected: Expected) -> str:
+    return GRADES[max(range(len(GRADES)), key=lambda place: expected.grades[place])]

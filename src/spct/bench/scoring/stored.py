@@ -1,0 +1,135 @@
+"""A run directory as answers to a benchmark: its items, its ballots, what they cost. Live and imported runs alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from spct.bench.scoring.ballots import Scored, ballots_of
+from spct.bench.selection import PartOf
+from spct.bench.suites import load_benchmark
+from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
+from spct.errors import InputError, RunError
+from spct.run import RunStore
+from spct.types import Item, Usage
+
+IMPORTED = {"rewardbench2-k8": "rewardbench2", "judgebench": "judgebench", "llmbar": "llmbar"}
+"""The benchmark that a recording of a kind is of, where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run cost: tokens, seconds of judging (None where nobody measured), completions and the invalid ones."""
+
+    usage: Usage
+    seconds: float | None
+    completions: int
+    invalid: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBench:
+    """A run's finished items as a benchmark's data, with the ballots on them. ``unfinished`` items are left out.
+
+    ``ratings`` are those of the meta RM ``meta``, by item and sample.
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+    benchmark: Benchmark
+    loaded: Loaded
+    ballots: Ballots
+    spent: Spent
+    scored: Scored = "scores"
+    unfinished: int = 0
+    ratings: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    meta: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the run set out to judge is here."""
+        wanted = self.settings.get("data")
+        return self.unfinished == 0 and wanted in (None, self.loaded.data_hash)
+
+
+def open_stored(
+    directory: Path, benchmark: Benchmark | None = None, *, scored: Scored | None = None, label: str | None = None
+) -> StoredBench:
+    """Read a run. ``benchmark`` None is the run's own, "items" if it has none; ``scored`` defaults to the run's rule.
+
+    Raises RunError where there is no run, InputError where its items are not the benchmark's or no item is finished.
+    """
+    with contextlib.closing(RunStore.open(directory)) as store:
+        settings = run_settings(store)
+        benchmark = benchmark or load_benchmark(_named(settings))
+        scored = scored or ("expected" if settings.get("rule") == "expected" else "scores")
+        items, unfinished = finished_items(store)
+        if not items:
+            raise InputError(f"{directory}: no item of this run is finished; go on with it by --resume first")
+        loaded = benchmark.assemble(items)
+        ballots = ballots_of(store, scored=scored)
+        spent = _spent(store)
+        meta = settings.get("meta") or next(iter(store.metas()), None)
+        ratings = {} if meta is None else _ratings(store, str(meta))
+    kept = {id: ballots.get(id, []) for id in loaded.items}
+    name = label or _label(settings) or directory.name
+    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta)
+    if whole.complete and not settings.get("limit") and not settings.get("subset"):
+        return whole
+    return replace(whole, benchmark=PartOf(benchmark))
+
+
+def run_settings(store: RunStore) -> dict[str, Any]:
+    """What the run was made with. Raises RunError where it cannot be read."""
+    try:
+        return dict(orjson.loads(store.meta("settings") or ""))
+    except ValueError as error:
+        raise RunError(f"{store.directory}: its settings cannot be read ({error})") from error
+
+
+def finished_items(store: RunStore) -> tuple[list[Item], int]:
+    """The items with a verdict, in input order, and how many were begun and have none."""
+    finished = {position for position, _ in store.verdict_rows()}
+    rows = list(store.items())
+    items = [item for position, item in rows if position in finished]
+    return items, len(rows) - len(items)
+
+
+def _named(settings: Mapping[str, Any]) -> str:
+    """The benchmark that the run was made for; that of plain items where it was made for none."""
+    return str(settings.get("benchmark") or IMPORTED.get(str(settings.get("imported"))) or "items")
+
+
+def _label(settings: Mapping[str, Any]) -> str:
+    """The model, with the kind of judge in front unless the model's name says it."""
+    model, judge = str(settings.get("model") or ""), settings.get("judge")
+    return model if judge in (None, "grm") or model.startswith("null:") else f"{judge} {model}".strip()
+
+
+def _spent(store: RunStore) -> Spent:
+    seconds = store.meta("seconds")
+    invalid = store.problem_counts()
+    return Spent(store.usage(), float(seconds) if seconds else None, store.count("judgments"), invalid)
+
+
+def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
+    """The rating of each sample that has one: that of its last attempt, the mean over its blocks."""
+    names = dict(store.item_ids())
+    found: dict[str, dict[int, float]] = {}
+    for position, rated in store.all_ratings(meta):
+        last: dict[int, dict[int, float | None]] = defaultdict(dict)
+        for (index, block, _), rating in sorted(rated.items()):
+            last[index][block] = rating.value
+        whole = {index: list(blocks.values()) for index, blocks in last.items()}
+        found[names[position]] = {
+            index: sum(known) / len(known)
+            for index, values in whole.items()
+            if len(known := [value for value in values if value is not None]) == len(values)
+        }
+    return found

@@ -1,0 +1,100 @@
+"""Which of an item's K samples a vote over k takes, so that the average over the picks is what a fresh run would score.
+
+A run with k < K would have dealt its orders evenly, so a pick must too: sample i was shown in order i mod G, and a pick
+takes k // G samples of every order and one more of k mod G orders chosen at random. Without such a design G is 1 and
+the picks are plain subsets. Either way the estimator is a U-statistic: unbiased, over all picks where they are few and
+over seeded draws where they are not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spct.bench.suites.benchmark import Ballot
+
+DEALT = 0.9
+"""Share of items that must show the design; the others (judged in blocks) are picked from plainly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Indices of the samples that vote, and the weight of this pick; the weights of all picks add up to 1."""
+
+    weight: float
+    indices: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def picks(size: int, groups: int, k: int, limit: int, seed: int = 0, *, drawn: bool = False) -> tuple[Pick, ...]:
+    """The picks of k among ``size`` samples dealt round robin to ``groups`` orders.
+
+    All of them if there are at most ``limit``, else that many seeded draws (``drawn`` asks for draws in any case, so
+    that items of different sizes can be drawn side by side). Picks depend on the arguments alone: items of one shape
+    share them, which costs nothing, since their samples are independent of each other.
+    """
+    if k >= size:
+        return (Pick(1.0, tuple(range(size))),) if not drawn else (Pick(1 / limit, tuple(range(size))),) * limit
+    members = [range(first, size, groups) for first in range(groups)]
+    base, more = divmod(k, groups)
+    able = [g for g in range(groups) if len(members[g]) > base]
+    if not drawn and _count(members, able, base, more) <= limit:
+        return tuple(_all(members, able, base, more))
+    draw = random.Random(f"{seed}:{size}:{groups}:{k}")
+    return tuple(_drawn(members, able, base, more, draw, 1 / limit) for _ in range(limit))
+
+
+def orders_dealt(ballots: Sequence[Ballot]) -> int | None:
+    """G if ballot i was shown in order i mod G throughout, None if the orders follow no such design."""
+    shown = [ballot.order for ballot in ballots]
+    groups = len({order for order in shown if order}) or 1
+    by_rest: dict[int, tuple[int, ...]] = {}
+    for index, order in enumerate(shown):
+        if order and by_rest.setdefault(index % groups, order) != order:
+            return None
+    return groups if len(set(by_rest.values())) == len(by_rest) else None
+
+
+def is_dealt(ballots: Mapping[str, Sequence[Ballot]]) -> bool:
+    """Whether the orders were dealt round robin: nearly all items show it, as chance never would over a benchmark."""
+    return sum(orders_dealt(row) is not None for row in ballots.values()) >= DEALT * len(ballots)
+
+
+def _count(members: Sequence[range], able: Sequence[int], base: int, more: int) -> int:
+    """How many picks there are. Orders have m or m + 1 samples; choices of them differ in how many of each kind."""
+    sizes = [len(group) for group in members]
+    small = min(sizes)
+    big = sum(size > small for size in sizes)
+    able_big = sum(sizes[g] > small for g in able)
+    able_small = len(able) - able_big
+    return sum(
+        math.comb(able_big, j)
+        * math.comb(able_small, more - j)
+        * math.comb(small + 1, base + 1) ** j
+        * math.comb(small + 1, base) ** (big - j)
+        * math.comb(small, base + 1) ** (more - j)
+        * math.comb(small, base) ** (len(sizes) - big - more + j)
+        for j in range(max(0, more - able_small), min(more, able_big) + 1)
+    )
+
+
+def _all(members: Sequence[range], able: Sequence[int], base: int, more: int) -> Iterable[Pick]:
+    choices = math.comb(len(able), more)
+    for chosen in itertools.combinations(able, more):
+        takes = [base + (g in chosen) for g in range(len(members))]
+        ways = math.prod(math.comb(len(group), take) for group, take in zip(members, takes, strict=True))
+        rows = [itertools.combinations(group, take) for group, take in zip(members, takes, strict=True)]
+        for row in itertools.product(*rows):
+            yield Pick(1 / (choices * ways), tuple(sorted(itertools.chain.from_iterable(row))))
+
+
+def _drawn(
+    members: Sequence[range], able: Sequence[int], base: int, more: int, draw: random.Random, weight: float
+) -> Pick:
+    chosen = set(draw.sample(able, more))
+    taken = [i for g, group in enumerate(members) for i in draw.sample(group, base + (g in chosen))]
+    return Pick(weight, tuple(sorted(taken)))

@@ -1,0 +1,57 @@
+"""Reward benchmarks by name, each with its own data format, tie rule and arithmetic.
+
+To add one: a file with a class that follows ``benchmark.Benchmark``, a line below, a row in the contract test.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from spct.bench.suites.benchmark import About, Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
+from spct.errors import InputError
+
+__all__ = [
+    "BENCHMARKS",
+    "About",
+    "Ballot",
+    "Ballots",
+    "Benchmark",
+    "Graded",
+    "Loaded",
+    "Metrics",
+    "Unit",
+    "load_benchmark",
+]
+
+BENCHMARKS = {
+    "rewardbench": "spct.bench.suites.rewardbench:RewardBench",
+    "rewardbench-scalar": "spct.bench.suites.rewardbench:RewardBenchScalar",
+    "rewardbench2": "spct.bench.suites.rewardbench2:RewardBench2",
+    "rmb": "spct.bench.suites.rmb:RMB",
+    "rmb-pairs": "spct.bench.suites.rmb:RMBPairs",
+    "rm-bench": "spct.bench.suites.rm_bench:RMBench",
+    "rm-bench-pairs": "spct.bench.suites.rm_bench:RMBenchPairs",
+    "judgebench": "spct.bench.suites.judgebench:JudgeBench",
+    "judgebench-claude": "spct.bench.suites.judgebench:JudgeBenchClaude",
+    "ppe-preference": "spct.bench.suites.ppe:PPEPreference",
+    "ppe-correctness": "spct.bench.suites.ppe:PPECorrectness",
+    "realmistake": "spct.bench.suites.realmistake:ReaLMistake",
+    "realmistake-ten": "spct.bench.suites.realmistake:ReaLMistakeTen",
+    "llmbar": "spct.bench.suites.llmbar:LLMBar",
+    "llmbar-processed": "spct.bench.suites.llmbar:LLMBarProcessed",
+    "items": "spct.bench.suites.items:Items",
+}
+
+
+def load_benchmark(name: str) -> Benchmark:
+    """Make the benchmark called ``name``, or the ``package.module:Class`` of your own. Raises InputError."""
+    target = BENCHMARKS.get(name) or (name if ":" in name and "." in name else None)
+    if target is None:
+        raise InputError(f"benchmark {name!r}: expected one of {', '.join(BENCHMARKS)}")
+    module, _, attribute = target.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InputError(f"benchmark {name!r}: cannot import {target}: {error}") from error
+    return cast(Benchmark, make())

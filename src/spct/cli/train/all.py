@@ -1,0 +1,129 @@
+"""``spct train all``: every stage of one recipe, and one report."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from spct.cli.bench import check_extra
+from spct.cli.progress import write_line
+from spct.cli.train.launch import check_train_extra
+from spct.errors import InputError
+
+STAGE_NAMES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
+
+
+@click.command(name="all")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--only", type=click.Choice(STAGE_NAMES), help="Only this stage; what it needs must be done.")
+@click.option("--from", "start", type=click.Choice(STAGE_NAMES), help="Only this stage and those after it.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, what would be skipped, and why.")
+@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
+@click.option("--launch", type=click.Path(path_type=Path), metavar="CONFIG",
+              help="Run the stages that train by accelerate with this file  [default: the recipe's].")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with what is in --out, which happens without it too.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The plan or the report as JSON on stdout, and nothing else there."
+)
+def all_(recipe: Path, **options: Any) -> int:
+    """Run every stage of a RECIPE (YAML): data, rft, sft, rl, gguf, samples, meta, baselines, bench, export, and ablations.
+
+    A stage whose keys and inputs are as they were is skipped, one that was begun goes on. Writes a directory for each, and
+    report.json and report.md.
+    """
+    check_train_extra()
+    check_extra()
+    from spct.train.common.recipe import flag_values
+    from spct.train.pipeline.plan import plan
+    from spct.train.pipeline.recipe import read_recipe
+    from spct.train.pipeline.report import report_lines, write_report
+    from spct.train.pipeline.run import Chosen, run_all, steps
+
+    if options["only"] and options["start"]:
+        raise InputError("--only and --from are both there; expected one of them")
+    read = read_recipe(recipe, flag_values({}, options["more"]))
+    main = read["main"]
+    out = options["out"] or main.out
+    if out is None:
+        raise InputError(f"{recipe}: says nowhere to write; add the key out, or give --out DIR")
+    branches = {name: plan(one, _where(recipe, name)) for name, one in read.items()}
+    chosen = Chosen(options["only"], options["start"])
+    if options["dry_run"]:
+        found = list(steps(branches, out, chosen))
+        rows = [{"job": step.job.directory, "runs": step.runs, "why": step.why} for step in found]
+        lines = [f"{'run ' if row['runs'] else 'skip'}  {row['job']}: {row['why']}" for row in rows]
+        for line in [orjson.dumps(rows).decode()] if options["as_json"] else lines:
+            write_line(sys.stdout, line)
+        return 0
+    try:
+        code = run_all(branches, out, chosen, run_command, _say, options["launch"] or main.launch)
+    finally:
+        report = write_report(branches, out) if out.is_dir() else {}
+    for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
+        write_line(sys.stdout, line)
+    _say(f"{out / 'report.md'} has this report")
+    return code
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run spct with these arguments in this process, as if they had been typed; what it prints goes to stderr."""
+    from spct.cli import spct
+
+    _say(f"spct {shlex.join(arguments)}")
+    with _as_typed(arguments), _stdout_to_stderr():
+        code = spct.main(list(arguments), prog_name="spct", standalone_mode=False)
+    _free_memory()
+    return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _as_typed(arguments: Sequence[str]) -> Iterator[None]:
+    """What is launched anew, and what says how to go on, reads the command here; a launch takes SIGTERM for itself."""
+    before, on_term = sys.argv, signal.getsignal(signal.SIGTERM)
+    sys.argv = [before[0], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+        signal.signal(signal.SIGTERM, on_term)
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Also for the processes that a stage starts."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _free_memory() -> None:
+    """Give the accelerator back what a stage has left."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _where(recipe: Path, branch: str) -> str:
+    return str(recipe) if branch == "main" else f"{recipe}: ablations.{branch}"
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

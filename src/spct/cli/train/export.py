@@ -1,0 +1,75 @@
+"""``spct train export``: GGUF files of a trained model or adapter, checked against it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+import orjson
+
+from spct.cli.progress import write_line
+from spct.errors import EngineMissingError, InputError
+
+if TYPE_CHECKING:
+    from spct.train.export.gguf import Encoding
+
+NEEDED = ("torch", "transformers", "accelerate", "datasets", "gguf")
+
+
+@click.command()
+@click.argument("model")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the files go.")
+@click.option("--encoding", multiple=True, type=click.Choice(["F16", "Q8_0"]), help="[default: both]")
+@click.option("--base", metavar="MODEL", help="MODEL is a LoRA adapter for this model: write a LoRA GGUF.")
+@click.option("--name", help="What the files are called  [default: after the model].")
+@click.option("--prompts", type=click.File(encoding="utf-8"), help="A prompt per line for the check  [default: ten].")
+@click.option("--check/--no-check", default=True, show_default=True, help="Compare with transformers, greedily.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads of the check  [default: the engines'].")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+def export(
+    model: str,
+    out: Path,
+    encoding: tuple[Encoding, ...],
+    base: str | None,
+    name: str | None,
+    prompts: TextIO | None,
+    check: bool,
+    threads: int | None,
+    as_json: bool,
+) -> int:
+    """Write MODEL (the model/ of a stage, or what --model of a stage takes) as GGUF files that llamacpp: loads.
+
+    A file is kept only if transformers and llama.cpp agree on greedy texts: prompts of equal tokens, and 90% of the texts equal
+    or parting at a near tie. Writes DIR/NAME.ENCODING.gguf and DIR/export.json.
+    """
+    if missing := [package for package in NEEDED if importlib.util.find_spec(package) is None]:
+        raise EngineMissingError(f"spct train export needs {', '.join(missing)}: pip install 'spct[train]'")
+    if check and importlib.util.find_spec("xllamacpp") is None:
+        raise EngineMissingError("the check needs xllamacpp: pip install 'spct[llamacpp]', or give --no-check")
+    from spct.train.export.check import PROMPTS
+    from spct.train.export.gguf import ENCODINGS
+    from spct.train.export.run import export_adapter, export_model
+
+    asked = PROMPTS if prompts is None else tuple(line.strip() for line in prompts if line.strip())
+    if not asked:
+        raise InputError("--prompts: got no prompt; expected one per line")
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    if base is not None:
+        if encoding:
+            raise InputError("--encoding is of whole models; an adapter is written in F16: drop it, or --base")
+        report = export_adapter(
+            Path(model), out, base=base, name=name, check=check, prompts=asked, threads=threads, say=say
+        )
+    else:
+        report = export_model(
+            model, out, encoding or ENCODINGS, name=name, check=check, prompts=asked, threads=threads, say=say
+        )  # fmt: skip
+    if as_json:
+        write_line(sys.stdout, orjson.dumps(report).decode())
+    return 0

@@ -1,0 +1,131 @@
+"""``spct train rft-data``: sample judgments of training items, keep those worth learning from."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from spct.cli.progress import RunProgress, write_line
+from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
+from spct.errors import InputError, SpctError, TemplateError
+from spct.grm import judge_settings
+from spct.items import read_items
+from spct.run import RunStore, judge_items
+from spct.train.common.mixed import MixedJudge
+from spct.train.rft.run import (
+    HINTED,
+    PLAIN,
+    TABLE,
+    TRAJECTORIES,
+    Sampling,
+    check_trainable,
+    report_lines,
+    write_manifest,
+    write_trajectories,
+)
+from spct.types import Item
+
+SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering", "grammar")
+
+
+@click.command(name="rft-data")
+@click.argument("items", type=click.Path(path_type=Path))
+@engine_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where runs and results go.")
+@click.option("--n-rft", type=click.IntRange(1), default=3, show_default=True, help="Judgments an item without a hint.")
+@click.option("--hinted/--no-hinted", default=True, show_default=True, help="Also sample one with the answer told.")
+@click.option("--temperature", default=0.5, show_default=True)
+@click.option("--top-p", default=1.0, show_default=True)
+@click.option("--max-tokens", default=1024, show_default=True, help="Longest judgment.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--template", default="grm", show_default=True, metavar="NAME|PATH", help="For two responses or more.")
+@click.option("--single-template", default="grm-single", show_default=True, metavar="NAME|PATH", help="For one.")
+@click.option("--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True)
+@click.option("--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine where it can.")
+@click.option("--rejection/--no-rejection", default=True, show_default=True,
+              help="Without: the ablation that drops invalid and partial judgments only.")  # fmt: skip
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read or trained on, and count them.")
+@click.option("--resume", is_flag=True, help="Go on with what is in --out.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+def rft_data(items: Path, **options: Any) -> int:
+    """Sample judgments of ITEMS (a split of spct data build, or any file of items with ground truth), reject, keep.
+
+    Of the --n-rft judgments of an item those that are not correct are dropped, and all of them if all are correct; the hinted
+    one is dropped only if it is not correct. Writes trajectories.jsonl, report.json, report.md and manifest.json.
+    """
+    return run_stoppable(_rft_data(items, options), options["out"])
+
+
+async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
+    engine = make_engine(options["model"], options)
+    settings = judge_settings(k=options["n_rft"], retries=0, **{name: options[name] for name in SAMPLING})
+    sampling = Sampling(settings, options["single_template"], options["hinted"], options["rejection"])
+    judge = sampling.judge(engine)
+    source = _Source(path, judge, sampling.hinted, options["skip_bad"])
+    total = sum(1 for _ in source.items(say=True))
+    out: Path = options["out"]
+    with contextlib.ExitStack() as stack:
+        async with started(engine):
+            plain = stack.enter_context(_run(judge, out / PLAIN, options))
+            await _sample(judge, source, plain, total, options)
+            hinted = None
+            if sampling.hinted:
+                told = sampling.hinted_judge(engine, replace(settings, k=1))
+                hinted = stack.enter_context(_run(told, out / HINTED, options))
+                await _sample(told, source, hinted, total, options)
+            report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
+    write_manifest(out, {**judge.describe(), "hinted": sampling.hinted, "rejection": sampling.rejection}, [path])
+    for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
+        write_line(sys.stdout, line)
+    click.echo(f"{out / TRAJECTORIES} has the trajectories, {out / TABLE} this table", err=True)
+    return 1 if any(row["failed_items"] for row in report["sources"].values()) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The items, streamed anew each time. Whatever cannot be trained on is an error, or left out and counted."""
+
+    path: Path
+    judge: MixedJudge
+    hinted: bool
+    skip_bad: bool
+
+    def items(self, *, say: bool = False) -> Iterator[Item]:
+        bad: list[SpctError] = []
+        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=bad.append):
+            try:
+                check_trainable(item, self.judge, hinted=self.hinted)
+            except (InputError, TemplateError) as error:
+                if not self.skip_bad:
+                    raise
+                bad.append(error)
+                continue
+            yield item
+        if say and bad:
+            click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+
+
+async def _sample(judge: MixedJudge, source: _Source, store: RunStore, total: int, options: Mapping[str, Any]) -> None:
+    in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
+    with RunProgress(total) as progress:
+        outcomes = judge_items(judge, source.items(), in_flight=in_flight, store=store, on_request=progress.on_request)
+        async with contextlib.aclosing(outcomes):
+            async for outcome in outcomes:
+                progress.on_item(outcome)
+
+
+@contextlib.contextmanager
+def _run(judge: MixedJudge, directory: Path, options: Mapping[str, Any]) -> Iterator[RunStore]:
+    """The run in ``directory``: with --resume the one that is there, if one is."""
+    store = open_run(directory, {**judge.describe(), "skip_bad": options["skip_bad"]}, resume=options["resume"])
+    try:
+        yield store
+    finally:
+        store.close()

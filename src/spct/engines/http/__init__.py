@@ -1,0 +1,1 @@
+"""What engines and classifiers behind HTTP share."""

@@ -1,0 +1,170 @@
+"""One connection pool to one server: sends a body until a reply can be read, or says why there is none.
+
+Knows about tries, waits, limits and secrets, and nothing about chat. Failure rule: ``post`` returns what was read, or
+the server's ``Refusal`` of this very request, or raises an EngineError; cancelling it closes its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import aiohttp
+from yarl import URL
+
+from spct.engines.http import errors as http_errors
+from spct.engines.http.address import Address
+from spct.engines.http.errors import Endpoint, Failure, Refusal, Transient, UnreadableReplyError
+from spct.engines.http.limits import Limits, backoff_s
+from spct.engines.http.plain import CONNECT_S, LARGEST_REPLY_BYTES, PlainPoster
+from spct.errors import EngineError, EngineUnreachableError, ReplyError
+
+T = TypeVar("T")
+
+PATIENCE = 10
+"""A throttled try that others overtook is not counted, up to this many times the usual tries."""
+
+
+class HTTPClient:
+    """Posts JSON to one path of an address from any number of tasks, ``concurrency`` of them at a time."""
+
+    def __init__(
+        self,
+        address: Address,
+        limits: Limits,
+        *,
+        concurrency: int,
+        timeout_s: float,
+        attempts: int,
+        first_backoff_s: float,
+        path: tuple[str, ...] = ("chat", "completions"),
+    ) -> None:
+        self._url = address.url(*path)
+        self._endpoint = address.endpoint
+        self._limits = limits
+        self._slots = asyncio.Semaphore(concurrency)
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._first_backoff_s = first_backoff_s
+        self._served = 0
+        proxy = _proxy(self._url)
+        self._plain: PlainPoster | None = None
+        if proxy is None and self._url.scheme == "http":
+            self._plain = PlainPoster(self._url, address.headers, timeout_s)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=address.headers,
+            proxy=proxy,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
+        )
+
+    async def close(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
+        await self._session.close()
+
+    async def get(self, url: URL, timeout_s: float) -> tuple[int, bytes] | EngineError | Transient:
+        """One try: status and body, or the failure as a value."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=timeout_s / 2)
+            async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
+                return response.status, await _read(response)
+        except (aiohttp.ClientError, OSError, UnreadableReplyError) as error:
+            return http_errors.of_exception(self._endpoint, error, timeout_s)
+
+    async def post(self, body: bytes, tokens: float, read: Callable[[bytes], T]) -> T | Refusal:
+        """Send ``body``, about ``tokens`` tokens, and return ``read`` of the reply.
+
+        ``read`` raises UnreadableReplyError for a reply worth another try. Raises EngineUnreachableError if nobody
+        takes the last connection, ReplyError if there is a server and still no reply after all tries.
+        """
+        tries = counted = 0
+        while True:
+            served = self._served
+            async with self._slots:
+                outcome = await self._try(body, tokens, read)
+            if not isinstance(outcome, Transient):
+                return outcome
+            tries += 1
+            overtaken = outcome.throttled and self._served > served and tries < PATIENCE * self._attempts
+            counted += not overtaken
+            if counted >= self._attempts:
+                raise self._given_up(outcome, tries)
+            if outcome.wait_s:
+                self._limits.pause(outcome.wait_s)
+            else:
+                await asyncio.sleep(backoff_s(tries, self._first_backoff_s))
+
+    async def _try(self, body: bytes, tokens: float, read: Callable[[bytes], T]) -> T | Transient | Refusal:
+        await self._limits.wait(tokens)
+        try:
+            status, headers, raw = await self._exchange(body)
+            if status == 200:
+                result = read(self._without_secrets(raw))
+                self._served += 1
+                return result
+            failure: Failure = http_errors.of_status(self._endpoint, status, headers, raw, time.time())
+        except UnreadableReplyError as error:
+            failure = Transient(f"sent a reply that {self._endpoint.clean(str(error))}")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = http_errors.of_exception(self._endpoint, error, self._timeout_s)
+        self._limits.correct(-tokens)
+        if isinstance(failure, EngineError):
+            raise failure
+        return failure
+
+    async def _exchange(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers (of a failure) and body of the reply; TLS and proxies are left to aiohttp."""
+        if self._plain is not None:
+            exchange = await self._plain.post(body)
+            return exchange.status, {} if exchange.status == 200 else exchange.headers, exchange.body
+        async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+            return response.status, response.headers, await _read(response)
+
+    def _without_secrets(self, raw: bytes) -> bytes:
+        """A server that echoes the key must not get it into a stored sample. Placeholder keys ("none") are words."""
+        for secret in self._endpoint.secrets:
+            if len(secret) >= 12 and (found := secret.encode()) in raw:
+                raw = raw.replace(found, b"***")
+        return raw
+
+    def _given_up(self, last: Transient, tries: int) -> EngineError:
+        if not last.connected:
+            return unreachable(self._endpoint, last, tries)
+        return ReplyError(f"no completion from {self._endpoint.shown} after {_times(tries)}: the server {last.what}")
+
+
+def unreachable(endpoint: Endpoint, last: Transient, tries: int) -> EngineUnreachableError:
+    return EngineUnreachableError(
+        f"no server answers at {endpoint.shown} ({last.what}) after {_times(tries)}; start it or pass --base-url"
+    )
+
+
+def _times(tries: int) -> str:
+    return f"{tries} attempt{'s' if tries > 1 else ''}"
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, unless it is larger than any honest reply."""
+    length = response.content_length
+    if length is not None and length <= LARGEST_REPLY_BYTES:
+        return await response.read()
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_REPLY_BYTES:
+            raise UnreadableReplyError(f"is larger than {LARGEST_REPLY_BYTES >> 20} MiB")
+    return b"".join(parts)
+
+
+def _proxy(url: URL) -> str | None:
+    """The proxy that the environment names for this server. Looked up once: per request it costs more than the rest."""
+    host = url.host or ""
+    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

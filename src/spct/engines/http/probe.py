@@ -1,0 +1,101 @@
+"""What a server tells about itself before the first request: its kind, the model's context, how many samples at once.
+
+Best effort: a server without ``/models`` is as good as any. Only what waiting cannot mend is raised: nobody answers,
+or the key is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from spct.engines.http import errors as http_errors
+from spct.engines.http.address import Address
+from spct.engines.http.client import HTTPClient, unreachable
+from spct.engines.http.errors import Transient
+from spct.engines.http.limits import backoff_s
+from spct.errors import EngineError
+
+TRIES = 3
+TIMEOUT_S = 10.0
+
+CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a server; None where it does not tell. ``software`` is the ``owned_by`` of its models."""
+
+    software: str | None = None
+    context_tokens: int | None = None
+    max_n: int | None = None
+
+
+async def probe(client: HTTPClient, address: Address, attempts: int, first_backoff_s: float) -> Facts:
+    """Ask ``/models`` and, of llama.cpp, ``/props``. Raises EngineUnreachableError or EngineAuthError (401)."""
+    status, raw = await _reach(client, address, min(TRIES, attempts), first_backoff_s)
+    if status == 401:
+        failure = http_errors.of_status(address.endpoint, status, {}, raw, time.time())
+        assert isinstance(failure, EngineError)
+        raise failure
+    facts = read_models(raw, address.endpoint.model) if status == 200 else Facts()
+    if facts.software != "llamacpp":
+        return facts
+    props = await client.get(address.base.origin() / "props", TIMEOUT_S)
+    if isinstance(props, tuple) and props[0] == 200:
+        return read_props(props[1], facts)
+    return facts
+
+
+async def _reach(client: HTTPClient, address: Address, tries: int, first_backoff_s: float) -> tuple[int, bytes]:
+    """Status and body of ``/models``; status 0 if somebody is there and does not answer properly."""
+    for tried in range(1, tries + 1):
+        got = await client.get(address.url("models"), TIMEOUT_S)
+        if isinstance(got, tuple):
+            return got
+        if isinstance(got, EngineError):
+            raise got
+        if got.connected:
+            return 0, b""
+        if tried < tries:
+            await asyncio.sleep(backoff_s(tried, first_backoff_s))
+    assert isinstance(got, Transient)
+    raise unreachable(address.endpoint, got, tries)
+
+
+def read_models(raw: bytes, model: str) -> Facts:
+    """Read the entry of ``model``, or the only entry, of an OpenAI model list."""
+    body = _object(raw)
+    entries = [entry for entry in body.get("data") or () if isinstance(entry, dict)]
+    entry = next((entry for entry in entries if entry.get("id") == model), entries[0] if len(entries) == 1 else {})
+    meta = entry.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    told = [*(entry.get(name) for name in CONTEXT_FIELDS), meta.get("n_ctx"), meta.get("n_ctx_train")]
+    software = entry.get("owned_by")
+    return Facts(software if isinstance(software, str) else None, _first_positive(told))
+
+
+def read_props(raw: bytes, facts: Facts) -> Facts:
+    """llama.cpp's slots are the largest n it takes; the context of a slot bounds prompt plus completion."""
+    body = _object(raw)
+    settings = body.get("default_generation_settings")
+    context = settings.get("n_ctx") if isinstance(settings, dict) else None
+    return Facts(
+        facts.software, _first_positive([context, facts.context_tokens]), _first_positive([body.get("total_slots")])
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _first_positive(values: list[Any]) -> int | None:
+    return next((value for value in values if isinstance(value, int) and value > 0), None)

@@ -1,0 +1,339 @@
+"""One item, from query and responses to verdict: plan the samples, take them, vote.
+
+Failure rule: what concerns one item (a prompt that can never fit, a request the server rejects to the end) becomes that
+item's error; what concerns the run (no server, wrong key) is raised. An invalid judgment is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from spct.aio import gather_all
+from spct.engines.engine import Engine
+from spct.errors import ContextLengthError, InputError, RequestError
+from spct.items import fingerprint
+from spct.judges.principles import PrinciplesWriter
+from spct.judges.sampling import History, Record, Stream, StreamSampler
+from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import load_templates, template_for
+from spct.meta import MetaRM
+from spct.meta.cases import make_cases
+from spct.templates import Template
+from spct.types import Item, ItemError, Judgment, Message, Usage
+from spct.voting.adaptive import settled
+from spct.voting.blocks import block_orders, reconciled
+from spct.voting.guided import decide_guided
+from spct.voting.orders import row_orders, seed_base
+from spct.voting.ratings import Ratings, RecordRatings, place_of
+from spct.voting.verdict import Verdict
+from spct.voting.vote import Row, decide, rows_of
+
+
+class GRMJudge:
+    """Turns items into verdicts with one engine and one set of settings; safe for many items at once.
+
+    ``principles_kept`` is where query-only principles are looked up and put, by a key of the query. With ``meta``, a
+    meta RM that the caller starts and closes like the engine, the vote is over the judgments that it rates best.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: JudgeSettings | None = None,
+        *,
+        principles_kept: MutableMapping[str, str] | None = None,
+        meta: MetaRM | None = None,
+    ) -> None:
+        self.engine = engine
+        self.settings = settings or JudgeSettings()
+        self.meta = meta
+        _check_meta(self.settings, meta)
+        self.templates = load_templates(self.settings)
+        self._samplers = {
+            template.name: StreamSampler(engine, template, self.settings.sampling)
+            for template in self.templates.values()
+        }
+        self._writer = None
+        if self.settings.principles == "query":
+            writer = self.templates["principles"]
+            self._writer = PrinciplesWriter(engine, writer, self.settings.sampling, self.settings.seed, principles_kept)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything a verdict depends on besides the items, as one flat dict of JSON values.
+
+        Concurrency, addresses and limits are not in it: they may change between the sessions of one run.
+        """
+        settings = asdict(self.settings)
+        sampling = settings.pop("sampling")
+        if self.settings.adaptive is None:
+            del settings["adaptive_round"]
+        digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
+        meta = {} if self.meta is None else {"meta": self.meta.model_id}
+        return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
+
+    def check(self, item: Item) -> None:
+        """Raise TemplateError if the item lacks what its template needs."""
+        self.template_of(item)
+
+    def template_of(self, item: Item) -> Template:
+        """The template this item is judged by; raises TemplateError where the item lacks what it needs."""
+        return template_for(item, self.settings, self.templates)
+
+    async def judge(
+        self,
+        item: Item,
+        history: Sequence[Judgment] = (),
+        record: Record | None = None,
+        *,
+        rated: Ratings | None = None,
+        record_ratings: RecordRatings | None = None,
+    ) -> Verdict:
+        """Sample what ``history`` lacks of the item's k judgments and vote.
+
+        ``record`` is called with the judgments of each request as it finishes; ``rated`` (of ``history``) and
+        ``record_ratings`` are the same for the meta RM's ratings. Raises TemplateError if the item does not suit the
+        template, EngineError if the engine or the meta RM cannot go on.
+        """
+        task = _Task(item, {place_of(j): j for j in history}, record)
+        template = self.template_of(item)
+        error: ItemError | None = None
+        rows_KN: list[Row] | None = None  # noqa: N806
+        judgments: list[Judgment] = []
+        ratings: Ratings = {}
+        try:
+            principles = await self._principles(task)
+            judgments, rows_KN = await self._sample(task, template, principles)  # noqa: N806
+            if self.meta is not None:
+                known = task.without_fresh(rated or {})
+                ratings = await self._rate(self.meta, task, template, principles, judgments, known, record_ratings)
+        except RequestError as failure:
+            error = ItemError(type(failure).__name__, str(failure))
+            judgments = task.sampled()
+        settings = self.settings
+        if error is not None:
+            return no_verdict(item, settings, error, judgments, task.usage)
+        vote = vote_arguments(item, settings, task.usage)
+        if self.meta is not None:
+            return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
+        return decide(judgments, rows_KN=rows_KN, **vote)
+
+    async def _rate(
+        self,
+        meta: MetaRM,
+        task: _Task,
+        template: Template,
+        principles: str | None,
+        judgments: Sequence[Judgment],
+        rated: Ratings,
+        record: RecordRatings | None,
+    ) -> Ratings:
+        """``rated`` and the ratings of the valid judgments that it lacks."""
+        missing = [j for j in judgments if j.problem is None and place_of(j) not in rated]
+        if not missing:
+            return rated
+        special = meta.special_tokens
+        cases = make_cases(task.item, missing, template, principles=principles, special_tokens=special)
+        ratings = await meta.rate(cases)
+        fresh = {place_of(j): rating for j, rating in zip(missing, ratings, strict=True)}
+        if record is not None:
+            record(fresh)
+        return {**rated, **fresh}
+
+    async def _sample(
+        self, task: _Task, template: Template, principles: str | None
+    ) -> tuple[list[Judgment], list[Row] | None]:
+        """All judgments, and for blocks the reconciled rows; blocks shrink until they fit the context."""
+        n = len(task.item.responses)
+        size = min(n, self.settings.block_size or n)
+        while True:
+            try:
+                await self._check_fit(task, template, principles, size)
+                if size == n:
+                    judgments = await self._rounds(task, template, principles)
+                else:
+                    judgments = await self._run(task, template, principles, self._blocks(task, size))
+            except ContextLengthError as error:
+                if size <= 2:
+                    raise _never_fits(task.item, size, error) from error
+                size = max(2, size * 2 // 3)
+                continue
+            return judgments, None if size == n else reconciled(judgments, n, self.settings.k)
+
+    async def _rounds(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
+        """All k judgments at once, or round by round until the winner is settled.
+
+        Whether to go on depends on the judgments so far alone, so a resumed or repeated run stops at the same place.
+        """
+        settings = self.settings
+        size = settings.k if settings.adaptive is None else settings.adaptive_round
+        judgments: list[Judgment] = []
+        for start in range(0, settings.k, size):
+            end = min(start + size, settings.k)
+            judgments += await self._run(task, template, principles, self._whole(task, start, end))
+            if end < settings.k and self._is_settled(judgments, settings.k - end):
+                break
+        return judgments
+
+    def _is_settled(self, judgments: Sequence[Judgment], more: int) -> bool:
+        """Whether the winner stays with ``more`` judgments to come, of which none is taken to be invalid."""
+        settings = self.settings
+        valid = [judgment for judgment in judgments if judgment.scores is not None]
+        rows = rows_of(valid, len(valid[0].order), settings.rule) if valid else None
+        if not rows or settings.adaptive is None:
+            return False
+        return settled(rows, len(rows) + more, settings.adaptive)
+
+    async def _run(
+        self, task: _Task, template: Template, principles: str | None, streams: Sequence[Stream]
+    ) -> list[Judgment]:
+        sampler = self._samplers[template.name]
+        special = self.engine.capabilities.special_tokens
+
+        def messages(stream: Stream) -> tuple[Message, ...]:
+            return template.render(task.item, stream.order, principles=principles, special_tokens=special)
+
+        parts = await gather_all(
+            [sampler.run(stream, messages(stream), task.history, task.record) for stream in streams]
+        )
+        return sorted((j for part in parts for j in part), key=lambda j: (j.index, j.block, j.attempt))
+
+    def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
+        """The streams of the judgments from ``start`` to ``end``, with the orders and the seeds of the whole plan."""
+        settings = self.settings
+        n, key = len(task.item.responses), task.key
+        orders = row_orders(n, end, seed=settings.seed, key=key, ordering=settings.ordering)
+        base, rows = seed_base(settings.seed, key), len(orders)
+        return [
+            # Seeds count samples from a stream's first: one that begins in the middle of its row begins there too.
+            Stream(orders[i % rows], tuple(range(i, end, rows)), base + i // rows, row=i % rows)
+            for i in range(start, min(start + rows, end))
+        ]
+
+    def _blocks(self, task: _Task, size: int) -> list[Stream]:
+        settings, n = self.settings, len(task.item.responses)
+        streams = []
+        for index in range(settings.k):
+            orders = block_orders(n, size, seed=settings.seed, key=task.key, index=index)
+            for block, order in enumerate(orders):
+                base = seed_base(settings.seed, f"{task.key} {size} {block}")
+                streams.append(Stream(order, (index,), base, row=index, block=block))
+        return streams
+
+    async def _check_fit(self, task: _Task, template: Template, principles: str | None, size: int) -> None:
+        """Raise ContextLengthError if ``size`` responses may not fit, where the engine can tell beforehand."""
+        context = self.engine.capabilities.context_tokens
+        if context is None:
+            return
+        longest = sorted(range(len(task.item.responses)), key=lambda i: -len(task.item.responses[i]))[:size]
+        special = self.engine.capabilities.special_tokens
+        messages = template.render(task.item, longest, principles=principles, special_tokens=special)
+        room = context - self.settings.sampling.max_tokens
+        if sum(len(message.content.encode()) for message in messages) + 64 <= room:
+            return  # a token is at least one byte
+        tokens = await self.engine.count_tokens(messages)
+        if tokens is not None and tokens > room:
+            raise ContextLengthError(
+                f"the prompt has {tokens} tokens, which with max_tokens {self.settings.sampling.max_tokens} is more than "
+                f"the context of {context}",
+                tokens,
+                context,
+            )
+
+    async def _principles(self, task: _Task) -> str | None:
+        if self._writer is not None:
+            return await self._writer.principles_of(task.item, task.record)
+        return task.item.principles if self.settings.principles == "given" else None
+
+
+class _Task:
+    """An item on its way: its key, what a resumed run already has, and what sampling it has cost."""
+
+    def __init__(self, item: Item, history: History, record: Record | None) -> None:
+        self.item = item
+        self.history = history
+        self.key = fingerprint(item)
+        self.usage = Usage()
+        self._record = record
+        self._fresh: list[Judgment] = []
+
+    def record(self, judgments: Sequence[Judgment], usage: Usage) -> None:
+        self.usage += usage
+        self._fresh += judgments
+        if self._record is not None:
+            self._record(judgments, usage)
+
+    def without_fresh(self, rated: Ratings) -> Ratings:
+        """``rated`` without places that were sampled again, whose judgments are others now."""
+        fresh = {place_of(judgment) for judgment in self._fresh}
+        return {place: rating for place, rating in rated.items() if place not in fresh}
+
+    def sampled(self) -> list[Judgment]:
+        """Everything there is of the item when it fails half way."""
+        kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
+        return [kept[place] for place in sorted(kept)]
+
+
+def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008
+    """What ``vote.decide`` is told of an item besides its judgments."""
+    return {
+        "id": item.id,
+        "n": len(item.responses),
+        "k": settings.k,
+        "rule": settings.rule,
+        "tie_rule": settings.tie_rule,
+        "seed": settings.seed,
+        "temperature": settings.sampling.temperature,
+        "usage": usage,
+    }
+
+
+def no_verdict(
+    item: Item,
+    settings: JudgeSettings,
+    error: ItemError,
+    judgments: Sequence[Judgment] = (),
+    usage: Usage = Usage(),  # noqa: B008
+) -> Verdict:
+    """The verdict of an item that failed: no ranking, the reason, and the judgments there are."""
+    valid = sum(judgment.scores is not None for judgment in judgments)
+    return Verdict(
+        id=item.id,
+        n=len(item.responses),
+        k=settings.k,
+        best=None,
+        ranking=None,
+        totals=None,
+        means=None,
+        spread=None,
+        valid_N=(),
+        valid=valid,
+        invalid=len(judgments) - valid,
+        tied=(),
+        rule=settings.rule,
+        tie_rule=settings.tie_rule,
+        confidence=None,
+        judgments=tuple(judgments),
+        error=error,
+        usage=usage,
+    )
+
+
+def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:
+    if meta is None and settings.k_meta is not None:
+        raise InputError(f"k_meta is {settings.k_meta} and there is no meta RM; name one with --meta, or drop k_meta")
+    if meta is not None and settings.adaptive is not None:
+        raise InputError(
+            "adaptive k stops by the plain vote's margins, and a meta RM votes over a part of the judgments: use one "
+            "of them, or rate the finished run with spct meta"
+        )
+
+
+def _never_fits(item: Item, size: int, error: ContextLengthError) -> ContextLengthError:
+    shown = "its response" if len(item.responses) == 1 else f"even {size} of its {len(item.responses)} responses"
+    return ContextLengthError(
+        f"item {item.id!r} can never fit: {shown} at a time: {error}; use a longer context or a smaller max_tokens",
+        error.prompt_tokens,
+        error.context_tokens,
+    )

@@ -1,0 +1,173 @@
+"""One prompt's samples: ask the engine, parse, ask again for the invalid ones, replay what a resumed run already has.
+
+A ``Stream`` is one prompt (one order of the responses) and the judgments it owes. Which attempts a sample needs follows
+from the samples themselves, so a stored prefix of the history is replayed and only the rest is sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spct.aio import gather_all
+from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.templates import Template
+from spct.types import Judgment, Message, Usage
+from spct.voting.expected import expected_scores
+from spct.voting.orders import sample_seed
+
+Record = Callable[[Sequence[Judgment], Usage], None]
+"""Called once per finished request, with all its judgments: the unit that a run stores."""
+
+History = Mapping[tuple[int, int, int], Judgment]
+"""Judgments of one item by (index, block, attempt)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSettings:
+    """How each judgment is sampled. ``retries`` counts the attempts after the first for an invalid judgment."""
+
+    temperature: float = 0.5
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    retries: int = 2
+    grammar: bool = True
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A prompt and the judgments owed under it: ``indices[j]`` is the judgment that its sample j gives."""
+
+    order: tuple[int, ...]
+    indices: tuple[int, ...]
+    base: int
+    row: int = 0
+    block: int = 0
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where each shown response stands, in item order."""
+        return _places(self.order)
+
+
+@lru_cache(maxsize=4096)
+def _places(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+class StreamSampler:
+    """Samples streams of one template under one set of sampling settings."""
+
+    def __init__(self, engine: Engine, template: Template, settings: SamplingSettings) -> None:
+        self.engine = engine
+        self.template = template
+        self.settings = settings
+
+    async def run(
+        self, stream: Stream, messages: tuple[Message, ...], history: History, record: Record
+    ) -> list[Judgment]:
+        """All judgments of the stream, invalid attempts included, by attempt and index."""
+        judgments: list[Judgment] = []
+        pending = list(range(len(stream.indices)))
+        for attempt in range(self.settings.retries + 1):
+            stored = _replayed(stream, history, attempt, pending)
+            fresh = [ordinal for ordinal in pending if ordinal not in stored] if stored else pending
+            made = await self._sample(stream, messages, attempt, fresh, record)
+            if stored:
+                by_ordinal = stored | dict(zip(fresh, made, strict=True))
+                made = [by_ordinal[ordinal] for ordinal in pending]
+            judgments += made
+            pending = [ordinal for ordinal, judgment in zip(pending, made, strict=True) if judgment.scores is None]
+            if not pending:
+                break
+        return judgments
+
+    async def _sample(
+        self, stream: Stream, messages: tuple[Message, ...], attempt: int, ordinals: list[int], record: Record
+    ) -> list[Judgment]:
+        """One judgment per ordinal, in their order."""
+        runs = _runs(ordinals, self.engine.capabilities.max_n)
+        if len(runs) == 1:
+            return await self._request(stream, messages, attempt, runs[0], record)
+        parts = await gather_all([self._request(stream, messages, attempt, run, record) for run in runs])
+        return [judgment for part in parts for judgment in part]
+
+    async def _request(
+        self, stream: Stream, messages: tuple[Message, ...], attempt: int, run: list[int], record: Record
+    ) -> list[Judgment]:
+        settings = self.settings
+        batch = await self.engine.sample(
+            SampleRequest(
+                messages=messages,
+                n=len(run),
+                seed=sample_seed(stream.base, stream.row, attempt, run[0]),
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                max_tokens=settings.max_tokens,
+                grammar=self._grammar(len(stream.order)),
+                top_logprobs=settings.top_logprobs,
+            )
+        )
+        places = stream.places
+        judgments = [
+            self._judgment(stream, places, attempt, ordinal, sample)
+            for ordinal, sample in zip(run, batch.samples, strict=True)
+        ]
+        record(judgments, batch.usage)
+        return judgments
+
+    def _judgment(
+        self, stream: Stream, places: tuple[int, ...], attempt: int, ordinal: int, sample: Sample
+    ) -> Judgment:
+        parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
+        shown = parsed.scores
+        expected = unresolved = None
+        if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
+            constrained = self._grammar(len(stream.order)) is not None
+            read = expected_scores(
+                sample.text, sample.logprobs, parsed.box, shown, self.template.scale, constrained=constrained
+            )
+            if read.expected_N is not None:
+                expected = tuple(read.expected_N[place] for place in places)
+                unresolved = tuple(read.outside_N[place] + read.ambiguous_N[place] for place in places)
+        return Judgment(
+            index=stream.indices[ordinal],
+            order=stream.order,
+            seed=sample.seed,
+            text=sample.text,
+            finish_reason=sample.finish_reason,
+            scores=None if shown is None else tuple([shown[place] for place in places]),
+            problem=parsed.problem,
+            expected=expected,
+            unresolved=unresolved,
+            attempt=attempt,
+            block=stream.block,
+            reasoning=sample.reasoning,
+            completion_tokens=sample.completion_tokens,
+        )
+
+    def _grammar(self, n: int) -> str | None:
+        if not (self.settings.grammar and self.engine.capabilities.grammar):
+            return None
+        return self.template.grammar(n, self.settings.max_tokens)
+
+
+def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> dict[int, Judgment]:
+    """What the history has of this attempt, by ordinal."""
+    if not history:
+        return {}
+    found = {ordinal: history.get((stream.indices[ordinal], stream.block, attempt)) for ordinal in pending}
+    return {ordinal: j for ordinal, j in found.items() if j is not None and j.order == stream.order}
+
+
+def _runs(ordinals: Sequence[int], max_n: int | None) -> list[list[int]]:
+    """Cut into runs of consecutive ordinals no longer than ``max_n``: a request's seeds are consecutive."""
+    runs: list[list[int]] = []
+    for ordinal in ordinals:
+        if runs and runs[-1][-1] == ordinal - 1 and (max_n is None or len(runs[-1]) < max_n):
+            runs[-1].append(ordinal)
+        else:
+            runs.append([ordinal])
+    return runs

@@ -1,0 +1,62 @@
+"""What makes a verdict, besides the engine and the item. Failure rule: a setting that cannot be is an InputError."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from spct.errors import InputError
+from spct.judges.sampling import SamplingSettings
+from spct.voting.orders import Ordering
+from spct.voting.verdict import Rule, TieRule
+
+Principles = Literal["self", "given", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """How many judgments are sampled, of which prompts, and how they are voted.
+
+    ``principles``: "self", each judgment writes its own (the paper); "given", the item's own; "query", written once
+    from the query alone, before any response is seen, and reused. ``block_size`` caps the responses in one prompt.
+    ``adaptive`` stops an item before its k-th judgment once its winner is settled at that level (``adaptive.settled``),
+    looking after every ``adaptive_round`` judgments; items that need blocks get all k. ``k_meta`` is how many judgments
+    a meta RM lets into the vote, half of them if None.
+    """
+
+    k: int = 8
+    seed: int = 0
+    template: str = "grm"
+    principles: Principles = "self"
+    ordering: Ordering = "balanced"
+    block_size: int | None = None
+    adaptive: float | None = None
+    adaptive_round: int = 1
+    k_meta: int | None = None
+    rule: Rule = "sum"
+    tie_rule: TieRule = "random"
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+
+    def __post_init__(self) -> None:
+        checks: list[tuple[str, object, bool, str]] = [
+            ("k", self.k, 1 <= self.k <= 4096, "1 to 4096"),
+            ("seed", self.seed, self.seed >= 0, "0 or more"),
+            ("temperature", self.sampling.temperature, 0 <= self.sampling.temperature < math.inf, "0 or more"),
+            ("top_p", self.sampling.top_p, 0 < self.sampling.top_p <= 1, "more than 0, at most 1"),
+            ("max_tokens", self.sampling.max_tokens, self.sampling.max_tokens >= 1, "1 or more"),
+            ("retries", self.sampling.retries, 0 <= self.sampling.retries <= 15, "0 to 15"),
+            ("block_size", self.block_size, self.block_size is None or self.block_size >= 2, "2 or more"),
+            ("adaptive", self.adaptive, self.adaptive is None or 0 < self.adaptive < 1, "a chance between 0 and 1"),
+            ("adaptive_round", self.adaptive_round, self.adaptive_round >= 1, "1 or more"),
+            ("k_meta", self.k_meta, self.k_meta is None or 1 <= self.k_meta <= self.k, f"1 to k = {self.k}"),
+            ("principles", self.principles, self.principles in get_args(Principles), "self, given or query"),
+            ("ordering", self.ordering, self.ordering in get_args(Ordering), "balanced, random or fixed"),
+            ("rule", self.rule, self.rule in get_args(Rule), "sum, mean or expected"),
+            ("tie_rule", self.tie_rule, self.tie_rule in get_args(TieRule), "random, first or last"),
+        ]
+        for name, value, good, expected in checks:
+            if not good:
+                raise InputError(f"{name} is {value!r}; expected {expected}")
+        if self.adaptive is not None and self.block_size is not None:
+            raise InputError("adaptive and block_size are both set; judging in blocks takes all k: drop one of them")

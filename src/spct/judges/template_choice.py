@@ -1,0 +1,52 @@
+"""Which template an item is judged by. Failure rule: an item or a setting that does not suit it is a TemplateError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spct.errors import TemplateError
+from spct.judges.settings import JudgeSettings
+from spct.templates import Template, load_template
+from spct.types import Item
+
+GRM_FAMILY = {"reference": "grm-reference", "principles": "grm-principles"}
+"""What the template "grm" becomes for an item that brings a reference, or is judged by principles it did not write."""
+
+
+def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Template]) -> Template:
+    """Which of ``load_templates`` an item is judged by. Raises TemplateError where the item lacks what it needs."""
+    name = settings.template
+    if name == "grm":
+        kind = "principles" if settings.principles != "self" else "reference" if item.reference else ""
+        name = GRM_FAMILY.get(kind, name)
+    template = templates[name]
+    if settings.principles == "given" and not item.principles:
+        raise TemplateError(
+            f'item {item.id!r} has no principles; --principles given needs the key "principles" in every row'
+        )
+    if "reference" in template.needs and not item.reference:
+        raise TemplateError(f'item {item.id!r} has no reference; template {name} needs the key "reference"')
+    if "single" in template.needs and len(item.responses) != 1:
+        raise TemplateError(f"item {item.id!r} has {len(item.responses)} responses; template {name} takes exactly 1")
+    return template
+
+
+def load_templates(settings: JudgeSettings) -> dict[str, Template]:
+    """Every template that an item may be judged by under ``settings``, by name. Raises TemplateError."""
+    names = [settings.template]
+    if settings.template == "grm":
+        names += GRM_FAMILY.values()
+    if settings.principles == "query":
+        names.append("principles")
+    templates = {name: load_template(name) for name in names}
+    main = templates[settings.template]
+    if main.kind == "principles":
+        raise TemplateError(f"template {settings.template} writes principles and no scores; it cannot judge")
+    if settings.principles != "self" and settings.template != "grm" and "principles" not in main.needs:
+        raise TemplateError(
+            f"template {settings.template} does not show principles; --principles {settings.principles} needs one that "
+            "declares `needs: [principles]`, such as grm-principles"
+        )
+    if settings.principles == "self" and "principles" in main.needs:
+        raise TemplateError(f"template {settings.template} shows principles; add --principles given or query")
+    return templates

@@ -1,0 +1,1 @@
+"""The meta RM: a classifier that tells right judgments from wrong ones."""

@@ -1,0 +1,208 @@
+"""Judgments -> Verdict: the vote over k judgments (arXiv 2504.02495, Eq 14), its ties and its confidence.
+
+``vote`` is the arithmetic on plain rows of scores; ``decide`` takes an item's judgments and always returns a
+Verdict, one without a ranking and with the reason if nothing can be voted on. Nothing here invents a score: an invalid
+judgment is kept, counted and left out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from math import fsum, sqrt
+from typing import Any, get_args
+
+from spct.errors import InputError
+from spct.types import ItemError, Judgment, Usage
+from spct.voting.confidence import lead_confidence
+from spct.voting.verdict import Rule, Tally, TieRule, Verdict
+
+Row = Sequence[float | None]
+
+_NO_USAGE = Usage()
+_RULES: tuple[str, ...] = get_args(Rule)
+_TIE_RULES: tuple[str, ...] = get_args(TieRule)
+
+
+def vote(scores_KN: Sequence[Row], *, rule: Rule = "sum", tie_rule: TieRule = "random", seed_key: str = "") -> Tally:  # noqa: N803
+    """Vote over K rows of N scores; None in a row is a response that the row does not score.
+
+    "sum" ranks by totals, "mean" and "expected" by means; they differ only where responses have unequal counts.
+    Integer scores keep integer totals. Ties are broken by place in the item ("first", "last") or, as in the paper,
+    by a shuffle before the argmax ("random"), whose order depends on ``seed_key`` and N alone.
+    Raises InputError for an unknown rule, no rows, rows of unequal length, or a response that no row scores.
+    """
+    _check(scores_KN, rule, tie_rule)
+    columns = [[s for s in column if s is not None] for column in zip(*scores_KN, strict=True)]
+    if missing := [i for i, column in enumerate(columns) if not column]:
+        raise InputError(f"vote: no row scores response {missing[0]} (of {len(columns)}); expected at least one each")
+    totals = tuple([_total(column) for column in columns])
+    counts = tuple([len(column) for column in columns])
+    means = tuple([t / c for t, c in zip(totals, counts, strict=True)])
+    ranking, tied = _rank(totals if rule == "sum" else means, tie_rule, seed_key)
+    return Tally(
+        best=ranking[0],
+        ranking=ranking,
+        totals=totals,
+        means=means,
+        spread=tuple([_deviation(column, total) for column, total in zip(columns, totals, strict=True)]),
+        counts=counts,
+        tied=tied,
+        confidence=lead_confidence(scores_KN, ranking[0]),
+    )
+
+
+def _check(scores_KN: Sequence[Row], rule: str, tie_rule: str) -> None:  # noqa: N803
+    if rule not in _RULES:
+        raise InputError(f"vote rule {rule!r}: expected one of {', '.join(_RULES)}")
+    if tie_rule not in _TIE_RULES:
+        raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
+    if not scores_KN or not scores_KN[0]:
+        raise InputError("vote: got no scores; expected at least one row with at least one score")
+    if any(len(row) != len(scores_KN[0]) for row in scores_KN):
+        raise InputError(f"vote: got rows of {sorted({len(row) for row in scores_KN})} scores; expected equal lengths")
+
+
+def _total(column: list[float]) -> float:
+    total = sum(column)
+    return total if isinstance(total, int) else fsum(column)  # fsum: the same in whatever order samples finish
+
+
+def _deviation(column: list[float], total: float) -> float | None:
+    count = len(column)
+    if count < 2:
+        return None
+    squares = count * sum([score * score for score in column]) - total * total  # exact for integers
+    return sqrt(max(0.0, squares / (count * (count - 1))))
+
+
+def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the ranking, and who shares first place (() if nobody does)."""
+    places = list(range(len(values)))
+    if len(set(values)) < len(values):
+        if tie_rule == "random":
+            random.Random(seed_key).shuffle(places)
+        elif tie_rule == "last":
+            places.reverse()
+    ranking = tuple(sorted(places, key=lambda i: -values[i]))
+    tied = tuple([i for i, value in enumerate(values) if value == values[ranking[0]]])
+    return ranking, tied if len(tied) > 1 else ()
+
+
+def decide(
+    judgments: Sequence[Judgment],
+    *,
+    id: str,
+    n: int,
+    k: int,
+    rule: Rule = "sum",
+    tie_rule: TieRule = "random",
+    seed: int = 0,
+    temperature: float = 0.5,
+    usage: Usage = _NO_USAGE,
+    error: ItemError | None = None,
+    rows_KN: Sequence[Row] | None = None,  # noqa: N803
+) -> Verdict:
+    """Turn an item's judgments into its Verdict. Never raises for what was sampled.
+
+    ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
+    ``error`` says why some judgments are missing; the vote is held over those that are there. ``rows_KN`` replaces the
+    valid judgments' own scores, for blocks whose scores have been reconciled. Without a verdict the error's type is
+    "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule "expected" and
+    some valid judgment lacks it).
+    """
+    valid = [judgment for judgment in judgments if judgment.problem is None]
+    valid_N = _scored(valid, n)  # noqa: N806
+    rows = rows_of(valid, n, rule) if rows_KN is None else rows_KN
+    voted: dict[str, Any] = {}
+    if rows is None:
+        error = error or _no_expected(valid)
+    elif min(valid_N, default=0) == 0:
+        error = error or _no_valid(judgments, valid_N)
+    else:
+        voted = _voted(vote(rows, rule=rule, tie_rule=tie_rule, seed_key=f"{seed}:{id}"))
+    return Verdict(
+        id=id,
+        n=n,
+        k=k,
+        rule=rule,
+        tie_rule=tie_rule,
+        valid_N=valid_N,
+        valid=len(valid),
+        invalid=len(judgments) - len(valid),
+        judgments=tuple(judgments),
+        duplicates=count_duplicates(judgments) if temperature > 0 else 0,
+        usage=usage,
+        error=error,
+        **voted,
+    )
+
+
+def _scored(valid: Sequence[Judgment], n: int) -> tuple[int, ...]:
+    """How many of the valid judgments score each of n responses."""
+    counts = [0] * n
+    for judgment in valid:
+        for index in judgment.order:
+            counts[index] += 1
+    return tuple(counts)
+
+
+def _voted(tally: Tally) -> dict[str, Any]:
+    return {
+        "best": tally.best,
+        "ranking": tally.ranking,
+        "totals": tally.totals,
+        "means": tally.means,
+        "spread": tally.spread,
+        "tied": tally.tied,
+        "confidence": tally.confidence,
+    }
+
+
+def count_duplicates(judgments: Sequence[Judgment]) -> int:
+    """Count completions that repeat an earlier, non-empty one of the same prompt (equal order) word for word.
+
+    With sampling on, more than a rare one means that the server ignores or copies the seed: k samples are then fewer.
+    """
+    texts = [judgment.text for judgment in judgments]
+    if len(set(texts)) == len(texts):
+        return 0
+    seen = [(j.order, j.text, j.reasoning) for j in judgments if j.text]
+    return len(seen) - len(set(seen))
+
+
+def rows_of(valid: Sequence[Judgment], n: int, rule: Rule) -> list[Row] | None:
+    """Return a row of n scores per valid judgment, in item order; None if an expected score is wanted and missing."""
+    rows: list[Row] = []
+    for judgment in valid:
+        scores: Sequence[float] | None = judgment.expected if rule == "expected" else judgment.scores
+        if scores is None:
+            return None
+        if len(scores) == n:
+            rows.append(scores)
+        else:
+            by_index = dict(zip(sorted(judgment.order), scores, strict=True))
+            rows.append([by_index.get(i) for i in range(n)])
+    return rows
+
+
+def _no_expected(valid: Sequence[Judgment]) -> ItemError:
+    lacking = sum(judgment.expected is None for judgment in valid)
+    return ItemError(
+        "NoExpectedScore",
+        f"{lacking} of {len(valid)} valid judgments have no expected score, and the two kinds are never mixed; "
+        "use an engine that returns token log-probabilities, or the rule sum or mean",
+    )
+
+
+def _no_valid(judgments: Sequence[Judgment], valid_N: tuple[int, ...]) -> ItemError:  # noqa: N803
+    codes = Counter(judgment.problem.code for judgment in judgments if judgment.problem is not None)
+    causes = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda c: (-c[1], c[0])))
+    unscored = [str(i) for i, count in enumerate(valid_N) if count == 0]
+    what = "all responses" if len(unscored) == len(valid_N) else f"response {', '.join(unscored)}"
+    return ItemError(
+        "NoValidJudgment",
+        f"none of the {len(judgments)} judgments validly scores {what} ({causes or 'nothing was sampled'}); "
+        "raise max_tokens if they are truncated, turn the grammar on, or raise retries",
+    )

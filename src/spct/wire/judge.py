@@ -1,0 +1,114 @@
+"""``/v1/judge`` and ``/v1/judge/batch``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spct.service.service import Source
+from spct.types import FinishReason, ProblemCode
+from spct.voting.verdict import Rule, TieRule
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, UsageOut, shown_as
+
+
+class JudgeRequest(GroupIn):
+    """``judgments`` false leaves the texts of the judgments out of the answer."""
+
+    model_config = shown_as(
+        {"query": "Name a prime above 10.", "responses": ["12", "11"], "options": {"k": 4}, "judgments": False}
+    )
+
+    options: Options = Field(default_factory=Options)
+    deadline_s: Deadline = None
+    judgments: bool = True
+
+
+class BatchRequest(Own):
+    """Many groups under the same options. ``stream`` answers line by line as they finish (NDJSON, see ``BatchLine``)."""
+
+    model_config = shown_as(
+        {"items": [{"id": "primes", "query": "Name a prime above 10.", "responses": ["12", "11"]}], "stream": True}
+    )
+
+    items: Annotated[list[GroupIn], Field(min_length=1)]
+    options: Options = Field(default_factory=Options)
+    deadline_s: Deadline = None
+    judgments: bool = True
+    stream: bool = False
+
+
+class ProblemOut(Out):
+    """Why a completion is not a judgment."""
+
+    code: ProblemCode
+    detail: str
+
+
+class JudgmentOut(Out):
+    """One completion; fields as in ``spct.types.Judgment``, scores in the order of the request's responses."""
+
+    index: int
+    attempt: int
+    block: int
+    order: list[int]
+    seed: int
+    text: str
+    reasoning: str | None
+    finish_reason: FinishReason
+    scores: list[float] | None
+    expected: list[float] | None
+    problem: ProblemOut | None
+
+
+class VerdictOut(Out):
+    """A verdict, fields as in ``spct.voting.vote.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
+
+    id: str
+    model: str
+    source: Source
+    n: int
+    k: int
+    sampled: int
+    valid: int
+    invalid: int
+    rule: Rule
+    tie_rule: TieRule
+    best: int | None
+    ranking: list[int] | None
+    totals: list[float] | None
+    means: list[float] | None
+    spread: list[float | None] | None
+    tied: list[int]
+    confidence: float | None
+    error: ErrorBody | None
+    judgments: list[JudgmentOut] | None
+    usage: UsageOut
+
+
+class BatchEntry(Out):
+    """What became of one item of a batch: its verdict, or the error that a request of its own would have had."""
+
+    index: int
+    verdict: VerdictOut | None
+    error: ErrorBody | None
+
+
+class BatchAnswer(Out):
+    """One entry per item, in the order asked."""
+
+    results: list[BatchEntry]
+    failed: int
+
+
+class BatchLine(Out):
+    """One line of a streamed batch: ``result`` (as items finish, in any order), then one ``end``.
+
+    ``done`` and ``total`` count items. A stream without its ``end`` line was cut off.
+    """
+
+    event: Literal["result", "end"]
+    done: int
+    total: int
+    failed: int
+    result: BatchEntry | None = None

@@ -1,0 +1,112 @@
+"""What the shapes of several endpoints have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spct.types import Role
+from spct.voting.orders import Ordering
+from spct.voting.verdict import Rule, TieRule
+
+
+class Own(BaseModel):
+    """A request in our own shape: keys that it does not know, and values of another type, are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Foreign(BaseModel):
+    """A request in another's shape: keys that mean nothing here are passed over."""
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class Out(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+def shown_as(*examples: dict[str, Any]) -> ConfigDict:
+    """Settings of a request, beside its class's own: requests to show in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
+class MessageIn(Own):
+    """One turn of the conversation before the responses."""
+
+    role: Role
+    content: str
+
+
+Text = Annotated[str, Field(pattern=r"\S")]
+"""Text that is not blank."""
+
+Query = Annotated[
+    Text | Annotated[list[MessageIn], Field(min_length=1)],
+    Field(description="The user's text, or a conversation that ends in it."),
+]
+Deadline = Annotated[
+    float | None,
+    Field(ge=0.001, le=86400, description="Seconds until 504 and the end of the work; the server caps it."),
+]
+
+
+class Options(Own):
+    """How to judge, where it differs from how the server does: what is null is the server's."""
+
+    k: Annotated[int | None, Field(ge=1, le=4096)] = None
+    seed: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    principles: Literal["self", "given", "query"] | None = None
+    ordering: Ordering | None = None
+    rule: Rule | None = None
+    tie_rule: TieRule | None = None
+    block_size: Annotated[int | None, Field(ge=2)] = None
+    adaptive: Annotated[float | None, Field(gt=0, lt=1)] = None
+    k_meta: Annotated[int | None, Field(ge=1, le=4096)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=10)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    retries: Annotated[int | None, Field(ge=0, le=15)] = None
+
+
+class GroupIn(Own):
+    """A query and its n responses, judged jointly. ``id`` comes back as it was; the server makes one if it is null."""
+
+    id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    query: Query
+    responses: Annotated[list[str], Field(min_length=1)]
+    reference: Text | None = None
+    principles: Text | None = None
+
+
+class UsageOut(Out):
+    """Tokens that making this verdict took; a cached or shared one took them once."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    requests: int
+
+
+class ErrorBody(Out):
+    """``type`` is for programs, a class of ``spct.errors`` or as docs/serving.md lists; ``message`` is for people."""
+
+    type: str
+    message: str
+
+
+class ErrorAnswer(Out):
+    """The body of every answer that is not a success."""
+
+    error: ErrorBody
+
+
+class TokensUsed(Out):
+    """Tokens as OpenAI's clients read them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int

@@ -1,0 +1,33 @@
+"""Numbers as people read them: counts with their noun, shares, causes, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spct.harmless import line
+
+
+def count(number: float, noun: str) -> str:
+    """``1 item``, ``2,000 items``."""
+    return f"{number:,.0f} {noun}" if number == 1 else f"{number:,.0f} {noun}s"
+
+
+def by_cause(counts: Mapping[str, int]) -> str:
+    """``truncated 20, no_box 3``: most frequent first."""
+    return ", ".join(f"{line(name)} {n:,}" for name, n in sorted(counts.items(), key=lambda c: (-c[1], c[0])))
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def spell_seconds(seconds: float) -> str:
+    """Seconds in the two largest units that matter: ``42 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -1,1 +1,0 @@
-"""Benchmarks: their data, their arithmetic, and recorded judgments."""

@@ -1,0 +1,111 @@
+import pytest
+
+from bench.samples import ballot
+from spct.bench.scoring.ballots import ballots_of, games_of, graded_best, means_of
+from spct.bench.suites import Ballot
+from spct.errors import InputError
+from spct.run.store import RunStore
+from spct.types import Item, Judgment, Message, Problem, Usage
+
+BAD = Problem("no_box", "no box")
+
+
+def item(id, n=2):
+    return Item(id, (Message("user", f"query {id}"),), tuple(f"r{i}" for i in range(n)), best=0)
+
+
+def judgment(index, scores, *, order=(0, 1), block=0, attempt=0, expected=None):
+    problem = BAD if scores is None else None
+    return Judgment(index, order, 0, "text", "stop", scores, problem, expected, attempt=attempt, block=block)
+
+
+def stored(path, *items):
+    store = RunStore.create(path, {"settings": "{}"})
+    for position, (found, judgments) in enumerate(items):
+        store.add_item(position, found)
+        store.record(position, judgments, Usage())
+    store.flush()
+    return store
+
+
+def test_ballots_follow_the_planned_samples_and_the_last_attempt_counts(tmp_path):
+    judgments = [
+        judgment(2, (3, 4), order=(1, 0)),
+        judgment(0, None),
+        judgment(0, (7, 6), attempt=1),
+        judgment(3, None),
+    ]
+    store = stored(tmp_path, (item("a"), judgments), (item("b"), []))
+    assert ballots_of(store) == {
+        "a": [Ballot((7, 6), (0, 1)), Ballot(None, ()), Ballot((3, 4), (1, 0)), Ballot(None, (0, 1))],
+        "b": [],
+    }
+    store.close()
+
+
+def test_expected_scores_are_ballots_of_their_own(tmp_path):
+    judgments = [judgment(0, (7, 6), expected=(6.5, 6.25)), judgment(1, (5, 5))]
+    store = stored(tmp_path, (item("a"), judgments))
+    assert ballots_of(store, scored="expected")["a"] == [Ballot((6.5, 6.25), (0, 1)), Ballot(None, (0, 1))]
+    store.close()
+
+
+def test_responses_scored_apart_are_one_ballot_that_leaves_out_what_failed(tmp_path):
+    judgments = [
+        judgment(0, (7, 5), order=(0, 2)),
+        judgment(0, None, order=(1,), block=2),
+        judgment(1, (6, 6, 4), order=(0, 1, 2)),
+    ]
+    store = stored(tmp_path, (item("a", 3), judgments))
+    first, second = ballots_of(store)["a"]
+    assert first == Ballot((7, None, 5), (0, 2, 1))
+    assert second == Ballot((6, 6, 4), (0, 1, 2))
+    assert means_of([first, second]) == (6.5, 6.0, 4.5)
+    assert means_of([first]) is None
+    store.close()
+
+
+def test_blocks_that_share_responses_have_their_drift_taken_out(tmp_path):
+    # the second block is stricter by two on the responses that both show
+    judgments = [judgment(i, (8, 6, 4), order=(0, 1, 2)) for i in range(2)] + [
+        judgment(i, (4, 2, 7), order=(1, 2, 3), block=1) for i in range(2)
+    ]
+    store = stored(tmp_path, (item("a", 4), judgments))
+    (first, second) = ballots_of(store)["a"]
+    assert first.scores_N == second.scores_N
+    assert first.order == (0, 1, 2, 1, 2, 3)
+    assert first.scores_N[3] > first.scores_N[0] - 1 > first.scores_N[1] - 1 > first.scores_N[2] - 1
+    store.close()
+
+
+def test_a_vote_is_the_mean_of_the_valid_ballots():
+    assert means_of([ballot(8, 8), ballot(5, 9), Ballot(None, (0, 1)), ballot(7, 10)]) == (20 / 3, 9.0)
+    assert means_of([]) is None
+    assert means_of([Ballot(None, ())]) is None
+    with pytest.raises(InputError, match="equal numbers"):
+        means_of([ballot(1, 2), ballot(1, 2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ((3.0, 2.0, 1.0), ("correct", 1.0, 1.0, 1.0)),
+        ((3.0, 3.0, 3.0), ("tied", 1 / 3, 0.0, 1 / 3)),
+        ((2.0, 3.0, 3.0), ("wrong", 0.0, 0.0, 0.0)),
+        (None, ("invalid", 0.25, 0.0, 0.0)),
+    ],
+)
+def test_grades(means, expected):
+    found = graded_best(means, 0, invalid=0.25)
+    assert (found.grade, found.own, found.strict, found.random) == expected
+
+
+def test_own_credit_of_a_tie():
+    found = graded_best((3.0, 3.0), 1, tie=0.0)
+    assert (found.own, found.strict, found.random) == (0.0, 0.0, 0.5)
+
+
+def test_games_are_votes_within_each_order():
+    ballots = [ballot(8, 6), ballot(5, 6, order=(1, 0)), ballot(7, 9), Ballot(None, (1, 0))]
+    assert games_of(ballots) == {False: (7.5, 7.5), True: (5.0, 6.0)}
+    assert games_of([Ballot(None, (0, 1))]) == {False: None}

@@ -1,0 +1,88 @@
+import pytest
+
+from bench.runs import pair, write_run
+from spct.bench.scoring.compare import compare
+from spct.bench.scoring.stored import open_stored
+from spct.errors import InputError
+
+IDS = [f"Natural/{i}" for i in range(6)]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A is right on the first four items, B on the third and the last; both k = 2 with both orders alike."""
+    items = [pair(id) for id in IDS]
+
+    def rows(right):
+        return {id: [(2, 1), (2, 1)] if i in right else [(1, 2), (1, 2)] for i, id in enumerate(IDS)}
+
+    return [
+        open_stored(write_run(tmp_path / name, items, rows(right)))
+        for name, right in (("a", {0, 1, 2, 3}), ("b", {2, 5}))
+    ]
+
+
+def test_difference_and_flips_by_hand(runs):
+    found = compare(*runs)
+    assert (found.what, found.k, found.rule) == ("units", 2, "own")
+    assert found.values == pytest.approx((4 / 6, 2 / 6))
+    assert found.difference.value == pytest.approx(2 / 6)
+    assert [flip.id for flip in found.gained] == ["Natural/0", "Natural/1", "Natural/3"]
+    assert [flip.id for flip in found.lost] == ["Natural/5"]
+    assert found.gained[0].grades == ("correct", "wrong")
+
+
+def test_the_p_value_is_the_exact_sign_test(runs):
+    """Four items differ, three one way: patterns with a sum of at least 2 in size are 10 of 16."""
+    found = compare(*runs)
+    assert (found.p_value, found.exact) == (10 / 16, True)
+
+
+def test_the_interval_holds_the_difference_and_swaps_with_the_runs(runs):
+    forth, back = compare(*runs), compare(runs[1], runs[0])
+    assert forth.difference.low < forth.difference.value < forth.difference.high
+    assert back.difference.low == pytest.approx(-forth.difference.high)
+    assert back.p_value == forth.p_value
+
+
+def test_a_run_equals_itself(runs):
+    found = compare(runs[0], runs[0], rule="strict", k=1)
+    assert (found.difference.value, found.difference.low, found.difference.high) == (0, 0, 0)
+    assert (found.p_value, found.gained, found.lost) == (1.0, (), ())
+
+
+def test_pairs_of_one_prompt_change_sides_together(tmp_path):
+    """Three differing items on one prompt are one pattern of two: p = 1, not 1/4."""
+    items = [pair(id, query="the same") for id in IDS[:3]]
+    right = write_run(tmp_path / "a", items, {id: [(2, 1)] for id in IDS[:3]})
+    wrong = write_run(tmp_path / "b", items, {id: [(1, 2)] for id in IDS[:3]})
+    found = compare(open_stored(right), open_stored(wrong))
+    assert (found.clusters, found.units, found.p_value) == (1, 3, 1.0)
+
+
+def test_a_headline_weighs_the_subsets_as_the_benchmark_does(tmp_path):
+    """JudgeBench complete would be long; its parts are: LLMBar's mean of subsets from a full-size download."""
+    sizes = {"Natural": 100, "Neighbor": 134, "GPTInst": 92, "GPTOut": 47, "Manual": 46}
+    items = [pair(f"{name}/{i}", subset=name) for name, size in sizes.items() for i in range(size)]
+    better = {item.id: [(2, 1)] for item in items}
+    worse = {item.id: [(1, 2) if item.id.startswith("Manual") else (2, 1)] for item in items}
+    found = compare(
+        open_stored(write_run(tmp_path / "a", items, better)), open_stored(write_run(tmp_path / "b", items, worse))
+    )
+    assert found.what == "headline"
+    assert found.values == pytest.approx((1.0, 0.8))
+    assert found.difference.value == pytest.approx(0.2)
+    assert (found.difference.low, found.difference.high) == pytest.approx((0.2, 0.2))  # every Manual item is wrong
+    assert found.p_value < 0.001
+    assert len(found.gained) == 46
+
+
+def test_different_data_are_refused(tmp_path, runs):
+    other = write_run(tmp_path / "c", [pair(id) for id in IDS[:4]], {id: [(2, 1)] for id in IDS[:4]})
+    with pytest.raises(InputError, match="different data"):
+        compare(runs[0], open_stored(other))
+
+
+def test_a_k_beyond_the_samples_is_refused(runs):
+    with pytest.raises(InputError, match="k = 3"):
+        compare(*runs, k=3)

@@ -1,0 +1,125 @@
+"""The chat-completions format: bodies out, samples in."""
+
+import orjson
+import pytest
+
+from servers.behaviours import choice, completion
+from spct.engines.engine import Sample, SampleRequest
+from spct.engines.http.errors import UnreadableReplyError
+from spct.engines.http.wire import encode, payload, read_reply
+from spct.types import Message, TokenLogprob, Usage
+
+ONE = SampleRequest((Message("user", "Hi"),), seed=5)
+TWO = SampleRequest((Message("user", "Hi"),), n=2, seed=5)
+
+
+def first(message: dict, **fields: object) -> Sample:
+    return read_reply(orjson.dumps({"choices": [{"message": message, **fields}]}), ONE).samples[0]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "reasoning"),
+    [
+        ({"content": "a"}, "a", None),
+        ({"content": "a", "reasoning_content": "hm"}, "a", "hm"),
+        ({"content": "a", "reasoning": "hm"}, "a", "hm"),
+        ({"content": "a", "reasoning_content": None, "reasoning": ""}, "a", None),
+        ({"content": None, "reasoning_content": "only \\boxed{9, 1} here"}, "", "only \\boxed{9, 1} here"),
+        ({}, "", None),
+        ({"content": None, "refusal": "I will not."}, "I will not.", None),
+        (
+            {"content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "a"}, {"text": "b"}]},
+            "ab",
+            None,
+        ),
+    ],
+)
+def test_text_and_reasoning_stay_apart(message, text, reasoning):
+    sample = first(message)
+    assert (sample.text, sample.reasoning) == (text, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("told", "finish"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("eos", "stop"),
+        ("content_filter", "other"),
+        (None, "other"),
+        ("tool_calls", "other"),
+    ],
+)
+def test_finish_reasons(told, finish):
+    assert first({"content": "a"}, finish_reason=told).finish_reason == finish
+
+
+@pytest.mark.parametrize("usage", [None, {}, "many", {"prompt_tokens": None, "completion_tokens": "3"}])
+def test_usage_that_is_not_there_counts_as_nothing(usage):
+    raw = orjson.dumps(
+        {"choices": [choice("a")], "usage": usage if usage != "many" else {"prompt_tokens_details": None}}
+    )
+    assert read_reply(raw, ONE).usage == Usage(0, 0, 0, 1)
+
+
+def test_llamacpp_counts_one_choice_and_the_rest_is_estimated():
+    choices = [choice("x" * 40), choice("x" * 100, 1)]
+    raw = completion(choices, usage={"prompt_tokens": 7, "completion_tokens": 10}, timings={"predicted_n": 10})
+    reply = read_reply(raw, TWO)
+    assert reply.usage == Usage(7, 35, 0, 1)
+    assert reply.estimated
+    assert [sample.completion_tokens for sample in reply.samples] == [None, None]
+
+
+def test_logprobs_give_the_count_that_llamacpp_lacks():
+    token = {"token": "x", "logprob": -1.0}
+    choices = [choice("xx", 0, logprobs={"content": [token] * 2}), choice("xxx", 1, logprobs={"content": [token] * 3})]
+    reply = read_reply(completion(choices, usage={"completion_tokens": 2}, timings={"predicted_n": 2}), TWO)
+    assert reply.usage.completion_tokens == 5
+    assert [sample.completion_tokens for sample in reply.samples] == [2, 3]
+    assert not reply.estimated
+
+
+def tokens(*pieces: str) -> dict:
+    return {"content": [{"token": piece, "logprob": -1.0, "bytes": list(piece.encode())} for piece in pieces]}
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "kept"),
+    [
+        ("a b", ["a", " b"], ["a", " b"]),
+        ("a b", ["a", " b", "<|im_end|>"], ["a", " b"]),
+        ("a b", ["\n\na", " b\n"], ["a", " b"]),
+        ("a b", ["think a b", "</think>", "a", " b"], ["a", " b"]),
+        ("", ["<|im_end|>"], []),
+    ],
+)
+def test_logprobs_are_lined_up_with_the_text(text, pieces, kept):
+    logprobs = first({"content": text}, logprobs=tokens(*pieces)).logprobs
+    assert [token.token for token in logprobs] == kept
+
+
+def test_logprobs_that_do_not_contain_the_text_are_left_out():
+    assert first({"content": "something else"}, logprobs=tokens("a", "b")).logprobs is None
+
+
+def test_a_character_split_over_tokens_belongs_to_the_last_of_them():
+    parts = [
+        {"token": "\ufffd", "logprob": -1.0, "bytes": [0xE2, 0x9C]},
+        {"token": "\ufffd", "logprob": -2.0, "bytes": [0x93]},
+    ]
+    logprobs = first({"content": "✓"}, logprobs={"content": parts}).logprobs
+    assert logprobs == (TokenLogprob("✓", -2.0),)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"nul", b"null", b"3", b'{"choices": {}}', b'{"choices": [3]}', b'{"choices":[{"message":3}]}']
+)
+def test_what_is_no_completion(raw):
+    with pytest.raises(UnreadableReplyError):
+        read_reply(raw, ONE)
+
+
+def test_lone_surrogates_become_replacement_characters():
+    body = payload("m", SampleRequest((Message("user", "a\ud800b 🏅"),)), "none", ())
+    assert orjson.loads(encode(body))["messages"][0]["content"] == "a\ufffdb 🏅"
