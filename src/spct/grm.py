@@ -10,17 +10,14 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from spct.aio import LoopThread
 from spct.engines import Engine, load_engine
-from spct.errors import InputError
 from spct.items import parse_item
 from spct.judges.grm import GRMJudge
-from spct.judges.sampling import SamplingSettings
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import judge_settings
 from spct.meta import MetaRM, load_meta
 from spct.run.runner import judge_items
 from spct.types import Item
@@ -29,17 +26,6 @@ from spct.voting.verdict import Verdict
 T = TypeVar("T")
 Row = Item | Mapping[str, Any]
 Query = str | Sequence[Mapping[str, Any]]
-
-
-def judge_settings(**options: Any) -> JudgeSettings:
-    """JudgeSettings from flat keyword arguments: the fields of JudgeSettings and of SamplingSettings together."""
-    sampling_names = {field.name for field in fields(SamplingSettings)}
-    judge_names = {field.name for field in fields(JudgeSettings)} - {"sampling"}
-    if unknown := set(options) - sampling_names - judge_names:
-        expected = ", ".join(sorted(sampling_names | judge_names))
-        raise InputError(f"unknown settings {', '.join(sorted(unknown))}; expected some of {expected}")
-    sampling = SamplingSettings(**{name: value for name, value in options.items() if name in sampling_names})
-    return JudgeSettings(sampling=sampling, **{name: value for name, value in options.items() if name in judge_names})
 
 
 class GRM:
