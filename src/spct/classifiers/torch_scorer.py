@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spct.classifiers.classifier import Score
 from spct.classifiers.numbers import one_number, score_of
-from spct.classifiers.scorer import Score
 from spct.classifiers.torch_model import Encoding, Loaded, TorchClassifier
 from spct.engines.engine import Capabilities
 
