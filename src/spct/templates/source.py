@@ -22,14 +22,14 @@ from jinja2 import meta as jinja_meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from spct.errors import TemplateError
-from spct.templates.parsing import Kind
+from spct.templates.parsing import AnswerKind
 from spct.types import Message, Role
 
 SHIPPED = Path(__file__).parent
 MAX_SCORE = 100
 NEEDS = frozenset({"reference", "principles", "single"})
 _ROLES: tuple[Role, ...] = ("system", "user")
-_KINDS: tuple[Kind, ...] = ("scores", "index", "principles")
+_KINDS: tuple[AnswerKind, ...] = ("scores", "index", "principles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Sco
 class Meta:
     """The front matter. ``scale`` is unused by kinds other than "scores"."""
 
-    kind: Kind = "scores"
+    kind: AnswerKind = "scores"
     scale: tuple[int, int] = (1, 10)
     needs: frozenset[str] = frozenset()
     markers: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TemplateSource:
     """A template file. ``files`` are it and those that it names, ``digest`` covers them; ``shipped`` if all are ours.
 
     ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
@@ -110,7 +110,7 @@ def _catch(role: Role, found: dict[Role, str]) -> Callable[[jinja2.runtime.Conte
     return block
 
 
-def load_source(path: Path, name: str) -> Source:
+def load_source(path: Path, name: str) -> TemplateSource:
     """Read and check a template file; one that is not ours is tried on a small item. Raises TemplateError with the line."""
     text = _read(path)
     front, line = _split(text, path)
@@ -135,7 +135,9 @@ def load_source(path: Path, name: str) -> Source:
     digest = sha256("\0".join([text, *map(_read, named)]).encode()).hexdigest()[:16]
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
-    source = Source(name, path, meta, digest, (path, *named), cache(lambda: environment.from_string(body)), shipped)
+    source = TemplateSource(
+        name, path, meta, digest, (path, *named), cache(lambda: environment.from_string(body)), shipped
+    )
     if not shipped:
         source.render(_trial(meta))
     return source
@@ -240,7 +242,7 @@ def _read_meta(front: str, path: Path) -> Meta:
     return Meta(**values)
 
 
-def _check_kind(value: object, place: str) -> Kind:
+def _check_kind(value: object, place: str) -> AnswerKind:
     for kind in _KINDS:
         if value == kind:
             return kind

@@ -29,12 +29,10 @@ from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.orders import seed_base
-from spct.voting.ratings import Ratings, RecordRatings
+from spct.voting.ratings import Place, Ratings, RecordRatings, place_of
 from spct.voting.verdict import Verdict
 
 RUN, CRITIQUES, REPORT = "run", "critiques.jsonl", "report.json"
-
-Place = tuple[int, int, int]
 
 
 class CritiqueJudge(Rival):
@@ -63,13 +61,13 @@ class CritiqueJudge(Rival):
         record_ratings: RecordRatings | None = None,
     ) -> Verdict:
         """No verdict ever: its judgments are the critiques, and its error, if any, says why some are missing."""
-        there: dict[Place, Judgment] = {(j.index, j.block, j.attempt): j for j in history}
+        there: dict[Place, Judgment] = {place_of(j): j for j in history}
         usage = Usage()
 
         def note(judgments: Sequence[Judgment], spent: Usage) -> None:
             nonlocal usage
             usage += spent
-            there.update({(j.index, j.block, j.attempt): j for j in judgments})
+            there.update({place_of(j): j for j in judgments})
             if record is not None:
                 record(judgments, spent)
 
