@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from spct.aio import LoopThread
 from spct.engines import Engine, load_engine
+from spct.errors import InputError
 from spct.items import parse_item
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
@@ -24,7 +25,7 @@ from spct.types import Item
 from spct.voting.verdict import Verdict
 
 T = TypeVar("T")
-Row = Item | Mapping[str, Any]
+ItemRow = Item | Mapping[str, Any]
 Query = str | Sequence[Mapping[str, Any]]
 
 
@@ -50,7 +51,7 @@ class GRM:
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
 
-    async def ajudge(self, query: Query | Row, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
+    async def ajudge(self, query: Query | ItemRow, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
         """Judge one query: ``ajudge(query, responses)``, or ``ajudge(item)`` with an Item or a row of ``read_items``.
 
         ``query`` is a text or a list of ``{"role", "content"}`` turns; ``given`` may hold id, reference, principles, best,
@@ -61,7 +62,7 @@ class GRM:
         await self._start()
         return await self._judge.judge(item)
 
-    async def ajudge_many(self, rows: Iterable[Row]) -> AsyncIterator[Verdict]:
+    async def ajudge_many(self, rows: Iterable[ItemRow]) -> AsyncIterator[Verdict]:
         """Judge rows side by side and yield their verdicts in input order; memory does not grow with the rows."""
         await self._start()
         in_flight = self._in_flight or self.engine.capabilities.concurrency
@@ -74,11 +75,11 @@ class GRM:
         if self.meta is not None:
             await self.meta.close()
 
-    def judge(self, query: Query | Row, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
+    def judge(self, query: Query | ItemRow, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
         """Like ``ajudge``, from plain code."""
         return self.run(self.ajudge(query, responses, **given))
 
-    def judge_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
+    def judge_many(self, rows: Iterable[ItemRow]) -> Iterator[Verdict]:
         """Like ``ajudge_many``, from plain code."""
         verdicts = self.ajudge_many(rows)
         try:
@@ -129,7 +130,9 @@ async def _close(verdicts: AsyncIterator[Verdict]) -> None:
         await verdicts.aclose()
 
 
-def _item(query: Query | Row, responses: Sequence[str] | None, given: Mapping[str, Any], default_id: str = "0") -> Item:
+def _item(
+    query: Query | ItemRow, responses: Sequence[str] | None, given: Mapping[str, Any], default_id: str = "0"
+) -> Item:
     if isinstance(query, Item):
         return query
     if isinstance(query, Mapping):

@@ -19,12 +19,12 @@ import orjson
 from spct.errors import InputError
 from spct.items.item import parse_item
 from spct.items.json_array import array_elements
-from spct.items.source import Source, opened
+from spct.items.source import RowFile, opened
 from spct.types import Item
 
 PARQUET_BATCH_ROWS = 256
 
-Row = tuple[str, bytes | dict[str, Any]]
+RawRow = tuple[str, bytes | dict[str, Any]]
 """Where a row stands, and its JSON text or (from Parquet) its values."""
 
 
@@ -106,7 +106,7 @@ def read_rows(source: str | Path | BinaryIO, *, format: str | None = None) -> It
             yield where, values
 
 
-def _rows(file: Source) -> Iterator[Row]:
+def _rows(file: RowFile) -> Iterator[RawRow]:
     rows = {"jsonl": _lines, "json": _elements, "parquet": _parquet}[file.format](file)
     try:
         yield from rows
@@ -114,20 +114,20 @@ def _rows(file: Source) -> Iterator[Row]:
         raise InputError(f"{file.name}: cannot be read on: {error}; the file is damaged or cut off") from error
 
 
-def _lines(file: Source) -> Iterator[Row]:
+def _lines(file: RowFile) -> Iterator[RawRow]:
     prefix = f"{file.name}, line "
     for number, line in enumerate(file.stream, file.line):
         if not line.isspace():
             yield f"{prefix}{number}", line
 
 
-def _elements(file: Source) -> Iterator[Row]:
+def _elements(file: RowFile) -> Iterator[RawRow]:
     prefix = f"{file.name}, element "
     for index, element in enumerate(array_elements(file.stream, file.name)):
         yield f"{prefix}{index} (counting from 0)", element
 
 
-def _parquet(file: Source) -> Iterator[Row]:
+def _parquet(file: RowFile) -> Iterator[RawRow]:
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:

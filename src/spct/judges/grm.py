@@ -29,7 +29,7 @@ from spct.voting.guided import decide_guided
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import Row, decide, rows_of
+from spct.voting.vote import ScoreRow, decide, rows_of
 
 
 class GRMJudge:
@@ -86,7 +86,7 @@ class GRMJudge:
         task = _Task(item, memory)
         template = self.template_of(item)
         error: ItemError | None = None
-        rows_KN: list[Row] | None = None  # noqa: N806
+        rows_KN: list[ScoreRow] | None = None  # noqa: N806
         judgments: list[Judgment] = []
         ratings: Ratings = {}
         try:
@@ -127,7 +127,7 @@ class GRMJudge:
 
     async def _sample(
         self, task: _Task, template: Template, principles: str | None
-    ) -> tuple[list[Judgment], list[Row] | None]:
+    ) -> tuple[list[Judgment], list[ScoreRow] | None]:
         """All judgments, and for blocks the reconciled rows; blocks shrink until they fit the context."""
         n = len(task.item.responses)
         size = min(n, self.settings.block_size or n)

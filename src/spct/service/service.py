@@ -37,7 +37,7 @@ from spct.service.recording import Recording, named
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
-Source = Literal["sampled", "shared", "cached"]
+Origin = Literal["sampled", "shared", "cached"]
 LONGEST_RETRY_S = 60.0
 
 
@@ -46,7 +46,7 @@ class Answer:
     """A verdict under the caller's id, and whether it was sampled for this caller."""
 
     verdict: Verdict
-    source: Source
+    source: Origin
 
 
 @dataclass(eq=False, slots=True)
@@ -261,7 +261,7 @@ class RewardService:
     async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None) -> Answer:
         """Join the work on this item, or begin it."""
         work = self._works.get(key)
-        source: Source = "sampled" if work is None else "shared"
+        source: Origin = "sampled" if work is None else "shared"
         if work is None:
             task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2])))
             self._works[key] = work = _Work(task)

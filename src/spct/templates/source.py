@@ -22,14 +22,14 @@ from jinja2 import meta as jinja_meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from spct.errors import TemplateError
-from spct.templates.parsing import Kind
+from spct.templates.parsing import AnswerKind
 from spct.types import Message, Role
 
 SHIPPED = Path(__file__).parent
 MAX_SCORE = 100
 NEEDS = frozenset({"reference", "principles", "single"})
 _ROLES: tuple[Role, ...] = ("system", "user")
-_KINDS: tuple[Kind, ...] = ("scores", "index", "principles")
+_KINDS: tuple[AnswerKind, ...] = ("scores", "index", "principles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Sco
 class Meta:
     """The front matter. ``scale`` is unused by kinds other than "scores"."""
 
-    kind: Kind = "scores"
+    kind: AnswerKind = "scores"
     scale: tuple[int, int] = (1, 10)
     needs: frozenset[str] = frozenset()
     markers: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TemplateSource:
     """A template file. ``texts`` are it and those that it names, whole, by file name, itself first; ``digest`` covers them.
 
     ``shipped`` says that the file is ours.
@@ -116,7 +116,7 @@ Find = Callable[[str], tuple[Path, str]]
 """A file that a template names -> where it is, for messages, and its whole text. Raises jinja2.TemplateNotFound."""
 
 
-def load_source(path: Path, name: str) -> Source:
+def load_source(path: Path, name: str) -> TemplateSource:
     """Read and check a template file; one that is not ours is tried on a small item. Raises TemplateError with the line."""
 
     def find(other: str) -> tuple[Path, str]:
@@ -126,8 +126,8 @@ def load_source(path: Path, name: str) -> Source:
     return _checked(path, name, _read(path), find)
 
 
-def source_of_texts(name: str, texts: Mapping[str, str]) -> Source:
-    """A template from ``Source.texts`` that were kept, whatever has become of its files. Raises TemplateError."""
+def source_of_texts(name: str, texts: Mapping[str, str]) -> TemplateSource:
+    """A template from ``TemplateSource.texts`` that were kept, whatever has become of its files. Raises TemplateError."""
     first, *_ = texts
 
     def find(other: str) -> tuple[Path, str]:
@@ -138,7 +138,7 @@ def source_of_texts(name: str, texts: Mapping[str, str]) -> Source:
     return _checked(Path(first), name, texts[first], find)
 
 
-def _checked(path: Path, name: str, text: str, find: Find) -> Source:
+def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
     front, line = _split(text, path)
     meta = _read_meta(front, path)
     environment = SandboxedEnvironment(
@@ -161,7 +161,7 @@ def _checked(path: Path, name: str, text: str, find: Find) -> Source:
     digest = sha256("\0".join(texts.values()).encode()).hexdigest()[:16]
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
-    source = Source(name, path, meta, digest, texts, cache(lambda: environment.from_string(body)), shipped)
+    source = TemplateSource(name, path, meta, digest, texts, cache(lambda: environment.from_string(body)), shipped)
     if not shipped:
         source.render(_trial(meta))
     return source
@@ -264,7 +264,7 @@ def _read_meta(front: str, path: Path) -> Meta:
     return Meta(**values)
 
 
-def _check_kind(value: object, place: str) -> Kind:
+def _check_kind(value: object, place: str) -> AnswerKind:
     for kind in _KINDS:
         if value == kind:
             return kind
