@@ -7,8 +7,8 @@ To add one: write a module with a class that follows ``Engine``, and name it in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from spct.types import FinishReason, Message, TokenLogprob, Usage

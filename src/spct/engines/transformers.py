@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -107,6 +107,14 @@ class TransformersEngine:
     @property
     def model_id(self) -> str:
         return f"transformers:{self._name}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
 
     @property
     def capabilities(self) -> Capabilities:
