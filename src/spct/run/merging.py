@@ -58,7 +58,7 @@ def _shared_settings(parts: Sequence[RunStore]) -> dict[str, Any]:
     settings: dict[str, Any] = orjson.loads(first.meta("settings") or "{}")
     for other in others:
         changed = differences(
-            settings, orjson.loads(other.meta("settings") or "{}"), str(first.directory), str(other.directory)
+            settings, orjson.loads(other.meta("settings") or "{}"), f"in {first.directory}", f"in {other.directory}"
         )
         if changed:
             raise ResumeRefusedError("the runs were made with different settings:\n" + "\n".join(changed))

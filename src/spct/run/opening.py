@@ -89,7 +89,7 @@ def begun(
 def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise ResumeRefusedError, listing every difference, unless ``asked`` only raises k."""
     more = stored.get("k") is not None and asked.get("k", 0) > stored["k"]
-    changed = differences({**stored, "k": asked["k"]} if more else stored, asked, "the run", "now")
+    changed = differences({**stored, "k": asked["k"]} if more else stored, asked, "in the run", "now")
     if changed:
         raise ResumeRefusedError(
             "the run was made with other settings:\n"
@@ -102,7 +102,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, the
     """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose."""
     names = dict.fromkeys([*one, *other])
     return [
-        f"  {name}: {one.get(name)!r} in {here}, {other.get(name)!r} in {there}"
+        f"  {name}: {one.get(name)!r} {here}, {other.get(name)!r} {there}"
         for name in names
         if one.get(name) != other.get(name)
     ]
