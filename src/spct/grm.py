@@ -10,7 +10,6 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,27 +18,15 @@ from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.judges.grm import GRMJudge
-from spct.judges.sampling import SamplingSettings
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import judge_settings
 from spct.meta import MetaRM, load_meta
 from spct.run.runner import judge_items
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
 T = TypeVar("T")
-Row = Item | Mapping[str, Any]
+ItemRow = Item | Mapping[str, Any]
 Query = str | Sequence[Mapping[str, Any]]
-
-
-def judge_settings(**options: Any) -> JudgeSettings:
-    """JudgeSettings from flat keyword arguments: the fields of JudgeSettings and of SamplingSettings together."""
-    sampling_names = {field.name for field in fields(SamplingSettings)}
-    judge_names = {field.name for field in fields(JudgeSettings)} - {"sampling"}
-    if unknown := set(options) - sampling_names - judge_names:
-        expected = ", ".join(sorted(sampling_names | judge_names))
-        raise InputError(f"unknown settings {', '.join(sorted(unknown))}; expected some of {expected}")
-    sampling = SamplingSettings(**{name: value for name, value in options.items() if name in sampling_names})
-    return JudgeSettings(sampling=sampling, **{name: value for name, value in options.items() if name in judge_names})
 
 
 class GRM:
@@ -64,7 +51,7 @@ class GRM:
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
 
-    async def ajudge(self, query: Query | Row, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
+    async def ajudge(self, query: Query | ItemRow, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
         """Judge one query: ``ajudge(query, responses)``, or ``ajudge(item)`` with an Item or a row of ``read_items``.
 
         ``query`` is a text or a list of ``{"role", "content"}`` turns; ``given`` may hold id, reference, principles, best,
@@ -75,7 +62,7 @@ class GRM:
         await self._start()
         return await self._judge.judge(item)
 
-    async def ajudge_many(self, rows: Iterable[Row]) -> AsyncIterator[Verdict]:
+    async def ajudge_many(self, rows: Iterable[ItemRow]) -> AsyncIterator[Verdict]:
         """Judge rows side by side and yield their verdicts in input order; memory does not grow with the rows."""
         await self._start()
         in_flight = self._in_flight or self.engine.capabilities.concurrency
@@ -88,11 +75,11 @@ class GRM:
         if self.meta is not None:
             await self.meta.close()
 
-    def judge(self, query: Query | Row, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
+    def judge(self, query: Query | ItemRow, responses: Sequence[str] | None = None, **given: Any) -> Verdict:
         """Like ``ajudge``, from plain code."""
         return self.run(self.ajudge(query, responses, **given))
 
-    def judge_many(self, rows: Iterable[Row]) -> Iterator[Verdict]:
+    def judge_many(self, rows: Iterable[ItemRow]) -> Iterator[Verdict]:
         """Like ``ajudge_many``, from plain code."""
         verdicts = self.ajudge_many(rows)
         try:
@@ -143,7 +130,9 @@ async def _close(verdicts: AsyncIterator[Verdict]) -> None:
         await verdicts.aclose()
 
 
-def _item(query: Query | Row, responses: Sequence[str] | None, given: Mapping[str, Any], default_id: str = "0") -> Item:
+def _item(
+    query: Query | ItemRow, responses: Sequence[str] | None, given: Mapping[str, Any], default_id: str = "0"
+) -> Item:
     if isinstance(query, Item):
         return query
     if isinstance(query, Mapping):

@@ -11,8 +11,8 @@ from spct.cli.show import show
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 

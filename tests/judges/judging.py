@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import Sample, ScriptedEngine
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 from spct.types import Item, Message, TokenLogprob
 
 NAMES = ("ALPHA", "BRAVO", "CHARLIE", "DELTA", "ECHO")

@@ -13,8 +13,8 @@ from spct.errors import (
     RejectedError,
     TemplateError,
 )
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.types import Item, Message
 
 QUERY = (Message("user", "Which number is largest?"),)

@@ -3,8 +3,8 @@ import pytest
 from judges.judging import item, judged, names_best, shown
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, RejectedError, TemplateError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 from spct.types import Usage
 
 

@@ -9,8 +9,8 @@ import pytest
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RejectedError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import RunStore, judge_items
 from spct.run.rating import CHUNK, rate_run

@@ -6,8 +6,8 @@ import pytest
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, EngineUnreachableError, RejectedError, ReplyError, ResumeRefusedError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import RunStore, check_same, judge_items
 from spct.run.rating import rate_run

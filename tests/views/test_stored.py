@@ -3,8 +3,8 @@ import pytest
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import RunError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 from spct.views.stored import stored_items, stored_settings

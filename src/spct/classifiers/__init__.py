@@ -1,7 +1,7 @@
 """Scalar models by id: ``load_scorer("classifier:PATH")``; an id with a dot in front of a colon names your own class.
 
 They read a conversation and give one number. ``judges`` turns the numbers into verdicts. To add one: a module with a
-class that follows ``scorer.Scorer``, a line below, a row in ``tests/classifiers/test_contract.py``.
+class that follows ``classifier.Scorer``, a line below, a row in ``tests/classifiers/test_contract.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, cast
 
-from spct.classifiers.scorer import Conversation, Pair, PairScorer, Score, Scorer
+from spct.classifiers.classifier import Conversation, Pair, PairScorer, Score, Scorer
 from spct.errors import InputError
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spct.classifiers.classifier import Score
 from spct.classifiers.numbers import one_number, score_of
-from spct.classifiers.scorer import Score
-from spct.classifiers.torch_model import Encoding, Loaded, TorchClassifier
+from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier
 from spct.engines.engine import Capabilities
 
 
@@ -37,7 +37,7 @@ class TorchScorer:
     async def close(self) -> None:
         await self._torch.close()
 
-    def _scores(self, loaded: Loaded, texts: Sequence[Encoding]) -> list[Score]:
+    def _scores(self, loaded: LoadedClassifier, texts: Sequence[Encoding]) -> list[Score]:
         """One score per text. Raises ContextLengthError if one is too long, EngineError if ``label`` fits no output."""
         rows = self._torch.outputs(loaded, texts)
         return [

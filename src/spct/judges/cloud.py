@@ -90,9 +90,7 @@ class CloudJudge(Rival):
         messages = self._template.render(trial.item, (response,), special_tokens=special)
         base = seed_base(self.settings.seed, trial.key)
         streams = [Stream((response,), run, base + run[0], row=response) for run in runs_of(indices)]
-        parts = await gather_all(
-            [self._sampler.run(stream, messages, {}, lambda _, usage: trial.spend(usage)) for stream in streams]
-        )
+        parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {written.index: written for part in parts for written in part}
 
     async def _judgment(self, trial: Trial, index: int, critiques: list[Judgment]) -> None:

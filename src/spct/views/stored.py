@@ -9,10 +9,9 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, SpctError
-from spct.grm import judge_settings
 from spct.judges.grm import vote_arguments
 from spct.judges.sampling import SamplingSettings
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import JudgeSettings, judge_settings
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
 from spct.voting.blocks import reconciled

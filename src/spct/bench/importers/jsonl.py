@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, Recording, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
 from spct.errors import InputError
 from spct.items import parse_item, read_rows
 from spct.types import Judgment, Usage
@@ -20,7 +20,7 @@ from spct.voting.verdict import Rule
 RULES: dict[str, Rule] = {"sum": "sum", "mean": "mean"}
 
 
-def recorded(path: Path, *, model: str = "unknown", rule: str = "mean", benchmark: str | None = None) -> Recording:
+def recorded(path: Path, *, model: str = "unknown", rule: str = "mean", benchmark: str | None = None) -> RecordedRun:
     """Read a JSONL, JSON array or Parquet file of such rows.
 
     ``model`` is noted in the run, ``rule`` is sum or mean, ``benchmark`` is the one whose items the rows are: their
@@ -41,7 +41,7 @@ def recorded(path: Path, *, model: str = "unknown", rule: str = "mean", benchmar
         n = len(item.responses)
         judgments = [j for i, entry in enumerate(entries) for j in _judgments(entry, i, n, f"{where}: judgments[{i}]")]
         items.append(Recorded(item, tuple(judgments), Usage(requests=len(entries))))
-    return Recording(model, items, benchmark, rule=RULES[rule], temperature=1.0)
+    return RecordedRun(model, items, benchmark, rule=RULES[rule], temperature=1.0)
 
 
 def _judgments(entry: Any, index: int, n: int, where: str) -> Iterator[Judgment]:

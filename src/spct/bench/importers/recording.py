@@ -31,7 +31,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedRun:
     """All items of a recording. ``model`` is who judged; ``rule`` is how the recorders voted.
 
     ``benchmark`` is the one whose items these are, if they are of one.
@@ -82,7 +82,7 @@ def unscored(detail: str, code: ProblemCode = "no_box") -> Problem:
     return Problem(code, detail)
 
 
-def write_run(kind: str, recording: Recording, out: Path) -> None:
+def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
     """Write the run directory. Raises InputError for a recording without items, RunError where it cannot be written."""
     if not recording.items:
         raise InputError(f"{kind}: got a recording without items; expected at least one")
@@ -117,7 +117,7 @@ def write_run(kind: str, recording: Recording, out: Path) -> None:
         store.close()
 
 
-def _write(store: RunStore, position: int, recorded: Recorded, recording: Recording) -> None:
+def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun) -> None:
     n = len(recorded.item.responses)
     in_blocks = recorded_in_overlapping_blocks(recorded.judgments)
     verdict = decide(

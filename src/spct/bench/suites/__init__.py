@@ -1,6 +1,7 @@
 """Reward benchmarks by name, each with its own data format, tie rule and arithmetic.
 
-To add one: a file with a class that follows ``benchmark.Benchmark``, a line below, a row in the contract test.
+To add one: a file with a class that follows ``benchmark.Benchmark``, a line below, a row in
+``tests/bench/suites/test_contract.py``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Preference sources by kind. To add one: a file with a class that follows ``group.Source``, a line below, a row in the
-contract test."""
+"""Preference sources by kind. To add one: a file with a class that follows ``source.Source``, a line below, a row in
+``tests/data/sources/test_contract.py``.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import cast
 
-from spct.data.group import Source
+from spct.data.sources.source import Source
 from spct.errors import InputError
 
 SOURCES = {

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, need
+from spct.data.group import Dropped, Group, LabelRangeError, need
+from spct.data.sources.source import About
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, response_of

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, integer, wins_of
+from spct.data.group import Dropped, Group, LabelRangeError, integer, wins_of
+from spct.data.sources.source import About
 from spct.items import parse_item
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, need, wins_of
+from spct.data.group import Dropped, Group, LabelRangeError, need, wins_of
+from spct.data.sources.source import About
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, text_of
