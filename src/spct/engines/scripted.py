@@ -57,6 +57,8 @@ class ScriptedEngine:
     per sample for a function and unseeded for a queue.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self,
         script: Script,
@@ -77,6 +79,10 @@ class ScriptedEngine:
     @property
     def model_id(self) -> str:
         return f"scripted:{self._name}"
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {"grammar": self._capabilities.grammar}
 
     @property
     def capabilities(self) -> Capabilities:

@@ -11,10 +11,11 @@ import importlib
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ class TransformersEngine:
     deterministic. Log-probabilities are the model's before temperature.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self,
         name: str,
@@ -107,6 +110,21 @@ class TransformersEngine:
     @property
     def model_id(self) -> str:
         return f"transformers:{self._name}"
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        loaded = self._loaded
+        return {
+            "transformers": version("transformers"),
+            "torch": version("torch"),
+            "grammar": None,
+            "device": self._device,
+            "dtype": str(loaded.model.dtype).removeprefix("torch.") if loaded else self._dtype,
+            "lora": ", ".join(self._lora) or None,
+            "threads": torch.get_num_threads(),
+            "batch": self._batch,
+            "context_tokens": self.capabilities.context_tokens,
+        }
 
     @property
     def capabilities(self) -> Capabilities:

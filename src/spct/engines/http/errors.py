@@ -262,7 +262,7 @@ _PROMPT_TOKENS = re.compile(
 )
 
 _NAMED = re.compile(
-    r"(?<![\w-])(?P<name>max_tokens|temperature|top_p|seed|top_logprobs|logprobs|structured_outputs|grammar|ebnf)(?![\w-])"
+    r"(?<![\w-])(?P<name>max_tokens|temperature|top_p|seed|top_logprobs|logprobs)(?![\w-])"
     r"|['\"`]n['\"`]|\bn_cmpl\b|\bcandidate_?count\b|\bn (?:must|should|is|>|=|<|larger|greater)"
     r"|multiple (?:choices|completions|candidates)",
     re.I,
