@@ -224,4 +224,4 @@ def _item(query: Query, responses: Sequence[str], reference: str | None, princip
     turns = turns_of(query)
     row: dict[str, Any] = {"prompt" if isinstance(turns, str) else "messages": turns, "responses": list(responses)}
     row |= {"reference": reference, "principles": principles}
-    return replace(parse_item(row, where="this group", default_id="0"), id="")  # the service names it by its text
+    return replace(parse_item(row, where="this group"), id="")  # the service names it by its text

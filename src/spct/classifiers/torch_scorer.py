@@ -28,6 +28,14 @@ class TorchScorer:
         return {"form": self._form, "label": self._label}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
     def capabilities(self) -> Capabilities:
         return self._torch.capabilities
 

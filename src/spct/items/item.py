@@ -21,18 +21,18 @@ ID_DIGITS = 16
 KNOWN_KEYS = SHAPE_KEYS | {"id", "best", "rewards", "label", "reference", "principles"}
 
 
-def parse_item(row: Mapping[str, Any], *, where: str, default_id: str | None = None) -> Item:
+def parse_item(row: Mapping[str, Any], *, where: str) -> Item:
     """Make an Item of a row of any accepted shape; keys it does not know ride along in ``extra``.
 
-    ``where`` names the row for people. Without an id of its own it gets ``default_id``, or one made of its content, which
-    is the same wherever the row stands. Raises InputError.
+    ``where`` names the row for people. Without an id of its own it gets one made of its content, the same wherever it
+    stands. Raises InputError.
     """
     if not isinstance(row, (dict, Mapping)):
         refuse(where, show(row), "an object with keys")
     read = shaped(row, where)
     rewards, best = _truth(row, where, len(read.responses), read.best)
     item = Item(
-        id=_id(row.get("id"), where) or default_id or "",
+        id=_id(row.get("id"), where) or "",
         messages=read.messages,
         responses=read.responses,
         best=best,

@@ -10,13 +10,13 @@ import importlib
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
 from spct.errors import InputError
+from spct.items.ids import Ids
 from spct.items.item import parse_item
 from spct.items.json_array import array_elements
 from spct.items.source import RowFile, opened
@@ -39,19 +39,19 @@ def read_items(
     """Yield the items of a file, of stdin ("-") or of an open binary file, in order.
 
     JSONL, JSON array or Parquet, told apart by content unless ``format`` says jsonl, json or parquet; the first two
-    may be gzipped. ``name`` is what messages call the file. A row without id gets one made of its content, and
-    a number behind it (``-2``) where a row before it has the same. With ``skip_bad`` a bad row goes to ``on_bad`` and is left out. Raises InputError on the first bad row
-    otherwise, for a file that cannot be read, and for one without a single usable item. Nothing is opened before the
-    first item is asked for.
+    may be gzipped. ``name`` is what messages call the file. A row without an id gets one made of its content, and a
+    number behind it (``-2``) where a row before it has the same. With ``skip_bad`` a bad row goes to ``on_bad`` and is
+    left out. Raises InputError on the first bad row otherwise, for a file that cannot be read, and for one without a
+    single usable item. Nothing is opened before the first item is asked for.
     """
-    ids = _Ids()
+    ids = Ids()
     position = -1
     with opened(source, format, name) as file:
-        for position, (where, row) in enumerate(_rows(file)):
+        for position, (where, row) in enumerate(_rows(file)):  # noqa: B007 - counted for the message below
             try:
                 values = _decode(row, where)
                 item = parse_item(values, where=where)
-                item = ids.checked(item, where) if values.get("id") is not None else ids.numbered(item)
+                item = ids.add(item, where, given=values.get("id") is not None)
             except InputError as error:
                 if not skip_bad:
                     raise
@@ -63,33 +63,6 @@ def read_items(
             count = "1 row, a bad one" if position == 0 else f"{position + 1} rows, all of them bad"
             rows = "no items" if position < 0 else count
             raise InputError(f"{file.name}: got {rows}; expected at least one item")
-
-
-class _Ids:
-    """The ids so far, as 64-bit hashes: a million collide by chance once in 10^7 files."""
-
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._copies: dict[str, int] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._seen)
-
-    def checked(self, item: Item, where: str) -> Item:
-        """The item as it is. Raises InputError for an id that was there before."""
-        if hash(item.id) in self._seen:
-            raise InputError(f"{where}: got the id {item.id!r} a second time; expected each id once")
-        self._seen.add(hash(item.id))
-        return item
-
-    def numbered(self, item: Item) -> Item:
-        """The item, whose id is made of its content, under an id that was not there before."""
-        name = item.id
-        while hash(item.id) in self._seen:
-            self._copies[name] = copy = self._copies.get(name, 1) + 1
-            item = replace(item, id=f"{name}-{copy}")
-        self._seen.add(hash(item.id))
-        return item
 
 
 def read_rows(source: str | Path | BinaryIO, *, format: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:

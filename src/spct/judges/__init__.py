@@ -60,9 +60,9 @@ def load_judge(
     """Make a judge of ``kind``.
 
     ``model`` is its engine or classifier, made already or as ``KIND:NAME``; the null baselines take none. ``options``
-    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's.
-    ``meta`` reaches the judges that know it. Nothing is loaded or connected before ``judge.engine.start()``. Raises InputError for an unknown kind or option, or settings that this judge cannot keep
-    to.
+    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's. ``meta``
+    reaches the judges that know it. Nothing is loaded or connected before ``judge.engine.start()``. Raises InputError
+    for an unknown kind or option, or settings that this judge cannot keep to.
     """
     found = _FAMILY.find(kind)
     own = {name: value for name, value in options.items() if name in found.options}

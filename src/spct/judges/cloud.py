@@ -41,6 +41,17 @@ class CriticAndHead:
     def capabilities(self) -> Capabilities:
         return replace(self.critic.capabilities, context_tokens=None)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.critic.notes, *self.head.notes)
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            **self.critic.configuration,
+            **{f"head.{name}": value for name, value in self.head.configuration.items()},
+        }
+
     async def start(self) -> None:
         await self.critic.start()
         await self.head.start()

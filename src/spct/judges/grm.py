@@ -67,7 +67,7 @@ class GRMJudge:
             del settings["adaptive_round"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
-        sampling["grammar"] = self.engine.capabilities.grammar if self.settings.sampling.grammar else None
+        sampling["grammar"] = (self.settings.sampling.grammar and self.engine.capabilities.grammar) or None
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
 
     def check(self, item: Item) -> None:

@@ -12,17 +12,17 @@ import datetime
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
-import spct
 from spct.errors import ResumeRefusedError
 from spct.judges.judge import Judge
 from spct.run.store import RunStore, holds_run
-
-Resume = Literal["never", "asked", "always"]
+from spct.templates import Template
 
 
 @contextlib.contextmanager
@@ -57,18 +57,28 @@ def open_run(
 ) -> RunStore:
     """Like ``opened_run``, for a run that outlives one block of code; close it after use."""
     described = {**judge.describe(), **(settings or {})}
-    text = orjson.dumps(described, option=orjson.OPT_INDENT_2).decode()
-    if not (resume and holds_run(directory)):
-        store = RunStore.create(directory, {"settings": text})
-    else:
-        store = RunStore.open(directory, write=True)
+    facts = {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **(session or {})}
+    return begun(directory, described, facts, judge.templates, resume=resume)
+
+
+def begun(
+    directory: Path,
+    settings: Mapping[str, Any],
+    session: Mapping[str, Any],
+    templates: Mapping[str, Template] = MappingProxyType({}),
+    *,
+    resume: bool = False,
+) -> RunStore:
+    """A run of these ``settings``, whoever judged; otherwise as ``open_run``."""
+    text = orjson.dumps(dict(settings), option=orjson.OPT_INDENT_2).decode()
+    going_on = resume and holds_run(directory)
+    store = RunStore.open(directory, write=True) if going_on else RunStore.create(directory, {"settings": text})
     try:
-        check_same(orjson.loads(store.meta("settings") or "{}"), described)
+        check_same(orjson.loads(store.meta("settings") or "{}"), settings)
         store.set_meta("settings", text)
-        store.set_meta("special_tokens", orjson.dumps(judge.engine.capabilities.special_tokens).decode())
-        store.add_templates(judge.templates)
-        started = datetime.datetime.now(datetime.UTC).isoformat()
-        store.add_session(started, {**_session_of(judge), **(session or {})})
+        store.add_templates(templates)
+        versions = {"spct": version("spct"), "python": platform.python_version()}
+        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), {**versions, **session})
         store.write_file("settings.json", text)
     except BaseException:
         store.close()
@@ -76,18 +86,10 @@ def open_run(
     return store
 
 
-def _session_of(judge: Judge) -> dict[str, Any]:
-    versions = {"spct": spct.__version__, "python": platform.python_version()}
-    return {**versions, "engine": dict(judge.engine.configuration), "k": judge.settings.k}
-
-
 def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise ResumeRefusedError, listing every difference, unless ``asked`` only raises k."""
-    changed = [
-        f"  {name}: {stored.get(name)!r} in the run, {asked.get(name)!r} now"
-        for name in [*stored, *(name for name in asked if name not in stored)]
-        if stored.get(name) != asked.get(name) and not (name == "k" and asked["k"] > stored["k"])
-    ]
+    more = stored.get("k") is not None and asked.get("k", 0) > stored["k"]
+    changed = differences({**stored, "k": asked["k"]} if more else stored, asked, "the run", "now")
     if changed:
         raise ResumeRefusedError(
             "the run was made with other settings:\n"
@@ -96,7 +98,17 @@ def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         )
 
 
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str) -> list[str]:
+    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose."""
+    names = dict.fromkeys([*one, *other])
+    return [
+        f"  {name}: {one.get(name)!r} in {here}, {other.get(name)!r} in {there}"
+        for name in names
+        if one.get(name) != other.get(name)
+    ]
+
+
 def file_facts(path: Path, name: str | None = None) -> dict[str, str]:
-    """An input file as a session records it: its name and the SHA-256 of its bytes. Raises RunError... nothing: OSError."""
+    """An input file as a session records it: its name and the SHA-256 of its bytes. Raises OSError."""
     with path.open("rb") as file:
         return {"input": name or str(path), "input_sha256": hashlib.file_digest(file, "sha256").hexdigest()}

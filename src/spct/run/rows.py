@@ -40,6 +40,21 @@ CREATE TABLE ratings (
 CREATE TABLE verdicts (position INTEGER PRIMARY KEY, row TEXT NOT NULL);
 """
 
+ABSORB = """
+INSERT INTO items SELECT position + :items, id, fingerprint, row FROM part.items;
+INSERT INTO requests SELECT request + :requests, position + :items, answered, seconds, prompt_tokens,
+    completion_tokens, cached_tokens, requests, prompt FROM part.requests;
+INSERT INTO judgments SELECT position + :items, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores,
+    problem, detail, expected, unresolved, completion_tokens, request + :requests FROM part.judgments;
+INSERT INTO ratings SELECT meta, position + :items, idx, block, attempt, rating, problem FROM part.ratings;
+INSERT INTO verdicts SELECT position + :items, row FROM part.verdicts;
+INSERT INTO sessions SELECT started, facts FROM part.sessions;
+INSERT OR IGNORE INTO prompts SELECT digest, messages FROM part.prompts;
+INSERT OR IGNORE INTO principles SELECT key, text FROM part.principles;
+INSERT OR IGNORE INTO templates SELECT name, texts FROM part.templates;
+"""
+"""Adds an attached run ``part`` behind ``items`` places and ``requests`` requests."""
+
 JUDGMENT = (
     "position, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores, problem, detail, expected, "
     "unresolved, completion_tokens"

@@ -29,7 +29,7 @@ from spct.errors import ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.judges.memory import Prompt
 from spct.run.lock import DirectoryLock
-from spct.run.rows import FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_of, judgment_row
+from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_of, judgment_row
 from spct.run.writer import Writer, as_run_error
 from spct.templates import Template, template_of_texts
 from spct.types import Item, Judgment, Message, Usage
@@ -94,8 +94,8 @@ class RunStore:
             if (found := store.meta("format")) != str(FORMAT):
                 store.close()
                 raise RunError(
-                    f"{directory} was written in format {found}; this version of spct reads format {FORMAT}: read it with "
-                    "the version that wrote it (spct show names it), or judge its items again into another --out"
+                    f"{directory} was written in format {found}, and this version of spct reads format {FORMAT}: read it "
+                    "with the version of spct that wrote it, or judge its items again into another --out"
                 )
             return store
 
@@ -126,6 +126,25 @@ class RunStore:
         """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it."""
         rows = self._rows("SELECT name, texts FROM templates ORDER BY name")
         return {name: template_of_texts(Path(name).stem, orjson.loads(texts)) for name, texts in rows}
+
+    def absorb(self, other: RunStore) -> None:
+        """Add everything of another run behind what there is, its items behind the last one."""
+        here = {"items": self._items_end(), "requests": self._next_request() - 1}
+        self.flush()
+        with as_run_error(self.directory):
+            self._db.execute("ATTACH ? AS part", [f"{(other.directory / FILE).resolve().as_uri()}?mode=ro"])
+            for statement in ABSORB.split(";")[:-1]:
+                self._db.execute(statement, here)
+            self._db.commit()
+            self._db.execute("DETACH part")
+        self.keep_notes(other.notes())
+        self.set_meta("seconds", f"{float(self.meta('seconds') or 0) + float(other.meta('seconds') or 0):.3f}")
+        self._end = self._request = None
+
+    def rename_item(self, position: int, item: Item) -> None:
+        """Give the item at this place the id of ``item``, which is the same otherwise."""
+        row = orjson.dumps(item_to_row(item), option=orjson.OPT_SORT_KEYS).decode()
+        self._writer.put("UPDATE items SET id = ?, row = ? WHERE position = ?", [(item.id, row, position)])
 
     def add_item(self, position: int, item: Item) -> bool:
         """Note the item at this place of the input; False if it is there already.
@@ -273,8 +292,12 @@ class RunStore:
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """Every item the run has begun, in input order, with its position."""
-        for position, id_, row in self._rows("SELECT position, id, row FROM items ORDER BY position"):
-            yield position, parse_item(orjson.loads(row), where=f"{self.directory} item {position}", default_id=id_)
+        for position, row in self._rows("SELECT position, row FROM items ORDER BY position"):
+            yield position, parse_item(orjson.loads(row), where=f"{self.directory} item {position}")
+
+    def item(self, position: int) -> Item:
+        """The item at this place of the input, which must be there."""
+        return parse_item(orjson.loads(self._one("SELECT row FROM items WHERE position = ?", position)[0]), where="")
 
     def item_ids(self) -> Iterator[tuple[int, str]]:
         """Position and id of every item the run has begun, in input order."""
@@ -388,7 +411,7 @@ def _has_tables(db: sqlite3.Connection) -> bool:
 def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
     if not write:
         return _connect_reading(path)
-    db = sqlite3.connect(path, timeout=10.0, check_same_thread=False)
+    db = sqlite3.connect(path.resolve().as_uri(), uri=True, timeout=10.0, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # survives the process dying; a power cut may lose the last commits
     db.execute("PRAGMA wal_autocheckpoint = 4000")
