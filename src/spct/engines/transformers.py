@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ try:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     from spct.engines.chat_tokenizer import ChatTokenizer
-    from spct.engines.torch_sampling import Generation, may_pad, sample_rows
+    from spct.engines.torch_sampling import Generation, may_pad, sample_rows, torch_configuration
 except ImportError as error:
     raise EngineMissingError(
         f"the transformers engine needs its packages ({error}): pip install 'spct[transformers]'"
@@ -113,15 +112,10 @@ class TransformersEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        loaded = self._loaded
         return {
-            "transformers": version("transformers"),
-            "torch": version("torch"),
+            **torch_configuration(self._loaded and self._loaded.model, self._device),
             "grammar": None,
-            "device": self._device,
-            "dtype": str(loaded.model.dtype).removeprefix("torch.") if loaded else self._dtype,
             "lora": ", ".join(self._lora) or None,
-            "threads": torch.get_num_threads(),
             "batch": self._batch,
             "context_tokens": self.capabilities.context_tokens,
         }
