@@ -25,9 +25,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from spct.recipe import parse_recipe
 from spct.train.common.arguments import quiet
 from spct.train.common.models import load_trainable
-from spct.train.common.recipe import parse_recipe
 from spct.train.rl.prompts import Templates
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.run import make_arguments, make_trainer

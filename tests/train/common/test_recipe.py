@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from spct.errors import InputError
-from spct.train.common.recipe import flag_values, load_recipe, parse_recipe
+from spct.recipe import flag_values, load_recipe, parse_recipe
 from spct.train.sft.recipe import SftRecipe
 
 GOOD = {"model": "m", "trajectories": "t.jsonl"}

@@ -107,7 +107,7 @@ def test_a_filter_of_other_settings_or_items_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_easy_items_only_is_an_error(tmp_path: Path) -> None:
-    from spct.train.common.recipe import parse_recipe
+    from spct.recipe import parse_recipe
     from spct.train.rl.prompts import Templates
     from spct.train.rl.recipe import RLRecipe
     from spct.train.rl.selection import select

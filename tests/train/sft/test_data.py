@@ -6,8 +6,8 @@ from transformers import AutoTokenizer
 
 from engines.tiny_models import save_tokenizer
 from spct.errors import InputError, TrainingError
+from spct.recipe import parse_recipe
 from spct.train.common.chat import ChatEncoder
-from spct.train.common.recipe import parse_recipe
 from spct.train.common.token_rows import token_rows
 from spct.train.sft.data import SCHEMA, order, sft_rows
 from spct.train.sft.recipe import SftRecipe

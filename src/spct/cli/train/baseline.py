@@ -46,8 +46,8 @@ def baseline(kind: str, recipe: Path | None, launch: Path | None, resume: bool, 
     check_train_extra()
     if launch is not None and launched(launch):
         return 0
+    from spct.recipe import flag_values, load_recipe
     from spct.train.baselines.recipe import RECIPES
-    from spct.train.common.recipe import flag_values, load_recipe
 
     values = {name: value for name, value in flags.items() if name != "more"}
     values |= {name: None if flags[name] is None else str(flags[name]) for name in ("data", "heldout")}

@@ -19,11 +19,11 @@ from spct.data.output import write_json
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.engines.transformers import as_loaded
 from spct.errors import InputError, TrainingError
+from spct.recipe import unknown_key
 from spct.train.common.arguments import begin, common_arguments
 from spct.train.common.card import Card
 from spct.train.common.guarded import drop_partial, train_on
 from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
-from spct.train.common.recipe import unknown_key
 from spct.train.common.saving import save_trained
 from spct.train.common.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.train.rl.console import Console
