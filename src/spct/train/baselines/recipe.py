@@ -42,6 +42,3 @@ class CloudRecipe(BaselineRecipe):
     @property
     def inputs(self) -> list[Path]:
         return [*super().inputs, *self.critiques]
-
-
-RECIPES: dict[str, type[BaselineRecipe]] = {"scalar": BaselineRecipe, "pairrm": BaselineRecipe, "cloud": CloudRecipe}

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from spct.data.recipe import TRAIN, DataRecipe
 from spct.errors import InputError
 from spct.recipe import parse_recipe, unknown_key
-from spct.train.baselines.recipe import RECIPES
+from spct.train.baselines import recipe_of
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.pipeline.facts import facts_of
 from spct.train.pipeline.recipe import (
@@ -157,7 +157,7 @@ def _baselines(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> N
             written = {"model": f"transformers:{given['model']}", "items": files, **asked}
             yield CRITIQUES, _checked(CritiquesRecipe, recipe, written, f"{here}.critiques")
             given["critiques"] = jobs[CRITIQUES].result("critiques.jsonl")
-        yield f"baselines-{kind}", _checked(RECIPES[kind], recipe, given, here)
+        yield f"baselines-{kind}", _checked(recipe_of(kind), recipe, given, here)
 
 
 def _export(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
