@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from spct.service.rewards import Normalisation
-from spct.service.service import Source
+from spct.service.service import Origin
 from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Text, UsageOut, shown_as
 
 
@@ -98,13 +98,13 @@ class GroupRewards(Out):
 
     id: str
     model: str
-    source: Source
+    source: Origin
     normalisation: Normalisation
     range: Range
-    rewards: list[float]
-    counts: list[int]
+    rewards: tuple[float, ...]
+    counts: tuple[int, ...]
     best: int
-    tied: list[int]
+    tied: tuple[int, ...]
     valid: int
     invalid: int
     confidence: float | None
@@ -122,7 +122,7 @@ class GroupOutcome(Out):
 class GroupsRewards(Out):
     """One outcome per group, in the order asked."""
 
-    results: list[GroupOutcome]
+    results: tuple[GroupOutcome, ...]
     failed: int
 
 

@@ -24,7 +24,7 @@ from spct.items import fingerprint
 from spct.judges.critiques import head_reads
 from spct.meta.cases import without_control_tokens
 from spct.train.baselines.critiques import Critique, read_critiques
-from spct.train.baselines.pairs import Comparison, Pairs, fits, roles_taken
+from spct.train.baselines.pairs import Pairs, Preference, fits, roles_taken
 from spct.train.baselines.recipe import CloudRecipe
 from spct.train.common.binary import finite_logits
 from spct.train.common.card import Card, card_text
@@ -165,7 +165,7 @@ class _Collator:
         return {"labels": torch.ones(len(rows)), **batch, "targets": targets}
 
 
-def _row(one: Comparison, critiqued: Sequence[Critique], trainable: Trainable) -> dict[str, Any]:
+def _row(one: Preference, critiqued: Sequence[Critique], trainable: Trainable) -> dict[str, Any]:
     responses = (one.chosen, one.rejected)
     read = [_head_ids(one.item, r, c, trainable) for r, c in zip(responses, critiqued, strict=True)]
     said = [_critic_example(one.item, critique, trainable) for critique in critiqued]

@@ -15,7 +15,7 @@ from trl.trainer.reward_trainer import RewardTrainer
 
 from spct.classifiers.torch_model import chat_ids
 from spct.judges.texts import conversation_of
-from spct.train.baselines.pairs import Comparison, Pairs, fits, roles_taken
+from spct.train.baselines.pairs import Pairs, Preference, fits, roles_taken
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.common.classifier import load_classifier
 from spct.train.common.course import Course
@@ -50,7 +50,7 @@ def trainer(course: Course) -> ScalarTrainer:
     return ScalarTrainer(**course.given(), args=args)
 
 
-def _encode(one: Comparison, response: int, trainable: Trainable) -> list[int]:
+def _encode(one: Preference, response: int, trainable: Trainable) -> list[int]:
     conversation = conversation_of(one.item, response, trainable.encoder.control_tokens)
     with roles_taken(one.item):
         return chat_ids(trainable.tokenizer, conversation, trainable.name)
