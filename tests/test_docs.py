@@ -19,7 +19,8 @@ from servers.chat import Call, ChatServer, write_reply
 from spct.engines.scripted import judgment_text
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "extending").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -70,4 +71,4 @@ def test_links_within_the_project_lead_somewhere(page):
 
 def test_every_page_is_linked_from_the_readme():
     readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES[2:] if f"docs/{page.name}" not in readme] == []
+    assert [page.name for page in DOCS if page.relative_to(ROOT).as_posix() not in readme] == []
