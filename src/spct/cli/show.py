@@ -21,7 +21,7 @@ from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.templates import Template, load_template
 from spct.types import Item, Judgment
-from spct.views import Counts, Surface, run_summary, verdict_header, verdict_line
+from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
 from spct.views.stored import StoredItem, stored_item, stored_items, stored_settings
 from spct.views.surface import indented
@@ -90,15 +90,16 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield from _settings_lines(written, surface)
     yield ""
     yield verdict_header(surface)
-    counts, unfinished = Counts(), 0
+    totals, unfinished = Totals(), 0
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
-            counts.add(stored.verdict, stored.item)
+            totals.add(stored.verdict, stored.item)
             yield verdict_line(stored.verdict, stored.item, surface)
         else:
             unfinished += 1
     yield ""
-    yield run_summary(counts.totals(usage=store.usage()), settings, surface=surface)
+    totals.usage = store.usage()
+    yield run_summary(totals, settings, surface=surface)
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"

@@ -11,7 +11,7 @@ from spct.views.table import MARKS
 from spct.views.totals import Totals
 from spct.voting.accuracy import Grade
 from spct.voting.verdict import RULES, TIE_RULES
-from spct.wording import by_cause, count, percent, spell_seconds
+from spct.wording import by_cause, count, percent, rate_over, spell_seconds
 
 FEW_REPEATS = 0.02
 """Below this share of the judgments, repeats are chance and get no warning."""
@@ -111,7 +111,8 @@ def _tokens(totals: Totals) -> str:
         count(usage.requests, "request"),
     ]
     if totals.seconds:
-        parts.append(f"{spell_seconds(totals.seconds)}: {usage.completion_tokens / totals.seconds:,.0f} tokens/s out")
+        tokens = rate_over(totals.seconds, usage.completion_tokens, "token")
+        parts.append(spell_seconds(totals.seconds) + (f": {tokens} out" if tokens else ""))
     return ", ".join(parts)
 
 
