@@ -1,7 +1,7 @@
 from spct.grm import judge_settings
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
 from spct.views import Totals, run_summary
-from spct.views.surface import PLAIN
+from spct.views.surface import PLAIN, Surface
 from spct.voting.vote import decide
 from spct.wording import rate, rate_over, spell_seconds
 
@@ -73,6 +73,18 @@ def test_a_plain_run_says_no_more_than_it_knows():
         "vote        mean score over k = 2",
         "ties        none for first place",
     ]
+
+
+def test_a_terminal_gets_lines_that_fit():
+    narrow = Surface(width=60, terminal=True)
+    rows = run_summary(counted(planned=8), judge_settings(k=2), surface=narrow).splitlines()
+    assert rows[:3] == [
+        "items       6 of 8 items, 4 verdicts, 2 without one",
+        "            (ContextLengthError 1, NoValidJudgment 1)",
+        "            bad\\x1b[2J: none of the 2 judgments validly sco…",
+    ]
+    facts = rows[: next(i for i, row in enumerate(rows) if row.startswith("warning"))]
+    assert max(map(len, facts)) <= 60
 
 
 def test_few_repeats_are_a_line_and_no_warning():

@@ -24,7 +24,7 @@ from spct.types import Item, Judgment
 from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
 from spct.views.stored import StoredItem, stored_item, stored_items, stored_settings
-from spct.views.surface import indented
+from spct.views.surface import labelled
 
 GROUPS = {
     "judging": (
@@ -43,8 +43,6 @@ GROUPS = {
     ),
     "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs"),
 }
-
-_LABEL = 12
 
 
 @click.command()
@@ -114,9 +112,7 @@ def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[st
         facts = [(name.removeprefix("template."), written[name]) for name in names if written.get(name) is not None]
         text = ", ".join(_shown(value) if name == label else f"{name} {_shown(value)}" for name, value in facts)
         if text:
-            first, *more = indented(text, surface, _LABEL)
-            yield "  " + surface.paint(label.ljust(_LABEL - 2), "dim") + first[_LABEL:]
-            yield from more
+            yield from labelled(label, text, surface, margin=2)
 
 
 def _shown(value: object) -> str:

@@ -9,13 +9,12 @@ from spct.harmless import line
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment
 from spct.views.stored import StoredItem
-from spct.views.surface import PLAIN, Surface, indented
+from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
 from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
-_LABEL = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,8 @@ class ItemView:
                 yield from self._fact("meta RM", _rating(judgment, stored))
         yield from self._text(judgment)
 
-    def _fact(self, label: str, text: str, style: str = "dim") -> Iterator[str]:
-        """A label and a text whose further lines, if it is wrapped, stand under its first."""
-        first, *more = indented(text, self.surface, _LABEL)
-        yield "  " + self.surface.paint(label.ljust(_LABEL - 2), style) + first[_LABEL:]
-        yield from more
+    def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
+        return labelled(label, text, self.surface, style, margin=2)
 
     def _text(self, judgment: Judgment) -> Iterator[str]:
         if judgment.reasoning:
