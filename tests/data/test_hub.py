@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from spct.data.group import About
 from spct.data.hub import fetch
 from spct.data.inputs import Opened
 from spct.data.recipe import SourceRecipe
 from spct.data.sources import load_source
+from spct.data.sources.source import About
 from spct.errors import InputError
 
 from . import rows

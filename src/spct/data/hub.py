@@ -7,7 +7,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from spct.bench.suites.assembly import SUFFIXES
-from spct.data.group import About
+from spct.data.sources.source import About
 from spct.errors import InputError
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from spct.bench.suites.assembly import data_files
-from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError, Source
+from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError
 from spct.data.hub import fetch
 from spct.data.recipe import SourceRecipe
 from spct.data.sources import load_source
+from spct.data.sources.source import Source
 from spct.errors import InputError
 from spct.items import read_rows
 

@@ -32,7 +32,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         ("tokens", _tokens(totals)),
         ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
     ]
-    text = [row for label, fact in facts if fact for row in labelled(label, fact, surface)]
+    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
     return "\n".join(text + _duplicates(totals, settings, surface))
 
 

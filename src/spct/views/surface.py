@@ -70,7 +70,9 @@ LABEL = 12
 
 
 def labelled(label: str, text: str, surface: Surface, style: str = "dim", margin: int = 0) -> list[str]:
-    """A label and a text whose further lines, if it is wrapped, stand under its first."""
+    """A label and a text whose further lines, if it is wrapped, stand under its first; nothing for an empty text."""
+    if not text:
+        return []
     first, *more = indented(text, surface, LABEL)
     return [" " * margin + surface.paint(label.ljust(LABEL - margin), style) + first[LABEL:], *more]
 

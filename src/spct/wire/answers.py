@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spct.service.member import Place
+from spct.service.member import CohortPlace
 from spct.service.rewards import Rewards
 from spct.service.service import Answer
 from spct.types import ItemError, Judgment, Usage
@@ -48,7 +48,7 @@ def group_rewards(answer: Answer, rewards: Rewards, model: str) -> dict[str, Any
     }
 
 
-def rollout_reward(place: Place, rewards: Rewards, model: str) -> dict[str, Any]:
+def rollout_reward(place: CohortPlace, rewards: Rewards, model: str) -> dict[str, Any]:
     """``RolloutReward``."""
     verdict = place.verdict
     return {

@@ -10,7 +10,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Group, LabelRangeError, integer, need
+from spct.data.group import Group, LabelRangeError, integer, need
+from spct.data.sources.source import About
 from spct.errors import InputError
 from spct.items.conversation import text_of
 from spct.types import Message

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.answers import final_answer
-from spct.data.group import About, Dropped, Group, need
+from spct.data.group import Dropped, Group, need
 from spct.data.sources.solved import attempts_of, solved
+from spct.data.sources.source import About
 from spct.errors import InputError
 from spct.items.conversation import text_of
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Group, integer, need, pair
+from spct.data.group import Group, integer, need, pair
+from spct.data.sources.source import About
 
 TURN = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 

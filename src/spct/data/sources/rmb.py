@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Group, need
+from spct.data.group import Group, need
+from spct.data.sources.source import About
 from spct.errors import InputError
 from spct.items.conversation import query_of, text_of
 

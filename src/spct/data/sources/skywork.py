@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Group, need
+from spct.data.group import Group, need
+from spct.data.sources.source import About
 from spct.items import parse_item
 
 
@@ -20,5 +21,5 @@ class Skywork:
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group]:
         need(row, where, "chosen", "rejected")
-        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where, default_id=where)
+        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where)
         yield Group(item.messages, item.responses, ((0, 1),), domain=row.get("source"))

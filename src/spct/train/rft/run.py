@@ -19,14 +19,14 @@ from spct.errors import TrainingError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
+from spct.train.common.directory import MANIFEST, file_hash
 from spct.train.common.judging_templates import keep_templates
+from spct.train.common.labels import check_label
 from spct.train.common.mixed import MixedJudge
-from spct.train.common.places import Places, place_lines
-from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import source_of, trajectory_row, write_rows
 from spct.train.rft.hints import HintedJudge, hint_of
+from spct.train.rft.places import Places, place_lines
 from spct.train.rft.rejection import FATES, Fate, Selection, select
-from spct.train.rl.reward import check_label
 from spct.types import Item
 
 PLAIN, HINTED = "plain", "hinted"
@@ -120,7 +120,7 @@ def write_trajectories(
     }
     write_json(out / REPORT, report)
     write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
-    keep_templates(judge.templates, out)
+    keep_templates(judge.templates.values(), out)
     if not count:
         raise TrainingError(
             f"no judgment was kept, so there is nothing to learn from: {_why(sources.values())}; {out / TABLE} has the "

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from data import rows
 from spct.data.group import Dropped, Group, LabelRangeError
 from spct.data.sources import SOURCES, load_source
 from spct.data.sources.helpsteer2 import turns
 from spct.errors import InputError
 from spct.types import Message
-
-from . import rows
 
 FILE = Path("hh/harmless-base/test.jsonl")
 ROWS = {
