@@ -32,7 +32,7 @@ from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
-from spct.service.member import Member, Place, joint_item, place_in
+from spct.service.member import CohortPlace, Member, joint_item, place_in
 from spct.types import Message
 from spct.voting.orders import keyed_hash
 
@@ -146,7 +146,7 @@ async def in_process(plan: Plan, outcome: Outcome) -> AsyncIterator[Ask]:
     holding = Holding(cohorts)
 
     async def ask(member: Member, hold_s: float | None) -> Reward:
-        place: Place = await (cohorts.join(member) if hold_s is None else holding.join(member, hold_s=hold_s))
+        place: CohortPlace = await (cohorts.join(member) if hold_s is None else holding.join(member, hold_s=hold_s))
         assert place.verdict.means is not None
         return Reward(place.verdict.means[place.index], place.partial)
 

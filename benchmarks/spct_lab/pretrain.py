@@ -33,7 +33,7 @@ PRETRAINED = "pretraining.json"
 """The report beside the base, written last."""
 IDS = {word: i for i, word in enumerate(model.VOCABULARY)}
 
-Row = tuple[list[int], int]
+Encoded = tuple[list[int], int]
 """Token ids of prompt and answer, and the length of the prompt."""
 Text = tuple[str, str]
 """Prompt and answer."""
@@ -121,7 +121,7 @@ def _optimizers(base: Any, learning_rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-def batches(rows: Iterator[Row], size: int) -> Iterator[Batch]:
+def batches(rows: Iterator[Encoded], size: int) -> Iterator[Batch]:
     """Token ids and labels, (size, T), padded on the right; in the order of ``rows``.
 
     Batches of like length would be cheaper, and little is learned from them: each has one fit by absolute place.
@@ -157,7 +157,7 @@ def _two_to_one(exercises: Iterator[Text], judgments: Iterator[Text], size: int)
         yield next(second)
 
 
-def examples(settings: Pretraining) -> Iterator[Row]:
+def examples(settings: Pretraining) -> Iterator[Encoded]:
     """The first pass: exercises in reading, then judgments."""
     texts, seed, drills = settings.texts, settings.seed, 0
     for place, (share, sizes) in enumerate(settings.course):
@@ -177,13 +177,13 @@ def _judged(draw: Random, found: Iterator[Case]) -> Iterator[Text]:
         yield prompt, crowd.judgment_text(draw, case, form=form, told=told)
 
 
-def _encoded(text: Text) -> Row:
+def _encoded(text: Text) -> Encoded:
     prompt, answer = text
     before = [IDS[word] for word in f"{model.USER} {prompt} {model.END} {model.ASSISTANT}".split()]
     return [*before, *(IDS[word] for word in f"{answer} {model.END}".split())], len(before)
 
 
-def _padded(rows: list[Row]) -> Batch:
+def _padded(rows: list[Encoded]) -> Batch:
     longest = max(len(ids) for ids, _ in rows)
     pad = IDS["<pad>"]
     ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row, _ in rows])

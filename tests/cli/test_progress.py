@@ -10,8 +10,8 @@ import pytest
 
 from spct.cli.progress import RunProgress, write_line
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.run import Outcome, RunStore, judge_items
 from spct.types import Item, Judgment, Message, Problem, Usage
 from spct.voting.vote import decide

@@ -6,12 +6,12 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from engines.tiny_models import FAMILIES, save_model  # noqa: E402
-from spct.engines.torch_sampling import Row, _choose, _draw, _nucleus, may_pad, sample_rows  # noqa: E402
+from spct.engines.torch_sampling import Generation, _choose, _draw, _nucleus, may_pad, sample_rows  # noqa: E402
 
 SHORT, LONG = [100, 7, 9, 30, 20], [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
 
 
-def never(row: Row) -> bool:
+def never(row: Generation) -> bool:
     return False
 
 
@@ -29,7 +29,7 @@ def test_greedy_equals_generate_in_every_family(tmp_path: Path, family: str) -> 
     for prompt in prompts:
         out = model.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False, eos_token_id=None)
         expected.append(out[0].tolist()[len(prompt) :])
-    rows = [Row(place % len(prompts), seed=0, temperature=0, top_p=1, max_tokens=20) for place in range(5)]
+    rows = [Generation(place % len(prompts), seed=0, temperature=0, top_p=1, max_tokens=20) for place in range(5)]
     assert sampled(model, prompts, rows, batch=3) == [expected[row.prompt] for row in rows]
     assert may_pad(model) == (family not in ("lfm2", "qwen3_next"))
 
@@ -40,18 +40,18 @@ def model(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_a_row_depends_on_its_own_seed_only(model) -> None:
-    together = [Row(i % 2, seed, 0.8, 0.9 if seed % 3 else 1, 12, top=2) for i, seed in enumerate(range(40, 48))]
+    together = [Generation(i % 2, seed, 0.8, 0.9 if seed % 3 else 1, 12, top=2) for i, seed in enumerate(range(40, 48))]
     sampled(model, [LONG, SHORT], together)
     for row in together:
-        alone = Row(0, row.seed, row.temperature, row.top_p, 12)
+        alone = Generation(0, row.seed, row.temperature, row.top_p, 12)
         assert sampled(model, [[LONG, SHORT][row.prompt]], [alone]) == [row.tokens]
     assert len({tuple(row.tokens) for row in together}) == 8
 
 
 def test_rows_end_at_eos_at_their_limit_or_when_dropped(model) -> None:
-    greedy = sampled(model, [SHORT], [Row(0, 0, 0, 1, 10)])[0]
+    greedy = sampled(model, [SHORT], [Generation(0, 0, 0, 1, 10)])[0]
     eos = greedy[4]
-    rows = [Row(0, 0, 0, 1, 10), Row(0, 0, 0, 1, 2), Row(0, 0, 0, 1, 10)]
+    rows = [Generation(0, 0, 0, 1, 10), Generation(0, 0, 0, 1, 2), Generation(0, 0, 0, 1, 10)]
     sample_rows(model, [SHORT], rows, batch=8, eos=frozenset([eos]), dropped=lambda row: row is rows[2])
     assert [(row.tokens, row.finish) for row in rows] == [
         (greedy[: greedy.index(eos)], "stop"),
@@ -61,7 +61,7 @@ def test_rows_end_at_eos_at_their_limit_or_when_dropped(model) -> None:
 
 
 def test_logprobs_are_those_of_a_plain_forward_pass(model) -> None:
-    row = Row(0, 3, 1.7, 0.8, 6, top=3)
+    row = Generation(0, 3, 1.7, 0.8, 6, top=3)
     sampled(model, [SHORT], [row])
     with torch.no_grad():
         logits = model(torch.tensor([SHORT + row.tokens])).logits[0].float().log_softmax(-1)
@@ -97,11 +97,11 @@ def test_top_p_beyond_the_usual_candidates() -> None:
 
 def test_frequencies_follow_the_temperature() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0]]).repeat(2000, 1)
-    tokens = _choose(logits, [Row(0, seed, 0.5, 1.0, 1) for seed in range(2000)])
+    tokens = _choose(logits, [Generation(0, seed, 0.5, 1.0, 1) for seed in range(2000)])
     expected = (logits[0] / 0.5).softmax(-1).tolist()
     assert [tokens.count(i) / 2000 for i in range(3)] == pytest.approx(expected, abs=0.03)
 
 
 def test_greedy_and_sampled_rows_share_a_batch() -> None:
     logits = torch.tensor([[0.0, 0.1], [0.0, 30.0]])
-    assert _choose(logits, [Row(0, 0, 0, 1, 1), Row(0, 0, 1, 1, 1)]) == [1, 1]
+    assert _choose(logits, [Generation(0, 0, 0, 1, 1), Generation(0, 0, 1, 1, 1)]) == [1, 1]

@@ -11,10 +11,10 @@ from judges.test_scalar import Lengths
 from spct.bench.scoring.ballots import ballots_of, means_of
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, ResumeRefusedError
-from spct.grm import judge_settings
 from spct.judges import JUDGES, judge_options, load_judge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore, check_same, judge_items
-from spct.views.stored import stored_items, stored_settings
+from spct.run.stored import stored_items, stored_settings
 
 QUALITY = [3, 9, 5, 1, 7]
 

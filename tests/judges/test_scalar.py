@@ -10,8 +10,8 @@ from servers.chat import ChatServer, write_reply
 from spct.classifiers import Score
 from spct.engines.engine import Capabilities
 from spct.errors import InputError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 from spct.types import Message
 
 

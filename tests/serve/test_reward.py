@@ -60,7 +60,7 @@ async def test_one_response_cannot_be_compared_and_nothing_is_sampled(normalisat
 
 
 async def test_a_judge_without_a_scale_has_no_unit_rewards_and_no_range():
-    def longest(settings, principles_kept):
+    def longest(settings):
         return load_judge("longest", None, settings)
 
     async with live(make_judge=longest) as server:

@@ -1,4 +1,4 @@
-from spct.grm import judge_settings
+from spct.judges.settings import judge_settings
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
 from spct.views import Counts, Totals, run_summary
 from spct.views.surface import PLAIN

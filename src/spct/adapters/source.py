@@ -18,7 +18,7 @@ from spct.grm import GRM
 from spct.items import parse_item
 from spct.service.cohort import Cohorts, Lone
 from spct.service.judges import grm_judges
-from spct.service.member import Member, Place
+from spct.service.member import CohortPlace, Member
 from spct.service.rewards import COMPARING, Normalisation, Rewards, rewards_of
 from spct.service.service import RewardService
 from spct.types import Item
@@ -202,7 +202,7 @@ class LocalRewards:
         self.run(self.aclose())
         self._thread.stop()
 
-    def _reward_at(self, place: Place, rewards: Rewards) -> RolloutReward:
+    def _reward_at(self, place: CohortPlace, rewards: Rewards) -> RolloutReward:
         verdict = place.verdict
         return RolloutReward(
             reward=rewards.values[place.index],
@@ -224,4 +224,4 @@ def _item(query: Query, responses: Sequence[str], reference: str | None, princip
     turns = turns_of(query)
     row: dict[str, Any] = {"prompt" if isinstance(turns, str) else "messages": turns, "responses": list(responses)}
     row |= {"reference": reference, "principles": principles}
-    return replace(parse_item(row, where="this group", default_id="0"), id="")  # the service names it by its text
+    return replace(parse_item(row, where="this group"), id="")  # the service names it by its text

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from spct.bench.report import RULE_NAMES
-from spct.bench.scoring.curve import RULES, Rule
+from spct.bench.scoring.curve import CREDIT_RULES, CreditRule
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
 
@@ -81,8 +81,8 @@ def _curve(results: Sequence[RunResult]) -> Canvas | None:
             panels = [axes]
         else:
             canvas = Canvas(figsize=(9.6, 3.4), layout="constrained")
-            panels = list(canvas.subplots(1, len(RULES), sharey=True))
-            for axes, rule in zip(panels, RULES, strict=True):
+            panels = list(canvas.subplots(1, len(CREDIT_RULES), sharey=True))
+            for axes, rule in zip(panels, CREDIT_RULES, strict=True):
                 for place, result in enumerate(results):
                     _line(axes, result, rule, place, short(result.label))
                 axes.set_title(RULE_NAMES[rule])
@@ -96,16 +96,16 @@ def _curve(results: Sequence[RunResult]) -> Canvas | None:
         return canvas
 
 
-def _merged(result: RunResult) -> list[tuple[tuple[Rule, ...], str]]:
+def _merged(result: RunResult) -> list[tuple[tuple[CreditRule, ...], str]]:
     """Rules that give the same curve are one line."""
-    groups: dict[tuple[float, ...], list[Rule]] = {}
-    for rule in RULES:
+    groups: dict[tuple[float, ...], list[CreditRule]] = {}
+    for rule in CREDIT_RULES:
         values = tuple(round(point.rules[rule].main.value, 9) for point in result.points)
         groups.setdefault(values, []).append(rule)
     return [(tuple(rules), " = ".join(RULE_NAMES[rule] for rule in rules)) for rules in groups.values()]
 
 
-def _line(axes: Axes, result: RunResult, rule: Rule, place: int, name: str) -> None:
+def _line(axes: Axes, result: RunResult, rule: CreditRule, place: int, name: str) -> None:
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     _band(axes, [point.k for point in result.points], result.points, rule, colour, marker, name)
     if result.guided:
@@ -124,7 +124,13 @@ def _line(axes: Axes, result: RunResult, rule: Rule, place: int, name: str) -> N
 
 
 def _band(
-    axes: Axes, xs: Sequence[float], points: Sequence[ScoredPoint], rule: Rule, colour: str, marker: str, name: str
+    axes: Axes,
+    xs: Sequence[float],
+    points: Sequence[ScoredPoint],
+    rule: CreditRule,
+    colour: str,
+    marker: str,
+    name: str,
 ) -> None:
     figures = [point.rules[rule].main for point in points]
     axes.plot(xs, [100 * figure.value for figure in figures], color=colour, marker=marker, markersize=4.5, label=name)

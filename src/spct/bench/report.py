@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from spct.bench.scoring.compare import Comparison, Flip
-from spct.bench.scoring.curve import RULES
+from spct.bench.scoring.curve import CREDIT_RULES
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
 
@@ -173,7 +173,7 @@ def _all_points(result: RunResult) -> list[ScoredPoint]:
 
 
 def _point_cells(point: ScoredPoint, seconds: bool, priced: bool) -> list[str]:
-    cells = [points(point.rules[rule].main) for rule in RULES]
+    cells = [points(point.rules[rule].main) for rule in CREDIT_RULES]
     cells += [f"{100 * share:.1f}%" for share in point.grades.values()]
     cells += [f"{point.cost.prompt_tokens:,.0f}", f"{point.cost.completion_tokens:,.0f}"]
     if seconds:

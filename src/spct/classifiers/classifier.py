@@ -56,6 +56,16 @@ class _Model(Protocol):
         """``concurrency``, ``context_tokens`` and ``special_tokens`` are what matters here; known once started."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that whoever reads a run's results should know; may grow while it samples."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in effect, as flat JSON values without a key or a login, known once started: recorded with a run."""
+        ...
+
     async def start(self) -> None:
         """Load weights or open connections; idempotent. Raises EngineError or WeightsError."""
         ...

@@ -12,7 +12,7 @@ from typing import Any
 
 from spct.classifiers.classifier import Conversation, Score
 from spct.classifiers.forms import as_text, check_form, query_text
-from spct.classifiers.torch_model import Encoding, Loaded, TorchClassifier, TorchOptions, chat_ids
+from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier, TorchOptions, chat_ids
 from spct.classifiers.torch_scorer import TorchScorer, encoded
 from spct.errors import InputError
 
@@ -46,7 +46,7 @@ class LocalClassifier(TorchScorer):
     async def score(self, conversations: Sequence[Conversation]) -> list[Score]:
         return await self._torch.run(lambda loaded: self._score(loaded, conversations))
 
-    def _score(self, loaded: Loaded, conversations: Sequence[Conversation]) -> list[Score]:
+    def _score(self, loaded: LoadedClassifier, conversations: Sequence[Conversation]) -> list[Score]:
         texts = [self._encode(loaded.tokenizer, conversation) for conversation in conversations]
         return self._scores(loaded, texts)
 

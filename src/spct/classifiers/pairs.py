@@ -13,7 +13,7 @@ from typing import Any
 from spct.classifiers.classifier import Pair, Score
 from spct.classifiers.forms import check_form, filled, query_text
 from spct.classifiers.pairrm_model import CONTEXT_TOKENS, PairRM
-from spct.classifiers.torch_model import Encoding, Loaded, TorchClassifier, TorchOptions
+from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier, TorchOptions
 from spct.classifiers.torch_scorer import TorchScorer, encoded
 
 PAIRRM = "DebertaV2PairRM"
@@ -49,7 +49,7 @@ class PairClassifier(TorchScorer):
     async def compare(self, pairs: Sequence[Pair]) -> list[Score]:
         return await self._torch.run(lambda loaded: self._compare(loaded, pairs))
 
-    def _compare(self, loaded: Loaded, pairs: Sequence[Pair]) -> list[Score]:
+    def _compare(self, loaded: LoadedClassifier, pairs: Sequence[Pair]) -> list[Score]:
         own = isinstance(loaded.model, PairRM)
         texts = [
             segments(loaded.tokenizer, pair) if own else one_text(loaded.tokenizer, self._form, pair) for pair in pairs

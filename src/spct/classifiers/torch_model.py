@@ -71,7 +71,7 @@ class TorchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedClassifier:
     """A model ready to run, with its tokenizer."""
 
     model: Any
@@ -93,14 +93,14 @@ class TorchClassifier:
         name: str,
         options: TorchOptions,
         own: Mapping[str, tuple[Any, int]] | None = None,
-        check: Callable[[Loaded], None] | None = None,
+        check: Callable[[LoadedClassifier], None] | None = None,
     ) -> None:
         self.name = name
         self.options = options
         self._own = own or {}
         self._check = check
         self._device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedClassifier | None = None
         self._worker: ThreadPoolExecutor | None = None
 
     @property
@@ -115,7 +115,7 @@ class TorchClassifier:
     async def start(self) -> None:
         await self.run(lambda loaded: None)
 
-    async def run(self, work: Callable[[Loaded], T]) -> T:
+    async def run(self, work: Callable[[LoadedClassifier], T]) -> T:
         """``work`` on the worker thread, after loading: tokenizers and models are used by one thread only."""
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, thread_name_prefix="spct-classifier")
@@ -128,7 +128,7 @@ class TorchClassifier:
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
 
-    def outputs(self, loaded: Loaded, texts: Sequence[Encoding]) -> list[list[float]]:
+    def outputs(self, loaded: LoadedClassifier, texts: Sequence[Encoding]) -> list[list[float]]:
         """The head's numbers for each text. Raises ContextLengthError, before anything is run, if one is too long."""
         for text in texts:
             _check_fit(len(text["input_ids"]), loaded.context_tokens, self.name)
@@ -140,7 +140,7 @@ class TorchClassifier:
                 found[place] = row
         return found
 
-    def _forward(self, loaded: Loaded, texts: Sequence[Encoding]) -> list[list[float]]:
+    def _forward(self, loaded: LoadedClassifier, texts: Sequence[Encoding]) -> list[list[float]]:
         longest = max(len(text["input_ids"]) for text in texts)
         fill = {"input_ids": _padding(loaded, texts)}
         inputs = {
@@ -162,7 +162,7 @@ class TorchClassifier:
     def _tensor(self, rows: list[list[int]]) -> Any:
         return torch.tensor(rows, device=self._device)
 
-    def _ready(self) -> Loaded:
+    def _ready(self) -> LoadedClassifier:
         if self._loaded is None:
             loaded = self._load()
             if self._check is not None:
@@ -170,7 +170,7 @@ class TorchClassifier:
             self._loaded = loaded
         return self._loaded
 
-    def _load(self) -> Loaded:
+    def _load(self) -> LoadedClassifier:
         options = self.options
         if options.threads is not None:
             torch.set_num_threads(options.threads)
@@ -203,7 +203,7 @@ class TorchClassifier:
         limit = options.context_tokens or context_tokens or _context(model, tokenizer)
         config = model.config.get_text_config(decoder=True)
         config.use_cache = False  # nothing is decoded after the text, so keys and values would only fill memory
-        return Loaded(
+        return LoadedClassifier(
             model, tokenizer, getattr(config, "pad_token_id", None), limit, _control_tokens(tokenizer, self.name)
         )
 
@@ -237,7 +237,7 @@ def _check_fit(tokens: int, context_tokens: int | None, name: str) -> None:
         )
 
 
-def _padding(loaded: Loaded, texts: Sequence[Encoding]) -> int:
+def _padding(loaded: LoadedClassifier, texts: Sequence[Encoding]) -> int:
     """The checkpoint's padding id, else one that is in no text: decoders look for the last token that is not it."""
     if loaded.pad is not None:
         return loaded.pad

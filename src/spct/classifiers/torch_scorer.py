@@ -7,7 +7,7 @@ from typing import Any
 
 from spct.classifiers.classifier import Score
 from spct.classifiers.numbers import one_number, score_of
-from spct.classifiers.torch_model import Encoding, Loaded, TorchClassifier
+from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier
 from spct.engines.engine import Capabilities
 
 
@@ -28,6 +28,14 @@ class TorchScorer:
         return {"form": self._form, "label": self._label}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
     def capabilities(self) -> Capabilities:
         return self._torch.capabilities
 
@@ -37,7 +45,7 @@ class TorchScorer:
     async def close(self) -> None:
         await self._torch.close()
 
-    def _scores(self, loaded: Loaded, texts: Sequence[Encoding]) -> list[Score]:
+    def _scores(self, loaded: LoadedClassifier, texts: Sequence[Encoding]) -> list[Score]:
         """One score per text. Raises ContextLengthError if one is too long, EngineError if ``label`` fits no output."""
         rows = self._torch.outputs(loaded, texts)
         return [

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import orjson
 
-from spct.bench.scoring.curve import Rule
+from spct.bench.scoring.curve import CreditRule
 from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
 from spct.cli.progress import write_line
@@ -24,7 +24,7 @@ from spct.cli.progress import write_line
 @click.option("--benchmark", metavar="NAME", help="The benchmark, where the runs do not name it.")
 @click.option("--seed", default=0, show_default=True, help="Of the picks, the bootstrap and the test.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on stdout, with all flipped units.")
-def compare(a: Path, b: Path, k: int | None, rule: Rule, benchmark: str | None, seed: int, as_json: bool) -> int:
+def compare(a: Path, b: Path, k: int | None, rule: CreditRule, benchmark: str | None, seed: int, as_json: bool) -> int:
     """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on."""
     check_extra()
     from spct.bench.report import comparison_lines

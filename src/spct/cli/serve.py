@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.session import engine_options, new_runner
 from spct.errors import InputError, RunError
-from spct.judges import JUDGES, Judge
+from spct.judges import Judge
 from spct.judges.settings import JudgeSettings
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 @click.command()
 @engine_options
-@click.option("--judge", "kind", default="grm", show_default=True, metavar="KIND", help=f"One of {', '.join(JUDGES)}.")
-@click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge.")
 @judging_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
@@ -101,8 +99,8 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> Rewa
     meta = make_meta_if_named(options)
     backend = make_judge(options, meta).engine
 
-    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> Judge:
-        return make_judge(options, meta, backend, principles_kept, settings)
+    def make(settings: JudgeSettings) -> Judge:
+        return make_judge(options, meta, backend=backend, settings=settings)
 
     return RewardService(
         make,

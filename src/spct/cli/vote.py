@@ -12,8 +12,8 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.run import RunStore
 from spct.run.revote import choose_meta, revote, revote_settings
+from spct.run.stored import stored_settings
 from spct.views import Counts, run_summary, verdict_header, verdict_line
-from spct.views.stored import stored_settings
 from spct.voting.verdict import Rule, TieRule
 
 

@@ -14,7 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +72,10 @@ class EmbeddedEngine:
         if self._choice is None:
             return ()
         return (describe(self._choice), *getattr(self._engine, "notes", ()))
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return self._engine.configuration if self._engine else {}
 
     @property
     def capabilities(self) -> Capabilities:

@@ -7,8 +7,9 @@ To add one: write a module with a class that follows ``Engine``, and name it in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
@@ -92,6 +93,16 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What is known now; an engine that detects a server's abilities may answer differently later."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that whoever reads a run's results should know; may grow while it samples."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in effect, as flat JSON values without a key or a login, known once started: recorded with a run."""
         ...
 
     async def start(self) -> None:

@@ -21,7 +21,7 @@ import secrets
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,14 @@ class LlamaCppEngine:
     def model_id(self) -> str:
         loras = "".join(f"+{lora}" for lora in self._loras)
         return f"llamacpp:{self._name}{loras}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
 
     @property
     def capabilities(self) -> Capabilities:

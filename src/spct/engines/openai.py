@@ -123,6 +123,10 @@ class OpenAIEngine:
         return self._notes
 
     @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {"server": self.base_url}
+
+    @property
     def capabilities(self) -> Capabilities:
         grammar = self._grammar_style != "none"
         return _capabilities(

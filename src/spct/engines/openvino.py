@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,10 @@ class OpenVINOEngine:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the model as it was loaded."""
         return (self._facts.note,) if self._facts is not None and self._facts.note else ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
 
     @property
     def capabilities(self) -> Capabilities:

@@ -79,6 +79,14 @@ class ScriptedEngine:
         return f"scripted:{self._name}"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
 

@@ -26,7 +26,7 @@ NUCLEUS_CANDIDATES = 1024
 
 
 @dataclass(slots=True)
-class Row:
+class Generation:
     """One sample in the making: ``prompt`` is the index of its prompt; the loop fills in the rest.
 
     ``logprobs`` has one entry per token: its natural-log probability at temperature 1, and the ``top`` likeliest
@@ -59,11 +59,11 @@ def may_pad(model: Any) -> bool:
 def sample_rows(
     model: Any,
     prompts: Sequence[Sequence[int]],
-    rows: Sequence[Row],
+    rows: Sequence[Generation],
     *,
     batch: int,
     eos: frozenset[int],
-    dropped: Callable[[Row], bool],
+    dropped: Callable[[Generation], bool],
 ) -> None:
     """Fill in ``rows``, at most ``batch`` at a time; the prompts' caches are computed once.
 
@@ -106,9 +106,9 @@ def _decode(
     logits_PV: torch.Tensor,  # noqa: N803
     cache: Any,
     mask_PT: torch.Tensor,  # noqa: N803
-    rows: Sequence[Row],
+    rows: Sequence[Generation],
     eos: frozenset[int],
-    dropped: Callable[[Row], bool],
+    dropped: Callable[[Generation], bool],
 ) -> None:
     place = torch.tensor([row.prompt for row in rows], device=logits_PV.device)
     cache.reorder_cache(place)
@@ -127,7 +127,7 @@ def _decode(
         logits = _forward(model, torch.tensor(tokens, device=mask.device)[:, None], mask, cache)
 
 
-def _choose(logits_RV: torch.Tensor, rows: Sequence[Row]) -> list[int]:  # noqa: N803
+def _choose(logits_RV: torch.Tensor, rows: Sequence[Generation]) -> list[int]:  # noqa: N803
     """The next token of each row: the likeliest at temperature 0, else one draw from its own random stream."""
     greedy = logits_RV.argmax(-1)
     if all(row.temperature == 0 for row in rows):
@@ -165,7 +165,7 @@ def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
     return probabilities.where(probabilities >= least, torch.zeros_like(probabilities))
 
 
-def _extend(rows: Sequence[Row], tokens: Sequence[int], logits_RV: torch.Tensor, eos: frozenset[int]) -> None:  # noqa: N803
+def _extend(rows: Sequence[Generation], tokens: Sequence[int], logits_RV: torch.Tensor, eos: frozenset[int]) -> None:  # noqa: N803
     for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
         if token in eos:
             row.finish, row.end = "stop", token

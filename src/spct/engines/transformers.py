@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ try:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     from spct.engines.chat_tokenizer import ChatTokenizer
-    from spct.engines.torch_sampling import Row, may_pad, sample_rows
+    from spct.engines.torch_sampling import Generation, may_pad, sample_rows
 except ImportError as error:
     raise EngineMissingError(
         f"the transformers engine needs its packages ({error}): pip install 'spct[transformers]'"
@@ -49,7 +49,7 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """A causal model with its tokenizer and limits; ``eos`` are all tokens that end a turn."""
 
     model: Any
@@ -97,7 +97,7 @@ class TransformersEngine:
         self._lora = (lora,) if isinstance(lora, str) else tuple(lora)
         self._threads = threads
         self._trust_remote_code = trust_remote_code
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedModel | None = None
         self._loading = threading.Lock()
         self._jobs: deque[_Job] = deque()
         self._current: list[_Job] = []
@@ -107,6 +107,14 @@ class TransformersEngine:
     @property
     def model_id(self) -> str:
         return f"transformers:{self._name}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -155,11 +163,11 @@ class TransformersEngine:
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
 
-    async def _started(self) -> Loaded:
+    async def _started(self) -> LoadedModel:
         loaded = self._loaded
         return await asyncio.to_thread(self._ready) if loaded is None else loaded
 
-    def _ready(self) -> Loaded:
+    def _ready(self) -> LoadedModel:
         with self._loading:
             loaded = self._loaded or self._load()
             self._loaded = loaded
@@ -169,7 +177,7 @@ class TransformersEngine:
                     self._worker.start()
             return loaded
 
-    def _load(self) -> Loaded:
+    def _load(self) -> LoadedModel:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         source, options = _source(self._name)
@@ -189,7 +197,7 @@ class TransformersEngine:
             return "auto"
         return torch.bfloat16 if self._device.startswith("cuda") else torch.float32
 
-    def _work(self, loaded: Loaded) -> None:
+    def _work(self, loaded: LoadedModel) -> None:
         """The worker's life: until closed, take a batch of jobs and answer each."""
         while jobs := self._take(loaded):
             try:
@@ -202,7 +210,7 @@ class TransformersEngine:
                 for job, batch in zip(jobs, batches, strict=True):
                     _settle(job, batch)
 
-    def _take(self, loaded: Loaded) -> list[_Job]:
+    def _take(self, loaded: LoadedModel) -> list[_Job]:
         """The next jobs in order of arrival whose samples fill a batch, at least one; [] once closed."""
         with self._wake:
             self._current = []
@@ -222,12 +230,12 @@ class TransformersEngine:
             return taken
 
 
-def as_loaded(model: Any, tokenizer: ChatTokenizer, context_tokens: int | None = None) -> Loaded:
+def as_loaded(model: Any, tokenizer: ChatTokenizer, context_tokens: int | None = None) -> LoadedModel:
     """A model in memory, with what sampling from it needs to know; ``context_tokens`` None takes the model's limit."""
     stops = model.generation_config.eos_token_id
     eos = frozenset([stops] if isinstance(stops, int) else stops or ()) | tokenizer.eos
     limit = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    return Loaded(model, tokenizer, eos, context_tokens or limit, tokenizer.control_tokens(), may_pad(model))
+    return LoadedModel(model, tokenizer, eos, context_tokens or limit, tokenizer.control_tokens(), may_pad(model))
 
 
 def _source(name: str) -> tuple[str, dict[str, Any]]:
@@ -289,15 +297,15 @@ def _check_fit(prompt_tokens: int, max_tokens: int, context_tokens: int | None) 
         )
 
 
-def _answer(loaded: Loaded, jobs: Sequence[_Job], batch: int) -> list[SampleBatch | SpctError]:
+def _answer(loaded: LoadedModel, jobs: Sequence[_Job], batch: int) -> list[SampleBatch | SpctError]:
     """Sample all rows of ``jobs`` together, at most ``batch`` at once."""
     rows = [
-        Row(place, ask.seed + j, ask.temperature, ask.top_p, ask.max_tokens, ask.top_logprobs)
+        Generation(place, ask.seed + j, ask.temperature, ask.top_p, ask.max_tokens, ask.top_logprobs)
         for place, ask in enumerate(job.request for job in jobs)
         for j in range(ask.n)
     ]
     prompts = [job.ids for job in jobs]
-    dropped: Callable[[Row], bool] = lambda row: jobs[row.prompt].dropped  # noqa: E731
+    dropped: Callable[[Generation], bool] = lambda row: jobs[row.prompt].dropped  # noqa: E731
     sample_rows(loaded.model, prompts, rows, batch=batch, eos=loaded.eos, dropped=dropped)
     answers: list[SampleBatch | SpctError] = []
     for place, job in enumerate(jobs):
@@ -310,7 +318,7 @@ def _answer(loaded: Loaded, jobs: Sequence[_Job], batch: int) -> list[SampleBatc
     return answers
 
 
-def _as_sample(tokenizer: ChatTokenizer, row: Row) -> Sample:
+def _as_sample(tokenizer: ChatTokenizer, row: Generation) -> Sample:
     finish, count = row.finish or "other", len(row.tokens)
     if not row.top:
         return Sample(tokenizer.decode(row.tokens), finish, row.seed, completion_tokens=count)

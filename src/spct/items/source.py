@@ -19,7 +19,7 @@ GZIP, PARQUET, BOM, UTF16 = b"\x1f\x8b", b"PAR1", b"\xef\xbb\xbf", (b"\xff\xfe",
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RowFile:
     """Bytes to read from, decompressed, at the first that is neither BOM nor white space; ``line`` is its line."""
 
     name: str
@@ -29,7 +29,7 @@ class Source:
 
 
 @contextmanager
-def opened(source: str | Path | BinaryIO, format: str | None, name: str | None = None) -> Iterator[Source]:
+def opened(source: str | Path | BinaryIO, format: str | None, name: str | None = None) -> Iterator[RowFile]:
     """Open ``source``, called ``name`` in messages; files opened here are closed again.
 
     Raises InputError if it cannot be read or is empty.
@@ -87,7 +87,7 @@ def _peekable(stream: BinaryIO) -> io.BufferedReader:
     return io.BufferedReader(_Borrowed(stream))
 
 
-def _sniffed(stream: io.BufferedReader, name: str, format: str | None) -> Source:
+def _sniffed(stream: io.BufferedReader, name: str, format: str | None) -> RowFile:
     head = _peek(stream, 4)
     if head.startswith(GZIP):
         stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=stream))
@@ -95,7 +95,7 @@ def _sniffed(stream: io.BufferedReader, name: str, format: str | None) -> Source
         if head.startswith(PARQUET):
             raise InputError(f"{name}: got Parquet inside gzip; expected Parquet as it is, it compresses itself")
     if head.startswith(PARQUET) or format == "parquet":
-        return Source(name, stream, "parquet")
+        return RowFile(name, stream, "parquet")
     if head.startswith(UTF16):
         raise InputError(f"{name}: got UTF-16 text; expected UTF-8: save the file as UTF-8")
     if head.startswith(BOM):
@@ -106,7 +106,7 @@ def _sniffed(stream: io.BufferedReader, name: str, format: str | None) -> Source
     found: Format = "json" if first == b"[" else "jsonl"
     if format == "json" and found != "json":
         raise InputError(f"{name}: got {first!r} as the first character; expected a JSON array, '['")
-    return Source(name, stream, "jsonl" if format == "jsonl" else found, line)
+    return RowFile(name, stream, "jsonl" if format == "jsonl" else found, line)
 
 
 def _peek(stream: io.BufferedReader, size: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -54,25 +54,21 @@ def load_judge(
     model: Backend | str | None = None,
     settings: JudgeSettings | None = None,
     *,
-    principles_kept: MutableMapping[str, str] | None = None,
     meta: MetaRM | None = None,
     **options: Any,
 ) -> Judge:
     """Make a judge of ``kind``.
 
     ``model`` is its engine or classifier, made already or as ``KIND:NAME``; the null baselines take none. ``options``
-    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's.
-    ``principles_kept`` and ``meta`` reach the judges that know them. Nothing is loaded or connected before
-    ``judge.engine.start()``. Raises InputError for an unknown kind or option, or settings that this judge cannot keep
-    to.
+    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's. ``meta``
+    reaches the judges that know it. Nothing is loaded or connected before ``judge.engine.start()``. Raises InputError
+    for an unknown kind or option, or settings that this judge cannot keep to.
     """
     found = kind_of(kind)
     make = _import(kind, found.target)
     accepted = _keywords(make)
     own = {name: value for name, value in options.items() if name in accepted}
     backend = _backend(kind, found.needs, model, {name: options[name] for name in options if name not in own})
-    if principles_kept is not None and "principles_kept" in accepted:
-        own["principles_kept"] = principles_kept
     if meta is not None:
         if "meta" not in accepted:
             raise InputError(f"judge {kind!r} takes no meta RM; a meta RM rates the judgments of grm and llm-judge")
@@ -92,7 +88,7 @@ def kind_of(kind: str) -> Kind:
 
 def judge_options(kind: str) -> frozenset[str]:
     """The options that this judge takes besides those of its model."""
-    return _keywords(_import(kind, kind_of(kind).target)) - {"principles_kept", "meta"}
+    return _keywords(_import(kind, kind_of(kind).target)) - {"meta"}
 
 
 def _backend(kind: str, needs: Needs, model: Backend | str | None, rest: Mapping[str, Any]) -> Backend | None:

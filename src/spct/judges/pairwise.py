@@ -30,7 +30,7 @@ Tournament = Literal["all", "knockout"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Game:
     """Both orders of one pair in one round: the answers, and what each is worth to ``first`` (None if unreadable)."""
 
     first: int
@@ -96,7 +96,7 @@ class PairwiseJudge(Rival):
         alive = list(range(trial.n))
         random.Random(keyed_hash(self.settings.seed, trial.key, "draw", index)).shuffle(alive)
         survived = [0.0] * trial.n
-        played: list[Comparison] = []
+        played: list[Game] = []
         while len(alive) > 1:
             pairs = list(zip(alive[::2], alive[1::2], strict=False))
             level = [c for (c,) in await gather_all([self._compare(trial, *pair, [index]) for pair in pairs])]
@@ -109,13 +109,13 @@ class PairwiseJudge(Rival):
                 survived[response] += 1
         self._record(trial, index, played, survived)
 
-    async def _compare(self, trial: Trial, first: int, second: int, indices: Sequence[int]) -> list[Comparison]:
+    async def _compare(self, trial: Trial, first: int, second: int, indices: Sequence[int]) -> list[Game]:
         """The pair's comparison in each of the rounds ``indices``; all rounds of one order share a prompt."""
         forward, backward = await gather_all(
             [self._answers(trial, order, indices) for order in ((first, second), (second, first))]
         )
         return [
-            Comparison(first, second, answers)
+            Game(first, second, answers)
             for answers in zip((forward[i] for i in indices), (backward[i] for i in indices), strict=True)
         ]
 
@@ -126,12 +126,10 @@ class PairwiseJudge(Rival):
         base = seed_base(self.settings.seed, trial.key)
         number = order[0] * trial.n + order[1]
         streams = [Stream(order, run, base + run[0], row=number) for run in runs_of(indices)]
-        parts = await gather_all(
-            [self._sampler.run(stream, messages, {}, lambda _, usage: trial.spend(usage)) for stream in streams]
-        )
+        parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {answer.index: answer for part in parts for answer in part}
 
-    def _record(self, trial: Trial, index: int, played: Sequence[Comparison], scores: Sequence[float]) -> None:
+    def _record(self, trial: Trial, index: int, played: Sequence[Game], scores: Sequence[float]) -> None:
         answers = [answer for comparison in played for answer in comparison.answers]
         failed = next((answer for answer in answers if answer.problem is not None), None)
         problem = None
@@ -150,7 +148,7 @@ class PairwiseJudge(Rival):
         trial.record([judgment])
 
 
-def _add(points: list[float], comparison: Comparison) -> None:
+def _add(points: list[float], comparison: Game) -> None:
     if comparison.problem is None:
         first, second = comparison.points
         points[comparison.first] += first

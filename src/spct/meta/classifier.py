@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spct.classifiers.torch_model import Loaded, TorchClassifier, TorchOptions, chat_ids
+from spct.classifiers.torch_model import LoadedClassifier, TorchClassifier, TorchOptions, chat_ids
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import EngineError, RejectedError, WeightsError
 from spct.meta.meta import Case
@@ -59,7 +59,7 @@ class ClassifierMeta:
     async def close(self) -> None:
         await self._torch.close()
 
-    def _check(self, loaded: Loaded) -> None:
+    def _check(self, loaded: LoadedClassifier) -> None:
         """Raises EngineError without a chat template, WeightsError if the head is not one that rates."""
         ChatTokenizer(loaded.tokenizer, self._torch.name)
         labels = int(loaded.model.config.num_labels)
@@ -68,14 +68,14 @@ class ClassifierMeta:
                 f"{self._torch.name} has {labels} labels; expected 1 (a logit) or 2 (label 1 means correct)"
             )
 
-    def _rate(self, loaded: Loaded, cases: Sequence[Case]) -> list[Rating]:
+    def _rate(self, loaded: LoadedClassifier, cases: Sequence[Case]) -> list[Rating]:
         texts = [self._encode(loaded, case) for case in cases]
         problems = [_too_long(len(ids), loaded.context_tokens) for ids in texts]
         fitting = [{"input_ids": ids} for ids, problem in zip(texts, problems, strict=True) if problem is None]
         rows = iter(self._torch.outputs(loaded, fitting))
         return [rating_of(next(rows)) if problem is None else Rating(None, problem) for problem in problems]
 
-    def _encode(self, loaded: Loaded, case: Case) -> list[int]:
+    def _encode(self, loaded: LoadedClassifier, case: Case) -> list[int]:
         try:
             return chat_ids(loaded.tokenizer, case.turns, self._torch.name)
         except RejectedError as error:  # all judgments have these roles, so rating as a whole cannot go on

@@ -94,7 +94,7 @@ def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) ->
         row = verdict_rows.get(position)
         of_item = [judgment for judgment in judgments.at(position, []) if judgment.index < settings.k]
         said = None if meta is None else ratings.at(position, {})
-        verdict = None if row is None else _verdict(item, settings, of_item, said, row)
+        verdict = None if row is None else voted_anew(item, settings, of_item, said, row)
         yield Revoted(position, item, verdict)
 
 
@@ -111,13 +111,14 @@ class _Cursor:
         return self._next[1] if self._next is not None and self._next[0] == position else otherwise
 
 
-def _verdict(
+def voted_anew(
     item: Item,
     settings: JudgeSettings,
     judgments: list[Judgment],
     ratings: Mapping[Place, Rating] | None,
     row: Mapping[str, Any],
 ) -> Verdict | None:
+    """The verdict over an item's judgments, whose stored verdict is ``row``; None if that was over fewer than there are to be."""
     error = row["error"]
     whole = len({judgment.index for judgment in judgments}) == settings.k
     if error is not None and error["type"] not in VOTE_ERRORS and not whole:

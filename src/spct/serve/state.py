@@ -12,7 +12,7 @@ from spct.errors import DeadlineError, DrainingError, SpctError
 from spct.serve.limits import Limits
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
-from spct.service.member import Member, Place, joint_item
+from spct.service.member import CohortPlace, Member, joint_item
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.rewards import Scale, rewards_of
 from spct.service.service import Answer, Answers, RewardService
@@ -71,7 +71,7 @@ class ServerState:
             found = {place: answer async for place, answer in answers}
         return [found[place] for place in range(len(items))]
 
-    async def join(self, member: Member, deadline_s: float | None = None, hold_s: float | None = None) -> Place:
+    async def join(self, member: Member, deadline_s: float | None = None, hold_s: float | None = None) -> CohortPlace:
         """The place of a rollout in its group. Raises SpctError."""
         self.limits.check_item(joint_item([member]))
         if hold_s is not None:

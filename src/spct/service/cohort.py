@@ -5,7 +5,7 @@
 
 What happens when:
 - The group is full: judged at once. Its deadline (``wait_s`` after its first member) passes: judged with those there,
-  and ``Place.partial`` says so; with one only, judged alone (``Place.alone``) or LoneMemberError, as ``lone`` says.
+  and ``CohortPlace.partial`` says so; with one only, judged alone (``CohortPlace.alone``) or LoneMemberError, as ``lone`` says.
 - The same member id again, with the same response: the same place, while the group is open and, once judged, for
   ``keep_s``; a retry is idempotent. With another response: MemberConflictError.
 - Another query, reference, principles or size than the group's first member: MemberConflictError.
@@ -42,9 +42,9 @@ from spct.errors import (
 )
 from spct.service.member import (
     Closed,
+    CohortPlace,
     Key,
     Member,
-    Place,
     check_member,
     digest_of,
     joint_item,
@@ -55,7 +55,7 @@ from spct.service.member import (
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
-__all__ = ["Cohorts", "Lone", "Member", "Place"]
+__all__ = ["CohortPlace", "Cohorts", "Lone", "Member"]
 
 Lone = Literal["judge", "refuse"]
 
@@ -67,8 +67,8 @@ class _Slot:
     id: str | None
     digest: str
     member: Member | None
-    waiting: set[asyncio.Future[Place]] = field(default_factory=set)
-    place: Place | None = None
+    waiting: set[asyncio.Future[CohortPlace]] = field(default_factory=set)
+    place: CohortPlace | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -162,7 +162,7 @@ class Cohorts:
         """From now on open no group: only members of those that are open already can join. For a service about to stop."""
         self._refusing = True
 
-    async def join(self, member: Member) -> Place:
+    async def join(self, member: Member) -> CohortPlace:
         """Wait until the member's group is judged, and return its place there.
 
         Raises InputError, MemberConflictError, LateMemberError, LoneMemberError, BusyError, or what the judge raises.
@@ -172,7 +172,7 @@ class Cohorts:
         group, slot = self._enter(member)
         if slot.place is not None:
             return slot.place
-        future: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[CohortPlace] = asyncio.get_running_loop().create_future()
         slot.waiting.add(future)
         try:
             if group.state == "gathering" and len(group.slots) == (group.size or self._max_size):
@@ -249,7 +249,7 @@ class Cohorts:
         copies = tuple(came[response] for response in item.responses)
         for slot in group.slots:
             assert slot.member is not None
-            slot.place = Place(verdict, place_in(item, slot.member), closed, copies, group.size)
+            slot.place = CohortPlace(verdict, place_in(item, slot.member), closed, copies, group.size)
             slot.member = None
             for future in slot.waiting:
                 if not future.done():

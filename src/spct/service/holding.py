@@ -12,7 +12,7 @@ from functools import partial
 
 from spct.errors import BusyError, InputError, PendingError
 from spct.service.cohort import Cohorts
-from spct.service.member import Key, Member, Place, digest_of, topic_of
+from spct.service.member import CohortPlace, Key, Member, digest_of, topic_of
 
 
 class Holding:
@@ -24,14 +24,14 @@ class Holding:
     def __init__(self, cohorts: Cohorts, *, keep_s: float = 600.0, max_held: int = 65536) -> None:
         self._cohorts = cohorts
         self._keep_s, self._max_held = keep_s, max_held
-        self._joining: dict[Key, asyncio.Task[Place]] = {}
+        self._joining: dict[Key, asyncio.Task[CohortPlace]] = {}
 
     @property
     def held(self) -> int:
         """Rollouts whose place or error has not been fetched yet."""
         return len(self._joining)
 
-    async def join(self, member: Member, *, hold_s: float) -> Place:
+    async def join(self, member: Member, *, hold_s: float) -> CohortPlace:
         """The member's place, if it is known within ``hold_s``; else PendingError, and the member stays in its group.
 
         The member needs an id, by which it is known again. Raises what ``Cohorts.join`` raises, once for each rollout.
@@ -46,7 +46,7 @@ class Holding:
         self._drop(key, joining)
         return joining.result()
 
-    def _start(self, key: Key, member: Member) -> asyncio.Task[Place]:
+    def _start(self, key: Key, member: Member) -> asyncio.Task[CohortPlace]:
         if len(self._joining) >= self._max_held:
             raise BusyError(f"{len(self._joining)} rollouts are held, and no more are taken; ask again in a second")
         joining = asyncio.get_running_loop().create_task(self._cohorts.join(member))
@@ -54,11 +54,11 @@ class Holding:
         joining.add_done_callback(partial(self._done, key))
         return joining
 
-    def _done(self, key: Key, joining: asyncio.Task[Place]) -> None:
+    def _done(self, key: Key, joining: asyncio.Task[CohortPlace]) -> None:
         if not joining.cancelled():
             joining.exception()  # if nobody comes for it, it was still seen
         asyncio.get_running_loop().call_later(self._keep_s, self._drop, key, joining)
 
-    def _drop(self, key: Key, joining: asyncio.Task[Place]) -> None:
+    def _drop(self, key: Key, joining: asyncio.Task[CohortPlace]) -> None:
         if self._joining.get(key) is joining:
             del self._joining[key]

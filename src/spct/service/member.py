@@ -43,7 +43,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CohortPlace:
     """Where a rollout ended up: response ``index`` of the item that ``verdict`` is about.
 
     The verdict is the judge's, so it may have no totals and an ``error``: there is no reward then. ``closed`` is what

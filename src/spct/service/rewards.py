@@ -24,7 +24,7 @@ from spct.errors import InputError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
 from spct.voting.verdict import Verdict
-from spct.voting.vote import Row, rows_of
+from spct.voting.vote import ScoreRow, rows_of
 
 Normalisation = Literal["total", "mean", "unit", "centred", "rank", "win_rate"]
 COMPARING: tuple[Normalisation, ...] = ("centred", "rank", "win_rate")
@@ -96,18 +96,18 @@ def rewards_of(
     if normalisation == "centred":
         centre = fsum([mean * count for mean, count in zip(means, copies, strict=True)]) / sum(copies)
         return of([mean - centre for mean in means], low - high, high - low)
-    rows: Sequence[Row] = [means] if normalisation == "rank" else _voting_rows(verdict)
+    rows: Sequence[ScoreRow] = [means] if normalisation == "rank" else _voting_rows(verdict)
     return Rewards(normalisation, _wins(rows, copies), (0.0, 1.0))
 
 
-def _voting_rows(verdict: Verdict) -> Sequence[Row]:
+def _voting_rows(verdict: Verdict) -> Sequence[ScoreRow]:
     """The rows of scores that were voted over, as they were given."""
     kept = verdict.kept
     voting = [j for j in verdict.judgments if j.problem is None and (kept is None or j.index in kept)]
     return rows_of(voting, verdict.n, verdict.rule) or []
 
 
-def _wins(rows: Sequence[Row], copies: Sequence[int]) -> tuple[float, ...]:
+def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:
     """For each column, the share of (row, other member) pairs in which it is higher; ties count half.
 
     A row compares only what it scores. Raises NoVerdictError for a column that no row compares.

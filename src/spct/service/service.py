@@ -27,18 +27,17 @@ from typing import Literal, Self
 from spct import errors
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
-from spct.judges.sampling import Record
+from spct.judges.memory import NO_MEMORY
 from spct.judges.settings import JudgeSettings
 from spct.service.cache import VerdictCache
 from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
-from spct.service.recording import Entry, Recording, named
+from spct.service.recording import Recording, named
 from spct.types import Item
-from spct.voting.ratings import Ratings
 from spct.voting.verdict import Verdict
 
-Source = Literal["sampled", "shared", "cached"]
+Origin = Literal["sampled", "shared", "cached"]
 LONGEST_RETRY_S = 60.0
 
 
@@ -47,7 +46,7 @@ class Answer:
     """A verdict under the caller's id, and whether it was sampled for this caller."""
 
     verdict: Verdict
-    source: Source
+    source: Origin
 
 
 @dataclass(eq=False, slots=True)
@@ -132,7 +131,7 @@ class RewardService:
     @property
     def concurrency(self) -> int:
         """Items judged side by side."""
-        return self._concurrency or self.judges.main.judge.engine.capabilities.concurrency
+        return self._concurrency or self.judges.first.engine.capabilities.concurrency
 
     @property
     def capacity(self) -> int:
@@ -146,14 +145,15 @@ class RewardService:
 
     @property
     def model_id(self) -> str:
-        return self.judges.main.judge.engine.model_id
+        return self.judges.first.engine.model_id
 
     async def start(self) -> None:
         """Start the engine and the meta RM; idempotent. Raises EngineError or WeightsError."""
-        judge = self.judges.main.judge
+        judge = self.judges.first
         await judge.engine.start()
         if judge.meta is not None:
             await judge.meta.start()
+        self.judges.main  # noqa: B018 - opens its run, now that the engine says what is in effect
         if not self._works:
             self._slots = asyncio.Semaphore(self.concurrency)  # an engine may know its number only now
 
@@ -173,7 +173,7 @@ class RewardService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        judge = self.judges.main.judge
+        judge = self.judges.first
         await judge.engine.close()
         if judge.meta is not None:
             await judge.meta.close()
@@ -261,7 +261,7 @@ class RewardService:
     async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None) -> Answer:
         """Join the work on this item, or begin it."""
         work = self._works.get(key)
-        source: Source = "sampled" if work is None else "shared"
+        source: Origin = "sampled" if work is None else "shared"
         if work is None:
             task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2])))
             self._works[key] = work = _Work(task)
@@ -301,7 +301,7 @@ class RewardService:
             self.running += 1
             try:
                 entry = None if served.recorder is None else served.recorder.begin(item)
-                verdict = await _judged(served, item, entry)
+                verdict = await served.judge.judge(item, entry or NO_MEMORY)
             finally:
                 self.running -= 1
                 ended = monotonic()
@@ -341,19 +341,6 @@ class RewardService:
         """When about a quarter of the queue will have gone, at the pace of the last verdicts."""
         turns = max(1.0, self.callers / (4 * self.concurrency))
         return min(LONGEST_RETRY_S, max(1.0, turns * self._judging_s))
-
-
-async def _judged(served: ServedJudge, item: Item, entry: Entry | None) -> Verdict:
-    judge = served.judge
-    if entry is None:
-        return await judge.judge(item)
-    record: Record = entry.record
-
-    def record_ratings(ratings: Ratings) -> None:
-        assert judge.meta is not None
-        entry.record_ratings(judge.meta.model_id, ratings)
-
-    return await judge.judge(item, (), record, record_ratings=record_ratings)
 
 
 def _under(id: str, verdict: Verdict) -> Verdict:

@@ -21,7 +21,7 @@ to ten times.
 
 from __future__ import annotations
 
-from spct.templates.parsing import Kind
+from spct.templates.parsing import AnswerKind
 from spct.templates.source import Headings
 
 UNITS_PER_TOKEN = 0.75
@@ -42,7 +42,7 @@ escape ::= "\\" ([^\\\nb] | "b" [^\\\no] | "bo" [^\\\nx])
 """.strip()
 
 
-def write_grammar(kind: Kind, scale: tuple[int, int], n: int, max_tokens: int, headings: Headings) -> str:
+def write_grammar(kind: AnswerKind, scale: tuple[int, int], n: int, max_tokens: int, headings: Headings) -> str:
     """The grammar of one answer over n responses. ``max_tokens`` is the length the engine will be given."""
     fixed = _HEADING_TOKENS + (0 if kind == "principles" else (_SCORE_TOKENS + _LABEL_TOKENS) * n)
     units = int(UNITS_PER_TOKEN * max(max_tokens - fixed, 0))

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 from spct.types import FinishReason, Problem, ProblemCode
 
-Kind = Literal["scores", "index", "principles"]
+AnswerKind = Literal["scores", "index", "principles"]
 
 BOX = "\\boxed"
 _SHOWN_CHARS = 60

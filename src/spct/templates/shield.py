@@ -32,7 +32,7 @@ from hashlib import sha256
 from itertools import count
 
 from spct.templates.folding import FOLDS, fold, squeeze
-from spct.templates.parsing import Kind
+from spct.templates.parsing import AnswerKind
 
 _NEUTRAL = {"[": "⟦", "]": "⟧", "<": "‹", ">": "›", "|": "¦", "\\": "⧵", "#": "♯", "{": "⦃", "}": "⦄"}
 _MARKS = "".join(_NEUTRAL.values()) + "·"
@@ -84,7 +84,7 @@ class LookAlike:
 class Shield:
     """Seals the untrusted texts of one template's prompts."""
 
-    def __init__(self, markers: Sequence[str], kind: Kind, scale: tuple[int, int]) -> None:
+    def __init__(self, markers: Sequence[str], kind: AnswerKind, scale: tuple[int, int]) -> None:
         """``markers`` are the template's, with ``{i}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
         self._kind = kind
         self._scale = scale

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from spct.errors import TemplateError
 from spct.templates.grammar import write_grammar
-from spct.templates.parsing import Kind, Parsed, parse_index, parse_principles, parse_scores
+from spct.templates.parsing import AnswerKind, Parsed, parse_index, parse_principles, parse_scores
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
-from spct.templates.source import Source
+from spct.templates.source import TemplateSource
 from spct.types import FinishReason, Item, Message, Role
 
-__all__ = ["Kind", "Parsed", "Template"]
+__all__ = ["AnswerKind", "Parsed", "Template"]
 
 SKELETONS = 256
 """Laid-out prompts kept: one per tag, sequence of roles and number of responses; nearly all items of a file share theirs."""
@@ -56,14 +56,14 @@ class _Shape(NamedTuple):
 class Template:
     """Renders items to prompts and parses completions, by one template file."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TemplateSource) -> None:
         self._source = source
         self.name = source.name
-        self.kind: Kind = source.meta.kind
+        self.kind: AnswerKind = source.meta.kind
         self.scale = source.meta.scale
         self.needs = source.meta.needs
         self.digest = source.digest
-        self.files = source.files
+        self.texts = source.texts
         self._shield = Shield(source.meta.markers, self.kind, self.scale)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)

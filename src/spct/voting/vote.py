@@ -18,14 +18,20 @@ from spct.types import ItemError, Judgment, Usage
 from spct.voting.confidence import lead_confidence
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
-Row = Sequence[float | None]
+ScoreRow = Sequence[float | None]
 
 _NO_USAGE = Usage()
 _RULES: tuple[str, ...] = get_args(Rule)
 _TIE_RULES: tuple[str, ...] = get_args(TieRule)
 
 
-def vote(scores_KN: Sequence[Row], *, rule: Rule = "sum", tie_rule: TieRule = "random", seed_key: str = "") -> Tally:  # noqa: N803
+def vote(
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
+    *,
+    rule: Rule = "sum",
+    tie_rule: TieRule = "random",
+    seed_key: str = "",
+) -> Tally:
     """Vote over K rows of N scores; None in a row is a response that the row does not score.
 
     "sum" ranks by totals, "mean" and "expected" by means; they differ only where responses have unequal counts.
@@ -53,7 +59,7 @@ def vote(scores_KN: Sequence[Row], *, rule: Rule = "sum", tie_rule: TieRule = "r
     )
 
 
-def _check(scores_KN: Sequence[Row], rule: str, tie_rule: str) -> None:  # noqa: N803
+def _check(scores_KN: Sequence[ScoreRow], rule: str, tie_rule: str) -> None:  # noqa: N803
     if rule not in _RULES:
         raise InputError(f"vote rule {rule!r}: expected one of {', '.join(_RULES)}")
     if tie_rule not in _TIE_RULES:
@@ -102,7 +108,7 @@ def decide(
     temperature: float = 0.5,
     usage: Usage = _NO_USAGE,
     error: ItemError | None = None,
-    rows_KN: Sequence[Row] | None = None,  # noqa: N803
+    rows_KN: Sequence[ScoreRow] | None = None,  # noqa: N803
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
@@ -172,9 +178,9 @@ def count_duplicates(judgments: Sequence[Judgment]) -> int:
     return len(seen) - len(set(seen))
 
 
-def rows_of(valid: Sequence[Judgment], n: int, rule: Rule) -> list[Row] | None:
+def rows_of(valid: Sequence[Judgment], n: int, rule: Rule) -> list[ScoreRow] | None:
     """Return a row of n scores per valid judgment, in item order; None if an expected score is wanted and missing."""
-    rows: list[Row] = []
+    rows: list[ScoreRow] = []
     for judgment in valid:
         scores: Sequence[float] | None = judgment.expected if rule == "expected" else judgment.scores
         if scores is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spct.service.service import Source
+from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
 from spct.voting.verdict import Rule, TieRule
 from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, UsageOut, shown_as
@@ -66,7 +66,7 @@ class VerdictOut(Out):
 
     id: str
     model: str
-    source: Source
+    source: Origin
     n: int
     k: int
     sampled: int

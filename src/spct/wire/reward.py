@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from spct.service.rewards import Normalisation
-from spct.service.service import Source
+from spct.service.service import Origin
 from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Text, UsageOut, shown_as
 
 
@@ -98,7 +98,7 @@ class GroupRewards(Out):
 
     id: str
     model: str
-    source: Source
+    source: Origin
     normalisation: Normalisation
     range: Range
     rewards: list[float]

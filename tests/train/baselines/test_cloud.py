@@ -11,10 +11,10 @@ from judges.judging import item
 from spct.cli import spct
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError
-from spct.grm import judge_settings
 from spct.items import fingerprint
 from spct.judges import load_judge
 from spct.judges.critiques import CRITIQUE_REQUEST
+from spct.judges.settings import judge_settings
 from spct.train.baselines.cloud import _Collator, load, rows
 from spct.train.baselines.critiques import CritiqueJudge
 from spct.train.baselines.pairs import Pairs

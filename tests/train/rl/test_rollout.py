@@ -32,10 +32,10 @@ def test_cold_rollouts_are_those_of_plain_generate(tmp_path: Path, family: str) 
 
 def test_the_logits_sampled_from_are_those_of_plain_generate(tmp_path: Path) -> None:
     """Shared prefix or not: at every step the probability of the drawn token agrees to 1e-5."""
-    from spct.engines.torch_sampling import Row, sample_rows
+    from spct.engines.torch_sampling import Generation, sample_rows
 
     model = load(tmp_path).eval()
-    rows = [Row(0, seed, 1.0, 1.0, 12, top=1) for seed in range(4)]
+    rows = [Generation(0, seed, 1.0, 1.0, 12, top=1) for seed in range(4)]
     sample_rows(model, [LONG], rows, batch=8, eos=frozenset(), dropped=lambda row: False)
     for row in rows:
         forced = model.generate(

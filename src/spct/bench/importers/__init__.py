@@ -1,6 +1,6 @@
 """Recorded judgments -> a run directory, the same as a live run leaves, so that every later tool works on them.
 
-To add a kind: a module with a function ``recorded(path, **options) -> Recording``, and a line in ``IMPORTERS``. The
+To add a kind: a module with a function ``recorded(path, **options) -> RecordedRun``, and a line in ``IMPORTERS``. The
 form any recording can be brought into by hand is ``jsonl``: docs/benchmark-data.md describes it.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from spct.bench.importers.recording import Recording, write_run
+from spct.bench.importers.recording import RecordedRun, write_run
 from spct.errors import InputError
 
-__all__ = ["IMPORTERS", "Recording", "import_recorded"]
+__all__ = ["IMPORTERS", "RecordedRun", "import_recorded"]
 
 IMPORTERS = {
     "rewardbench2-k8": "spct.bench.importers.rewardbench2_k8:recorded",
@@ -25,7 +25,7 @@ IMPORTERS = {
 }
 
 
-def import_recorded(kind: str, path: Path, out: Path, **options: str) -> Recording:
+def import_recorded(kind: str, path: Path, out: Path, **options: str) -> RecordedRun:
     """Bring the recorded judgments at ``path`` into a new run directory ``out``, and return what was read.
 
     ``options`` are the importer's own (docs/benchmark-data.md). Raises InputError for an unknown kind or option and
@@ -35,7 +35,7 @@ def import_recorded(kind: str, path: Path, out: Path, **options: str) -> Recordi
     if kind not in IMPORTERS:
         raise InputError(f"recorded judgments of kind {kind!r}: expected one of {', '.join(IMPORTERS)}")
     module, _, attribute = IMPORTERS[kind].partition(":")
-    read = cast(Callable[..., Recording], getattr(importlib.import_module(module), attribute))
+    read = cast(Callable[..., RecordedRun], getattr(importlib.import_module(module), attribute))
     accepted = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
     if unknown := sorted(set(options) - set(accepted)):
         raise InputError(f"{kind}: got the option {', '.join(unknown)}; expected {', '.join(accepted) or 'no options'}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, Recording, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
 from spct.bench.suites.assembly import data_files, require
 from spct.bench.suites.judgebench import CLAUDE, pair_item
 from spct.errors import InputError
@@ -23,7 +23,7 @@ SHOWN = {"A>B": (1, 0), "B>A": (0, 1), "A=B": (0, 0), "B=A": (0, 0)}
 ORDERS = ((0, 1), (1, 0))
 
 
-def recorded(path: Path) -> Recording:
+def recorded(path: Path) -> RecordedRun:
     """Read one file of outputs. A pair judged once only (an order-independent judge) has one judgment."""
     files = data_files(path, EXPECTED)
     if len(files) > 1:
@@ -40,7 +40,7 @@ def recorded(path: Path) -> Recording:
     writers = items[0].item.extra.get("writers") if items else None
     benchmark = "judgebench-claude" if writers and writers[0] == CLAUDE else "judgebench"
     model = ", ".join(sorted(map(str, models))) or "unknown"
-    return Recording(model, items, benchmark, source={"judge": judge} if judge else {})
+    return RecordedRun(model, items, benchmark, source={"judge": judge} if judge else {})
 
 
 def _model(entry: object) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, Recording, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
 from spct.bench.suites.assembly import data_files, require
 from spct.bench.suites.llmbar import PAIRS, PROCESSED, pair_item, subset_of
 from spct.errors import InputError
@@ -24,7 +24,7 @@ SWAPS = (("swap = False", (0, 1)), ("swap = True", (1, 0)))
 DECISIONS = {"1": (1, 0), "2": (0, 1)}
 
 
-def recorded(path: Path, *, evaluator: str | None = None) -> Recording:
+def recorded(path: Path, *, evaluator: str | None = None) -> RecordedRun:
     """Read one evaluator's results, of one subset or of all below ``path``.
 
     ``evaluator`` names it as upstream does ("GPT-4/Vanilla"); it may be left out where there is only one.
@@ -38,7 +38,7 @@ def recorded(path: Path, *, evaluator: str | None = None) -> Recording:
         raise InputError(f"{path}: got evaluator={evaluator!r}; expected one of {', '.join(by_name) or EXPECTED}")
     items = [item for file in by_name[name] for item in _of_file(file)]
     processed = bool(items) and items[0].item.extra["subset"] in PROCESSED
-    return Recording(name, items, "llmbar-processed" if processed else "llmbar", source={"evaluator": name})
+    return RecordedRun(name, items, "llmbar-processed" if processed else "llmbar", source={"evaluator": name})
 
 
 def _of_file(file: Path) -> Iterator[Recorded]:

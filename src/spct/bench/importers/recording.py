@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from spct.errors import InputError, RunError
+from spct.run.opening import begun
 from spct.run.store import RunStore, holds_run
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
 from spct.voting.blocks import reconciled
@@ -31,7 +29,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedRun:
     """All items of a recording. ``model`` is who judged; ``rule`` is how the recorders voted.
 
     ``benchmark`` is the one whose items these are, if they are of one.
@@ -82,7 +80,7 @@ def unscored(detail: str, code: ProblemCode = "no_box") -> Problem:
     return Problem(code, detail)
 
 
-def write_run(kind: str, recording: Recording, out: Path) -> None:
+def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
     """Write the run directory. Raises InputError for a recording without items, RunError where it cannot be written."""
     if not recording.items:
         raise InputError(f"{kind}: got a recording without items; expected at least one")
@@ -103,11 +101,8 @@ def write_run(kind: str, recording: Recording, out: Path) -> None:
         **({"benchmark": recording.benchmark} if recording.benchmark else {}),
         **recording.source,
     }
-    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2).decode()
-    store = RunStore.create(out, {"settings": text})
+    store = begun(out, settings, {"imported": kind, **recording.source})
     try:
-        store.write_file("settings.json", text)
-        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), text)
         for position, recorded in enumerate(recording.items):
             _write(store, position, recorded, recording)
             if position % FLUSH_EVERY == 0:
@@ -117,7 +112,7 @@ def write_run(kind: str, recording: Recording, out: Path) -> None:
         store.close()
 
 
-def _write(store: RunStore, position: int, recorded: Recorded, recording: Recording) -> None:
+def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun) -> None:
     n = len(recorded.item.responses)
     in_blocks = recorded_in_overlapping_blocks(recorded.judgments)
     verdict = decide(

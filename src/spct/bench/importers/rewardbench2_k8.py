@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, Recording, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
 from spct.bench.suites.assembly import data_files, make_item, require
 from spct.errors import InputError
 from spct.items import read_rows
@@ -23,10 +23,8 @@ EXPECTED = "one JSONL file with id, subset and {judge}_scores: a list of k score
 ABSENT = "RewardBench 2, {subset}, prompt {id}: the recording holds scores only, no text."
 SUFFIX = "_scores"
 
-Row = Mapping[str, Any]
 
-
-def recorded(path: Path, *, judge: str | None = None, joined_to: str | None = None) -> Recording:
+def recorded(path: Path, *, judge: str | None = None, joined_to: str | None = None) -> RecordedRun:
     """Read the scores of ``judge`` ("full", "mini", "nano", ...), which may be left out if the file has one judge only.
 
     ``joined_to`` names another recording to whose rows the scores are attached by id, as the recorders did for their
@@ -49,7 +47,7 @@ def recorded(path: Path, *, judge: str | None = None, joined_to: str | None = No
     named = re.search(r"_t(\d+\.\d+)", path.name)
     temperature = float(named[1]) if named else 1.0
     source = {"variant": variant} if variant else {}
-    return Recording(name, items, "rewardbench2", temperature=temperature, source=source)
+    return RecordedRun(name, items, "rewardbench2", temperature=temperature, source=source)
 
 
 def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -74,12 +72,12 @@ def _judge(rows: list[tuple[str, dict[str, Any]]], judge: str | None, path: Path
     return judge
 
 
-def _attached(row: Row, scored: Row, name: str) -> dict[str, Any]:
+def _attached(row: Mapping[str, Any], scored: Mapping[str, Any], name: str) -> dict[str, Any]:
     keys = (f"{name}{SUFFIX}", f"{name}_errors")
     return {**row, **{key: scored.get(key) for key in keys}, "cost": scored.get("cost")}
 
 
-def _scores(row: Row, where: str, name: str) -> list[list[Any]]:
+def _scores(row: Mapping[str, Any], where: str, name: str) -> list[list[Any]]:
     """K scores of each response; a list that is shorter than the others lacks its last ones."""
     found = row.get(f"{name}{SUFFIX}")
     if not isinstance(found, list) or len(found) < 2 or not all(isinstance(scores, list) for scores in found):
@@ -87,7 +85,7 @@ def _scores(row: Row, where: str, name: str) -> list[list[Any]]:
     return found
 
 
-def _item(row: Row, where: str, name: str) -> Item:
+def _item(row: Mapping[str, Any], where: str, name: str) -> Item:
     """Without text; the first response is the right one."""
     return make_item(
         where,
@@ -101,7 +99,7 @@ def _item(row: Row, where: str, name: str) -> Item:
     )
 
 
-def _judgments(row: Row, where: str, name: str) -> Iterator[Judgment]:
+def _judgments(row: Mapping[str, Any], where: str, name: str) -> Iterator[Judgment]:
     scores_NK = _scores(row, where, name)  # noqa: N806 (N responses, K samples)
     for index, scores_N in enumerate(zip_longest(*scores_NK)):  # noqa: N806
         for score in scores_N:
@@ -114,7 +112,7 @@ def _judgments(row: Row, where: str, name: str) -> Iterator[Judgment]:
             yield judged(index, [i], None, problem=_problem(row, name, i, index), block=1 + i)
 
 
-def _problem(row: Row, name: str, response: int, index: int) -> Any:
+def _problem(row: Mapping[str, Any], name: str, response: int, index: int) -> Any:
     try:
         error = str(row[f"{name}_errors"][response][index])
     except (KeyError, IndexError, TypeError):
@@ -122,7 +120,7 @@ def _problem(row: Row, name: str, response: int, index: int) -> Any:
     return unscored(error, "empty" if error.startswith("empty_response") else "no_box")
 
 
-def _usage(row: Row, name: str) -> Usage:
+def _usage(row: Mapping[str, Any], name: str) -> Usage:
     cost = row.get("cost") or {}
     prompt, completion = (int(cost.get(f"{name}_{kind}_tokens") or 0) for kind in ("input", "output"))
     return Usage(prompt, completion, requests=len(row[f"{name}{SUFFIX}"]))

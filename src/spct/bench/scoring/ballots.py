@@ -19,13 +19,13 @@ from spct.run.store import RunStore
 from spct.voting.blocks import block_drift
 
 Means = tuple[float, ...]
-Scored = Literal["scores", "expected"]
+ScoreKind = Literal["scores", "expected"]
 
 _Block = tuple[tuple[int, ...], tuple[float, ...] | None]
 _NO_BALLOT = Ballot(None, ())
 
 
-def ballots_of(store: RunStore, *, scored: Scored = "scores") -> dict[str, list[Ballot]]:
+def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, list[Ballot]]:
     """Every item's ballots by id, in order of the planned samples: ballot i is sample i, the last attempt at it.
 
     ``scored`` "expected" takes the expected scores instead; a judgment without them counts as invalid. An item that

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from spct.bench.scoring.curve import GRADES, Expected, Point, Rule, curve
+from spct.bench.scoring.curve import GRADES, CreditRule, Expected, Point, curve
 from spct.bench.scoring.figures import Intervals, resampled
 from spct.bench.scoring.statistics import REPLICATES, Figure, Floats, Resamples, bounded, ratio, sign_flip_p
 from spct.bench.scoring.stored import StoredBench
@@ -47,7 +47,7 @@ class Comparison:
     benchmark: str
     data_hash: str
     k: int
-    rule: Rule
+    rule: CreditRule
     what: What
     values: tuple[float, float]
     difference: Figure
@@ -64,7 +64,7 @@ def compare(
     b: StoredBench,
     *,
     k: int | None = None,
-    rule: Rule = "own",
+    rule: CreditRule = "own",
     seed: int = 0,
     replicates: int = REPLICATES,
 ) -> Comparison:
@@ -120,7 +120,7 @@ def _check_same_data(a: StoredBench, b: StoredBench) -> None:
         )
 
 
-def _means(points: Sequence[Point], units: Sequence[Unit], rule: Rule) -> tuple[float, float]:
+def _means(points: Sequence[Point], units: Sequence[Unit], rule: CreditRule) -> tuple[float, float]:
     first, second = (float(np.mean([getattr(point.units[unit], rule) for unit in units])) for point in points)
     return first, second
 
@@ -149,7 +149,7 @@ def _weighted(gaps_U: Floats, weights_U: Floats, resamples: Resamples, seed: int
 
 
 def _aggregated(
-    benchmark: Benchmark, loaded: Loaded, points: tuple[Point, Point], rule: Rule, resamples: Resamples, seed: int
+    benchmark: Benchmark, loaded: Loaded, points: tuple[Point, Point], rule: CreditRule, resamples: Resamples, seed: int
 ) -> tuple[Figure, float, bool]:
     """A figure that only the benchmark can compute: its first draw stands for the run at k."""
     draws = points[0].draws[0], points[1].draws[0]
@@ -173,7 +173,7 @@ def _aggregated(
     return bounded(values[0] - values[1], np.array(spread)), (hits + 1) / (SLOW_FLIPS + 1), False
 
 
-def _headline_of(benchmark: Benchmark, loaded: Loaded, rule: Rule) -> Callable[[Mapping[Unit, Graded]], float]:
+def _headline_of(benchmark: Benchmark, loaded: Loaded, rule: CreditRule) -> Callable[[Mapping[Unit, Graded]], float]:
     def headline(graded: Mapping[Unit, Graded]) -> float:
         credits = {unit: float(getattr(row, rule)) for unit, row in graded.items()}
         found = benchmark.aggregate(credits, graded, loaded).headline

@@ -16,8 +16,8 @@ from spct.bench.scoring.subsets import Pick, is_dealt, orders_dealt, picks
 from spct.bench.suites.benchmark import Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
 
-Rule = Literal["own", "strict", "random"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+CreditRule = Literal["own", "strict", "random"]
+CREDIT_RULES: tuple[CreditRule, ...] = get_args(CreditRule)
 GRADES = ("correct", "wrong", "tied", "invalid")
 Keep = Callable[[str, tuple[int, ...]], tuple[int, ...]]
 """Which samples of an item, out of those picked, vote in the end: a meta RM's choice."""
@@ -47,7 +47,7 @@ class Point:
 
     k: int
     units: Mapping[Unit, Expected]
-    metrics: Mapping[Rule, Metrics]
+    metrics: Mapping[CreditRule, Metrics]
     draws: tuple[Mapping[Unit, Graded], ...] = ()
 
     def share(self, grade: str) -> float:
@@ -122,14 +122,14 @@ class _Grader:
         if self._benchmark.linear:
             expected = {unit: self._averaged(unit, k) for unit in self._loaded.units}
             graded = {unit: Graded("correct", e.own, e.strict, e.random) for unit, e in expected.items()}
-            metrics = {rule: self._aggregate(graded, rule) for rule in RULES}
+            metrics = {rule: self._aggregate(graded, rule) for rule in CREDIT_RULES}
             return Point(k, expected, metrics)
         draws = self._draws(k)
         expected = {unit: _mean_of([(1 / len(draws), draw[unit]) for draw in draws]) for unit in self._loaded.units}
-        found = {rule: mean_metrics([self._aggregate(draw, rule) for draw in draws]) for rule in RULES}
+        found = {rule: mean_metrics([self._aggregate(draw, rule) for draw in draws]) for rule in CREDIT_RULES}
         return Point(k, expected, found, tuple(draws))
 
-    def _aggregate(self, graded: Mapping[Unit, Graded], rule: Rule) -> Metrics:
+    def _aggregate(self, graded: Mapping[Unit, Graded], rule: CreditRule) -> Metrics:
         credits = {unit: float(getattr(row, rule)) for unit, row in graded.items()}
         return self._benchmark.aggregate(credits, graded, self._loaded)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spct.bench.scoring.curve import RULES, Point, Rule
+from spct.bench.scoring.curve import CREDIT_RULES, CreditRule, Point
 from spct.bench.scoring.statistics import Figure, Floats, Resamples, bounded, ratio
 from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Metrics, Unit
 
@@ -26,8 +26,8 @@ SLOW_DRAWS = 2
 _HEAD = ("headline", "")
 _TOLERANCE = 1e-9
 
-Key = tuple[str, str]
-Spread = Mapping[Key, tuple[float, Floats]]
+FigureKey = tuple[str, str]
+Spread = Mapping[FigureKey, tuple[float, Floats]]
 """Per figure its value by the weights, and its replicates."""
 
 
@@ -60,7 +60,7 @@ class Intervals:
         self._weights_G = self._found_weights()
         self._copies: list[list[tuple[Unit, Unit]]] = []
 
-    def headline_weights(self, point: Point, rule: Rule) -> Floats | None:
+    def headline_weights(self, point: Point, rule: CreditRule) -> Floats | None:
         """What each unit's credit gives to the headline, (U,); None where the headline is not such a sum."""
         weights_G, headline = self._weights_G.get(_HEAD), point.metrics[rule].headline
         if weights_G is None or headline is None:
@@ -69,7 +69,7 @@ class Intervals:
         credits_U = np.array([getattr(point.units[unit], rule) for unit in self._units])
         return weights_U if abs(float(credits_U @ weights_U) - headline) < _TOLERANCE else None
 
-    def of(self, point: Point) -> dict[Rule, Figures]:
+    def of(self, point: Point) -> dict[CreditRule, Figures]:
         """The figures of a point under every rule."""
         credits_UV = np.array([[e.own, e.strict, e.random] for e in (point.units[unit] for unit in self._units)])
         ones = np.ones((len(self._units), 1))
@@ -79,18 +79,18 @@ class Intervals:
         exact_GV = np.stack([np.bincount(self._group_U, credits_UV[:, v]) for v in range(3)], axis=1).astype(np.float64)
         spreads = [self._spread(exact_GV[:, v], sums_BGV[:, :, v], sums_BGV[:, :, 3]) for v in range(3)]
         if not self._benchmark.linear:
-            flat = [_flat(point.metrics[rule]) for rule in RULES]
+            flat = [_flat(point.metrics[rule]) for rule in CREDIT_RULES]
             if any(
                 not _explains(spread, key, value)
                 for spread, row in zip(spreads, flat, strict=True)
                 for key, value in row.items()
             ):
                 spreads = self._slow(point, flat)
-        return {rule: _figures(point.metrics[rule], units[v], spreads[v]) for v, rule in enumerate(RULES)}
+        return {rule: _figures(point.metrics[rule], units[v], spreads[v]) for v, rule in enumerate(CREDIT_RULES)}
 
-    def _found_weights(self) -> dict[Key, Floats]:
+    def _found_weights(self) -> dict[FigureKey, Floats]:
         """What each figure gives to the mean credit of each group: the figure where that group alone earns 1."""
-        weights: dict[Key, Floats] = {}
+        weights: dict[FigureKey, Floats] = {}
         for group in range(len(self._count_G)):
             credits = {u: float(g == group) for u, g in zip(self._units, self._group_U, strict=True)}
             graded = {unit: Graded("correct", c, c, c) for unit, c in credits.items()}
@@ -119,26 +119,28 @@ class Intervals:
             found[key] = float(exact_G @ (weights_G / self._count_G)), replicates_B
         return found
 
-    def _slow(self, point: Point, flat: Sequence[dict[Key, float]]) -> list[Spread]:
+    def _slow(self, point: Point, flat: Sequence[dict[FigureKey, float]]) -> list[Spread]:
         """Per rule the replicates of each figure as the benchmark aggregates them, averaged over draws."""
         if not self._copies:
             count = min(SLOW_REPLICATES, self._resamples.replicates)
             self._copies = [resampled(self._units, self._resamples, replicate) for replicate in range(count)]
         draws = point.draws[:SLOW_DRAWS]
-        rows: list[list[dict[Key, float]]] = [[] for _ in RULES]
+        rows: list[list[dict[FigureKey, float]]] = [[] for _ in CREDIT_RULES]
         for copies in self._copies:
             found = [self._aggregated(draw, copies) for draw in draws]
-            for v in range(len(RULES)):
+            for v in range(len(CREDIT_RULES)):
                 rows[v].append(_averaged([by_rule[v] for by_rule in found]))
         return [
             {key: (value, np.array([row.get(key, np.nan) for row in rows[v]])) for key, value in flat[v].items()}
-            for v in range(len(RULES))
+            for v in range(len(CREDIT_RULES))
         ]
 
-    def _aggregated(self, draw: Mapping[Unit, Graded], copies: Sequence[tuple[Unit, Unit]]) -> list[dict[Key, float]]:
+    def _aggregated(
+        self, draw: Mapping[Unit, Graded], copies: Sequence[tuple[Unit, Unit]]
+    ) -> list[dict[FigureKey, float]]:
         graded = {copy: draw[unit] for copy, unit in copies}
-        found: list[tuple[list[float], dict[Key, float]]] = []
-        for rule in RULES:
+        found: list[tuple[list[float], dict[FigureKey, float]]] = []
+        for rule in CREDIT_RULES:
             credits = [float(getattr(row, rule)) for row in graded.values()]
             same = next((figures for others, figures in found if others == credits), None)
             if same is None:
@@ -167,17 +169,17 @@ def resampled(units: Sequence[Unit], resamples: Resamples, replicate: int) -> li
     ]
 
 
-def _explains(spread: Spread, key: Key, value: float) -> bool:
+def _explains(spread: Spread, key: FigureKey, value: float) -> bool:
     """Whether the weights give this figure: then they give its replicates too."""
     return key in spread and abs(spread[key][0] - value) < _TOLERANCE
 
 
-def _averaged(rows: Sequence[dict[Key, float]]) -> dict[Key, float]:
+def _averaged(rows: Sequence[dict[FigureKey, float]]) -> dict[FigureKey, float]:
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0] if all(key in row for row in rows)}
 
 
 def _figures(metrics: Metrics, units: Figure, spread: Spread) -> Figures:
-    def figure(key: Key, value: float) -> Figure:
+    def figure(key: FigureKey, value: float) -> Figure:
         return bounded(value, spread[key][1]) if _explains(spread, key, value) else Figure(value)
 
     return Figures(
@@ -188,7 +190,7 @@ def _figures(metrics: Metrics, units: Figure, spread: Spread) -> Figures:
     )
 
 
-def _flat(metrics: Metrics) -> dict[Key, float]:
-    head: dict[Key, Any] = {} if metrics.headline is None else {_HEAD: metrics.headline}
+def _flat(metrics: Metrics) -> dict[FigureKey, float]:
+    head: dict[FigureKey, Any] = {} if metrics.headline is None else {_HEAD: metrics.headline}
     parts = {("part", name): value for name, value in metrics.parts.items()}
     return head | parts | {("partial", name): value for name, value in metrics.partial.items()}

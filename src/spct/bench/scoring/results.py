@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 import spct
-from spct.bench.scoring.curve import GRADES, Curve, Keep, Point, Rule, curve
+from spct.bench.scoring.curve import GRADES, CreditRule, Curve, Keep, Point, curve
 from spct.bench.scoring.figures import Figures, Intervals
 from spct.bench.scoring.statistics import LEVEL, REPLICATES, Resamples
 from spct.bench.scoring.stored import StoredBench
@@ -56,7 +56,7 @@ class ScoredPoint:
     """One k: figures under every tie rule, the share of units with each grade, and the cost per item."""
 
     k: int
-    rules: Mapping[Rule, Figures]
+    rules: Mapping[CreditRule, Figures]
     grades: Mapping[str, float]
     cost: Cost
 

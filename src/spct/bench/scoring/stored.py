@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from spct.bench.scoring.ballots import Scored, ballots_of
+from spct.bench.scoring.ballots import ScoreKind, ballots_of
 from spct.bench.selection import PartOf
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
@@ -46,7 +46,7 @@ class StoredBench:
     loaded: Loaded
     ballots: Ballots
     spent: Spent
-    scored: Scored = "scores"
+    scored: ScoreKind = "scores"
     unfinished: int = 0
     ratings: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     meta: str | None = None
@@ -59,7 +59,7 @@ class StoredBench:
 
 
 def open_stored(
-    directory: Path, benchmark: Benchmark | None = None, *, scored: Scored | None = None, label: str | None = None
+    directory: Path, benchmark: Benchmark | None = None, *, scored: ScoreKind | None = None, label: str | None = None
 ) -> StoredBench:
     """Read a run. ``benchmark`` None is the run's own, "items" if it has none; ``scored`` defaults to the run's rule.
 

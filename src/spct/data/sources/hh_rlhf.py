@@ -27,7 +27,7 @@ class HHRLHF:
             yield _sample(row["evaluation_sample"], where)
             return
         need(row, where, "chosen", "rejected")
-        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where, default_id=where)
+        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where)
         yield Group(item.messages, item.responses, ((0, 1),), domain=_domain(file))
 
 

@@ -19,7 +19,7 @@ class Items:
     )
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group | Dropped]:
-        item = parse_item(row, where=where, default_id=where)
+        item = parse_item(row, where=where)
         n, rewards = len(item.responses), item.rewards_N
         if n == 1 and rewards is not None and rewards[0] not in (0.0, 1.0):
             raise LabelRangeError(f"{where}: got the reward {rewards[0]:g} of a single response; expected 0 or 1")

@@ -21,5 +21,5 @@ class Skywork:
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group]:
         need(row, where, "chosen", "rejected")
-        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where, default_id=where)
+        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where)
         yield Group(item.messages, item.responses, ((0, 1),), domain=row.get("source"))

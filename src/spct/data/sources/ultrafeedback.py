@@ -71,7 +71,7 @@ def _mean_rating(annotations: object) -> float | None:
 
 
 def _binarized(row: Mapping[str, Any], where: str) -> Group:
-    item = parse_item({k: row.get(k) for k in ("prompt", "chosen", "rejected")}, where=where, default_id=where)
+    item = parse_item({k: row.get(k) for k in ("prompt", "chosen", "rejected")}, where=where)
     rewards = (row.get("score_chosen"), row.get("score_rejected"))
     if any(not isinstance(reward, (int, float)) for reward in rewards):
         return Group(item.messages, item.responses, ((0, 1),))

@@ -25,7 +25,7 @@ from spct.items import fingerprint
 from spct.judges.critiques import head_reads
 from spct.meta.cases import without_control_tokens
 from spct.train.baselines.critiques import Critique, read_critiques
-from spct.train.baselines.pairs import Comparison, Pairs
+from spct.train.baselines.pairs import Pairs, Preference
 from spct.train.baselines.recipe import CloudRecipe
 from spct.train.baselines.scalar import fits
 from spct.train.common.arguments import common_arguments
@@ -185,7 +185,7 @@ class _Collator:
         return {"labels": torch.ones(len(rows)), **batch, "targets": targets}
 
 
-def _row(one: Comparison, critiqued: Sequence[Critique], trainable: Trainable) -> dict[str, Any]:
+def _row(one: Preference, critiqued: Sequence[Critique], trainable: Trainable) -> dict[str, Any]:
     responses = (one.chosen, one.rejected)
     read = [_head_ids(one.item, r, c, trainable) for r, c in zip(responses, critiqued, strict=True)]
     said = [_critic_example(one.item, critique, trainable) for critique in critiqued]

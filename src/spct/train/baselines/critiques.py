@@ -20,6 +20,7 @@ from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import CritiqueSampler, critique_options, critique_template
 from spct.judges.grm import no_verdict
+from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
@@ -29,12 +30,10 @@ from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.orders import seed_base
-from spct.voting.ratings import Ratings, RecordRatings
+from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import Verdict
 
 RUN, CRITIQUES, REPORT = "run", "critiques.jsonl", "report.json"
-
-Place = tuple[int, int, int]
 
 
 class CritiqueJudge(Rival):
@@ -45,7 +44,8 @@ class CritiqueJudge(Rival):
     def __init__(self, engine: Engine, settings: JudgeSettings) -> None:
         super().__init__(engine, settings)
         self.template = critique_template(settings.template)
-        self._sampler = CritiqueSampler(engine, self.template, settings.sampling)
+        self.templates = {settings.template: self.template}
+        self._sampler = CritiqueSampler(engine, self.template, settings.resolved_sampling)
 
     def options(self) -> dict[str, Any]:
         return critique_options(self.template, self.settings.sampling)
@@ -53,25 +53,16 @@ class CritiqueJudge(Rival):
     async def make(self, trial: Trial) -> None:
         raise NotImplementedError("critiques are no judgments of all responses")
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         """No verdict ever: its judgments are the critiques, and its error, if any, says why some are missing."""
-        there: dict[Place, Judgment] = {(j.index, j.block, j.attempt): j for j in history}
+        there = {place_of(judgment): judgment for judgment in memory.history}
         usage = Usage()
 
-        def note(judgments: Sequence[Judgment], spent: Usage) -> None:
+        def note(judgments: Sequence[Judgment], spent: Usage, prompt: Prompt) -> None:
             nonlocal usage
             usage += spent
-            there.update({(j.index, j.block, j.attempt): j for j in judgments})
-            if record is not None:
-                record(judgments, spent)
+            there.update({place_of(judgment): judgment for judgment in judgments})
+            memory.record(judgments, spent, prompt)
 
         error = ItemError("NoVerdict", "critiques only")
         try:

@@ -21,7 +21,7 @@ SIDES = ("train", "heldout")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Preference:
     """``chosen`` is better than ``rejected``: indices of the item's responses."""
 
     item: Item
@@ -37,7 +37,7 @@ class Pairs:
     heldout: tuple[Item, ...]
     counts: dict[str, int]
 
-    def comparisons(self, side: str) -> Iterator[Comparison]:
+    def comparisons(self, side: str) -> Iterator[Preference]:
         """The pairs of one side, item by item."""
         for item in self.train if side == "train" else self.heldout:
             yield from comparisons(item)
@@ -48,12 +48,12 @@ def usable(item: Item) -> bool:
     return item.best is not None and len(item.responses) > 1
 
 
-def comparisons(item: Item) -> Iterator[Comparison]:
+def comparisons(item: Item) -> Iterator[Preference]:
     """The item's pairs; none without a best response."""
     if item.best is not None:
         for other in range(len(item.responses)):
             if other != item.best:
-                yield Comparison(item, item.best, other)
+                yield Preference(item, item.best, other)
 
 
 def read_pairs(recipe: BaselineRecipe) -> Pairs:

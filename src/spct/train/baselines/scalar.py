@@ -18,7 +18,7 @@ from trl.trainer.reward_trainer import RewardTrainer
 from spct.classifiers.torch_model import chat_ids
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.judges.texts import conversation_of
-from spct.train.baselines.pairs import Comparison, Pairs
+from spct.train.baselines.pairs import Pairs, Preference
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.common.arguments import common_arguments
 from spct.train.common.binary import evaluation
@@ -49,7 +49,7 @@ def rows(
             yield {"chosen_ids": encoded[0], "rejected_ids": encoded[1]}
 
 
-def fits(one: Comparison, tokens: int, trainable: Trainable, recipe: BaselineRecipe, counts: dict[str, int]) -> bool:
+def fits(one: Preference, tokens: int, trainable: Trainable, recipe: BaselineRecipe, counts: dict[str, int]) -> bool:
     """Whether a pair fits the context, counted. Raises InputError if it does not and must."""
     if tokens <= trainable.context_tokens:
         counts["pairs"] = counts.get("pairs", 0) + 1
@@ -89,7 +89,7 @@ def trainer(
     )
 
 
-def _encode(one: Comparison, response: int, trainable: Trainable) -> list[int]:
+def _encode(one: Preference, response: int, trainable: Trainable) -> list[int]:
     conversation = conversation_of(one.item, response, trainable.encoder.control_tokens)
     try:
         return chat_ids(trainable.tokenizer, conversation, trainable.name)

@@ -17,8 +17,8 @@ from typing import Literal
 from spct.train.rft.rejection import Selection
 from spct.types import Item
 
-Place = Literal["first", "between", "last"]
-PLACES: tuple[Place, ...] = ("first", "between", "last")
+ShownPlace = Literal["first", "between", "last"]
+PLACES: tuple[ShownPlace, ...] = ("first", "between", "last")
 Shown = tuple[int, int]
 """Number of responses shown, and the place of the best among them, from 0."""
 CLEAR = 4.0
@@ -29,8 +29,8 @@ CLEAR = 4.0
 class Places:
     """Counts of judgments of two responses or more by the place of the best one."""
 
-    sampled: Counter[Place] = field(default_factory=Counter)
-    kept: Counter[Place] = field(default_factory=Counter)
+    sampled: Counter[ShownPlace] = field(default_factory=Counter)
+    kept: Counter[ShownPlace] = field(default_factory=Counter)
 
     def add(self, item: Item, selection: Selection) -> None:
         """Count an item's judgments, hinted ones included."""
@@ -48,7 +48,7 @@ class Places:
         }
 
 
-def place_of(item: Item, order: Sequence[int]) -> Place | None:
+def place_of(item: Item, order: Sequence[int]) -> ShownPlace | None:
     """Where the best response stands in ``order``; None for one response, or where it is not shown or not known."""
     if len(order) < 2 or item.best not in order:
         return None

@@ -120,7 +120,7 @@ def write_trajectories(
     }
     write_json(out / REPORT, report)
     write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
-    keep_templates(judge.templates, out)
+    keep_templates(judge.templates.values(), out)
     if not count:
         raise TrainingError(
             f"no judgment was kept, so there is nothing to learn from: {_why(sources.values())}; {out / TABLE} has the "

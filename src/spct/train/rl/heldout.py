@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spct.aio import LoopThread
-from spct.engines.transformers import Loaded, TransformersEngine
+from spct.engines.transformers import LoadedModel, TransformersEngine
 from spct.train.rl.judging import Asking, judge_all
 from spct.train.rl.prompts import form_of
 from spct.types import Item
@@ -23,11 +23,11 @@ VOTE_TEMPERATURE = 0.5
 class LiveEngine(TransformersEngine):
     """The transformers engine around a model that is in memory already; ``batch`` rows are decoded at once."""
 
-    def __init__(self, loaded: Loaded, *, batch: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, batch: int) -> None:
         super().__init__("live", batch=batch, context_tokens=loaded.context_tokens)
         self._live = loaded
 
-    def _load(self) -> Loaded:
+    def _load(self) -> LoadedModel:
         return self._live
 
 
@@ -44,7 +44,7 @@ class HeldOut:
         """The items of one of several processes."""
         return replace(self, items=self.items[process::processes])
 
-    def measure(self, loaded: Loaded) -> dict[str, Grades]:
+    def measure(self, loaded: LoadedModel) -> dict[str, Grades]:
         """Grades by name: ``accuracy`` greedy, ``accuracy/pair`` etc. by form, ``accuracy@k`` of the vote.
 
         Judges in a thread of its own; the model must be in eval mode. Raises EngineError where sampling fails.
@@ -59,7 +59,7 @@ class HeldOut:
         finally:
             thread.stop()
 
-    async def _judged(self, loaded: Loaded, asking: Asking) -> list[Verdict]:
+    async def _judged(self, loaded: LoadedModel, asking: Asking) -> list[Verdict]:
         return await judge_all(LiveEngine(loaded, batch=self.batch), self.items, asking)
 
     def _grades(self, name: str, verdicts: Sequence[Verdict]) -> dict[str, Grades]:

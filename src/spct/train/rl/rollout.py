@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spct.engines.torch_sampling import Row, may_pad, sample_rows
+from spct.engines.torch_sampling import Generation, may_pad, sample_rows
 from spct.voting.orders import keyed_hash, sample_seed, seed_base
 
 
@@ -58,7 +58,7 @@ def _sample(
     for prompt, seed in zip(prompts, seeds, strict=True):
         if not distinct or distinct[-1] != prompt:
             distinct.append(prompt)
-        rows.append(Row(len(distinct) - 1, seed, settings.temperature, 1.0, settings.max_tokens))
+        rows.append(Generation(len(distinct) - 1, seed, settings.temperature, 1.0, settings.max_tokens))
     sample_rows(model, distinct, rows, batch=settings.batch, eos=settings.eos, dropped=lambda row: False)
     return [row.tokens if row.end is None else [*row.tokens, row.end] for row in rows]
 

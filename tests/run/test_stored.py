@@ -1,13 +1,12 @@
-import orjson
 import pytest
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import RunError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
-from spct.run import RunStore, judge_items
+from spct.judges.settings import judge_settings
+from spct.run import RunStore, judge_items, open_run
+from spct.run.stored import stored_items, stored_settings
 from spct.types import Item, Message
-from spct.views.stored import stored_items, stored_settings
 
 
 def items(count, n=2):
@@ -27,7 +26,7 @@ def by_seed(request, j):
 
 async def run_into(directory, source, **settings):
     judge = GRMJudge(ScriptedEngine(by_seed), judge_settings(**settings))
-    store = RunStore.create(directory, {"settings": orjson.dumps(judge.describe()).decode()})
+    store = open_run(directory, judge, resume=False)
     return store, [outcome async for outcome in judge_items(judge, source, in_flight=2, store=store)]
 
 
@@ -79,7 +78,7 @@ def test_settings_that_cannot_be_read_are_a_run_error(tmp_path, text):
     [
         "UPDATE judgments SET scores = '[1,' WHERE position = 1",
         "UPDATE verdicts SET row = '{}' WHERE position = 1",
-        "ALTER TABLE judgments ADD COLUMN later TEXT",
+        "UPDATE judgments SET shown = '3' WHERE position = 1",
     ],
 )
 async def test_a_damaged_item_is_a_run_error(tmp_path, damage):

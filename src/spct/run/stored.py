@@ -9,10 +9,9 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, SpctError
-from spct.grm import judge_settings
 from spct.judges.grm import vote_arguments
 from spct.judges.sampling import SamplingSettings
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import JudgeSettings, judge_settings
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
 from spct.voting.blocks import reconciled
@@ -45,7 +44,8 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
     text = store.meta("settings")
     try:
         written = dict(orjson.loads(text or ""))
-        return written, judge_settings(**{name: written[name] for name in SETTINGS if name in written})
+        given = {name: written[name] for name in SETTINGS if name in written}
+        return written, judge_settings(**{**given, "grammar": bool(given.get("grammar"))})
     except (ValueError, TypeError) as error:
         raise RunError(
             f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
