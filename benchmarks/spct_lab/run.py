@@ -27,7 +27,7 @@ from spct.data.output import write_json
 from spct.engines.transformers import TransformersEngine
 from spct.errors import TrainingError
 from spct.items import read_items
-from spct.train.common.stage import read_json
+from spct.train.common.directory import read_json
 from spct.train.common.trajectories import write_rows
 from spct.train.rl.judging import Asking, judge_all
 

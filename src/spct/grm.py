@@ -10,12 +10,11 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from spct.aio import LoopThread
+from spct.aio import OwnLoop
 from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
@@ -27,12 +26,11 @@ from spct.run import judge_items, opened_run
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
-T = TypeVar("T")
 ItemRow = Item | Mapping[str, Any]
 Query = str | Sequence[Mapping[str, Any]]
 
 
-class GRM:
+class GRM(OwnLoop):
     """A generative reward model: an engine, and how it is asked and its judgments are voted.
 
     ``engine`` is an Engine or what ``load_engine`` takes; the keyword arguments are the fields of ``JudgeSettings`` and
@@ -44,12 +42,12 @@ class GRM:
     def __init__(
         self, engine: Engine | str, *, meta: MetaRM | str | None = None, in_flight: int | None = None, **settings: Any
     ) -> None:
+        super().__init__()
         self.engine = load_engine(engine) if isinstance(engine, str) else engine
         self.settings = judge_settings(**settings)
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
         self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
-        self._thread = LoopThread()
 
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
@@ -67,7 +65,7 @@ class GRM:
 
     async def ajudge_many(
         self, rows: Iterable[ItemRow], *, out: Path | str | None = None, resume: bool = False
-    ) -> AsyncIterator[Verdict]:
+    ) -> AsyncGenerator[Verdict, None]:
         """Judge rows side by side and yield their verdicts in input order; memory does not grow with the rows.
 
         With ``out``, every sample is kept in a run directory there, as by ``spct judge --out``, and each verdict comes when
@@ -85,6 +83,7 @@ class GRM:
                     yield outcome.verdict
 
     async def aclose(self) -> None:
+        """Free the engine; the object cannot be used afterwards."""
         await self.engine.close()
         if self.meta is not None:
             await self.meta.close()
@@ -97,53 +96,16 @@ class GRM:
         self, rows: Iterable[ItemRow], *, out: Path | str | None = None, resume: bool = False
     ) -> Iterator[Verdict]:
         """Like ``ajudge_many``, from plain code."""
-        verdicts = self.ajudge_many(rows, out=out, resume=resume)
-        try:
-            while (verdict := self.run(_next(verdicts))) is not None:
-                yield verdict
-        finally:
-            self.run(_close(verdicts))
-
-    def close(self) -> None:
-        """Free the engine; the object cannot be used afterwards."""
-        if self._thread.running:
-            self.run(self.aclose())
-            self._thread.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return self.iterate(self.ajudge_many(rows, out=out, resume=resume))
 
     async def __aenter__(self) -> Self:
         await self._start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     async def _start(self) -> None:
         await self.engine.start()
         if self.meta is not None:
             await self.meta.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``, run on the loop of the plain methods: for code that asks this GRM's engine itself."""
-        return self._thread.run(work)
-
-
-async def _next(verdicts: AsyncIterator[Verdict]) -> Verdict | None:
-    return await anext(verdicts, None)
-
-
-async def _close(verdicts: AsyncIterator[Verdict]) -> None:
-    if hasattr(verdicts, "aclose"):
-        await verdicts.aclose()
 
 
 def _numbered(rows: Iterable[ItemRow]) -> Iterator[Item]:

@@ -7,8 +7,9 @@ import pytest
 
 from spct.data.build import build
 from spct.data.inputs import open_source
-from spct.data.recipe import SourceRecipe, load_recipe
+from spct.data.recipe import DataRecipe, SourceRecipe
 from spct.items import read_items
+from spct.recipe import load_recipe
 
 from .rows import lines, real
 
@@ -24,7 +25,7 @@ def made(tmp_path_factory):
     before = Path.cwd()
     os.chdir(ROOT)
     try:
-        return build(load_recipe(Path("examples/recipes/data.yaml")), out).as_row(), out
+        return build(load_recipe(DataRecipe, Path("examples/recipes/data.yaml")), out).as_row(), out
     finally:
         os.chdir(before)
 

@@ -123,7 +123,7 @@ async def test_too_long_is_told_before_sampling(engine: OpenVINOEngine) -> None:
 
 async def test_capabilities(engine: OpenVINOEngine) -> None:
     can = engine.capabilities
-    assert (can.seeding, can.grammar, can.deterministic, can.logprobs) == ("sample", True, True, False)
+    assert (can.seeding, can.grammar, can.deterministic, can.logprobs) == ("sample", "gbnf", True, False)
     assert {"<|im_start|>", "<|im_end|>"} <= set(can.special_tokens)
 
 

@@ -16,12 +16,12 @@ GROUP = {"query": "Which is best?", "responses": ["2", "4", "9", "4"]}
 @pytest.mark.parametrize(
     ("normalisation", "rewards", "reward_range"),
     [
-        ("total", [4, 8, 18, 8], (2, 20)),
-        ("mean", [2, 4, 9, 4], (1, 10)),
-        ("unit", [1 / 9, 3 / 9, 8 / 9, 3 / 9], (0, 1)),
-        ("centred", [-2.75, -0.75, 4.25, -0.75], (-9, 9)),
-        ("rank", [0, 0.5, 1, 0.5], (0, 1)),
-        ("win_rate", [0, 0.5, 1, 0.5], (0, 1)),
+        ("total", (4, 8, 18, 8), (2, 20)),
+        ("mean", (2, 4, 9, 4), (1, 10)),
+        ("unit", (1 / 9, 3 / 9, 8 / 9, 3 / 9), (0, 1)),
+        ("centred", (-2.75, -0.75, 4.25, -0.75), (-9, 9)),
+        ("rank", (0, 0.5, 1, 0.5), (0, 1)),
+        ("win_rate", (0, 0.5, 1, 0.5), (0, 1)),
     ],
 )
 async def test_rewards_of_a_group(normalisation, rewards, reward_range):
@@ -29,7 +29,7 @@ async def test_rewards_of_a_group(normalisation, rewards, reward_range):
         reply = await server.post("/v1/reward", {**GROUP, "normalisation": normalisation, "id": "g"})
     found = GroupRewards.model_validate_json(reply.body)
     assert (found.id, found.normalisation, found.rewards, found.range) == ("g", normalisation, rewards, reward_range)
-    assert (found.best, found.counts, found.valid, found.invalid) == (2, [2, 2, 2, 2], 2, 0)
+    assert (found.best, found.counts, found.valid, found.invalid) == (2, (2, 2, 2, 2), 2, 0)
 
 
 async def test_rewards_of_several_groups_and_the_one_that_fails():
@@ -41,7 +41,7 @@ async def test_rewards_of_several_groups_and_the_one_that_fails():
         reply = await server.post("/v1/reward", {"groups": groups, "normalisation": "centred"})
     found = GroupsRewards.model_validate_json(reply.body)
     assert found.failed == 1
-    assert [outcome.rewards and outcome.rewards.rewards for outcome in found.results] == [[-1, 1], None, [-1, 1]]
+    assert [outcome.rewards and outcome.rewards.rewards for outcome in found.results] == [(-1, 1), None, (-1, 1)]
     assert found.results[1].error.type == "NoVerdictError"
 
 

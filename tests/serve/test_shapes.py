@@ -83,8 +83,8 @@ async def test_openrlhf_posts_one_pair_at_a_time():
             "/v1/openrlhf/reward", {"query": ["Say 7: 8"], "prompts": ["Say 7: "], "labels": ["7"]}
         )
     found = OpenRLHFAnswer.model_validate_json(reply.body)
-    assert (found.rewards, found.scores) == ([8], [7 / 9])
-    assert found.extra_logs == {"spct_valid": [2], "spct_invalid": [0], "spct_group": [1]}
+    assert (found.rewards, found.scores) == ((8,), (7 / 9,))
+    assert found.extra_logs == {"spct_valid": (2,), "spct_invalid": (0,), "spct_group": (1,)}
 
 
 async def test_openrlhf_pairs_of_one_prompt_in_one_request_are_judged_jointly():

@@ -55,6 +55,21 @@ async def always_same(call: Call, writer: asyncio.StreamWriter) -> None:
     await write_reply(writer, 200, completion([choice("the same", j) for j in range(call.n)]))
 
 
+def follows_grammar(field: str) -> Behaviour:
+    """Takes the grammar from this field alone: of ``root ::= "text"`` it answers text, without one like ``honest``."""
+
+    async def behave(call: Call, writer: asyncio.StreamWriter) -> None:
+        given = call.body.get(field)
+        rules = given.get("grammar") if isinstance(given, dict) else given
+        if rules is None:
+            await honest(call, writer)
+        else:
+            text = rules.partition('"')[2].removesuffix('"')
+            await write_reply(writer, 200, completion([choice(text, j) for j in range(call.n)]))
+
+    return behave
+
+
 def gives_at_most(most: int) -> Behaviour:
     """Returns fewer choices than asked for, without a word."""
 

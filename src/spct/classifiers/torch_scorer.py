@@ -33,7 +33,7 @@ class TorchScorer:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {}
+        return self._torch.configuration
 
     @property
     def capabilities(self) -> Capabilities:

@@ -65,6 +65,8 @@ def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
         if not equals:
             raise InputError(f"--engine-option {pair!r}: expected NAME=VALUE")
         options[name.replace("-", "_")] = yaml.safe_load(value)
+    if given.get("grammar") is False:
+        options.pop("grammar_style", None)  # nothing will be sent by it, so it need not be tried nor recorded
     return load_engine(model, **options)
 
 

@@ -16,13 +16,13 @@ from spct.bench.suites import load_benchmark
 from spct.bench.suites.hub import fetch
 from spct.data.inputs import Opened, hashed, open_source
 from spct.data.output import write_json
-from spct.data.recipe import BenchmarkRecipe, DataRecipe
+from spct.data.recipe import DataRecipe, ExcludedRecipe
 from spct.errors import InputError
 
 MANIFEST = "manifest.json"
 
 
-def benchmark_path(benchmark: BenchmarkRecipe) -> Path:
+def benchmark_path(benchmark: ExcludedRecipe) -> Path:
     """Where the benchmark's files are, fetched where the recipe says hub."""
     if str(benchmark.path) == "hub":
         return fetch(load_benchmark(benchmark.name).about)

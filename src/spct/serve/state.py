@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from spct.errors import DeadlineError, DrainingError, SpctError
+from spct.errors import DrainingError, SpctError
 from spct.serve.limits import Limits
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
@@ -77,14 +77,7 @@ class ServerState:
         if hold_s is not None:
             return await self.holding.join(member, hold_s=hold_s)
         limit_s = self.cohort_wait_s + self.service.deadline_s
-        limit_s = limit_s if deadline_s is None else min(deadline_s, limit_s)
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                return await self.cohorts.join(member)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise DeadlineError(f"the rollout's group was not judged within {limit_s:g} s") from None
+        return await self.cohorts.join(member, limit_s if deadline_s is None else min(deadline_s, limit_s))
 
     def _check(self, options: JudgeOptions) -> None:
         self.limits.check_options(options)

@@ -38,6 +38,6 @@ class OpenRLHFParams(Own):
 class OpenRLHFAnswer(Out):
     """``scores`` are the rewards' means on 0..1; ``extra_logs`` holds one number per query under each name."""
 
-    rewards: list[float]
-    scores: list[float]
-    extra_logs: dict[str, list[float]]
+    rewards: tuple[float, ...]
+    scores: tuple[float, ...]
+    extra_logs: dict[str, tuple[float, ...]]

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spct.types import Role
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
 
-class Own(BaseModel):
+class In(BaseModel):
+    """A request."""
+
+
+class Own(In):
     """A request in our own shape: keys that it does not know, and values of another type, are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Foreign(BaseModel):
+class Foreign(In):
     """A request in another's shape: keys that mean nothing here are passed over."""
 
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
 class Out(BaseModel):
-    """An answer."""
+    """An answer: a frozen value. A number is a finite number, and nothing that could pass for one."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+Told = TypeVar("Told", bound=Out)
 
 
 def shown_as(*examples: dict[str, Any]) -> ConfigDict:
     """Settings of a request, beside its class's own: requests to show in the OpenAPI document."""
     return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
+def json_fault(error: ValidationError) -> str | None:
+    """What keeps a text from being JSON at all, if that is the fault."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return fault["msg"] if fault["type"] == "json_invalid" else None
+
+
+def faults_of(error: ValidationError) -> str:
+    """The first faults of a request or an answer: where, and what was expected; not what was there."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
+    more = f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""
+    return "; ".join(told) + more
 
 
 class MessageIn(Own):

@@ -40,5 +40,5 @@ class RerankAnswer(Out):
 
     id: str
     model: str
-    results: list[RerankResult]
+    results: tuple[RerankResult, ...]
     usage: TokensUsed

@@ -101,10 +101,10 @@ class GroupRewards(Out):
     source: Origin
     normalisation: Normalisation
     range: Range
-    rewards: list[float]
-    counts: list[int]
+    rewards: tuple[float, ...]
+    counts: tuple[int, ...]
     best: int
-    tied: list[int]
+    tied: tuple[int, ...]
     valid: int
     invalid: int
     confidence: float | None
@@ -122,7 +122,7 @@ class GroupOutcome(Out):
 class GroupsRewards(Out):
     """One outcome per group, in the order asked."""
 
-    results: list[GroupOutcome]
+    results: tuple[GroupOutcome, ...]
     failed: int
 
 

@@ -79,5 +79,5 @@ class ScoreAnswer(Out):
     object: Literal["list"] = "list"
     created: int
     model: str
-    data: list[Score]
+    data: tuple[Score, ...]
     usage: TokensUsed

@@ -15,12 +15,12 @@ from spct.items import fingerprint
 from spct.judges import load_judge
 from spct.judges.critiques import CRITIQUE_REQUEST
 from spct.judges.settings import judge_settings
+from spct.recipe import parse_recipe
 from spct.train.baselines.cloud import _Collator, load, rows
 from spct.train.baselines.critiques import CritiqueJudge
 from spct.train.baselines.pairs import Pairs
 from spct.train.baselines.recipe import CloudRecipe
 from spct.train.common.models import load_trainable
-from spct.train.common.recipe import parse_recipe
 from train import small
 
 ITEM = replace(item(2), best=0)

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 pytest.importorskip("trl")
 
 from spct.cli import spct
+from spct.recipe import parse_recipe
 from spct.templates import load_template
-from spct.train.common.recipe import parse_recipe
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.run import train_rl
 from spct.train.sft.recipe import SftRecipe

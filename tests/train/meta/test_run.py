@@ -13,9 +13,9 @@ from transformers import AutoModelForSequenceClassification
 
 from spct.cli import spct
 from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError, WeightsError
+from spct.recipe import load_recipe, parse_recipe
 from spct.run import RunStore
 from spct.train.common.guarded import checkpoints, last_checkpoint
-from spct.train.common.recipe import load_recipe, parse_recipe
 from spct.train.meta.data import split_runs
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.meta.run import train_meta

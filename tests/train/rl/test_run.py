@@ -22,8 +22,8 @@ from spct.errors import (  # noqa: E402
     TrainingError,
 )
 from spct.items import read_items  # noqa: E402
+from spct.recipe import load_recipe  # noqa: E402
 from spct.train.common.guarded import checkpoints, last_checkpoint  # noqa: E402
-from spct.train.common.recipe import load_recipe  # noqa: E402
 from spct.train.rl.heldout import as_metrics, summed  # noqa: E402
 from spct.train.rl.judging import Asking, judge_all  # noqa: E402
 from spct.train.rl.recipe import RLRecipe  # noqa: E402

@@ -9,9 +9,9 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError
+from spct.recipe import parse_recipe
 from spct.train.common.guarded import COMPLETE, checkpoints, last_checkpoint
 from spct.train.common.models import load_trainable
-from spct.train.common.recipe import parse_recipe
 from spct.train.sft.recipe import SftRecipe
 from spct.train.sft.run import make_trainer, run_sft
 from train import small

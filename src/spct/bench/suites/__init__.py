@@ -6,11 +6,10 @@ To add one: a file with a class that follows ``benchmark.Benchmark``, a line bel
 
 from __future__ import annotations
 
-import importlib
 from typing import cast
 
 from spct.bench.suites.benchmark import About, Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
-from spct.errors import InputError
+from spct.loading import Family
 
 __all__ = [
     "BENCHMARKS",
@@ -45,14 +44,9 @@ BENCHMARKS = {
 }
 
 
+_FAMILY = Family("benchmark", Benchmark, BENCHMARKS, named=False)
+
+
 def load_benchmark(name: str) -> Benchmark:
-    """Make the benchmark called ``name``, or the ``package.module:Class`` of your own. Raises InputError."""
-    target = BENCHMARKS.get(name) or (name if ":" in name and "." in name else None)
-    if target is None:
-        raise InputError(f"benchmark {name!r}: expected one of {', '.join(BENCHMARKS)}")
-    module, _, attribute = target.partition(":")
-    try:
-        make = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise InputError(f"benchmark {name!r}: cannot import {target}: {error}") from error
-    return cast(Benchmark, make())
+    """Make the benchmark called ``name``, or the ``module:Class`` of your own. Raises InputError."""
+    return cast(Benchmark, _FAMILY.find(name).make())

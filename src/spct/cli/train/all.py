@@ -44,7 +44,7 @@ def all_(recipe: Path, **options: Any) -> int:
     """
     check_train_extra()
     check_extra()
-    from spct.train.common.recipe import flag_values
+    from spct.recipe import flag_values
     from spct.train.pipeline.plan import plan
     from spct.train.pipeline.recipe import read_recipe
     from spct.train.pipeline.report import report_lines, write_report

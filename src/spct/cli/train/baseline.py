@@ -46,13 +46,13 @@ def baseline(kind: str, recipe: Path | None, launch: Path | None, resume: bool, 
     check_train_extra()
     if launch is not None and launched(launch):
         return 0
-    from spct.train.baselines.recipe import RECIPES
-    from spct.train.common.recipe import flag_values, load_recipe
+    from spct.recipe import flag_values, load_recipe
+    from spct.train.baselines import recipe_of
 
     values = {name: value for name, value in flags.items() if name != "more"}
     values |= {name: None if flags[name] is None else str(flags[name]) for name in ("data", "heldout")}
     values["critiques"] = [str(path) for path in flags["critiques"]] or None
-    checked = load_recipe(RECIPES[kind], recipe, flag_values(values, flags["more"]))
+    checked = load_recipe(recipe_of(kind), recipe, flag_values(values, flags["more"]))
     if checked.out is None:
         raise InputError("the recipe says nowhere to write; add the key out, or give --out DIR")
     from spct.train.baselines.run import train_baseline

@@ -42,7 +42,7 @@ def rl(recipe: Path | None, launch: Path | None, resume: bool, as_json: bool, **
     check_train_extra()
     if launch is not None and launched(launch):
         return 0
-    from spct.train.common.recipe import flag_values, load_recipe
+    from spct.recipe import flag_values, load_recipe
     from spct.train.rl.recipe import RLRecipe
 
     values = {name: value for name, value in flags.items() if name not in ("more", "heldout", "too_easy", "data")}

@@ -41,7 +41,7 @@ def sft(recipe: Path | None, launch: Path | None, resume: bool, as_json: bool, *
     check_train_extra()
     if launch is not None and launched(launch):
         return 0
-    from spct.train.common.recipe import flag_values, load_recipe
+    from spct.recipe import flag_values, load_recipe
     from spct.train.sft.recipe import SftRecipe
 
     values = {name: value for name, value in flags.items() if name not in ("more", "general", "general_share")}

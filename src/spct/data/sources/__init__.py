@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import cast
 
 from spct.data.sources.source import Source
-from spct.errors import InputError
+from spct.loading import Family
 
 SOURCES = {
     "helpsteer2": "spct.data.sources.helpsteer2:HelpSteer2",
@@ -25,15 +24,9 @@ SOURCES = {
 }
 
 
+_FAMILY = Family("source kind", Source, SOURCES, named=False)
+
+
 def load_source(kind: str) -> Source:
-    """The source of that kind, or the ``package.module:Class`` of your own. Raises InputError."""
-    target = SOURCES.get(kind) or (kind if ":" in kind and "." in kind else None)
-    if target is None:
-        raise InputError(f"source kind {kind!r}: expected one of {', '.join(SOURCES)}, or package.module:Class")
-    module, _, attribute = target.partition(":")
-    try:
-        return cast(Source, getattr(importlib.import_module(module), attribute)())
-    except (ModuleNotFoundError, AttributeError) as error:
-        if kind in SOURCES:
-            raise
-        raise InputError(f"source kind {kind!r}: cannot import {target}: {error}") from error
+    """The source of that kind, or the ``module:Class`` of your own. Raises InputError."""
+    return cast(Source, _FAMILY.find(kind).make())

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from spct.errors import SpctError
-from spct.serve.answers import entry, verdict_out
-from spct.serve.asked import item_of, options_of
-from spct.serve.problems import Json, documented
+from spct.serve.problems import Json, documented, entry
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.service.service import Answer, Answers
+from spct.wire.answers import verdict_out
+from spct.wire.asked import item_of, options_of
 from spct.wire.judge import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 
 router = APIRouter(route_class=JudgingRoute, tags=["judge"], responses=documented())

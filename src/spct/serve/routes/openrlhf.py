@@ -16,7 +16,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from spct.errors import InputError, LoneMemberError, SpctError
-from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.serve.state import ServerState
@@ -25,6 +24,7 @@ from spct.service.member import Member
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
 from spct.voting.verdict import Verdict
+from spct.wire.asked import query_messages
 from spct.wire.openrlhf import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from spct.serve.answers import tokens_used
-from spct.serve.asked import item_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
+from spct.wire.answers import tokens_used
+from spct.wire.asked import item_of
 from spct.wire.parts import GroupIn
 from spct.wire.rerank import RerankAnswer, RerankRequest
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from spct.errors import LoneMemberError, SpctError
-from spct.serve.answers import entry, group_rewards
-from spct.serve.asked import item_of, member_of, options_of
-from spct.serve.problems import Json, documented
+from spct.errors import SpctError
+from spct.serve.problems import Json, documented, entry
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.serve.state import ServerState
-from spct.service.rewards import COMPARING, Normalisation, Scale, check_normalisation, rewards_of
+from spct.service.rewards import Normalisation, Scale, check_normalisation, place_rewards, rewards_of
 from spct.service.service import Answer
+from spct.wire.answers import group_rewards, rollout_reward
+from spct.wire.asked import item_of, member_of, options_of
 from spct.wire.reward import (
     GroupRewards,
     GroupsRewards,
@@ -71,23 +71,5 @@ def _outcome(
 async def _of_rollout(body: RewardRollout, serving: ServerState) -> Response:
     check_normalisation(body.normalisation, 2, serving.scale())
     place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
-    if place.members == 1 and body.normalisation in COMPARING:
-        raise LoneMemberError(f"normalisation {body.normalisation!r} compares, and this rollout came alone")
-    verdict = place.verdict
-    rewards = rewards_of(verdict, body.normalisation, serving.scale(), place.copies)
-    return Json(
-        {
-            "reward": rewards.values[place.index],
-            "model": serving.model,
-            "normalisation": body.normalisation,
-            "range": rewards.range,
-            "members": place.members,
-            "size": place.size,
-            "closed": place.closed,
-            "partial": place.partial,
-            "alone": place.alone,
-            "best": verdict.best == place.index,
-            "valid": verdict.valid,
-            "invalid": verdict.invalid,
-        }
-    )
+    rewards = place_rewards(place, body.normalisation, serving.scale())
+    return Json(rollout_reward(place, rewards, serving.model))

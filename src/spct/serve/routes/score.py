@@ -7,11 +7,11 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from spct.errors import InputError, SpctError
-from spct.serve.answers import tokens_used
-from spct.serve.asked import query_messages
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, serving_of
 from spct.types import Item
+from spct.wire.answers import tokens_used
+from spct.wire.asked import query_messages
 from spct.wire.score import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())

@@ -25,8 +25,8 @@ from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
+from spct.train.common.directory import MANIFEST, file_hash
 from spct.train.common.judging_templates import keep_templates
-from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.orders import seed_base

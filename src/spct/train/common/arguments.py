@@ -58,6 +58,17 @@ def common_arguments(recipe: TrainingRecipe, out: Path, steps: int, accumulation
     }
 
 
+def evaluation(recipe: TrainingRecipe, metric: str) -> dict[str, Any]:
+    """Arguments: evaluate when a checkpoint is written, end with the best one by ``metric``."""
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": recipe.save_every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": metric,
+        "greater_is_better": True,
+    }
+
+
 class Lines(TrainerCallback):
     """One line per log of the main process."""
 

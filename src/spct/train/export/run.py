@@ -18,10 +18,10 @@ from spct.engines import Engine, load_engine
 from spct.errors import InputError, TrainingError
 from spct.train.common.arguments import quiet
 from spct.train.common.classifier import adapter_of
+from spct.train.common.directory import file_hash, read_json
 from spct.train.common.guarded import disk_errors
 from spct.train.common.judging_templates import FOLDER
 from spct.train.common.models import Trainable, load_trainable
-from spct.train.common.stage import file_hash, read_json
 from spct.train.export.check import PROMPTS, compare, require_pass
 from spct.train.export.gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
 from spct.weights import CATALOGUE

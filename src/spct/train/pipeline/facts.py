@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spct.train.common.stage import FREE, file_hash
+from spct.train.common.directory import FREE, file_hash
 
 PACKAGES = {
     "data": ("spct",),

@@ -17,10 +17,9 @@ import orjson
 from pydantic import BaseModel
 
 from spct.data.recipe import TRAIN, DataRecipe
-from spct.data.recipe import parse_recipe as parse_data
 from spct.errors import InputError
-from spct.train.baselines.recipe import RECIPES
-from spct.train.common.recipe import parse_recipe, unknown_key
+from spct.recipe import parse_recipe, unknown_key
+from spct.train.baselines import recipe_of
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.pipeline.facts import facts_of
 from spct.train.pipeline.recipe import (
@@ -95,10 +94,7 @@ Named = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _data(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
-    checked: DataRecipe = parse_data({"seed": recipe.seed, **section}, where)
-    if checked.out is not None:
-        raise InputError(f"{where}: unknown key 'out'; the directory is chosen by spct train all")
-    yield "data", checked.model_dump(mode="json", exclude={"out"})
+    yield "data", _checked(DataRecipe, recipe, section, where)
 
 
 def _rft(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:
@@ -161,7 +157,7 @@ def _baselines(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> N
             written = {"model": f"transformers:{given['model']}", "items": files, **asked}
             yield CRITIQUES, _checked(CritiquesRecipe, recipe, written, f"{here}.critiques")
             given["critiques"] = jobs[CRITIQUES].result("critiques.jsonl")
-        yield f"baselines-{kind}", _checked(RECIPES[kind], recipe, given, here)
+        yield f"baselines-{kind}", _checked(recipe_of(kind), recipe, given, here)
 
 
 def _export(recipe: AllRecipe, section: Section, jobs: Jobs, where: str) -> Named:

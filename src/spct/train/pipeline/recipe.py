@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from spct.errors import InputError
-from spct.train.common.recipe import Strict, parse_recipe, read_values, unknown_key
+from spct.recipe import OneOrMore, Strict, parse_recipe, read_values, unknown_key
+from spct.train.common.recipe import EngineRecipe
 
 STAGES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
 """In the order of their running. ``gguf`` are files of the models, by which ``samples`` and ``bench`` then judge; ``samples`` are
@@ -23,28 +24,6 @@ CHANGEABLE = (*STAGES, "model", "seed")
 """What an override may begin with."""
 
 Section = dict[str, Any]
-
-
-class EngineRecipe(Strict):
-    """What reaches the engine that judges; None is the command's default. ``model`` is ENGINE:NAME."""
-
-    model: str = Field(min_length=1)
-    base_url: str | None = None
-    concurrency: int | None = Field(default=None, ge=1)
-    timeout_s: float | None = Field(default=None, gt=0)
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    context_tokens: int | None = None
-    threads: int | None = None
-    lora: tuple[str, ...] = ()
-    engine_option: dict[str, Any] = Field(default_factory=dict)
-    temperature: float | None = Field(default=None, ge=0)
-    top_p: float | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0)
-    template: str | None = None
-    ordering: str | None = Field(default=None, pattern="^(balanced|random|fixed)$")
-    grammar: bool | None = None
 
 
 class SamplingRecipe(EngineRecipe):
@@ -96,13 +75,8 @@ class BenchmarkRecipe(Strict):
 
     name: str = Field(min_length=1)
     data: Path
-    subset: tuple[str, ...] = ()
+    subset: OneOrMore[str] = ()
     limit: int | None = Field(default=None, ge=1)
-
-    @field_validator("subset", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
 
 class BenchRecipe(EngineRecipe):

@@ -17,7 +17,7 @@ from spct.bench.scoring.stored import open_stored
 from spct.bench.suites import load_benchmark
 from spct.data.output import write_json, write_text
 from spct.data.report import report_lines as data_lines
-from spct.train.common.stage import read_json
+from spct.train.common.directory import read_json
 from spct.train.meta.curve import curve_lines
 from spct.train.pipeline.plan import BASE, TRAINED, Job
 from spct.train.pipeline.recipe import BASELINES, MAIN

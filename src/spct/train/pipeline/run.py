@@ -19,8 +19,8 @@ import yaml
 
 from spct.data.output import write_json, write_text
 from spct.errors import InputError, RunError
+from spct.train.common.directory import differences, read_json
 from spct.train.common.packages import check_packages
-from spct.train.common.stage import differences, read_json
 from spct.train.pipeline.facts import content_hash
 from spct.train.pipeline.plan import Job, command_of, placed
 from spct.train.pipeline.recipe import STAGES

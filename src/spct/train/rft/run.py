@@ -19,14 +19,14 @@ from spct.errors import TrainingError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
+from spct.train.common.directory import MANIFEST, file_hash
 from spct.train.common.judging_templates import keep_templates
+from spct.train.common.labels import check_label
 from spct.train.common.mixed import MixedJudge
-from spct.train.common.places import Places, place_lines
-from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import source_of, trajectory_row, write_rows
 from spct.train.rft.hints import HintedJudge, hint_of
+from spct.train.rft.places import Places, place_lines
 from spct.train.rft.rejection import FATES, Fate, Selection, select
-from spct.train.rl.reward import check_label
 from spct.types import Item
 
 PLAIN, HINTED = "plain", "hinted"

@@ -1,17 +1,16 @@
 """Where the best response stood in the judgments sampled, and where in those kept to learn from.
 
 Balanced orders show it in each place equally often. A judge that favours a place is right by luck where the best response
-stands there, so rejection keeps those judgments, and a model that learns from them learns the place. ``balanced`` draws as many of
-each place.
+stands there, so rejection keeps those judgments, and a model that learns from them learns the place. ``balance_places`` of
+spct train sft draws as many of each place.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Literal
 
 from spct.train.rft.rejection import Selection
@@ -54,24 +53,6 @@ def place_of(item: Item, order: Sequence[int]) -> ShownPlace | None:
         return None
     place = order.index(item.best)
     return "first" if place == 0 else "last" if place == len(order) - 1 else "between"
-
-
-def balanced(shown: Sequence[Shown | None], seed: int) -> set[int]:
-    """Which judgments to keep so that, among those of n responses, the best stood in each of the n places equally often.
-
-    As many of each place as the rarest has, drawn by ``seed``; judgments of one response (None) are all kept.
-    """
-    rows: dict[Shown, list[int]] = defaultdict(list)
-    for index, one in enumerate(shown):
-        if one is not None:
-            rows[one].append(index)
-    kept = {index for index, one in enumerate(shown) if one is None}
-    for count in sorted({count for count, _ in rows}):
-        of_places = [rows.get((count, place), []) for place in range(count)]
-        rarest = min(map(len, of_places))
-        for place, found in enumerate(of_places):
-            kept.update(Random(f"{seed}:{count}:{place}").sample(found, rarest))
-    return kept
 
 
 def place_lines(row: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

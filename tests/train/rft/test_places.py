@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from spct.cli import spct
-from spct.train.common.places import Places, balanced, place_lines, place_of
+from spct.train.rft.places import Places, place_lines, place_of
 from spct.train.rft.rejection import select
 from spct.types import Item, Judgment, Message
 from train import small
@@ -61,16 +61,6 @@ def test_no_warning_where_the_difference_may_be_chance():
 
 def test_nothing_is_said_where_no_judgment_has_two_responses():
     assert list(place_lines(Places().as_row())) == []
-
-
-def test_as_many_of_each_place_by_number_of_responses():
-    shown = [(2, 0)] * 5 + [(2, 1)] * 3 + [None] * 4 + [(3, 0), (3, 1), (3, 1), (3, 2)] + [(4, 2)] * 6
-    kept = balanced(shown, seed=0)
-    counted = {one: sum(shown[index] == one for index in kept) for one in dict.fromkeys(shown)}
-    assert counted == {(2, 0): 3, (2, 1): 3, None: 4, (3, 0): 1, (3, 1): 1, (3, 2): 1, (4, 2): 0}
-    assert balanced(shown, seed=0) == kept
-    assert len({frozenset(balanced(shown, seed)) for seed in range(20)}) > 1
-    assert balanced([], seed=0) == set()
 
 
 def test_the_report_of_rft_data_warns_of_a_judge_of_places(tmp_path):

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from spct.data.output import write_json
 from spct.errors import InputError, ResumeRefusedError, RunError
-from spct.train.common.recipe import TrainingRecipe
+
+if TYPE_CHECKING:  # accelerate and pydantic are needed by those who train, not by those who read a directory
+    from accelerate import PartialState
+
+    from spct.train.common.recipe import TrainingRecipe
 
 FACTS = "stage.json"
 MANIFEST = "manifest.json"
+REPORT = "report.json"
 TOKENS = "tokens"
 """The folder of the rows to train on, until that is done."""
 FREE = {"out", "save_every", "keep", "log_every", "report_to"}
@@ -66,6 +71,21 @@ def open_stage(out: Path, facts: Mapping[str, Any], *, resume: bool) -> State:
     return "interrupted"
 
 
+def finished_report(
+    out: Path, facts: Mapping[str, Any], processes: PartialState, *, resume: bool, say: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Open the stage in every process of a launch, the main one before the others; its report if it is finished.
+
+    Raises as ``open_stage``.
+    """
+    with processes.main_process_first():
+        state = open_stage(out, facts, resume=resume or not processes.is_main_process)
+    if state != "finished":
+        return None
+    say(f"{out} is finished already")
+    return read_json(out / REPORT) or {}
+
+
 def is_finished(out: Path, facts: Mapping[str, Any]) -> bool:
     """Whether ``out`` holds what the stage with these facts gave, unharmed."""
     found = read_json(out / MANIFEST)
@@ -75,11 +95,14 @@ def is_finished(out: Path, facts: Mapping[str, Any]) -> bool:
     return all((out / name).is_file() and file_hash(out / name) == digest for name, digest in outputs.items())
 
 
-def finish_stage(out: Path, facts: Mapping[str, Any], outputs: Sequence[Path]) -> None:
-    """Write the manifest: the stage is finished."""
-    files = sorted(file for path in outputs for file in ([path] if path.is_file() else path.rglob("*")))
+def finish_stage(out: Path, facts: Mapping[str, Any], report: Mapping[str, Any], outputs: Sequence[Path]) -> None:
+    """Write the report, then the manifest with the hashes of ``outputs`` too: the stage is finished, its token rows go."""
+    write_json(out / REPORT, report)
+    found = [*outputs, out / REPORT]
+    files = sorted(file for path in found for file in ([path] if path.is_file() else path.rglob("*")))
     hashes = {str(file.relative_to(out)): file_hash(file) for file in files if file.is_file()}
     write_json(out / MANIFEST, {**facts, "outputs": hashes})
+    shutil.rmtree(out / TOKENS, ignore_errors=True)
 
 
 def differences(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:

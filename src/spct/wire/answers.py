@@ -1,11 +1,10 @@
-"""Answers as they travel: plain values in the shape of the wire models, made once and not validated again."""
+"""Answers of a service, as plain values in the shape of the models: the server sends them as they are, unvalidated."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from spct.errors import SpctError
-from spct.serve.problems import told
+from spct.service.member import CohortPlace
 from spct.service.rewards import Rewards
 from spct.service.service import Answer
 from spct.types import ItemError, Judgment, Usage
@@ -13,7 +12,7 @@ from spct.voting.verdict import Verdict
 
 
 def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:
-    """``wire.VerdictOut``."""
+    """``VerdictOut``."""
     verdict = answer.verdict
     return {
         **verdict.as_row(),
@@ -30,7 +29,7 @@ def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:
 
 
 def group_rewards(answer: Answer, rewards: Rewards, model: str) -> dict[str, Any]:
-    """``wire.GroupRewards``."""
+    """``GroupRewards``."""
     verdict = answer.verdict
     return {
         "id": verdict.id,
@@ -49,15 +48,27 @@ def group_rewards(answer: Answer, rewards: Rewards, model: str) -> dict[str, Any
     }
 
 
-def entry(index: int, name: str, value: dict[str, Any] | SpctError) -> dict[str, Any]:
-    """One of several outcomes: under ``name`` what was asked for, or under "error" why there is none."""
-    if isinstance(value, SpctError):
-        return {"index": index, name: None, "error": told(value)[1]}
-    return {"index": index, name: value, "error": None}
+def rollout_reward(place: CohortPlace, rewards: Rewards, model: str) -> dict[str, Any]:
+    """``RolloutReward``."""
+    verdict = place.verdict
+    return {
+        "reward": rewards.values[place.index],
+        "model": model,
+        "normalisation": rewards.normalisation,
+        "range": rewards.range,
+        "members": place.members,
+        "size": place.size,
+        "closed": place.closed,
+        "partial": place.partial,
+        "alone": place.alone,
+        "best": verdict.best == place.index,
+        "valid": verdict.valid,
+        "invalid": verdict.invalid,
+    }
 
 
 def tokens_used(verdicts: list[Verdict]) -> dict[str, int]:
-    """``wire.TokensUsed`` over several verdicts."""
+    """``TokensUsed`` over several verdicts."""
     prompt = sum(verdict.usage.prompt_tokens for verdict in verdicts)
     completion = sum(verdict.usage.completion_tokens for verdict in verdicts)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}

@@ -1,4 +1,4 @@
-"""Requests as the service understands them: wire models -> items, options and cohort members."""
+"""Requests as the service understands them: their models -> items, options and cohort members."""
 
 from __future__ import annotations
 
