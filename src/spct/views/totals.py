@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from spct.types import Item, Usage
 from spct.voting.accuracy import Grades, grades_of
-from spct.voting.verdict import Verdict, voted
+from spct.voting.rows import count_judgments
+from spct.voting.verdict import Verdict
 
 _NO_USAGE = Usage()
 _NO_GRADES = Grades()
@@ -19,7 +20,8 @@ class Totals:
     """Counts over the items that are done; ``planned`` is None where the number of items is not known.
 
     ``judgments`` and ``invalid`` (by problem code) count the completions behind the verdicts, ``replayed`` of them
-    taken from the run directory. ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
+    taken from the run directory. ``missing`` judgments are invalid, in part where scores were recorded one by one.
+    ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
     ``kept`` judgments were let into the votes of ``guided`` items by a meta RM, which could not rate ``unrated``.
     ``saved`` are planned judgments that adaptive k made unnecessary, of ``settled`` items. ``duplicates`` are repeated
     completions, on ``duplicate_items`` items. ``usage``, ``seconds`` and ``cost`` (in the
@@ -32,6 +34,7 @@ class Totals:
     no_verdict: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     judgments: int = 0
+    missing: float = 0
     invalid: Mapping[str, int] = field(default_factory=dict)
     replayed: int = 0
     ties: int = 0
@@ -57,6 +60,7 @@ class Counts:
         self.replayed = 0
         self._verdicts = 0
         self._judgments = 0
+        self._missing = 0.0
         self._ties = 0
         self._saved = 0
         self._settled = 0
@@ -70,10 +74,12 @@ class Counts:
 
     def add(self, verdict: Verdict, item: Item, replayed: int = 0) -> None:
         judgments = verdict.valid + verdict.invalid
+        count, missing = count_judgments(verdict.judgments, verdict.n)
         self.items += 1
         self.fresh_items += replayed == 0 or replayed < judgments
         self.replayed += replayed
-        self._judgments += judgments
+        self._judgments += count
+        self._missing += missing
         self._ties += bool(verdict.tied)
         if verdict.best is not None and verdict.error is None and 0 < verdict.sampled < verdict.k:
             self._saved += verdict.k - verdict.sampled
@@ -92,7 +98,7 @@ class Counts:
             self._examples.setdefault(type_, (verdict.id, message))
         if verdict.invalid:
             self._invalid.update(j.problem.code for j in verdict.judgments if j.problem is not None)
-        self._grades += grades_of(voted(verdict), item)
+        self._grades += grades_of(verdict.means, item)
 
     def totals(
         self,
@@ -109,6 +115,7 @@ class Counts:
             no_verdict=dict(self._no_verdict),
             examples=dict(self._examples),
             judgments=self._judgments,
+            missing=self._missing,
             invalid=dict(self._invalid),
             replayed=self.replayed,
             ties=self._ties,
