@@ -41,6 +41,11 @@ def test_a_vote_on_one_response_is_the_majority_of_its_scores():
     assert grades_of((0.5,), replace(SINGLE, best=0)) == Grades(tied=1, credit=0.5)
 
 
+@pytest.mark.parametrize(("mean", "label"), [(7.6, 8.0), (1.4, 1.0), (0.5, 2.0), (-0.4, 0.0), (1.5, 2.0)])
+def test_only_means_between_0_and_1_are_a_majority(mean, label):
+    assert grade((mean,), replace(SINGLE, rewards_N=(label,))) == "wrong"
+
+
 def test_no_ground_truth_no_grade():
     assert grade((1, 2), replace(PAIR, best=None)) is None
     assert grades_of((1, 2), replace(PAIR, best=None)) == Grades()

@@ -88,6 +88,17 @@ def test_random_ties_repeat_for_an_item_and_are_fair_over_items() -> None:
     assert len({vote([(7, 7, 7, 3)] * k, seed_key="0:a").ranking for k in range(1, 9)}) == 1
 
 
+def test_items_break_their_ties_apart_and_a_run_breaks_them_by_its_seed() -> None:
+    def best(id: str, seed: int = 0) -> int | None:
+        return decide([judgment(0, (7, 7))], id=id, n=2, k=1, seed=seed).best
+
+    items = [best(f"q{i}") for i in range(60)]
+    assert items == [best(f"q{i}") for i in range(60)]
+    assert 15 < sum(found == 0 for found in items) < 45
+    seeds = [best("q", seed) for seed in range(60)]
+    assert 15 < sum(found == 0 for found in seeds) < 45
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [

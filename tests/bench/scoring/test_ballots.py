@@ -100,8 +100,22 @@ WHOLE = by_blocks(0, (8, 6, 4), (6, 3, 9), (9, 9, 7))
         (by_blocks(0, (8, 6, 4), None, (9, 9, 7)), 5),  # response 3 is scored by nobody
         ([*WHOLE, *by_blocks(1, None, None, None)], 5),
         ([*by_blocks(0, None, None, None), *by_blocks(0, (8, 6, 4), (6, 3, 9), (9, 9, 7), attempt=1)], 5),
-        ([judgment(0, (7, 5), order=(0, 2)), judgment(0, None, order=(1,), block=2), judgment(1, (6, 9), order=(1, 2))], 3),
-        ([judgment(0, (7, 5), order=(0, 2)), judgment(1, (10, 1), order=(0, 2)), judgment(2, (1, 2, 2), order=(2, 1, 0))], 3),
+        (
+            [
+                judgment(0, (7, 5), order=(0, 2)),
+                judgment(0, None, order=(1,), block=2),
+                judgment(1, (6, 9), order=(1, 2)),
+            ],
+            3,
+        ),
+        (
+            [
+                judgment(0, (7, 5), order=(0, 2)),
+                judgment(1, (10, 1), order=(0, 2)),
+                judgment(2, (1, 2, 2), order=(2, 1, 0)),
+            ],
+            3,
+        ),
         ([judgment(0, None), judgment(0, (7, 6), attempt=1), judgment(1, None), judgment(2, (3, 5))], 2),
         ([judgment(0, None)], 2),
     ],
