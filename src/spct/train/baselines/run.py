@@ -26,8 +26,7 @@ from spct.train.common.guarded import drop_partial, train_on
 from spct.train.common.models import Trainable
 from spct.train.common.saving import MODEL, save_trained
 from spct.train.common.token_rows import token_rows
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 def train_baseline(

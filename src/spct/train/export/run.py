@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,11 @@ from spct.train.common.judging_templates import FOLDER
 from spct.train.common.models import Trainable, load_trainable
 from spct.train.export.check import PROMPTS, compare, require_pass
 from spct.train.export.gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
+from spct.train.stage import Say
 from spct.weights import CATALOGUE
 
 REPORT = "export.json"
 CHECK_CONTEXT = 1024
-
-Say = Callable[[str], None]
 
 
 def export_model(

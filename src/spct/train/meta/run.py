@@ -6,7 +6,7 @@ classifier:`` loads), ``report.json``, ``report.md``, and last ``manifest.json``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from spct.train.meta.curve import curve_lines, guided_curve
 from spct.train.meta.data import SCHEMA, MetaSplit, split_runs, write_part
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.meta.runs import opened_runs
+from spct.train.stage import Say
 
-Say = Callable[[str], None]
 TABLE = "report.md"
 PARTS = ("train", "heldout")
 

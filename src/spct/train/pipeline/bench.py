@@ -35,7 +35,7 @@ def _jobs(upstream: Upstream, section: Section, where: str) -> Iterator[Planned]
     models = upstream.judging
     own = [] if heldout is None else [{"name": "items", "data": heldout}]
     given = filled({"model": models[BASE], "benchmarks": own or None}, _on_heldout(section, heldout))
-    values = upstream.checked("spct.train.pipeline.bench_recipe:BenchRecipe", given, where)
+    values = upstream.checked("spct.train.pipeline.recipe:BenchRecipe", given, where)
     names = [row["name"] for row in values["benchmarks"]]
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{where}: benchmarks: {again[0]!r} is there twice; expected each once")
@@ -87,7 +87,7 @@ def _of_baseline(kind: str, values: Section, of_classifiers: Section, upstream: 
 STAGE = Stage(
     name="bench",
     help="Measure the judge before training and after each stage, and the baselines, on benchmarks.",
-    recipe="spct.train.pipeline.bench_recipe:BenchRecipe",
+    recipe="spct.train.pipeline.recipe:BenchRecipe",
     command=COMMAND,
     packages=("numpy",),
     jobs=_jobs,

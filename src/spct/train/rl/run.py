@@ -7,7 +7,6 @@ labels is said before the model is loaded; what goes wrong later leaves the last
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,10 @@ from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.rollout import RolloutSettings
 from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
+from spct.train.stage import Say
 from spct.types import Item
 
 VLLM = "vllm_"
-
-Say = Callable[[str], None]
 
 
 def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = print) -> dict[str, Any]:

@@ -7,7 +7,6 @@ step, whichever examples they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ from spct.train.common.saving import MODEL, save_trained
 from spct.train.common.token_rows import order, token_rows
 from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 class SftTrainer(Guarded, SFTTrainer):
