@@ -99,9 +99,8 @@ def main() -> int:
             "stored after the kills": stored(folder / "killed") == stored(folder / "whole"),
             "stored after the merge": stored(folder / "merged") == stored(folder / "whole"),
         }
-        print(
-            f"{options.items:,} items, k = 8: killed {killed} of {options.kills} times in {took:.0f} s; {options.parts} parts merged"
-        )
+        print(f"{options.items:,} items, k = 8, {options.parts} parts merged")
+        print(f"killed {killed} of {options.kills} times in {took:.0f} s")
         for what, equal in same.items():
             print(f"{what}: {'equal to the byte' if equal else 'DIFFERENT'}")
         return 0 if all(same.values()) else 1
