@@ -67,7 +67,7 @@ def train_by_recipe(
     if recipe.out is None:
         raise InputError("the recipe says nowhere to write; add the key out, or give --out DIR")
     speaks = main_process()
-    report = resolved(stage.run)(*given, recipe, recipe.out, resume=resume, say=_say if speaks else _silent)
+    report = resolved(stage.run)(*given, recipe, recipe.out, resume=resume, say=say if speaks else _silent)
     if speaks:
         for line in [orjson.dumps(report).decode()] if as_json else lines(report):
             write_line(sys.stdout, line)
@@ -89,7 +89,7 @@ def stage_command(stage: Stage) -> click.Command:
     return command
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     click.echo(line, err=True)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.aio import gather_all
-from spct.data.output import write_json
+from spct.data.output import file_hash, write_json
 from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
@@ -25,7 +25,7 @@ from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.train.common.directory import MANIFEST, file_hash
+from spct.train.common.directory import MANIFEST
 from spct.train.common.judging_templates import keep_templates
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage

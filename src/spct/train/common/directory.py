@@ -7,17 +7,14 @@ Failure rule: going on with other facts is a ResumeRefusedError that lists them,
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
-from spct.data.output import write_json
-from spct.errors import InputError, ResumeRefusedError, RunError
+from spct.data.output import file_hash, read_json, write_json
+from spct.errors import ResumeRefusedError, RunError
 
 if TYPE_CHECKING:  # accelerate and pydantic are needed by those who train, not by those who read a directory
     from accelerate import PartialState
@@ -122,29 +119,6 @@ def model_files(name: str) -> dict[str, str]:
     path = Path(name).expanduser()
     files = [path] if path.is_file() else sorted(path.glob("*")) if path.is_dir() else []
     return {file.name: file_hash(file) for file in files if file.is_file()}
-
-
-def file_hash(path: Path) -> str:
-    """BLAKE2b of a file, 64 hex digits. Raises InputError."""
-    digest = hashlib.blake2b(digest_size=32)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, None where there is no such file. Raises RunError where it cannot be read."""
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RunError(f"{path}: cannot be read: {error}; delete the directory to begin anew") from error
-    return found if isinstance(found, dict) else None
 
 
 def _has_begun(out: Path) -> bool:

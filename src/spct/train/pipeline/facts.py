@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spct.train.common.directory import FREE, file_hash
+from spct.data.output import file_hash
+from spct.train.common.directory import FREE
 from spct.train.stage import Stage
 
 CARRYING = {"pydantic", "datasets", "pyarrow", "accelerate", "numpy"}

@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import yaml
 
-from spct.data.output import write_json, write_text
+from spct.data.output import read_json, write_json, write_text
 from spct.errors import InputError, RunError
 from spct.run.lock import DirectoryLock
 from spct.train import STAGES, Job
-from spct.train.common.directory import differences, read_json
-from spct.train.common.packages import check_packages
+from spct.train.common.directory import differences
+from spct.train.common.packages import check_keys, check_stage
 from spct.train.pipeline.facts import content_hash
 from spct.train.pipeline.plan import command_of, placed
 from spct.train.stage import Say
@@ -89,7 +89,8 @@ def run_all(
     with contextlib.closing(_locked(out)):
         for step in list(steps(branches, out, chosen)):
             if step.runs:
-                check_packages(step.job.stage, step.job.values)
+                check_stage(step.job.stage)
+                check_keys(step.job.values)
         for step in steps(branches, out, chosen):
             if step.late:
                 raise InputError(

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spct.data.output import write_json, write_text
+from spct.data.output import file_hash, write_json, write_text
 from spct.engines.engine import Engine
 from spct.errors import TrainingError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.train.common.directory import MANIFEST, file_hash
+from spct.train.common.directory import MANIFEST
 from spct.train.common.judging_templates import keep_templates
 from spct.train.common.labels import check_label
 from spct.train.common.mixed import MixedJudge
