@@ -32,12 +32,17 @@ FREE = {"out", "save_every", "keep", "log_every", "report_to"}
 State = Literal["new", "interrupted", "finished"]
 
 
-def stage_facts(stage: str, recipe: TrainingRecipe, inputs: Sequence[Path]) -> dict[str, Any]:
-    """Everything a stage's result depends on. Raises InputError for an input that cannot be read."""
+def stage_facts(
+    stage: str, recipe: TrainingRecipe, inputs: Sequence[Path], *, keeps_best: bool = False
+) -> dict[str, Any]:
+    """Everything a stage's result depends on; if it ``keeps_best``, also which checkpoints there are to choose from.
+
+    Raises InputError for an input that cannot be read.
+    """
     return {
         "stage": stage,
         "version": version("spct"),
-        "recipe": recipe.model_dump(mode="json", exclude=FREE),
+        "recipe": recipe.model_dump(mode="json", exclude=FREE - {"save_every"} if keeps_best else FREE),
         "inputs": {str(path): file_hash(path) for path in inputs},
         "model_files": model_files(recipe.model),
     }

@@ -22,7 +22,7 @@ from spct.train.common.arguments import begin, common_arguments, evaluation
 from spct.train.common.card import Card
 from spct.train.common.course import best_step
 from spct.train.common.directory import finish_stage, finished_report, stage_facts
-from spct.train.common.guarded import drop_partial, train_on
+from spct.train.common.guarded import train_on
 from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
 from spct.train.common.saving import save_trained
 from spct.train.rl.console import Console
@@ -56,9 +56,6 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
     say(f"{len(items.kept):,} items, {recipe.steps:,} steps of {recipe.batch:,} prompts x {recipe.group} rollouts")
     trainer = make_trainer(recipe, out, loaded, items, heldout, say=say, processes=process.num_processes)
-    if trainer.args.should_save:
-        drop_partial(out)
-    trainer.accelerator.wait_for_everyone()
     train_on(trainer, out, say, evaluate=heldout is not None)
     return _finish(trainer, recipe, out, facts, items)
 
@@ -66,10 +63,8 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
 def rl_facts(recipe: RLRecipe, templates: Templates) -> dict[str, Any]:
     """What the result depends on: the recipe, the templates, the model's files and the items."""
     inputs = [recipe.data, *([recipe.heldout.path] if recipe.heldout else [])]
-    facts = stage_facts("rl", recipe, inputs) | {"templates": templates.digests()}
-    if recipe.heldout:
-        facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
-    return facts
+    facts = stage_facts("rl", recipe, inputs, keeps_best=recipe.heldout is not None)
+    return facts | {"templates": templates.digests()}
 
 
 def make_trainer(
