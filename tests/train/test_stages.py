@@ -19,7 +19,7 @@ from spct.loading import imported
 from spct.recipe import Strict
 from spct.train import STAGES, load_stage, load_stages
 from spct.train.common.packages import check_stage
-from spct.train.stage import Stage, filled
+from spct.train.stage import Stage, filled_in
 
 ROWS = {
     "data": ((), ["data", "build"]),
@@ -90,9 +90,9 @@ def test_a_package_that_is_missing_is_said():
 
 def test_a_section_goes_over_what_is_filled_in():
     given = {"model": "m", "data": None, "heldout": {"path": "p", "items": 1}}
-    assert filled(given, {}) == {"model": "m", "heldout": {"path": "p", "items": 1}}
-    assert filled(given, {"heldout": {"items": 2}})["heldout"] == {"path": "p", "items": 2}
-    assert filled(given, {"heldout": None, "model": "n"}) == {"model": "n", "heldout": None}
+    assert filled_in(given, {}) == {"model": "m", "heldout": {"path": "p", "items": 1}}
+    assert filled_in(given, {"heldout": {"items": 2}})["heldout"] == {"path": "p", "items": 2}
+    assert filled_in(given, {"heldout": None, "model": "n"}) == {"model": "n", "heldout": None}
 
 
 TOY = """

@@ -192,7 +192,7 @@ class Stage:
         if self.jobs is not None:
             yield from self.jobs(upstream, section, where)
         else:
-            values = filled(self.inputs(upstream), section)
+            values = filled_in(self.inputs(upstream), section)
             yield Planned(self.name, upstream.checked(self.recipe, values, where), self.command)
 
 
@@ -201,7 +201,7 @@ def resolved(named: Any) -> Any:
     return imported(named) if isinstance(named, str) else named
 
 
-def filled(given: Section, section: Section) -> dict[str, Any]:
+def filled_in(given: Section, section: Section) -> dict[str, Any]:
     """``section`` over what is ``given`` it; where both have keys of one key, those are put together likewise."""
     values = {key: value for key, value in given.items() if value is not None}
     for key, value in section.items():

@@ -18,7 +18,7 @@ from engines.tiny_models import CONTROL, SIZES, TEMPLATE, save_model
 from spct.engines import load_engine
 from spct.errors import TrainingError
 from spct.train.common.models import load_trainable
-from spct.train.export.check import Agreement, Checked, _agreement, compare, require_pass
+from spct.train.export.check import Agreement, Checked, _agreement, compare_greedily, require_pass
 from spct.train.export.form import Architecture
 from spct.train.export.gguf import write_gguf
 from spct.train.export.run import REPORT, Checking, export_adapter, export_model
@@ -123,7 +123,7 @@ def test_a_file_that_says_something_else_is_not_called_good(tmp_path):
         load_engine(f"transformers:{path}"),
         load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1),
     ]
-    checked = asyncio.run(compare(*engines, load_trainable(str(path)), PROMPTS))
+    checked = asyncio.run(compare_greedily(*engines, load_trainable(str(path)), PROMPTS))
     assert not checked.passed
     with pytest.raises(TrainingError, match=r"x\.gguf is not good: on \d+% of the prompts .* nats apart: "):
         require_pass(checked, "x.gguf")

@@ -24,7 +24,7 @@ from spct.train.baselines.critiques import (
     write_critiques,
     write_manifest,
 )
-from spct.train.baselines.pairs import usable
+from spct.train.baselines.pairs import gives_pairs
 from spct.types import Item
 
 
@@ -77,7 +77,7 @@ def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Itera
     bad: list[SpctError] = []
     left = 0
     for item in (item for path in paths for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append)):
-        if usable(item):
+        if gives_pairs(item):
             yield item
         else:
             left += 1

@@ -81,7 +81,7 @@ class CritiqueJudge(Rival):
 
 
 @dataclass(slots=True)
-class SourceCounts:
+class CritiqueCounts:
     """What became of one source's items. ``failed_items`` lack critiques because requests failed."""
 
     items: int = 0
@@ -96,7 +96,7 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
 
     Raises TrainingError if there is none, RunError where the disk refuses.
     """
-    sources: dict[str, SourceCounts] = {}
+    sources: dict[str, CritiqueCounts] = {}
     count = write_rows(out / CRITIQUES, _rows(items, judge, store, sources))
     rows = {
         name: {
@@ -142,12 +142,12 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(
-    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, SourceCounts]
+    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, CritiqueCounts]
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         found = [judgment for judgment in store.history(position) if judgment.index < judge.settings.k]
-        counts = sources.setdefault(source_of(item), SourceCounts())
+        counts = sources.setdefault(source_of(item), CritiqueCounts())
         counts.items += 1
         counts.failed_items += len({(j.index, j.block) for j in found}) < judge.settings.k * len(item.responses)
         counts.responses += len(item.responses)

@@ -61,7 +61,7 @@ def open_stage(out: Path, facts: Mapping[str, Any], *, resume: bool) -> State:
         _make(out)
         write_json(out / FACTS, facts)
         return "new"
-    changed = differences(found, facts)
+    changed = changed_keys(found, facts)
     if not changed and is_finished(out, facts):
         return "finished"
     if not resume:
@@ -91,7 +91,7 @@ def finished_report(
 def is_finished(out: Path, facts: Mapping[str, Any]) -> bool:
     """Whether ``out`` holds what the stage with these facts gave, unharmed."""
     found = read_json(out / MANIFEST)
-    if found is None or differences(found, facts):
+    if found is None or changed_keys(found, facts):
         return False
     outputs: Mapping[str, str] = found["outputs"]
     return all((out / name).is_file() and file_hash(out / name) == digest for name, digest in outputs.items())
@@ -107,13 +107,13 @@ def finish_stage(out: Path, facts: Mapping[str, Any], report: Mapping[str, Any],
     shutil.rmtree(out / TOKENS, ignore_errors=True)
 
 
-def differences(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:
+def changed_keys(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:
     """A line for each key of ``asked`` whose value in ``found`` is another."""
     lines: list[str] = []
     for key, value in asked.items():
         before, name = found.get(key), f"{prefix}{key}"
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            lines += differences({**dict.fromkeys(value), **before}, {**dict.fromkeys(before), **value}, f"{name}.")
+            lines += changed_keys({**dict.fromkeys(value), **before}, {**dict.fromkeys(before), **value}, f"{name}.")
         elif before != value:
             lines.append(f"  {name}: {before!r} there, {value!r} now")
     return lines

@@ -22,7 +22,7 @@ from spct.train.common.classifier import adapter_of
 from spct.train.common.guarded import disk_errors
 from spct.train.common.judging_templates import FOLDER
 from spct.train.common.models import Trainable, load_trainable
-from spct.train.export.check import PROMPTS, Checked, compare, require_pass
+from spct.train.export.check import PROMPTS, Checked, compare_greedily, require_pass
 from spct.train.export.gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
 from spct.train.stage import Say
 from spct.weights import CATALOGUE
@@ -44,7 +44,7 @@ class Checking:
         threads = {} if self.threads is None else {"threads": self.threads}
         reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", **threads, **lora[0])
         exported = load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT, **threads, **lora[1])
-        return asyncio.run(compare(reference, exported, trainable, self.prompts))
+        return asyncio.run(compare_greedily(reference, exported, trainable, self.prompts))
 
 
 def export_model(

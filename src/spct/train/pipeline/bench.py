@@ -11,7 +11,7 @@ from typing import Any
 from spct.errors import InputError
 from spct.train.baselines import KINDS
 from spct.train.baselines.stage import CRITIQUES
-from spct.train.stage import BASE, HELDOUT, Command, Planned, Section, Stage, Upstream, filled
+from spct.train.stage import BASE, HELDOUT, Command, Planned, Section, Stage, Upstream, filled_in
 
 COMMAND = Command(("bench",), argument="name")
 OF_ALL = ("name", "data", "subset", "limit", "seed", "replicates", "plots", "tie_rule", "concurrency")
@@ -34,7 +34,7 @@ def _jobs(upstream: Upstream, section: Section, where: str) -> Iterator[Planned]
     heldout = upstream.split(HELDOUT)
     models = upstream.judging
     own = [] if heldout is None else [{"name": "items", "data": heldout}]
-    given = filled({"model": models[BASE], "benchmarks": own or None}, _on_heldout(section, heldout))
+    given = filled_in({"model": models[BASE], "benchmarks": own or None}, _on_heldout(section, heldout))
     values = upstream.checked("spct.train.pipeline.recipe:BenchRecipe", given, where)
     names = [row["name"] for row in values["benchmarks"]]
     if again := sorted({name for name in names if names.count(name) > 1}):

@@ -20,7 +20,7 @@ from spct.data.output import read_json, write_json, write_text
 from spct.errors import InputError, RunError
 from spct.run.lock import DirectoryLock
 from spct.train import STAGES, Job
-from spct.train.common.directory import differences
+from spct.train.common.directory import changed_keys
 from spct.train.common.packages import check_keys, check_stage
 from spct.train.pipeline.facts import content_hash
 from spct.train.pipeline.plan import command_of, placed
@@ -162,7 +162,7 @@ def _news(job: Job, out: Path) -> str:
     if not rows:
         return "not done yet"
     before = read_json(max(rows)[1])
-    changed = differences(before or {}, job.facts)
+    changed = changed_keys(before or {}, job.facts)
     return f"changed since {max(rows)[1].stem}: {'; '.join(line.strip() for line in changed)}"
 
 

@@ -23,7 +23,7 @@ from spct.train.common.card import Card
 from spct.train.common.course import best_step
 from spct.train.common.directory import finish_stage, finished_report, stage_facts
 from spct.train.common.guarded import train_on
-from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
+from spct.train.common.models import Trainable, load_trainable, lora_config, pretrained_source
 from spct.train.common.saving import save_trained
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
@@ -148,7 +148,7 @@ def _policy(loaded: Trainable) -> Policy:
 
 def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
     """TRL loads the reference policy by the model's name; weights from a GGUF file get a directory to have one."""
-    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in source_of(recipe.model)[1]:
+    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in pretrained_source(recipe.model)[1]:
         return
     base = out / "base"
     with PartialState().main_process_first():
