@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.aio import gather_all
-from spct.data.output import file_hash, write_json
+from spct.data.output import write_json
 from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
@@ -25,7 +25,6 @@ from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.train.common.directory import MANIFEST
 from spct.train.common.judging_templates import keep_templates
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
@@ -118,17 +117,6 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
             f"no critique is valid, so there is nothing to learn from: {why}; raise --max-tokens, or name another model"
         )
     return report
-
-
-def write_manifest(out: Path, settings: Mapping[str, Any], items: Sequence[Path]) -> None:
-    """Say what made the critiques, by hashes; written last."""
-    row = {
-        "stage": "critiques",
-        "settings": dict(settings),
-        "inputs": {str(path): file_hash(path) for path in items},
-        "outputs": {name: file_hash(out / name) for name in (CRITIQUES, REPORT)},
-    }
-    write_json(out / MANIFEST, row)
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -107,6 +107,19 @@ def finish_stage(out: Path, facts: Mapping[str, Any], report: Mapping[str, Any],
     shutil.rmtree(out / TOKENS, ignore_errors=True)
 
 
+def finish_sampling(
+    out: Path, stage: str, settings: Mapping[str, Any], inputs: Sequence[Path], outputs: Sequence[str]
+) -> None:
+    """Write the manifest of a stage that keeps its samples in a run: what made its results, by hashes."""
+    row = {
+        "stage": stage,
+        "settings": dict(settings),
+        "inputs": {str(path): file_hash(path) for path in inputs},
+        "outputs": {name: file_hash(out / name) for name in outputs},
+    }
+    write_json(out / MANIFEST, row)
+
+
 def changed_keys(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:
     """A line for each key of ``asked`` whose value in ``found`` is another."""
     lines: list[str] = []
