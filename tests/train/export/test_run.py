@@ -144,6 +144,24 @@ def test_the_marks():
         require_pass(Checked((row(10, tokens=(5, 6)),)), "x.gguf")
 
 
+class Parting(Checking):
+    """Finds that the texts part at the first token."""
+
+    def run(self, trainable, model, file, adapters=None):
+        assert file.name.startswith("unchecked.") and file.is_file()
+        return Checked((Agreement("p", (5, 5), ("a", "b"), 0, 1, gap=9.0),))
+
+
+def test_a_file_that_does_not_pass_is_deleted(tmp_path):
+    path = save(tmp_path / "it")
+    with pytest.raises(TrainingError, match=r"it\.F16\.gguf is not good"):
+        export_model(str(path), tmp_path / "out", ["F16"], checking=Parting())
+    assert [*(tmp_path / "out").iterdir()] == []
+    report = export_model(str(path), tmp_path / "out", ["F16"], checking=None)
+    assert report["files"]["it.F16.gguf"]["check"] is None
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [REPORT, "it.F16.gguf"]
+
+
 def test_how_near_a_tie_was(tmp_path):
     trainable = load_trainable(str(save(tmp_path / "it")))
     texts = ("white horses", "white and")

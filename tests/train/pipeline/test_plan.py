@@ -255,6 +255,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
         f"out/{data.directory}",
     ]
     assert command_of(sft, out, Path("gpus.yaml"))[-2:] == ["--launch", "gpus.yaml"]
+    assert not any("--launch" in command_of(job, out, Path("gpus.yaml")) for job in (data, rft, judged))
     command = command_of(rft, out, None)
     assert command[:3] == ["train", "rft-data", f"out/{data.directory}/train.jsonl"]
     assert {"--resume", "--hinted", "--n-rft", "--seed"} <= set(command)
