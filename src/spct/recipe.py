@@ -44,7 +44,7 @@ def load_recipe(kind: type[R], path: Path | None, flags: Mapping[str, Any] = Map
     values = {} if path is None else read_values(path)
     for name, value in flags.items():
         if value is not None:
-            _put(values, name.split("."), value)
+            put(values, name, value)
     return parse_recipe(kind, values, "the options" if path is None else str(path))
 
 
@@ -85,11 +85,14 @@ def read_values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _put(values: dict[str, Any], name: list[str], value: Any) -> None:
-    for key in name[:-1]:
+def put(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Set a dotted key and give the mapping that it is in; mappings on the way are copied, not changed."""
+    *outer, last = name.split(".")
+    for key in outer:
         inner = values.get(key)
         values[key] = values = dict(inner) if isinstance(inner, Mapping) else {}
-    values[name[-1]] = value
+    values[last] = value
+    return values
 
 
 def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:

@@ -13,7 +13,7 @@ import click
 import orjson
 
 from spct.bench.selection import selected
-from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, load_benchmark
+from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, load_benchmark
 from spct.cli.judge import judge as judge_command
 from spct.cli.judging import make_judge
 from spct.cli.meta import make_meta_if_named
@@ -145,9 +145,7 @@ def _loaded(benchmark: Benchmark, options: Mapping[str, Any]) -> tuple[Loaded, b
     """The items to judge, and whether they are all that the data hold."""
     path: Path = options["data"]
     if str(path) == "hub":
-        from spct.bench.suites.hub import fetch
-
-        path = fetch(benchmark.about)
+        path = fetch_benchmark(benchmark.about)
     loaded = benchmark.load(path)
     for note in (*loaded.notes, *(f"missing: {name}" for name in loaded.missing[:20])):
         click.echo(f"{benchmark.name}: {note}", err=True)

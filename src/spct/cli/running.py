@@ -41,7 +41,8 @@ async def judge_all(
 ) -> Totals:
     """Judge ``total`` items with their progress on the terminal, and a ``line`` on stdout for each if asked; their sums."""
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
-    progress = RunProgress(total, price_in=options.get("price_in"), price_out=options.get("price_out"))
+    k = judge.settings.k if judge.settings.adaptive is None else None
+    progress = RunProgress(total, k=k, price_in=options.get("price_in"), price_out=options.get("price_out"))
     with progress:
         if header is not None:
             progress.print(header)

@@ -24,9 +24,9 @@ from spct.run import RunStore
 from spct.run.stored import StoredItem, stored_item, stored_items, stored_settings
 from spct.templates import Template
 from spct.types import Item, Judgment
-from spct.views import Counts, Surface, run_summary, verdict_header, verdict_line
+from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
-from spct.views.surface import indented
+from spct.views.surface import labelled
 from spct.voting.ratings import place_of
 
 GROUPS = {
@@ -46,8 +46,6 @@ GROUPS = {
     ),
     "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs"),
 }
-
-_LABEL = 12
 
 
 @click.command()
@@ -112,15 +110,16 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield from _session_lines(store, surface)
     yield ""
     yield verdict_header(surface)
-    counts, unfinished = Counts(), 0
+    totals, unfinished = Totals(), 0
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
-            counts.add(stored.verdict, stored.item)
+            totals.add(stored.verdict, stored.item)
             yield verdict_line(stored.verdict, stored.item, surface)
         else:
             unfinished += 1
     yield ""
-    yield run_summary(counts.totals(usage=store.usage()), settings, surface=surface)
+    totals.usage = store.usage()
+    yield run_summary(totals, settings, surface=surface)
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"
@@ -133,7 +132,7 @@ def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[st
     groups = {"model": ["model"], **GROUPS, "templates": digests, "other": others}
     for label, names in groups.items():
         facts = [(name.removeprefix("template."), written[name]) for name in names if written.get(name) is not None]
-        yield from _labelled(label, _joined(facts, label), surface)
+        yield from labelled(label, _joined(facts, label), surface, margin=2)
 
 
 def _session_lines(store: RunStore, surface: Surface) -> Iterator[str]:
@@ -142,9 +141,9 @@ def _session_lines(store: RunStore, surface: Surface) -> Iterator[str]:
         flat = {**facts, **facts.get("engine", {})}
         flat.pop("engine", None)
         named = [(name, value) for name, value in flat.items() if value is not None]
-        yield from _labelled("session", f"{started[:19].replace('T', ' ')} UTC, {_joined(named)}", surface)
+        yield from labelled("session", f"{started[:19].replace('T', ' ')} UTC, {_joined(named)}", surface, margin=2)
     for note in store.notes():
-        yield from _labelled("note", note, surface)
+        yield from labelled("note", note, surface, margin=2)
 
 
 def _template_lines(store: RunStore) -> Iterator[str]:
@@ -158,14 +157,6 @@ def _template_lines(store: RunStore) -> Iterator[str]:
 def _joined(facts: Iterable[tuple[str, object]], label: str = "") -> str:
     """``k 8, seed 0``; a fact that is called what its line is called has its value alone."""
     return ", ".join(_shown(value) if name == label else f"{name} {_shown(value)}" for name, value in facts)
-
-
-def _labelled(label: str, text: str, surface: Surface) -> Iterator[str]:
-    """A label and a text whose further lines stand under its first; nothing for an empty one."""
-    if text:
-        first, *more = indented(text, surface, _LABEL)
-        yield "  " + surface.paint(label.ljust(_LABEL - 2), "dim") + first[_LABEL:]
-        yield from more
 
 
 def _shown(value: object) -> str:

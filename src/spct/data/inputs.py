@@ -11,9 +11,8 @@ from typing import Any
 
 from spct.bench.suites.assembly import data_files
 from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError
-from spct.data.hub import fetch
 from spct.data.recipe import SourceRecipe
-from spct.data.sources import load_source
+from spct.data.sources import fetch_source, load_source
 from spct.data.sources.source import Source
 from spct.errors import InputError
 from spct.items import read_rows
@@ -69,7 +68,9 @@ def open_source(recipe: SourceRecipe) -> Opened:
     """Find a source's files, fetching them where the recipe says hub. Raises InputError."""
     source = load_source(recipe.kind)
     if recipe.hub:
-        root = fetch(source.about, recipe.hub if isinstance(recipe.hub, str) else source.about.hub, recipe.revision)
+        root = fetch_source(
+            source.about, recipe.hub if isinstance(recipe.hub, str) else source.about.hub, recipe.revision
+        )
     else:
         assert recipe.path is not None
         root = recipe.path

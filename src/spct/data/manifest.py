@@ -12,8 +12,7 @@ from typing import Any
 
 import orjson
 
-from spct.bench.suites import load_benchmark
-from spct.bench.suites.hub import fetch
+from spct.bench.suites import fetch_benchmark, load_benchmark
 from spct.data.inputs import Opened, hashed, open_source
 from spct.data.output import write_json
 from spct.data.recipe import DataRecipe, ExcludedRecipe
@@ -25,7 +24,7 @@ MANIFEST = "manifest.json"
 def benchmark_path(benchmark: ExcludedRecipe) -> Path:
     """Where the benchmark's files are, fetched where the recipe says hub."""
     if str(benchmark.path) == "hub":
-        return fetch(load_benchmark(benchmark.name).about)
+        return fetch_benchmark(load_benchmark(benchmark.name).about)
     return benchmark.path
 
 

@@ -11,14 +11,13 @@ from spct.run.store import Request
 from spct.run.stored import StoredItem
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment
-from spct.views.surface import PLAIN, Surface, indented
+from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
-_LABEL = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +97,8 @@ class ItemView:
                 yield from self._section(f"prompt, {message.role}", message.content, 2)
         yield from self._text(judgment)
 
-    def _fact(self, label: str, text: str, style: str = "dim") -> Iterator[str]:
-        """A label and a text whose further lines, if it is wrapped, stand under its first."""
-        first, *more = indented(text, self.surface, _LABEL)
-        yield "  " + self.surface.paint(label.ljust(_LABEL - 2), style) + first[_LABEL:]
-        yield from more
+    def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
+        return labelled(label, text, self.surface, style, margin=2)
 
     def _text(self, judgment: Judgment) -> Iterator[str]:
         if judgment.reasoning:

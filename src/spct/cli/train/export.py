@@ -12,11 +12,11 @@ import orjson
 
 from spct.cli.progress import write_line
 from spct.errors import EngineMissingError, InputError
+from spct.train import load_stage
+from spct.train.common.packages import check_stage
 
 if TYPE_CHECKING:
     from spct.train.export.gguf import Encoding
-
-NEEDED = ("torch", "transformers", "accelerate", "datasets", "gguf")
 
 
 @click.command()
@@ -45,8 +45,7 @@ def export(
     A file is kept only if transformers and llama.cpp agree on greedy texts: prompts of equal tokens, and 90% of the texts equal
     or parting at a near tie. Writes DIR/NAME.ENCODING.gguf and DIR/export.json.
     """
-    if missing := [package for package in NEEDED if importlib.util.find_spec(package) is None]:
-        raise EngineMissingError(f"spct train export needs {', '.join(missing)}: pip install 'spct[train]'")
+    check_stage(load_stage("export"))
     if check and importlib.util.find_spec("xllamacpp") is None:
         raise EngineMissingError("the check needs xllamacpp: pip install 'spct[llamacpp]', or give --no-check")
     from spct.train.export.check import PROMPTS

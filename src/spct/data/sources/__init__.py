@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
-from spct.data.sources.source import Source
+from spct.bench.suites.assembly import SUFFIXES
+from spct.data.sources.source import About, Source
+from spct.errors import InputError
+from spct.hub import fetch_data
 from spct.loading import Family
+from spct.weights import cache_dir
 
 SOURCES = {
     "helpsteer2": "spct.data.sources.helpsteer2:HelpSteer2",
@@ -30,3 +35,19 @@ _FAMILY = Family("source kind", Source, SOURCES, named=False)
 def load_source(kind: str) -> Source:
     """The source of that kind, or the ``module:Class`` of your own. Raises InputError."""
     return cast(Source, _FAMILY.find(kind).make())
+
+
+def fetch_source(
+    about: About,
+    repo: str | None,
+    revision: str | None = None,
+    *,
+    cache: Path | None = None,
+    endpoint: str | None = None,
+) -> Path:
+    """A directory with the files of the data set ``repo``. ``endpoint`` is another hub's address. Raises InputError."""
+    if repo is None:
+        raise InputError(f"{about.title} is not on the hub; give the path of its files")
+    patterns = [f"*{suffix}" for suffix in SUFFIXES] if about.files == ("*",) else about.files
+    folder = (cache or cache_dir() / "data") / repo.replace("/", "--") / (revision or "main")
+    return fetch_data(about.title, repo, folder, patterns, revision=revision, endpoint=endpoint)

@@ -8,9 +8,7 @@ load, rows, trainer) and a record here.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,3 @@ KINDS = {
         no_adapter="trains one body under two heads, which an adapter is not made for here",
     ),
 }
-
-
-def recipe_of(kind: str) -> Any:
-    """The class that checks the recipe of a baseline."""
-    module, _, name = KINDS[kind].recipe.partition(":")
-    return getattr(importlib.import_module(module), name)

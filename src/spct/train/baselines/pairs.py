@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import fingerprint, read_items
-from spct.train.baselines.recipe import BaselineRecipe
 from spct.types import Item
 from spct.voting.orders import keyed_hash
 
-if TYPE_CHECKING:  # it needs torch, and who only reads pairs does not
+if TYPE_CHECKING:  # they need torch and pydantic, and who only reads pairs does not
+    from spct.train.baselines.recipe import BaselineRecipe
     from spct.train.common.models import Trainable
 
 SIDES = ("train", "heldout")

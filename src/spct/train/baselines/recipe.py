@@ -1,4 +1,7 @@
-"""Recipes of ``spct train baseline``. The paper names no hyper-parameters of its baselines; these defaults are ours."""
+"""Recipes of ``spct train baseline`` and the keys of ``spct train critiques``.
+
+The paper names no hyper-parameters of its baselines; these defaults are ours.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from spct.recipe import OneOrMore
-from spct.train.common.recipe import PassesRecipe
+from spct.train.common.recipe import EngineRecipe, PassesRecipe
 
 
 class BaselineRecipe(PassesRecipe):
@@ -42,3 +45,15 @@ class CloudRecipe(BaselineRecipe):
     @property
     def inputs(self) -> list[Path]:
         return [*super().inputs, *self.critiques]
+
+
+class CritiquesRecipe(EngineRecipe):
+    """The options of ``spct train critiques`` by their names; ``items`` are its arguments."""
+
+    items: tuple[Path, ...] = Field(min_length=1)
+    k: int | None = Field(default=None, ge=1)
+    retries: int | None = Field(default=None, ge=0)
+    skip_bad: bool | None = None
+
+    ordering: None = None  # of one response there is one order, and no grammar for free text
+    grammar: None = None

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.utils import logging
 
 from spct.train.common.models import use_bfloat16
-from spct.train.common.packages import check_packages
+from spct.train.common.packages import check_keys
 from spct.train.common.recipe import TrainingRecipe
 
 Say = Callable[[str], None]
@@ -25,7 +25,7 @@ SHOWN = ("loss", "reward", "kl", "entropy", "mean_token_accuracy", "grad_norm", 
 def begin(recipe: TrainingRecipe) -> PartialState:
     """What every stage does first; gives the processes of its launch. Raises EngineMissingError."""
     quiet()
-    check_packages(recipe.model_dump())
+    check_keys(recipe.model_dump())
     return PartialState(cpu=recipe.device == "cpu")
 
 

@@ -1,4 +1,4 @@
-"""``hf:`` names against a small hub on the loopback; in a child, since the hub's client reads its settings once."""
+"""Models and data sets of a small hub on the loopback; models in a child, since the hub's client reads its settings once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from spct.errors import WeightsError
+from spct.bench.suites import fetch_benchmark, load_benchmark
+from spct.errors import InputError, WeightsError
 from spct.weights import resolve
 from weights.tiny_gguf import write_tiny
 
@@ -85,7 +86,7 @@ def test_fetched_then_cached(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
 
 def test_missing_and_offline_are_one_clear_line(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
     missing = run("hf:owner/repo/none.gguf", f"http://127.0.0.1:{hub.server_port}", tmp_path / "home")
-    assert missing.startswith("WeightsError: model 'hf:owner/repo/none.gguf': the hub refuses it: 404")
+    assert missing.startswith("WeightsError: model 'hf:owner/repo/none.gguf' is refused by the hub: 404")
     assert len(missing.splitlines()) == 1
     # without this setting the hub's client says the same after half a minute of retries
     offline = run("hf:owner/repo/none.gguf", "http://127.0.0.1:9", tmp_path / "home", HF_HUB_OFFLINE="1")
@@ -97,3 +98,17 @@ def test_malformed_names() -> None:
     for name in ("hf:owner", "hf:owner/repo", "hf:owner/repo/file.safetensors", "hf:/repo/file.gguf"):
         with pytest.raises(WeightsError, match=r"expected hf:OWNER/REPO/FILE\.gguf"):
             resolve(name)
+
+
+def test_a_hub_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        fetch_benchmark(load_benchmark("rewardbench").about, cache=tmp_path, endpoint="http://127.0.0.1:9")
+    assert str(caught.value) == (
+        "RewardBench 1 (allenai/reward-bench) is not cached and the hub cannot be reached; check the network, or give the "
+        "path of its files"
+    )
+
+
+def test_a_benchmark_that_is_not_on_the_hub_says_where_it_is() -> None:
+    with pytest.raises(InputError, match="RMB is not on the hub; get it from Zhou-Zoey"):
+        fetch_benchmark(load_benchmark("rmb").about)
