@@ -93,7 +93,7 @@ def test_random_ties_repeat_for_an_item_and_are_fair_over_items() -> None:
 )
 def test_bad_input_is_refused(rows: list[tuple[int, ...]], options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        vote(rows, **options)  # type: ignore[arg-type]
+        vote(rows, **options)
 
 
 def test_a_verdict_as_the_json_line() -> None:
