@@ -47,7 +47,7 @@ def test_the_contract(name, commands, words):
     assert stage.help.endswith(".") and "\n" not in stage.help and len(stage.help) <= 100
     assert issubclass(imported(stage.recipe), Strict)
     assert tuple(stage.commands) == commands
-    command = spct
+    command: click.Command = spct
     for word in words:  # there is such a command, with the options that the pipeline gives it
         command = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else command
     options = {option for one in command.params for option in one.opts}

@@ -198,6 +198,15 @@ def test_no_expectation_without_matching_log_probabilities() -> None:
     assert "parsed" in (expected_scores("{9}", other, (1, 2), [8], (1, 10)).problem or "")
 
 
+@pytest.mark.parametrize(
+    ("total", "problem"), [(1.008, None), (1.02, "score 1: the listed probabilities add up to 1.02")]
+)
+def test_listed_probabilities_may_exceed_1_by_what_servers_round(total: float, problem: str | None) -> None:
+    top = (("8", log(0.6)), ("9", log(total - 0.6)))
+    tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", log(0.6), top), TokenLogprob("}", 0.0))
+    assert expected_scores("{8}", tokens, (1, 2), [8], (1, 10)).problem == problem
+
+
 @pytest.fixture
 def smollm2_gguf(request: pytest.FixtureRequest) -> Path:
     try:

@@ -42,7 +42,10 @@ def test_half_is_rounded_up():
 
 
 def test_equal_ratings_keep_the_judgment_sampled_first():
-    assert best_rated({3: 0.5, 1: 0.5, 2: 0.7, 0: 0.1}, 2) == (1, 2)
+    rated = {3: 0.5, 1: 0.5, 2: 0.7, 0: 0.1}
+    assert best_rated(rated, range(4), 2) == (1, 2)
+    assert best_rated(rated, (0, 3, 5)) == (0, 3)  # half of three, rounded up, of the two that are rated
+    assert best_rated(rated, (0, 3, 5), 1) == (3,)
 
 
 def test_an_invalid_judgment_is_never_kept():

@@ -11,7 +11,7 @@ from spct.views.table import MARKS
 from spct.views.totals import Totals
 from spct.voting.accuracy import Grade
 from spct.voting.verdict import RULES, TIE_RULES
-from spct.wording import by_cause, count, percent, rate_over, spell_seconds
+from spct.wording import by_cause, count, percent, rate_over, spell_invalid, spell_seconds
 
 FEW_REPEATS = 0.02
 """Below this share of the judgments, repeats are chance and get no warning."""
@@ -53,7 +53,7 @@ def _examples(totals: Totals, width: int) -> list[str]:
 
 def _judgments(totals: Totals) -> str:
     invalid = sum(totals.invalid.values())
-    parts = [f"{totals.judgments:,}, {invalid:,} of them invalid ({percent(invalid, totals.judgments)})"]
+    parts = [f"{totals.judgments:,}, {spell_invalid(invalid, totals.missing, totals.judgments)}"]
     if invalid:
         parts[0] += f": {by_cause(totals.invalid)}"
     if totals.replayed:

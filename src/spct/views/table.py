@@ -12,7 +12,7 @@ from spct.harmless import line
 from spct.types import Item
 from spct.views.surface import Surface, cut
 from spct.voting.accuracy import Grade, grade
-from spct.voting.verdict import Verdict, passes, voted
+from spct.voting.verdict import Verdict, passes
 
 MARKS: dict[Grade | None, tuple[str, str]] = {
     "correct": ("✓", "green"),
@@ -91,7 +91,7 @@ def verdict_line(verdict: Verdict, item: Item | None = None, surface: Surface | 
 
 def graded(verdict: Verdict, item: Item | None) -> Grade | None:
     """The verdict against the item's ground truth by Eq 10; None where that is not known."""
-    return None if item is None else grade(voted(verdict), item)
+    return None if item is None else grade(verdict.means, item)
 
 
 def scores_text(verdict: Verdict, width: int) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from spct.types import Item, Usage
 from spct.voting.accuracy import Grades, grades_of
-from spct.voting.verdict import Verdict, voted
+from spct.voting.rows import count_judgments
+from spct.voting.verdict import Verdict
 
 
 @dataclass(slots=True)
@@ -15,7 +16,8 @@ class Totals:
     """Counts over the items that are done; ``planned`` is None where the number of items is not known.
 
     ``judgments`` and ``invalid`` (by problem code) count the completions behind the verdicts, ``replayed`` of them
-    taken from the run directory. ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
+    taken from the run directory. ``missing`` judgments are invalid, in part where scores were recorded one by one.
+    ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
     ``kept`` judgments were let into the votes of ``guided`` items by a meta RM, which could not rate ``unrated``.
     ``saved`` are planned judgments that adaptive k made unnecessary, of ``settled`` items. ``duplicates`` are repeated
     completions, on ``duplicate_items`` items. ``usage``, ``seconds`` and ``cost`` (in the
@@ -28,6 +30,7 @@ class Totals:
     no_verdict: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     judgments: int = 0
+    missing: float = 0
     invalid: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
     ties: int = 0
@@ -45,10 +48,11 @@ class Totals:
 
     def add(self, verdict: Verdict, item: Item, replayed: int = 0) -> None:
         """Count an item that is done; ``replayed`` of its judgments came from the run directory."""
-        judgments = verdict.valid + verdict.invalid
+        count, missing = count_judgments(verdict.judgments, verdict.n)
         self.items += 1
         self.replayed += replayed
-        self.judgments += judgments
+        self.judgments += count
+        self.missing += missing
         self.ties += bool(verdict.tied)
         if verdict.best is not None and verdict.error is None and 0 < verdict.sampled < verdict.k:
             self.saved += verdict.k - verdict.sampled
@@ -67,4 +71,4 @@ class Totals:
             self.examples.setdefault(type_, (verdict.id, message))
         if verdict.invalid:
             self.invalid.update(j.problem.code for j in verdict.judgments if j.problem is not None)
-        self.grades += grades_of(voted(verdict), item)
+        self.grades += grades_of(verdict.means, item)

@@ -119,11 +119,9 @@ def test_a_file_that_says_something_else_is_not_called_good(tmp_path):
     wrong = save(tmp_path / "wrong", seed=1)
     trainable = load_trainable(str(wrong))
     write_gguf(trainable, tmp_path / "wrong.gguf", "F16")
-    engines = [
-        load_engine(f"transformers:{path}"),
-        load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1),
-    ]
-    checked = asyncio.run(compare_greedily(*engines, load_trainable(str(path)), PROMPTS))
+    right = load_engine(f"transformers:{path}")
+    other = load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1)
+    checked = asyncio.run(compare_greedily(right, other, load_trainable(str(path)), PROMPTS))
     assert not checked.passed
     with pytest.raises(TrainingError, match=r"x\.gguf is not good: on \d+% of the prompts .* nats apart: "):
         require_pass(checked, "x.gguf")
