@@ -155,9 +155,10 @@ Tables = Iterator[tuple[str, Iterable[str]]]
 class Stage:
     """A stage. ``name`` is its section in a recipe and begins its directories' names; ``help`` is one line.
 
-    Its work: the class ``recipe`` checks its keys, the function ``run`` does it, called as ``run(recipe, out, resume=...,
-    say=...)`` and giving the report. ``command`` runs it, and ``commands`` are its own subcommands of ``spct train``
-    (``module:command``; none: one of its name, made of ``recipe`` and ``run``). ``packages`` are those it needs.
+    Its work: the class ``recipe`` checks its keys; the function ``run`` does it, called as ``run(recipe, out, resume=...,
+    say=...)`` with a recipe derived from ``StageRecipe``, and gives the report. ``command`` runs it, and ``commands`` are its
+    own subcommands of ``spct train`` (``module:command``; none: one of its name, made of ``recipe`` and ``run``).
+    ``packages`` are those it needs.
 
     Its place: it runs in the order of ``STAGES``, one of your own after the stage called ``after``. ``inputs`` gives the keys
     that are filled in from what is upstream; where it is more than one job, ``jobs`` gives them from its section.
@@ -202,7 +203,7 @@ def resolved(named: Any) -> Any:
 
 
 def filled_in(given: Section, section: Section) -> dict[str, Any]:
-    """``section`` over what is ``given`` it; where both have keys of one key, those are put together likewise."""
+    """``section`` over what is ``given`` it; where both have a mapping under one key, the keys of one over those of the other."""
     values = {key: value for key, value in given.items() if value is not None}
     for key, value in section.items():
         both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
