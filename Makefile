@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: setup demo test lint types docs check clean
+.PHONY: setup demo test lint types docs wheels check clean
 
 setup: $(VENV)/.ready
 
@@ -21,19 +21,27 @@ demo: setup
 	$(BIN)/python examples/demo.py
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry src
+	$(BIN)/deptry tests benchmarks examples --ignore DEP002,DEP004
 
 types: setup
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 
 docs: setup
 	$(BIN)/python docs/generate.py --check
 
-check: lint types docs test
+# The package without extras, on every Python it is for that is installed here.
+wheels: setup
+	$(BIN)/python tests/wheels.py
+
+check: lint types docs wheels test
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,11 @@ class Recorder:
 
     model_id = "recorder:instant"
     capabilities = Capabilities(logprobs=True)
+    notes = ()
 
     def __init__(self) -> None:
         self.requests: list[SampleRequest] = []
+        self.configuration: Mapping[str, Any] = {}
 
     async def start(self) -> None: ...
 

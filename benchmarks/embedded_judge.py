@@ -27,10 +27,9 @@ import orjson
 from spct import load_engine, weights
 from spct.engines import Engine, SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.grm import judge_settings
 from spct.items import read_items
 from spct.judges.grm import GRMJudge
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import JudgeSettings, judge_settings
 from spct.run import RunStore, judge_items
 from spct.types import Item
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import orjson
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore
 from spct.types import Item, Judgment, Message, Usage
 from spct.voting.orders import slots

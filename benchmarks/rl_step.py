@@ -25,13 +25,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from spct.recipe import parse_recipe
 from spct.train.common.arguments import quiet
 from spct.train.common.models import load_trainable
-from spct.train.common.recipe import parse_recipe
 from spct.train.rl.prompts import Templates
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.run import make_arguments, make_trainer
-from spct.train.rl.selection import Selection, read_labelled
+from spct.train.rl.selection import TrainingItems, read_labelled
 
 CHAT = "{% for m in messages %}<|user|> {{ m.content }} <|end|> {% endfor %}<|assistant|>"
 WORDS = 8192
@@ -126,7 +126,7 @@ def main() -> None:
         recipes = {name: parse_recipe(RLRecipe, {**values, "rollouts": name}) for name in ("shared", "generate")}
         templates = Templates()
         items = read_labelled(recipes["shared"].data, templates)
-        selection = Selection(items, templates, len(items))
+        selection = TrainingItems(items, templates, len(items))
         steppers = {}
         for name, recipe in recipes.items():
             loaded = load_trainable(recipe.model)

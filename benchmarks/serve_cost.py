@@ -26,7 +26,6 @@ from spct.items import fingerprint
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.serve.app import create_app
-from spct.serve.asked import item_of
 from spct.serve.metrics import Metrics
 from spct.serve.state import ServerState
 from spct.service.cache import VerdictCache
@@ -36,6 +35,7 @@ from spct.templates import load_template
 from spct.types import Item, Message
 from spct.voting.orders import row_orders
 from spct.voting.vote import decide
+from spct.wire.asked import item_of
 from spct.wire.reward import RewardRequest
 
 NUMBERS = count()

@@ -26,7 +26,7 @@ from benchmarks.serve_overload import Rewards, offline
 
 from spct.client import RewardClient
 from spct.run import RunStore
-from spct.views.stored import stored_items, stored_settings
+from spct.run.stored import stored_items, stored_settings
 
 CALLERS = 64
 OPTIONS = ("--quiet", "-k", "1", "--engine-option", "delay-s=0.02")

@@ -1,10 +1,11 @@
 import asyncio
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from spct.aio import LoopThread
+from spct.aio import LoopThread, OwnLoop
 
 
 async def this_loop():
@@ -39,3 +40,56 @@ def test_what_the_work_raises():
     with pytest.raises(ValueError, match="no"):
         thread.run(fails())
     thread.stop()
+
+
+class Counting(OwnLoop):
+    """Counts on its loop; ``ended`` says how each counting and the object itself ended."""
+
+    def __init__(self, thread=None):
+        super().__init__(thread)
+        self.ended = []
+
+    async def acount(self, n):
+        try:
+            for i in range(n):
+                yield i
+            if n == 3:
+                raise ValueError("three")
+        finally:
+            self.ended.append(threading.current_thread().name)
+
+    async def aclose(self):
+        self.ended.append("closed")
+
+
+def test_values_are_made_on_the_loop_of_the_plain_methods():
+    with Counting() as counting:
+        assert list(counting.iterate(counting.acount(4))) == [0, 1, 2, 3]
+        kept = counting.acount(9)
+        with contextlib.closing(counting.iterate(kept)) as values:
+            assert next(values) == 0
+        assert counting.ended == ["spct", "spct"]
+        with pytest.raises(ValueError, match="three"):
+            list(counting.iterate(counting.acount(3)))
+    assert counting.ended == ["spct", "spct", "spct", "closed"]
+    assert not counting.thread.running
+
+
+def test_an_object_that_never_ran_has_nothing_to_close():
+    with Counting() as counting:
+        pass
+    assert counting.ended == []
+
+
+async def test_the_asynchronous_form_runs_on_the_loop_of_its_caller():
+    async with Counting() as counting:
+        assert [i async for i in counting.acount(2)] == [0, 1]
+    assert counting.ended == ["MainThread", "closed"]
+
+
+def test_two_objects_may_share_a_loop():
+    thread = LoopThread()
+    one, other = Counting(thread), Counting(thread)
+    assert one.run(this_loop()) == other.run(this_loop())
+    one.close()
+    assert not other.thread.running

@@ -1,7 +1,8 @@
 """Every code block of the README and of docs/ runs here: ``python`` blocks are executed, ``sh`` blocks are run by bash.
 
 The blocks of a page run in order, in one empty folder, against a local OpenAI-compatible server whose model prefers the
-response with the digits 11 in it. A block that is not meant to run (a file's content, output) is not marked python or sh.
+response with the digits 11 in it. A block whose first line names a file after the language, as in "```python judge.py",
+is written to that file. A block that is not meant to run (output, a part of a file) is not marked python or sh.
 """
 
 import asyncio
@@ -19,8 +20,9 @@ from servers.chat import Call, ChatServer, write_reply
 from spct.engines.scripted import judgment_text
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXTENDING = sorted((ROOT / "docs" / "extending").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *EXTENDING]
+BLOCK = re.compile(r"^```(?:(\w+) ([\w.-]+)|(python|sh))\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
@@ -51,9 +53,12 @@ def test_code_blocks_run(page, server, tmp_path):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "OPENAI_BASE_URL": server, "OPENAI_API_KEY": "none", "SPCT_ROOT": str(ROOT)}
     blocks = BLOCK.findall(page.read_text())
-    python = "\n".join(block for kind, block in blocks if kind == "python")
-    kinds = [kind for kind, _ in blocks]
-    for place, (kind, block) in enumerate(blocks):
+    python = "\n".join(code for _, _, kind, code in blocks if kind == "python")
+    kinds = [kind for _, _, kind, _ in blocks]
+    for place, (_, name, kind, block) in enumerate(blocks):
+        if name:
+            (tmp_path / name).write_text(block)
+            continue
         if kind == "python" and place != kinds.index("python"):
             continue
         code = python if kind == "python" else block
@@ -68,6 +73,8 @@ def test_links_within_the_project_lead_somewhere(page):
     assert missing == []
 
 
-def test_every_page_is_linked_from_the_readme():
-    readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES[2:] if f"docs/{page.name}" not in readme] == []
+def test_every_page_is_linked():
+    readme, extending = (ROOT / "README.md").read_text(), (ROOT / "docs" / "extending.md").read_text()
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    assert [page.name for page in pages if f"docs/{page.name}" not in readme] == []
+    assert [page.name for page in EXTENDING if f"(extending/{page.name})" not in extending] == []

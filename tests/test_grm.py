@@ -14,7 +14,7 @@ def grm(script=lambda request, j: judgment_text([3, 8]), **settings):
 def test_judge_from_plain_code():
     with grm(k=4, ordering="fixed") as model:
         verdict = model.judge("Name a prime above 10.", ["12", "11"])
-    assert (verdict.best, verdict.totals, verdict.id) == (1, (12, 32), "0")
+    assert (verdict.best, verdict.totals, verdict.id) == (1, (12, 32), "6b2e5945f3475967")
 
 
 def test_judge_takes_conversations_items_and_rows():
@@ -47,7 +47,7 @@ async def test_async_and_inside_a_running_loop():
     verdict = await model.ajudge("q", ["a", "b"])
     assert verdict.valid == 2
     many = [v async for v in model.ajudge_many([{"prompt": "q", "responses": ["a", "b"]}] * 3)]
-    assert [v.id for v in many] == ["0", "1", "2"]
+    assert [v.id for v in many] == ["d8bb76cf4a80b77d", "d8bb76cf4a80b77d-2", "d8bb76cf4a80b77d-3"]
     await model.aclose()
     plain = grm(k=1)
     assert (await asyncio.to_thread(plain.judge, "q", ["a", "b"])).valid == 1

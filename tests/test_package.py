@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import spct
 
 HEAVY = (
@@ -8,7 +10,7 @@ HEAVY = (
     "prometheus_client huggingface_hub gguf rich click matplotlib"
 ).split()
 PUBLIC = (
-    "GRM Capabilities Engine Item ItemError Judge JudgeSettings Judgment Message Problem Sample SampleBatch SampleRequest "
+    "GRM GRMJudge Capabilities Engine Item ItemError JudgeSettings Judgment Message Problem Sample SampleBatch SampleRequest "
     "SamplingSettings Template Usage Verdict errors load_engine load_template read_items vote"
 ).split()
 
@@ -17,6 +19,13 @@ def test_importing_spct_is_light():
     code = f"import spct, sys; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("missing", ["fcntl", "uvloop"])
+def test_importing_spct_works_where_the_platform_has_no(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; import spct, spct.cli.judge, spct.engines.openai"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_public_names():

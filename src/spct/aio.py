@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from spct.errors import RequestError
 
@@ -50,6 +52,63 @@ class LoopThread:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+class OwnLoop:
+    """An asynchronous object that plain code can use too: its plain methods run on a loop of their own in a thread.
+
+    Use the plain methods or the ``a...`` ones of an object, not both: what it opens belongs to one loop.
+    """
+
+    def __init__(self, thread: LoopThread | None = None) -> None:
+        self.thread = thread or LoopThread()
+
+    async def aclose(self) -> None:
+        """Give up what the object holds."""
+        raise NotImplementedError
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, run on the loop of the plain methods: for code that calls the ``a...`` ones there."""
+        return self.thread.run(work)
+
+    def iterate(self, values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        """The values one by one, made on that loop; stopping early ends the work for the rest of them."""
+        try:
+            with contextlib.suppress(StopAsyncIteration):
+                while True:
+                    yield self.run(_next(values))
+        finally:
+            self.run(_close(values))
+
+    def close(self) -> None:
+        """``aclose`` from plain code, and the end of the loop."""
+        if self.thread.running:
+            self.run(self.aclose())
+            self.thread.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def _next(values: AsyncGenerator[T, None]) -> T:
+    return await anext(values)
+
+
+async def _close(values: AsyncGenerator[Any, None]) -> None:
+    await values.aclose()
 
 
 async def gather_all(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

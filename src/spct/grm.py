@@ -9,40 +9,28 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from types import TracebackType
-from typing import Any, Self, TypeVar
+import contextlib
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
 
-from spct.aio import LoopThread
+from spct.aio import OwnLoop
 from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
+from spct.items.ids import Ids
 from spct.judges.grm import GRMJudge
-from spct.judges.sampling import SamplingSettings
-from spct.judges.settings import JudgeSettings
+from spct.judges.settings import judge_settings
 from spct.meta import MetaRM, load_meta
-from spct.run.runner import judge_items
+from spct.run import judge_items, opened_run
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
-T = TypeVar("T")
 ItemRow = Item | Mapping[str, Any]
 Query = str | Sequence[Mapping[str, Any]]
 
 
-def judge_settings(**options: Any) -> JudgeSettings:
-    """JudgeSettings from flat keyword arguments: the fields of JudgeSettings and of SamplingSettings together."""
-    sampling_names = {field.name for field in fields(SamplingSettings)}
-    judge_names = {field.name for field in fields(JudgeSettings)} - {"sampling"}
-    if unknown := set(options) - sampling_names - judge_names:
-        expected = ", ".join(sorted(sampling_names | judge_names))
-        raise InputError(f"unknown settings {', '.join(sorted(unknown))}; expected some of {expected}")
-    sampling = SamplingSettings(**{name: value for name, value in options.items() if name in sampling_names})
-    return JudgeSettings(sampling=sampling, **{name: value for name, value in options.items() if name in judge_names})
-
-
-class GRM:
+class GRM(OwnLoop):
     """A generative reward model: an engine, and how it is asked and its judgments are voted.
 
     ``engine`` is an Engine or what ``load_engine`` takes; the keyword arguments are the fields of ``JudgeSettings`` and
@@ -54,12 +42,12 @@ class GRM:
     def __init__(
         self, engine: Engine | str, *, meta: MetaRM | str | None = None, in_flight: int | None = None, **settings: Any
     ) -> None:
+        super().__init__()
         self.engine = load_engine(engine) if isinstance(engine, str) else engine
         self.settings = judge_settings(**settings)
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
         self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
-        self._thread = LoopThread()
 
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"
@@ -75,15 +63,27 @@ class GRM:
         await self._start()
         return await self._judge.judge(item)
 
-    async def ajudge_many(self, rows: Iterable[ItemRow]) -> AsyncIterator[Verdict]:
-        """Judge rows side by side and yield their verdicts in input order; memory does not grow with the rows."""
+    async def ajudge_many(
+        self, rows: Iterable[ItemRow], *, out: Path | str | None = None, resume: bool = False
+    ) -> AsyncGenerator[Verdict, None]:
+        """Judge rows side by side and yield their verdicts in input order; memory does not grow with the rows.
+
+        With ``out``, every sample is kept in a run directory there, as by ``spct judge --out``, and each verdict comes when
+        it is safely stored; with ``resume`` a run that is there already is gone on with. Raises RunError where it cannot
+        be written, ResumeRefusedError where it was made with other settings or rows.
+        """
         await self._start()
         in_flight = self._in_flight or self.engine.capabilities.concurrency
-        items = (_item(row, None, {}, default_id=str(i)) for i, row in enumerate(rows))
-        async for outcome in judge_items(self._judge, items, in_flight=in_flight):
-            yield outcome.verdict
+        items = _numbered(rows)
+        kept = contextlib.nullcontext() if out is None else opened_run(Path(out), self._judge, resume=resume)
+        with kept as store:
+            outcomes = judge_items(self._judge, items, in_flight=in_flight, store=store)
+            async with contextlib.aclosing(outcomes):
+                async for outcome in outcomes:
+                    yield outcome.verdict
 
     async def aclose(self) -> None:
+        """Free the engine; the object cannot be used afterwards."""
         await self.engine.close()
         if self.meta is not None:
             await self.meta.close()
@@ -92,69 +92,39 @@ class GRM:
         """Like ``ajudge``, from plain code."""
         return self.run(self.ajudge(query, responses, **given))
 
-    def judge_many(self, rows: Iterable[ItemRow]) -> Iterator[Verdict]:
+    def judge_many(
+        self, rows: Iterable[ItemRow], *, out: Path | str | None = None, resume: bool = False
+    ) -> Generator[Verdict, None, None]:
         """Like ``ajudge_many``, from plain code."""
-        verdicts = self.ajudge_many(rows)
-        try:
-            while (verdict := self.run(_next(verdicts))) is not None:
-                yield verdict
-        finally:
-            self.run(_close(verdicts))
-
-    def close(self) -> None:
-        """Free the engine; the object cannot be used afterwards."""
-        if self._thread.running:
-            self.run(self.aclose())
-            self._thread.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return self.iterate(self.ajudge_many(rows, out=out, resume=resume))
 
     async def __aenter__(self) -> Self:
         await self._start()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def _start(self) -> None:
         await self.engine.start()
         if self.meta is not None:
             await self.meta.start()
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``, run on the loop of the plain methods: for code that asks this GRM's engine itself."""
-        return self._thread.run(work)
+
+def _numbered(rows: Iterable[ItemRow]) -> Iterator[Item]:
+    """The items of rows; those named by their content are numbered where it repeats."""
+    ids = Ids()
+    for row in rows:
+        item = _item(row, None, {})
+        named = isinstance(row, Item) or row.get("id") is not None
+        yield item if named else ids.add(item, "this row", given=False)
 
 
-async def _next(verdicts: AsyncIterator[Verdict]) -> Verdict | None:
-    return await anext(verdicts, None)
-
-
-async def _close(verdicts: AsyncIterator[Verdict]) -> None:
-    if hasattr(verdicts, "aclose"):
-        await verdicts.aclose()
-
-
-def _item(
-    query: Query | ItemRow, responses: Sequence[str] | None, given: Mapping[str, Any], default_id: str = "0"
-) -> Item:
+def _item(query: Query | ItemRow, responses: Sequence[str] | None, given: Mapping[str, Any]) -> Item:
     if isinstance(query, Item):
         return query
     if isinstance(query, Mapping):
-        return parse_item(query, where="this row", default_id=default_id)
+        return parse_item(query, where="this row")
     if responses is None:
         raise InputError("no responses: call judge(query, responses), or judge(row) with an Item or a dict")
     if isinstance(responses, str):
         raise InputError("responses is one string; expected a list with one string per response")
     key = "prompt" if isinstance(query, str) else "messages"
-    return parse_item(
-        {key: query, "responses": list(responses), **given}, where="these arguments", default_id=default_id
-    )
+    return parse_item({key: query, "responses": list(responses), **given}, where="these arguments")

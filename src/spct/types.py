@@ -100,12 +100,16 @@ class Judgment:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens spent. ``cached_tokens`` is the part of ``prompt_tokens`` that was not processed again."""
+    """Tokens spent. ``cached_tokens`` is the part of ``prompt_tokens`` that was not processed again.
+
+    ``seconds`` are those that the requests took, added up also where they ran side by side; two runs alike differ in them.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     requests: int = 0
+    seconds: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -113,6 +117,7 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
             self.requests + other.requests,
+            self.seconds + other.seconds,
         )
 
 

@@ -166,7 +166,7 @@ def test_options_and_kinds_are_checked(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [k8_row(mini_scores=[[1]] * 4)])
     with pytest.raises(InputError, match="expected one of rewardbench2-k8, judgebench, llmbar, jsonl"):
         import_recorded("else", path, tmp_path / "run")
-    with pytest.raises(InputError, match="got the option k; expected judge, joined_to"):
+    with pytest.raises(InputError, match="takes no k; it takes joined_to, judge"):
         import_recorded("rewardbench2-k8", path, tmp_path / "run", k="3")
     with pytest.raises(
         InputError, match="got scores of 2 judges and no judge= option; expected judge= with one of full, mini"

@@ -50,6 +50,14 @@ async def test_a_bradley_terry_head_gives_transformers_own_logits_in_any_batch(d
     assert len(set(found[1])) == 3
 
 
+async def test_what_is_in_effect_is_told(decoder):
+    scorer = load_scorer(f"classifier:{decoder}", device="cpu", dtype="bfloat16")
+    await scorer.start()
+    told = scorer.configuration
+    await scorer.close()
+    assert (told["torch"], told["device"], told["dtype"]) == (torch.__version__, "cpu", "bfloat16")
+
+
 async def test_tokens_are_counted(decoder):
     assert [score.prompt_tokens for score in await scored(decoder, TALKS[:1])] == [len("2+2?") + 1 + 4]
 

@@ -158,7 +158,7 @@ def test_skip_bad_goes_on_and_counts(folder):
 @pytest.mark.parametrize(
     "arguments,words",
     [
-        (["--model", "nonsense"], ["nonsense", "ENGINE:NAME", "openai"]),
+        (["--model", "nonsense"], ["nonsense", "KIND:NAME", "openai", "module:Class:NAME"]),
         (["--model", "scripted:nowhere.py:f"], ["nowhere.py"]),
         (["--template", "nowhere.jinja"], ["nowhere.jinja"]),
         (["--principles", "given"], ["principles", "q0"]),

@@ -1,7 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import orjson
 import pytest
@@ -11,9 +13,9 @@ from spct.cli.show import show
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
-from spct.run import RunStore, judge_items
+from spct.judges.settings import judge_settings
+from spct.run import judge_items, open_run
 from spct.types import Item, Message
 
 ITEMS = [
@@ -43,9 +45,8 @@ def by_item(request, j):
 async def make_run(directory, items=ITEMS, script=by_item, **settings):
     settings = {"k": 2, "retries": 0, **settings}
     engine = ScriptedEngine(script)
-    store_settings = GRMJudge(engine, judge_settings(**settings)).describe()
-    store = RunStore.create(directory, {"settings": orjson.dumps(store_settings).decode()})
-    judge = GRMJudge(engine, judge_settings(**settings), principles_kept=store.principles)
+    judge = GRMJudge(engine, judge_settings(**settings))
+    store = open_run(directory, judge, resume=False)
     outcomes = [outcome async for outcome in judge_items(judge, items, in_flight=2, store=store)]
     store.close()
     return outcomes
@@ -66,7 +67,7 @@ async def test_a_run(tmp_path):
         f"run {tmp_path}",
         "  model     scripted:scripted",
         "  judging   k 2, seed 0, template grm, principles self, ordering balanced, rule sum, tie_rule random",
-        "  sampling  temperature 0, top_p 1.0, max_tokens 1024, retries 0, grammar on, top_logprobs 0",
+        "  sampling  temperature 0, top_p 1.0, max_tokens 1024, retries 0, top_logprobs 0",
     ]
     assert text[4].startswith("  templates grm ")
     body = text[text.index("") + 1 :]
@@ -100,7 +101,7 @@ async def test_an_item_in_full(tmp_path):
     def judgment(j, index):
         return [
             "",
-            f"judgment {index}  seed {j.seed}, 40 tokens, ended by itself",
+            f"judgment {index}  seed {j.seed}, 40 tokens, ended by itself, answered",
             f"  shown as  Response 1 = response {j.order[0]}, Response 2 = response {j.order[1]}",
             "  scores    response 0: 9, response 1: 2",
             "  reasoning, the first 300 of 600 characters (all with --reasoning)",
@@ -112,7 +113,7 @@ async def test_an_item_in_full(tmp_path):
             *[f"    {'- ' if bullet else ''}Response {number}: {word}" for bullet, number, word in critique],
         ]
 
-    lines = shown(tmp_path, "prime").splitlines()
+    lines = [re.sub("answered .*", "answered", part) for part in shown(tmp_path, "prime").splitlines()]
     bulleted = next(part for part in lines if "Response 1: one" in part).strip().startswith("- ")
     critique = [(bulleted, 1, "one"), (True, 2, "two")]
     assert lines == [
@@ -185,6 +186,9 @@ async def test_json_lines_are_those_of_the_run(tmp_path):
 async def test_json_of_an_item(tmp_path):
     (outcome, *_) = await make_run(tmp_path)
     row = orjson.loads(shown(tmp_path, "prime", "--json"))
+    answered = [judgment.pop("answered") for judgment in row["judgments"]]
+    assert all(time.time() - 60 < at <= time.time() for at in answered) and answered == sorted(answered)
+    assert all(0 <= judgment.pop("seconds") < 60 for judgment in row["judgments"])
     assert row["verdict"] == orjson.loads(outcome.verdict.to_json())
     assert (row["id"], row["position"], row["finished"]) == ("prime", 0, True)
     assert row["item"]["responses"] == ["11", "12\x1b[2J"]
@@ -264,7 +268,7 @@ from pathlib import Path
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
-from spct.run import RunStore, judge_items
+from spct.run import judge_items, open_run
 from spct.types import Item, Message
 
 async def script(request, j):
@@ -277,7 +281,7 @@ async def script(request, j):
 items = [Item("first", (Message("user", "first"),), ("a", "b")),
          Item("second", (Message("user", "second"),), ("quick", "slow"))]
 judge = GRMJudge(ScriptedEngine(script), judge_settings(k=2))
-store = RunStore.create(Path(sys.argv[1]), {"settings": orjson.dumps(judge.describe()).decode()})
+store = open_run(Path(sys.argv[1]), judge, resume=False)
 
 async def run():
     async for _ in judge_items(judge, items, in_flight=1, store=store):
@@ -306,11 +310,24 @@ def test_a_run_being_written_and_one_that_was_killed(tmp_path):
     assert [orjson.loads(row)["id"] for row in rows.splitlines()] == ["first"]
 
 
-async def test_a_template_file_that_is_gone_costs_only_the_split(tmp_path):
-    await make_run(tmp_path, [Item("q", (Message("user", "x"),), ("a", "b"))], lambda r, j: judgment_text([8, 3]))
-    assert "  principles\n    1. Correctness" in shown(tmp_path, "q")
-    store = RunStore.open(tmp_path, write=True)
-    settings = orjson.loads(store.meta("settings"))
-    store.set_meta("settings", orjson.dumps({**settings, "template": str(tmp_path / "mine.jinja")}).decode())
-    store.close()
-    assert "  text\n    Specific Criteria:\n    1. Correctness" in shown(tmp_path, "q")
+async def test_a_run_keeps_its_templates_whatever_becomes_of_their_files(tmp_path):
+    mine, base = tmp_path / "mine.jinja", tmp_path / "base.jinja"
+    base.write_text(
+        "{% for _, text in turns %}{{ text }}{% endfor %}{% for i, r in responses %}[{{ i }}] {{ r }} {% endfor %}"
+    )
+    mine.write_text("---\nscale: [1, 9]\n---\nMy own words. {% include 'base.jinja' %}\n")
+    run = tmp_path / "run"
+    scripted = lambda r, j: judgment_text([8, 3])  # noqa: E731
+    await make_run(
+        run, [Item("q", (Message("user", "x"),), ("a", "b"))], scripted, template=str(mine), ordering="fixed"
+    )
+    mine.write_text("{{ query }} edited")
+    base.unlink()
+    assert "  principles\n    1. Correctness" in shown(run, "q")
+    assert "  prompt, user\n    My own words. x[1] a [2] b\n" in shown(run, "q", "--prompt")
+    assert "prompt, user" not in shown(run, "q")
+    (first, _) = orjson.loads(shown(run, "q", "--prompt", "--json"))["judgments"]
+    assert first["prompt"] == [{"role": "user", "content": "My own words. x[1] a [2] b"}]
+    kept = shown(run, "--templates")
+    assert f"{mine}: mine.jinja\n  ---\n  scale: [1, 9]\n" in kept
+    assert f"{mine}: base.jinja\n  {{% for _, text in turns %}}" in kept

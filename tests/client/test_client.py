@@ -14,9 +14,9 @@ from servers.rewards import (
     verdict_answer,
 )
 from spct import errors
-from spct.client import BatchResult, Group, RerankHit, RewardClient
+from spct.client import GroupIn, RewardClient
+from spct.client.rewards import new_member
 from spct.client.transport import Patience
-from spct.client.values import new_member
 from spct.errors import (
     BusyError,
     ContextLengthError,
@@ -31,7 +31,7 @@ from spct.errors import (
     ReplyError,
 )
 from spct.service.member import digest_of
-from spct.types import ItemError, Judgment, Message
+from spct.types import Message
 
 TWO = answering(lambda body: group_answer([3.0, 8.5]))
 
@@ -56,7 +56,9 @@ async def test_judge_sends_the_group_and_reads_the_verdict():
     ]
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
     assert (verdict.best, verdict.ranking, verdict.totals, verdict.error) == (1, (1, 0), (3, 8), None)
-    assert verdict.judgments == (Judgment(0, (1, 0), 5, "Scores: \\boxed{8, 3}", "stop", (3, 8)),)
+    (judgment,) = verdict.judgments
+    assert (judgment.order, judgment.seed, judgment.scores, judgment.problem) == ((1, 0), 5, (3, 8), None)
+    assert judgment.text == "Scores: \\boxed{8, 3}"
 
 
 async def test_a_verdict_without_a_winner_says_why():
@@ -64,7 +66,7 @@ async def test_a_verdict_without_a_winner_says_why():
     none["error"] = {"type": "NoValidJudgment", "message": "none"}
     async with RewardServer(answering(lambda body: none)) as server, RewardClient(server.url, patience_s=20) as client:
         verdict = await client.ajudge("q", ["a", "b"], judgments=False)
-    assert (verdict.best, verdict.error) == (None, ItemError("NoValidJudgment", "none"))
+    assert (verdict.best, verdict.error.type, verdict.error.message) == (None, "NoValidJudgment", "none")
 
 
 async def test_reward_of_a_group():
@@ -90,11 +92,12 @@ async def test_reward_of_a_group():
         group_answer([3.0, None]),
         group_answer([3.0, True]),
         group_answer([3.0, "8"]),
+        group_answer([3.0, float("nan")]),
         {"rewards": [1, 2]},
         ["rewards"],
         None,
     ],
-    ids=["too few", "null", "bool", "text", "no range", "a list", "null body"],
+    ids=["too few", "null", "bool", "text", "NaN", "no range", "a list", "null body"],
 )
 async def test_no_reward_is_made_of_an_answer_that_holds_none(answer):
     async with (
@@ -102,6 +105,55 @@ async def test_no_reward_is_made_of_an_answer_that_holds_none(answer):
         RewardClient(server.url, patience_s=20) as client,
     ):
         with pytest.raises(ReplyError):
+            await client.areward("q", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "fault"),
+    [
+        ({"temprature": 1}, "options.temprature: Extra inputs are not permitted"),
+        ({"k": 0}, "options.k: Input should be greater than or equal to 1"),
+        ({"k": "4"}, "options.k: Input should be a valid integer"),
+        ({"normalisation": "best"}, "normalisation: Input should be 'total', 'mean'"),
+        ({"deadline_s": float("nan")}, "deadline_s: Input should be"),
+        ({"reference": " "}, "reference: String should match"),
+    ],
+)
+async def test_a_request_that_cannot_be_is_refused_before_it_is_sent(asked, fault):
+    async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
+        with pytest.raises(InputError, match=f"the request cannot be sent: {fault}"):
+            await client.areward("q", ["a", "b"], **asked)
+        for query, responses in ((3, ["a"]), (None, ["a"]), ("", ["a"]), ([], ["a"]), ("q", []), ("q", [1])):
+            with pytest.raises(InputError, match="the request cannot be sent: (query|responses)"):
+                await client.areward(query, responses)
+        with pytest.raises(InputError, match="text that UTF-8 can encode|unicode"):
+            await client.areward("q\ud800", ["a"])
+    assert server.bodies == []
+
+
+async def test_turns_are_read_as_those_of_rows():
+    parts = {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]}
+    async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
+        await client.areward((Message("system", "Be brief."), parts), ["a", "b"])
+        with pytest.raises(InputError, match=r"query\[0\].*images"):
+            await client.areward([{"role": "user", "content": [{"type": "image_url"}]}], ["a", "b"])
+    assert [body["query"] for body in server.bodies] == [
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one\ntwo"}]
+    ]
+
+
+async def test_what_comes_back_is_frozen():
+    async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
+        group = await client.areward("q", ["a", "b"])
+    with pytest.raises(ValueError, match="frozen"):
+        group.rewards = (1.0, 2.0)
+
+
+async def test_an_answer_of_another_version_is_named():
+    old = group_answer([3.0, 8.5], source="guessed")
+    del old["usage"]
+    async with RewardServer(answering(lambda body: old)) as server, RewardClient(server.url) as client:
+        with pytest.raises(ReplyError, match=r"no GroupRewards \(source: .*; usage: Field required\); .*same version"):
             await client.areward("q", ["a", "b"])
 
 
@@ -254,11 +306,11 @@ async def test_a_batch_streams_and_asks_again_for_what_a_cut_left_out():
         lines({**END, "event": "result", "result": draining}),
         lines(result(0, "a" * 300_000), {**END, "event": "result", "result": failed}, END),
     ]
-    groups = [Group(f"q{i}", ["a", "b"], id=f"g{i}") for i in range(3)]
+    groups = [{"query": f"q{i}", "responses": ["a", "b"], "id": f"g{i}"} for i in range(3)]
     async with RewardServer(refusal(500), script) as server, RewardClient(server.url, patience_s=20) as client:
         results = [result async for result in client.ajudge_batch(groups, judgments=False, k=2)]
     assert [(r.index, r.verdict and r.verdict.id) for r in results] == [(1, "b"), (0, "a" * 300_000), (2, None)]
-    assert results[2] == BatchResult(2, None, ItemError("NoVerdictError", "none"))
+    assert results[2].error.model_dump() == {"type": "NoVerdictError", "message": "none"}
     assert [[item["id"] for item in body["items"]] for body in server.bodies] == [
         ["g0", "g1", "g2"],
         ["g0", "g2"],
@@ -271,22 +323,49 @@ async def test_a_batch_streams_and_asks_again_for_what_a_cut_left_out():
     }
 
 
+@pytest.mark.parametrize(("index", "times"), [(3, 1), (-1, 1), (0, 2)], ids=["beyond", "negative", "twice"])
+async def test_a_result_for_an_item_that_was_not_asked_for(index, times):
+    stream = lines(*[result(index, "a")] * times)
+    async with RewardServer(stream) as server, RewardClient(server.url, patience_s=20) as client:
+        with pytest.raises(ReplyError, match=f"a result for item {index}, which it was not asked for"):
+            [r async for r in client.ajudge_batch([{"query": "q", "responses": ["a", "b"]}] * 3)]
+
+
+async def test_groups_of_a_batch_are_checked_before_anything_is_sent():
+    bad = [
+        {"responses": ["a"]},
+        {"query": "q"},
+        {"query": "q", "responses": "a"},
+        {"query": "q", "responses": ["a"], "k": 2},
+    ]
+    async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
+        for group in bad:
+            with pytest.raises(InputError, match="query: Field required|responses|k: Extra inputs"):
+                await anext(client.ajudge_batch([{"query": "q", "responses": ["a"]}, group]))
+    assert server.bodies == []
+
+
 async def test_shapes_of_others():
-    ranking = {"results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.2}]}
+    hits = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.2}]
+    used = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    ranking = {"id": "r", "model": "m", "results": hits, "usage": used}
     async with (
         RewardServer(answering(lambda body: ranking)) as server,
         RewardClient(server.url, patience_s=20) as client,
     ):
-        hits = await client.arerank("q", ["a", "b"], top_n=2)
-    assert hits == (RerankHit(1, 0.9), RerankHit(0, 0.2))
+        found = await client.arerank("q", ["a", "b"], top_n=2)
+    assert [(hit.index, hit.relevance_score) for hit in found] == [(1, 0.9), (0, 0.2)]
     assert server.bodies == [{"query": "q", "documents": ["a", "b"], "top_n": 2, "return_documents": False}]
-    scores = {"data": [{"index": 1, "score": 0.9}, {"index": 0, "score": 0.2}]}
+    data = [{"index": 1, "score": 0.9}, {"index": 0, "score": 0.2}]
+    scores = {"id": "s", "created": 1, "model": "m", "data": data, "usage": used}
     async with (
         RewardServer(answering(lambda body: scores)) as server,
         RewardClient(server.url, patience_s=20) as client,
     ):
         assert await client.ascore("q", ["a", "b"]) == (0.2, 0.9)
-    assert (server.paths, server.bodies) == (["/v1/score"], [{"text_1": "q", "text_2": ["a", "b"]}])
+        with pytest.raises(ReplyError, match=r"scores for \[0, 1\] of 3 responses"):
+            await client.ascore("q", ["a", "b", "c"])
+    assert (server.paths[0], server.bodies[0]) == ("/v1/score", {"text_1": "q", "text_2": ["a", "b"]})
 
 
 async def test_plain_methods_run_beside_a_running_loop():
@@ -298,7 +377,7 @@ async def test_plain_methods_run_beside_a_running_loop():
             with RewardClient(server.url, patience_s=20) as client:
                 assert client.health().capacity == 3
                 assert client.reward("q", ["a", "b"]).best == 1
-                assert [r.verdict.id for r in client.judge_batch([Group("q", ["a", "b"])])] == ["a"]
+                assert [r.verdict.id for r in client.judge_batch([GroupIn(query="q", responses=["a", "b"])])] == ["a"]
 
         await asyncio.to_thread(plain)
     assert server.paths == ["/readyz", "/v1/reward", "/v1/judge/batch"]

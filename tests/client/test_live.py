@@ -14,7 +14,7 @@ from spct.adapters.nemo import GymReward
 from spct.adapters.source import reward_source
 from spct.adapters.trl import AsyncTRLReward
 from spct.adapters.verl import compute_score
-from spct.client import Group, RewardClient
+from spct.client import RewardClient
 from spct.errors import DeadlineError, InputError, LateMemberError, NoVerdictError
 
 LETTERS = f"scripted:{Path(__file__).parent.parent / 'adapters' / 'letters.py'}:judging"
@@ -35,7 +35,7 @@ async def test_every_endpoint_of_the_client(served):
         assert [judgment.scores for judgment in verdict.judgments] == [(1, 3), (1, 3)]
         none = await client.ajudge("p", ["e", "?"])
         assert (none.best, none.error.type, none.valid, none.invalid) == (None, "NoValidJudgment", 0, 2)
-        batch = [Group("p", ["e", "e" * i]) for i in range(2, 9)]
+        batch = [{"query": "p", "responses": ["e", "e" * i]} for i in range(2, 9)]
         results = [result async for result in client.ajudge_batch(batch, judgments=False, k=1)]
         assert sorted((result.index, result.verdict.totals) for result in results) == [
             (i, (1, i + 2)) for i in range(7)
@@ -70,9 +70,9 @@ async def test_rewards_equal_those_in_process(served):
             assert (there.rewards, there.range, there.counts) == (here.rewards, here.range, here.counts)
             asked = {"run": normalisation, "size": 5, "normalisation": normalisation}
             rollouts = [[source.arollout_reward("p", text, **asked) for text in texts] for source in (client, local)]
-            there, here = [await asyncio.gather(*rollouts_of_source) for rollouts_of_source in rollouts]
-            assert [reward.reward for reward in there] == [reward.reward for reward in here]
-            assert {reward.members for reward in there} == {5}
+            theirs, ours = [await asyncio.gather(*rollouts_of_source) for rollouts_of_source in rollouts]
+            assert [reward.reward for reward in theirs] == [reward.reward for reward in ours]
+            assert {reward.members for reward in theirs} == {5}
 
 
 async def test_the_adapters_against_the_service(served):

@@ -7,11 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from spct.data.group import About
-from spct.data.hub import fetch
 from spct.data.inputs import Opened
 from spct.data.recipe import SourceRecipe
-from spct.data.sources import load_source
+from spct.data.sources import fetch_source, load_source
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 
 from . import rows
@@ -68,7 +67,7 @@ def endpoint():
 
 def test_only_the_files_of_the_source_are_fetched_and_read_like_local_ones(endpoint, tmp_path):
     source = load_source("helpsteer2")
-    root = fetch(source.about, source.about.hub, cache=tmp_path, endpoint=endpoint)
+    root = fetch_source(source.about, source.about.hub, cache=tmp_path, endpoint=endpoint)
     found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jsonl"))
     assert found == ["preference/preference.jsonl"]
     opened = Opened(SourceRecipe(kind="helpsteer2", path=root), source, root, (root / found[0],))
@@ -79,9 +78,12 @@ def test_only_the_files_of_the_source_are_fetched_and_read_like_local_ones(endpo
 
 def test_what_the_hub_does_not_have_is_one_clear_error(endpoint, tmp_path):
     about = load_source("helpsteer2").about
-    with pytest.raises(InputError, match="HelpSteer2-Preference: cannot fetch nvidia/HelpSteer9 from the hub: .*404"):
-        fetch(about, "nvidia/HelpSteer9", cache=tmp_path, endpoint=endpoint)
-    with pytest.raises(InputError, match="cannot fetch .*; check the network, or give the path"):
-        fetch(about, about.hub, cache=tmp_path, endpoint="http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"HelpSteer2-Preference \(nvidia/HelpSteer9\) is refused by the hub: .*404"):
+        fetch_source(about, "nvidia/HelpSteer9", cache=tmp_path, endpoint=endpoint)
+    with pytest.raises(
+        InputError,
+        match=r"\(nvidia/HelpSteer2\) is not cached and the hub cannot be reached; .*, or give the path of its files$",
+    ):
+        fetch_source(about, about.hub, cache=tmp_path, endpoint="http://127.0.0.1:9")
     with pytest.raises(InputError, match="RMB is not on the hub; give the path of its files"):
-        fetch(About("RMB", "none", "rows"), None, cache=tmp_path, endpoint=endpoint)
+        fetch_source(SourceAbout("RMB", "none", "rows"), None, cache=tmp_path, endpoint=endpoint)

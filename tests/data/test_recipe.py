@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from spct.data.recipe import load_recipe, parse_recipe
+from spct.data.recipe import DataRecipe
 from spct.errors import InputError
+from spct.recipe import load_recipe, parse_recipe
 
 SOURCE = {"kind": "rmb", "path": "rmb"}
 
 
 def test_defaults():
-    recipe = parse_recipe({"sources": [SOURCE]})
+    recipe = parse_recipe(DataRecipe, {"sources": [SOURCE]})
     assert recipe.split == {"train": 0.95, "heldout": 0.05}
     assert (recipe.seed, recipe.size, recipe.forms, recipe.contamination.words) == (0, None, None, 8)
     (source,) = recipe.sources
@@ -50,7 +51,7 @@ def test_defaults():
 )
 def test_each_mistake_is_one_sentence_that_names_the_key(change, message):
     with pytest.raises(InputError, match=message) as error:
-        parse_recipe({"sources": [SOURCE]} | change, "data.yaml")
+        parse_recipe(DataRecipe, {"sources": [SOURCE]} | change, "data.yaml")
     assert str(error.value).startswith("data.yaml: ")
     assert "\n" not in str(error.value)
 
@@ -63,11 +64,11 @@ def test_files_that_hold_no_recipe(tmp_path, text, message):
     path = tmp_path / "data.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        load_recipe(path)
+        load_recipe(DataRecipe, path)
     with pytest.raises(InputError, match="cannot be read as a recipe: No such file"):
-        load_recipe(tmp_path / "none.yaml")
+        load_recipe(DataRecipe, tmp_path / "none.yaml")
 
 
 def test_the_shipped_recipe_is_one():
-    recipe = load_recipe(Path(__file__).parents[2] / "examples" / "recipes" / "data.yaml")
+    recipe = load_recipe(DataRecipe, Path(__file__).parents[2] / "examples" / "recipes" / "data.yaml")
     assert [source.label for source in recipe.sources] == ["rmb", "gsm8k", "hh-harmless", "hh-helpful", "finegrained"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from spct.errors import ContextLengthError, EngineMissingError
 from spct.types import FinishReason, Message
 
 HELLO = SampleRequest((Message("user", "Say hello."),), n=3, seed=500, temperature=0.9, max_tokens=6)
+KEY = "sk-verysecret-0123456789abcdef"
 OTHER = SampleRequest((Message("system", "Be brief."), Message("user", "Name a colour.")), n=2, max_tokens=5)
 
 
@@ -42,7 +44,7 @@ class Given:
 
 ROWS: dict[str, Callable[[Given], Engine]] = {
     "scripted": lambda given: load_engine(f"scripted:{given.script()}:say"),
-    "openai": lambda given: load_engine("openai:m", base_url=given.server.base_url),
+    "openai": lambda given: load_engine("openai:m", base_url=given.server.base_url + "?key=verysecret", api_key=KEY),
     "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu"),
     "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024),
     "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024),
@@ -58,6 +60,15 @@ async def names_itself(engine: Engine, kind: str) -> None:
 async def starts_twice(engine: Engine, kind: str) -> None:
     await engine.start()
     await engine.start()
+
+
+async def says_what_is_in_effect(engine: Engine, kind: str) -> None:
+    """Flat JSON values, the grammar as in the capabilities, and no secret among them."""
+    configuration = dict(engine.configuration)
+    assert configuration["grammar"] == engine.capabilities.grammar
+    assert {type(value) for value in configuration.values()} <= {str, int, float, bool, type(None)}
+    assert all(isinstance(note, str) and note for note in engine.notes)
+    assert "verysecret" not in json.dumps([configuration, engine.notes, engine.model_id], allow_nan=False)
 
 
 async def gives_n_samples_in_seed_order(engine: Engine, kind: str) -> None:
@@ -97,7 +108,7 @@ async def covers_the_text_with_logprobs(engine: Engine, kind: str) -> None:
 
 
 async def ignores_a_grammar_it_lacks(engine: Engine, kind: str) -> None:
-    if not engine.capabilities.grammar:
+    if engine.capabilities.grammar is None:
         assert len((await engine.sample(replace(HELLO, grammar='root ::= "x"'))).samples) == HELLO.n
     elif kind != "openai":
         batch = await engine.sample(replace(HELLO, grammar='root ::= "yes" | "no"'))
@@ -134,6 +145,7 @@ async def closes_twice(engine: Engine, kind: str) -> None:
 PROMISES = [
     names_itself,
     starts_twice,
+    says_what_is_in_effect,
     gives_n_samples_in_seed_order,
     answers_many_requests_at_once,
     keeps_its_word_on_seeds,
@@ -142,6 +154,7 @@ PROMISES = [
     counts_tokens_or_says_it_cannot,
     refuses_what_does_not_fit,
     goes_on_after_a_cancelled_request,
+    says_what_is_in_effect,  # after sampling, too
     closes_twice,
 ]
 

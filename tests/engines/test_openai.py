@@ -10,11 +10,11 @@ from servers.chat import ChatServer
 from spct.engines import load_engine
 from spct.engines.engine import SampleRequest
 from spct.engines.openai import OpenAIEngine
-from spct.errors import InputError
+from spct.errors import EngineError, InputError
 from spct.types import Message, TokenLogprob, Usage
 
 REQUEST = SampleRequest((Message("system", "Judge."), Message("user", "Which?")), n=4, seed=100, max_tokens=50)
-VLLM = does.replies(b'{"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 4096}]}')
+VLLM = does.replies(b'{"data": [{"id": "m", "root": "org/weights", "owned_by": "vllm", "max_model_len": 4096}]}')
 LLAMACPP = does.replies(b'{"data": [{"id": "x.gguf", "owned_by": "llamacpp", "meta": {"n_ctx_train": 8192}}]}')
 PROPS = does.replies(b'{"total_slots": 3, "default_generation_settings": {"n_ctx": 2048}}')
 
@@ -227,21 +227,101 @@ async def test_a_server_that_ignores_log_probabilities_is_found_out():
 @pytest.mark.parametrize(
     ("style", "field", "value"),
     [
-        ("vllm", "structured_outputs", {"grammar": "root ::= x"}),
-        ("llamacpp", "grammar", "root ::= x"),
-        ("sglang", "ebnf", "root ::= x"),
+        ("vllm", "structured_outputs", {"grammar": 'root ::= "x"'}),
+        ("llamacpp", "grammar", 'root ::= "x"'),
+        ("sglang", "ebnf", 'root ::= "x"'),
     ],
 )
 async def test_a_grammar_goes_into_the_field_of_the_server(style, field, value):
-    request = SampleRequest(REQUEST.messages, n=2, grammar="root ::= x")
+    request = SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"')
+    async with ChatServer(does.follows_grammar(field)) as server:
+        engine, texts = await sampled(server, request, grammar_style=style)
+        assert texts == ["x", "x"]
+        assert server.chats[1].body[field] == value
+        assert engine.capabilities.grammar == engine.configuration["grammar"] == field
+        assert engine.notes == ()
+
+
+async def test_without_a_grammar_style_no_grammar_is_sent_or_claimed():
     async with ChatServer(does.honest) as server:
-        engine, _ = await sampled(server, request, grammar_style=style)
-        assert server.chats[0].body[field] == value
-        assert engine.capabilities.grammar
-    async with ChatServer(does.honest) as server:
-        engine, _ = await sampled(server, request)
+        engine, _ = await sampled(server, SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"'))
+        assert len(server.chats) == 1
         assert not {"structured_outputs", "grammar", "ebnf"} & server.chats[0].body.keys()
-        assert not engine.capabilities.grammar
+        assert engine.capabilities.grammar is None
+        assert engine.configuration["grammar"] is None
+
+
+async def test_a_grammar_is_tried_once_at_the_start():
+    async with ChatServer(does.follows_grammar("ebnf")) as server:
+        engine = engine_at(server, grammar_style="sglang")
+        await asyncio.gather(engine.start(), engine.start())
+        await engine.sample(SampleRequest(REQUEST.messages, seed=3))
+        await engine.close()
+        tried, asked = server.chats
+        assert tried.body["ebnf"] == 'root ::= "unicycle"'
+        assert "ebnf" not in asked.body
+
+
+IGNORES = [
+    does.honest,
+    does.always_same,
+    *(does.replies(does.completion([does.choice(text)])) for text in ("unicycle or blue", "")),
+]
+
+
+@pytest.mark.parametrize("behaviour", IGNORES)
+async def test_a_server_that_ignores_the_grammar_is_found_out(behaviour):
+    async with ChatServer(behaviour) as server:
+        engine = engine_at(server, grammar_style="vllm")
+        with pytest.raises(EngineError) as caught:
+            await engine.start()
+        assert type(caught.value) is EngineError
+        assert str(caught.value).startswith(
+            f"grammar_style=vllm: {server.base_url} ignores the field 'structured_outputs': its grammar allows 'unicycle' "
+            "alone, and '"
+        )
+        assert str(caught.value).endswith(
+            " came back; name the style of this server (llamacpp, sglang), or leave grammar_style out and sample without a "
+            "grammar (--no-grammar)"
+        )
+        assert len(server.chats) == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        does.refuses_parameter("ebnf", "Unrecognized request argument supplied: ebnf"),
+        does.refuses_parameter("ebnf", "Extra inputs are not permitted", param="ebnf"),
+        does.refuses_parameter("ebnf", "no grammar backend"),
+    ],
+)
+async def test_a_server_that_refuses_the_grammar_says_so_at_the_start(refusal):
+    async with ChatServer(refusal) as server:
+        with pytest.raises(EngineError, match="grammar_style=sglang: .* refuses the field 'ebnf': .*vllm, llamacpp"):
+            await engine_at(server, grammar_style="sglang").start()
+
+
+async def test_a_model_that_reasons_first_proves_nothing_about_the_grammar():
+    message = {"role": "assistant", "content": None, "reasoning_content": "a colour, hm"}
+    thinking = does.replies(does.completion([does.choice(None, message=message, finish_reason="length")]))
+    async with ChatServer(does.honest, [thinking]) as server:
+        engine, _ = await sampled(server, grammar_style="llamacpp")
+        assert engine.capabilities.grammar == "grammar"
+        assert engine.notes == (
+            "the grammar in the field 'grammar' could not be tried: the model reasons at length first",
+        )
+
+
+async def test_what_the_check_finds_out_about_other_parameters_is_kept():
+    refuses = does.refuses_parameter("temperature", "Unsupported value: 'temperature'", param="temperature")
+
+    async def strict(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        await (refuses if "temperature" in call.body else does.follows_grammar("grammar"))(call, writer)
+
+    async with ChatServer(strict) as server:
+        _, texts = await sampled(server, grammar_style="llamacpp")
+        assert texts == SEEDED
+        assert ["temperature" in call.body for call in server.chats] == [True, False, False]
 
 
 async def test_max_tokens_is_renamed_where_the_server_wants_that():
@@ -301,6 +381,13 @@ async def test_the_probe_reads_vllm():
         engine, _ = await sampled(server)
         assert engine.capabilities.context_tokens == 4096
         assert engine.capabilities.seeding == "sample"
+        assert engine.configuration == {
+            "server": server.base_url,
+            "software": "vllm",
+            "served_model": "org/weights",
+            "grammar": None,
+            "context_tokens": 4096,
+        }
 
 
 async def test_the_probe_reads_llamacpp():
@@ -310,6 +397,7 @@ async def test_the_probe_reads_llamacpp():
         assert sorted(call.n for call in server.chats) == [1, 3]
         assert engine.capabilities.context_tokens == 2048
         assert engine.capabilities.max_n == 3
+        assert (engine.configuration["software"], engine.configuration["served_model"]) == ("llamacpp", "x.gguf")
 
 
 async def test_the_context_option_wins_over_the_probe():

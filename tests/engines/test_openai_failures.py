@@ -80,6 +80,7 @@ TRANSIENT = {
     "empty": does.replies(b""),
     "cut short": does.cut_short,
     "hangs up": does.hangs_up,
+    "resets": does.resets,
     "not http": does.not_http,
 }
 
@@ -99,6 +100,7 @@ LASTING = {
     "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "has a choice that is no message"),
     "cut short": (does.cut_short, "broke off in the middle of its reply"),
     "hangs up": (does.hangs_up, "closed the connection without a reply"),
+    "resets": (does.resets, "closed the connection without a reply"),
     "not http": (does.not_http, "sent something that is not HTTP"),
 }
 
@@ -221,6 +223,20 @@ async def test_a_login_in_the_url_is_sent_and_not_shown():
         assert_no_key(caught.value)
         assert base64.b64encode(b"ann:pass-verysecret").decode() not in str(caught.value)
         assert "verysecret" not in engine.base_url + engine.model_id + repr(engine) + repr(engine.__dict__["_address"])
+
+
+@pytest.mark.parametrize(
+    ("login", "key"), [("ann:pass-verysecret@", None), ("pass-verysecret@", None), ("", KEY), ("", "pass-verysecret")]
+)
+async def test_a_secret_that_the_server_gives_back_is_not_in_what_a_run_keeps(login, key):
+    told = key or "pass-verysecret"
+    models = orjson.dumps({"data": [{"id": f"m {told}", "owned_by": told}]})
+    async with ChatServer(does.honest, models=does.replies(models)) as server:
+        engine = OpenAIEngine("m", base_url=server.base_url.replace("//", f"//{login}"), api_key=key)
+        await engine.start()
+        await engine.close()
+        assert engine.configuration["server"] == server.base_url
+        assert (engine.configuration["software"], engine.configuration["served_model"]) == ("***", "m ***")
 
 
 async def test_a_query_of_the_base_url_is_sent_and_not_shown():

@@ -76,7 +76,7 @@ def test_default_capabilities_follow_the_script() -> None:
 
 async def test_a_wrong_answer_type_is_named() -> None:
     with pytest.raises(EngineError, match="answered with a int"):
-        await ScriptedEngine([3]).sample(SampleRequest(ASK))  # type: ignore[list-item]
+        await ScriptedEngine([3]).sample(SampleRequest(ASK))
 
 
 def test_judgment_text() -> None:
@@ -104,11 +104,11 @@ async def test_load_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "attribute", "expected"),
     [
-        ("x = 1", "reply", "defines no 'reply'"),
+        ("x = 1", "reply", "cannot import .*script.py:reply: AttributeError: .* has no attribute 'reply'"),
         ("x = 1", "x", "x is a int; expected a function"),
         ("x = 'text'", "x", "x is a str; expected a function"),
         ("def f(): return ''", "f", "expected a function of \\(request, j\\)"),
-        ("1 / 0", "f", "fails on import: ZeroDivisionError"),
+        ("1 / 0", "f", "cannot import .*script.py:f: ZeroDivisionError: division by zero"),
     ],
 )
 def test_load_says_what_is_wrong(tmp_path: Path, body: str, attribute: str, expected: str) -> None:
@@ -119,7 +119,7 @@ def test_load_says_what_is_wrong(tmp_path: Path, body: str, attribute: str, expe
 
 
 def test_load_names_what_cannot_be_found() -> None:
-    with pytest.raises(InputError, match=r"no file nowhere\.py"):
+    with pytest.raises(InputError, match=r"cannot import nowhere\.py:f: FileNotFoundError"):
         load_scripted("nowhere.py:f")
     with pytest.raises(InputError, match=r"cannot import no\.such\.module"):
         load_scripted("no.such.module:f")

@@ -85,7 +85,7 @@ async def test_logprobs_cover_the_text(engine: TransformersEngine) -> None:
 async def test_capabilities(engine: TransformersEngine) -> None:
     await engine.start()
     can = engine.capabilities
-    assert (can.seeding, can.logprobs, can.grammar, can.shares_prefill) == ("sample", True, False, True)
+    assert (can.seeding, can.logprobs, can.grammar, can.shares_prefill) == ("sample", True, None, True)
     assert can.context_tokens == 256
     assert set(can.special_tokens) == {"<|end|>", "<|user|>", "<|assistant|>"}
 

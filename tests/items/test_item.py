@@ -13,7 +13,7 @@ USER = (Message("user", "q"),)
 
 
 def parse(**row: object) -> Item:
-    return parse_item(row, where="f, line 3", default_id="0")
+    return parse_item(row, where="f, line 3")
 
 
 def says(say: str) -> dict[str, str]:
@@ -21,7 +21,7 @@ def says(say: str) -> dict[str, str]:
 
 
 def test_prompt_and_responses() -> None:
-    assert parse(prompt="q", responses=["a", ""]) == Item("0", USER, ("a", ""))
+    assert parse(prompt="q", responses=["a", ""]) == Item("53fba5269989429c", USER, ("a", ""))
     assert parse(query="q", responses=["a"]).messages == USER
     assert parse(messages="q", responses=["a"]).messages == USER
     assert parse(prompt=[ASK], messages=None, responses=["a"]).messages == USER
@@ -164,7 +164,7 @@ def test_bad_rows_say_where_what_and_how(row: dict[str, object], expected: str) 
 
 def test_a_row_that_is_no_object() -> None:
     with pytest.raises(InputError, match="f, line 3: got a list; expected an object"):
-        parse_item([1], where="f, line 3", default_id="0")  # type: ignore[arg-type]
+        parse_item([1], where="f, line 3")
 
 
 def test_canonical_row() -> None:
@@ -226,7 +226,7 @@ def items(draw: st.DrawFn) -> Item:
 
 @given(items())
 def test_round_trip(item: Item) -> None:
-    assert parse_item(item_to_row(item), where="f", default_id="no") == item
+    assert parse_item(item_to_row(item), where="f") == item
 
 
 KEYS = ["prompt", "messages", "responses", "chosen", "rejected", "id", "best", "rewards", "label", "principles", "role"]
@@ -245,9 +245,9 @@ json_values = st.recursive(
 @given(json_values)
 def test_arbitrary_json_is_an_item_or_an_input_error(row: object) -> None:
     try:
-        item = parse_item(row, where="f", default_id="0")  # type: ignore[arg-type]
+        item = parse_item(row, where="f")
     except InputError as error:
         assert str(error).startswith("f")
     else:
         assert item.responses and item.messages
-        assert parse_item(item_to_row(item), where="f", default_id="0") == item
+        assert parse_item(item_to_row(item), where="f") == item

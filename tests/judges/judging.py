@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import Sample, ScriptedEngine
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.memory import Memory
+from spct.judges.settings import judge_settings
 from spct.types import Item, Message, TokenLogprob
 
 NAMES = ("ALPHA", "BRAVO", "CHARLIE", "DELTA", "ECHO")
@@ -46,6 +47,17 @@ def logprob_engine(script):
     return ScriptedEngine(script, capabilities=Capabilities(seeding="sample", logprobs=True))
 
 
-async def judged(kind, model, an_item, history=(), record=None, options=None, **settings):
+class Remembers(Memory):
+    """A memory of ``history`` that keeps what it is told in ``requests``: judgments, usage and prompt of each."""
+
+    def __init__(self, history=()):
+        self.history = history
+        self.requests = []
+
+    def record(self, judgments, usage, prompt=()):
+        self.requests.append((list(judgments), usage, prompt))
+
+
+async def judged(kind, model, an_item, history=(), memory=None, options=None, **settings):
     judge = load_judge(kind, model, judge_settings(**settings), **(options or {}))
-    return await judge.judge(an_item, history, record)
+    return await judge.judge(an_item, memory or Remembers(history))

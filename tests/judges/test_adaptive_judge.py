@@ -9,8 +9,8 @@ import pytest
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, InputError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 from spct.voting.adaptive import settled

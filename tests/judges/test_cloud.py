@@ -8,9 +8,9 @@ from spct.classifiers import Score
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import Sample, ScriptedEngine
 from spct.errors import ContextLengthError, InputError
-from spct.grm import judge_settings
 from spct.judges import load_judge
 from spct.judges.cloud import CRITIQUE_REQUEST
+from spct.judges.settings import judge_settings
 from spct.types import Message
 
 

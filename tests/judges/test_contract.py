@@ -8,13 +8,14 @@ from judges.judging import index_sample, item, logprob_engine, names_best, shown
 from judges.test_cloud import ReadsNumbers, critic
 from judges.test_pairrm import Margins
 from judges.test_scalar import Lengths
-from spct.bench.scoring.ballots import ballots_of, means_of
+from spct.bench.scoring.ballots import ballots_of
+from spct.bench.suites.grading import means_of
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, ResumeRefusedError
-from spct.grm import judge_settings
 from spct.judges import JUDGES, judge_options, load_judge
+from spct.judges.settings import judge_settings
 from spct.run import RunStore, check_same, judge_items
-from spct.views.stored import stored_items, stored_settings
+from spct.run.stored import stored_items, stored_settings
 
 QUALITY = [3, 9, 5, 1, 7]
 

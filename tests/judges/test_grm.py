@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from judges.judging import Remembers
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import (
@@ -13,8 +14,8 @@ from spct.errors import (
     RejectedError,
     TemplateError,
 )
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.types import Item, Message
 
 QUERY = (Message("user", "Which number is largest?"),)
@@ -133,17 +134,17 @@ async def test_history_is_replayed_and_only_the_rest_is_sampled():
     script = by_quality([3, 9], ["LOW", "HIGH"])
     whole, _ = await judged(script, pair(), k=8)
     engine = ScriptedEngine(script)
-    recorded = []
-    judge = GRMJudge(engine, judge_settings(k=8))
-    verdict = await judge.judge(pair(), whole.judgments[:3], lambda js, usage: recorded.extend(js))
+    memory = Remembers(whole.judgments[:3])
+    verdict = await GRMJudge(engine, judge_settings(k=8)).judge(pair(), memory)
     assert verdict.judgments == whole.judgments
-    assert sorted(j.index for j in recorded) == [3, 4, 5, 6, 7]
+    assert sorted(j.index for judgments, _, _ in memory.requests for j in judgments) == [3, 4, 5, 6, 7]
+    assert [prompt for _, _, prompt in memory.requests] == [request.messages for request in engine.requests]
 
 
 async def test_history_of_invalid_attempts_is_not_sampled_again():
     verdict, _ = await judged(lambda r, j: "nothing", pair(), k=2, retries=2)
     engine = ScriptedEngine(lambda r, j: judgment_text([1, 2]))
-    again = await GRMJudge(engine, judge_settings(k=2, retries=2)).judge(pair(), verdict.judgments)
+    again = await GRMJudge(engine, judge_settings(k=2, retries=2)).judge(pair(), Remembers(verdict.judgments))
     assert engine.requests == []
     assert again.error.type == "NoValidJudgment"
 

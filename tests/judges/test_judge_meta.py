@@ -7,8 +7,8 @@ import pytest
 from spct import GRM
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, InputError, ReplyError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message

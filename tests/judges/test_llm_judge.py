@@ -3,8 +3,8 @@ import pytest
 from judges.judging import item, judged, names_best
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 
 
 async def test_totals_are_votes():

@@ -7,8 +7,8 @@ from judges.judging import NAMES, item, judged
 from spct.classifiers import Score
 from spct.engines.engine import Capabilities
 from spct.errors import InputError, TemplateError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 
 
 @dataclass

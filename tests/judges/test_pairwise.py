@@ -1,10 +1,10 @@
 import pytest
 
-from judges.judging import item, judged, names_best, shown
+from judges.judging import Remembers, item, judged, names_best, shown
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, RejectedError, TemplateError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 from spct.types import Usage
 
 
@@ -89,17 +89,13 @@ async def test_stored_rounds_are_not_asked_again_and_a_larger_k_extends_them():
 
 
 async def test_what_is_spent_is_recorded_request_by_request_and_each_round_once():
-    spent, kept = Usage(), []
-
-    def record(judgments, usage):
-        nonlocal spent
-        spent += usage
-        kept.extend(judgments)
-
-    verdict = await judged("pairwise", ScriptedEngine(names_best([1, 2, 3])), item(3), record=record, k=2)
-    assert spent == verdict.usage
-    assert spent.requests == 6
-    assert tuple(kept) == verdict.judgments
+    memory = Remembers()
+    verdict = await judged("pairwise", ScriptedEngine(names_best([1, 2, 3])), item(3), memory=memory, k=2)
+    assert sum((usage for _, usage, _ in memory.requests), Usage()) == verdict.usage
+    assert verdict.usage.requests == 6
+    assert tuple(judgment for judgments, _, _ in memory.requests for judgment in judgments) == verdict.judgments
+    asked = [prompt for judgments, _, prompt in memory.requests if not judgments]
+    assert len(asked) == 6 and all("ALPHA" in p[-1].content or "BRAVO" in p[-1].content for p in asked)
     assert verdict.judgments[0].completion_tokens == 6 * 5
 
 

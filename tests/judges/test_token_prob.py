@@ -3,8 +3,8 @@ import pytest
 from judges.judging import index_sample, item, judged, logprob_engine, names_best, shown
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import EngineError, InputError, TemplateError
-from spct.grm import judge_settings
 from spct.judges import load_judge
+from spct.judges.settings import judge_settings
 
 
 async def test_the_score_is_the_probability_of_the_number_averaged_over_orders():

@@ -22,7 +22,7 @@ def test_the_templates_render_the_prompts_of_pretraining(name, form):
     names = judged(name)
     special = [model.END, model.USER, model.ASSISTANT]
     for case in CASES:
-        item = parse_item(case.row("i"), where="here", default_id="i")
+        item = parse_item(case.row("i"), where="here")
         plain = load_template(names["single_template" if len(case.responses) == 1 else "template"])
         order = range(len(case.responses))
         for template, hint in ((plain, None), (HintedTemplate(plain), crowd.hint_text(case))):

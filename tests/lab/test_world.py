@@ -94,7 +94,7 @@ def test_an_exact_judgment_is_right_on_every_item_by_the_projects_own_parser_and
     for name, form in (("judge", crowd.Form(True)), ("direct", crowd.Form(False))):
         loaded = {key: load_template(path) for key, path in judged(name).items()}
         for case in [*heldout[:300], *singles]:
-            item = parse_item(case.row("i"), where="here", default_id="i")
+            item = parse_item(case.row("i"), where="here")
             template = loaded["single_template" if len(case.responses) == 1 else "template"]
             parsed = template.parse(crowd.exact_judgment(case, form=form), len(case.responses))
             assert grade(parsed.scores, item) == "correct"
@@ -105,7 +105,7 @@ def test_the_crowd_is_fallible():
     template = load_template(judged("judge")["template"])
     cases = list(islice(world.cases(9, heldout=False, sizes=SIZES), 900))
     for case in cases:
-        item = parse_item(case.row("i"), where="here", default_id="i")
+        item = parse_item(case.row("i"), where="here")
         for told in right:
             text = crowd.judgment_text(draw, case, form=crowd.Form(), told=told)
             right[told] += grade(template.parse(text, len(case.responses)).scores, item) == "correct"

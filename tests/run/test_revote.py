@@ -3,16 +3,15 @@
 import math
 from dataclasses import replace
 
-import orjson
 import pytest
 
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RejectedError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.meta import load_meta
-from spct.run import RunStore, judge_items
+from spct.run import judge_items, open_run
 from spct.run.rating import CHUNK, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
@@ -35,10 +34,10 @@ def failing(request, j):
     return RejectedError("no") if "question 3" in request.messages[0].content else noisy(request, j)
 
 
-async def made(path, script=noisy, meta=None, count=12, **settings):
-    settings = judge_settings(**settings)
+async def made(path, script=noisy, meta=None, count=12, **options):
+    settings = judge_settings(**options)
     judge = GRMJudge(ScriptedEngine(script), settings, meta=meta)
-    store = RunStore.create(path, {"settings": orjson.dumps(judge.describe()).decode()})
+    store = open_run(path, judge, resume=False)
     outcomes = judge_items(judge, [item(n) for n in range(count)], in_flight=4, store=store)
     verdicts = [outcome.verdict async for outcome in outcomes]
     store.flush()
@@ -118,8 +117,8 @@ async def test_judgments_it_could_not_rate_are_asked_about_again_only_if_wanted(
     store, settings, _ = await made(tmp_path, k=4)
     oracle = load_meta("oracle")
     without_truth = [Item(f"q{n}", (Message("user", f"question {n}"),), item(n).responses) for n in range(12)]
-    blind = RunStore.create(tmp_path / "blind", {"settings": "{}"})
     judge = GRMJudge(ScriptedEngine(noisy), settings)
+    blind = open_run(tmp_path / "blind", judge, resume=False)
     _ = [outcome async for outcome in judge_items(judge, without_truth, in_flight=2, store=blind)]
     first = await rate_run(blind, settings, oracle)
     assert first.rated == 0

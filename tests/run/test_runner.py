@@ -6,10 +6,10 @@ import pytest
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, EngineUnreachableError, RejectedError, ReplyError, ResumeRefusedError
-from spct.grm import judge_settings
 from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
 from spct.meta import load_meta
-from spct.run import RunStore, check_same, judge_items
+from spct.run import RunStore, check_same, judge_items, open_run
 from spct.run.rating import rate_run
 from spct.run.runner import GIVE_UP_AFTER
 from spct.types import Item, Message
@@ -30,7 +30,7 @@ def by_seed(request, j):
 
 
 async def collect(engine, source, *, store=None, in_flight=4, **settings):
-    judge = GRMJudge(engine, judge_settings(**settings), principles_kept=store and store.principles)
+    judge = GRMJudge(engine, judge_settings(**settings))
     return [outcome async for outcome in judge_items(judge, source, in_flight=in_flight, store=store)]
 
 
@@ -186,7 +186,7 @@ async def judge_long(path, context_tokens, *, create=False):
     can = Capabilities(seeding="sample", deterministic=True, context_tokens=context_tokens)
     settings = judge_settings(k=4, max_tokens=100)
     judge = GRMJudge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
-    store = RunStore.create(path, {}) if create else RunStore.open(path, write=True)
+    store = open_run(path, judge, resume=not create)
     (verdict,) = [found.verdict async for found in judge_items(judge, [LONG], in_flight=1, store=store)]
     return store, settings, verdict
 

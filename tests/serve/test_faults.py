@@ -17,7 +17,7 @@ from servers.spct_serve import SpctServe
 from spct.client import RewardClient
 from spct.engines.openai import OpenAIEngine
 from spct.run import RunStore
-from spct.views.stored import stored_items, stored_settings
+from spct.run.stored import stored_items, stored_settings
 
 
 def group(number):

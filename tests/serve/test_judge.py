@@ -15,12 +15,12 @@ async def test_a_verdict_with_its_judgments():
     async with live(settings=JudgeSettings(k=2)) as server:
         reply = await server.post("/v1/judge", {**PAIR, "id": "q1"})
     assert reply.status == 200
-    verdict = VerdictOut.model_validate_json(reply.body, strict=False)
+    verdict = VerdictOut.model_validate_json(reply.body)
     assert (verdict.id, verdict.model, verdict.source) == ("q1", "scripted:scripted", "sampled")
-    assert (verdict.best, verdict.ranking, verdict.totals, verdict.means) == (1, [1, 0], [6, 18], [3, 9])
+    assert (verdict.best, verdict.ranking, verdict.totals, verdict.means) == (1, (1, 0), (6, 18), (3, 9))
     assert (verdict.k, verdict.valid, verdict.invalid, verdict.error) == (2, 2, 0, None)
     assert [sorted(judgment.order) for judgment in verdict.judgments] == [[0, 1], [0, 1]]
-    assert [judgment.scores for judgment in verdict.judgments] == [[3, 9], [3, 9]]
+    assert [judgment.scores for judgment in verdict.judgments] == [(3, 9), (3, 9)]
     assert verdict.usage.requests == 2
     assert set(orjson.loads(reply.body)) == set(VerdictOut.model_fields)
 
@@ -90,7 +90,7 @@ async def test_a_batch_answers_in_order_and_one_failure_is_its_own():
     answer = BatchAnswer.model_validate_json(reply.body)
     assert (reply.status, answer.failed) == (200, 1)
     assert [result.index for result in answer.results] == [0, 1, 2, 3]
-    assert [result.verdict and result.verdict.means for result in answer.results] == [[4], None, [4], [4]]
+    assert [result.verdict and result.verdict.means for result in answer.results] == [(4,), None, (4,), (4,)]
     assert answer.results[1].error.type == "ReplyError"
     assert "10.0.0.7" not in reply.body.decode()
 

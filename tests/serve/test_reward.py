@@ -16,12 +16,12 @@ GROUP = {"query": "Which is best?", "responses": ["2", "4", "9", "4"]}
 @pytest.mark.parametrize(
     ("normalisation", "rewards", "reward_range"),
     [
-        ("total", [4, 8, 18, 8], (2, 20)),
-        ("mean", [2, 4, 9, 4], (1, 10)),
-        ("unit", [1 / 9, 3 / 9, 8 / 9, 3 / 9], (0, 1)),
-        ("centred", [-2.75, -0.75, 4.25, -0.75], (-9, 9)),
-        ("rank", [0, 0.5, 1, 0.5], (0, 1)),
-        ("win_rate", [0, 0.5, 1, 0.5], (0, 1)),
+        ("total", (4, 8, 18, 8), (2, 20)),
+        ("mean", (2, 4, 9, 4), (1, 10)),
+        ("unit", (1 / 9, 3 / 9, 8 / 9, 3 / 9), (0, 1)),
+        ("centred", (-2.75, -0.75, 4.25, -0.75), (-9, 9)),
+        ("rank", (0, 0.5, 1, 0.5), (0, 1)),
+        ("win_rate", (0, 0.5, 1, 0.5), (0, 1)),
     ],
 )
 async def test_rewards_of_a_group(normalisation, rewards, reward_range):
@@ -29,7 +29,7 @@ async def test_rewards_of_a_group(normalisation, rewards, reward_range):
         reply = await server.post("/v1/reward", {**GROUP, "normalisation": normalisation, "id": "g"})
     found = GroupRewards.model_validate_json(reply.body)
     assert (found.id, found.normalisation, found.rewards, found.range) == ("g", normalisation, rewards, reward_range)
-    assert (found.best, found.counts, found.valid, found.invalid) == (2, [2, 2, 2, 2], 2, 0)
+    assert (found.best, found.counts, found.valid, found.invalid) == (2, (2, 2, 2, 2), 2, 0)
 
 
 async def test_rewards_of_several_groups_and_the_one_that_fails():
@@ -41,7 +41,7 @@ async def test_rewards_of_several_groups_and_the_one_that_fails():
         reply = await server.post("/v1/reward", {"groups": groups, "normalisation": "centred"})
     found = GroupsRewards.model_validate_json(reply.body)
     assert found.failed == 1
-    assert [outcome.rewards and outcome.rewards.rewards for outcome in found.results] == [[-1, 1], None, [-1, 1]]
+    assert [outcome.rewards and outcome.rewards.rewards for outcome in found.results] == [(-1, 1), None, (-1, 1)]
     assert found.results[1].error.type == "NoVerdictError"
 
 
@@ -60,7 +60,7 @@ async def test_one_response_cannot_be_compared_and_nothing_is_sampled(normalisat
 
 
 async def test_a_judge_without_a_scale_has_no_unit_rewards_and_no_range():
-    def longest(settings, principles_kept):
+    def longest(settings):
         return load_judge("longest", None, settings)
 
     async with live(make_judge=longest) as server:
@@ -120,7 +120,7 @@ async def test_a_group_that_does_not_fill_is_judged_as_it_is_and_says_so():
 async def test_a_rollout_that_contradicts_its_group():
     async with live() as server:
         first = asyncio.create_task(server.post("/v1/reward", rollout("2", member="0")))
-        await until(lambda: server.serving.cohorts.open == 1)
+        await until(lambda: server.serving.open_groups == 1)
         reply = await server.post("/v1/reward", rollout("2", member="1", size=4))
         first.cancel()
     assert (reply.status, reply.error) == (409, "MemberConflictError")
@@ -129,9 +129,9 @@ async def test_a_rollout_that_contradicts_its_group():
 async def test_a_rollout_that_leaves_makes_room_in_its_group():
     async with live() as server:
         first = asyncio.create_task(server.post("/v1/reward", rollout("2", member="0", size=2)))
-        await until(lambda: server.serving.cohorts.open == 1)
+        await until(lambda: server.serving.open_groups == 1)
         first.cancel()
-        await until(lambda: server.serving.cohorts.open == 0)
+        await until(lambda: server.serving.open_groups == 0)
         asked = [rollout(text, member=text, size=2) for text in ("4", "6")]
         replies = await asyncio.gather(*[server.post("/v1/reward", body) for body in asked])
     assert [reply.json["reward"] for reply in replies] == [4, 6]
@@ -152,7 +152,7 @@ async def test_the_deadline_of_a_rollout():
     async with live() as server:
         reply = await server.post("/v1/reward", rollout("2", member="0", deadline_s=0.02))
         assert (reply.status, reply.error) == (504, "DeadlineError")
-        assert server.serving.cohorts.open == 0
+        assert server.serving.open_groups == 0
 
 
 async def test_cached_verdicts_expire():

@@ -83,8 +83,8 @@ async def test_openrlhf_posts_one_pair_at_a_time():
             "/v1/openrlhf/reward", {"query": ["Say 7: 8"], "prompts": ["Say 7: "], "labels": ["7"]}
         )
     found = OpenRLHFAnswer.model_validate_json(reply.body)
-    assert (found.rewards, found.scores) == ([8], [7 / 9])
-    assert found.extra_logs == {"spct_valid": [2], "spct_invalid": [0], "spct_group": [1]}
+    assert (found.rewards, found.scores) == ((8,), (7 / 9,))
+    assert found.extra_logs == {"spct_valid": (2,), "spct_invalid": (0,), "spct_group": (1,)}
 
 
 async def test_openrlhf_pairs_of_one_prompt_in_one_request_are_judged_jointly():
@@ -112,7 +112,7 @@ async def test_openrlhf_rollouts_that_cannot_all_be_judged_leave_their_groups():
         body = {"query": ["p:2", "q:" + "x" * 300_000], "prompts": ["p:", "q:"]}
         reply = await server.post("/v1/openrlhf/reward?size=2", body)
         assert (reply.status, reply.error) == (422, "InputError")
-        assert server.serving.cohorts.open == 0
+        assert server.serving.open_groups == 0
 
 
 async def test_the_token_that_ends_a_response_is_no_part_of_it():

@@ -6,6 +6,8 @@ An honest sample of seed s has the text ``sample s``, so a test knows which seed
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import orjson
@@ -53,6 +55,21 @@ async def copies_seed(call: Call, writer: asyncio.StreamWriter) -> None:
 async def always_same(call: Call, writer: asyncio.StreamWriter) -> None:
     """A model that says one thing whatever the seed."""
     await write_reply(writer, 200, completion([choice("the same", j) for j in range(call.n)]))
+
+
+def follows_grammar(field: str) -> Behaviour:
+    """Takes the grammar from this field alone: of ``root ::= "text"`` it answers text, without one like ``honest``."""
+
+    async def behave(call: Call, writer: asyncio.StreamWriter) -> None:
+        given = call.body.get(field)
+        rules = given.get("grammar") if isinstance(given, dict) else given
+        if rules is None:
+            await honest(call, writer)
+        else:
+            text = rules.partition('"')[2].removesuffix('"')
+            await write_reply(writer, 200, completion([choice(text, j) for j in range(call.n)]))
+
+    return behave
 
 
 def gives_at_most(most: int) -> Behaviour:
@@ -133,6 +150,13 @@ async def cut_short(call: Call, writer: asyncio.StreamWriter) -> None:
 
 async def hangs_up(call: Call, writer: asyncio.StreamWriter) -> None:
     """Takes the request and closes without a byte."""
+    writer.close()
+
+
+async def resets(call: Call, writer: asyncio.StreamWriter) -> None:
+    """Takes the request and drops the connection as a machine does that knows nothing of it."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.close()
 
 

@@ -9,12 +9,12 @@ from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
+from spct.run.stored import stored_items, stored_settings
 from spct.service.cache import VerdictCache
 from spct.service.judges import grm_judges
 from spct.service.options import JudgeOptions
 from spct.service.recording import MAX_RUNS, Recording
 from spct.service.service import RewardService
-from spct.views.stored import stored_items, stored_settings
 
 
 def recorded(folder, engine=None, settings=SETTINGS, on_fault=None):
@@ -55,10 +55,10 @@ async def test_other_settings_do_not_mix_into_a_run(tmp_path):
     async with recorded(tmp_path / "run"):
         pass
     with pytest.raises(ResumeRefusedError, match="other settings"):
-        recorded(tmp_path / "run", settings=JudgeSettings(k=1, seed=5))
+        await recorded(tmp_path / "run", settings=JudgeSettings(k=1, seed=5)).start()
     async with recorded(tmp_path / "run"):
         with pytest.raises(RunError, match="in use by another process"):
-            recorded(tmp_path / "run")
+            await recorded(tmp_path / "run").start()
 
 
 async def test_other_options_have_runs_of_their_own(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from spct.train.common.recipe import load_recipe, parse_recipe
+from spct.recipe import load_recipe, parse_recipe
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.meta.run import train_meta
 from spct.train.sft.recipe import SftRecipe

@@ -1,7 +1,7 @@
+from spct.run.stored import StoredItem
 from spct.types import Item, Judgment, Message
 from spct.views import Surface
 from spct.views.item_text import ItemView
-from spct.views.stored import StoredItem
 from spct.voting.vote import decide
 
 ITEM = Item("q", (Message("user", "x"),), ("a", "b"))

@@ -1,9 +1,9 @@
-from spct.grm import judge_settings
+from spct.judges.settings import judge_settings
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
-from spct.views import Counts, Totals, run_summary
-from spct.views.surface import PLAIN
+from spct.views import Totals, run_summary
+from spct.views.surface import PLAIN, Surface
 from spct.voting.vote import decide
-from spct.wording import spell_seconds
+from spct.wording import rate, rate_over, spell_seconds
 
 QUERY = (Message("user", "x"),)
 
@@ -21,19 +21,19 @@ def pair(best):
     return Item("q", QUERY, ("a", "b"), best=best)
 
 
-def counted():
-    counts = Counts()
-    counts.add(judged([(3, 9), (4, 8)]), pair(1), replayed=2)
-    counts.add(judged([(3, 9), (4, 8)]), pair(0))
-    counts.add(judged([(6, 6), (6, 6)]), pair(0))
-    counts.add(judged([(3, 9)], codes=["truncated", "no_box", "truncated"]), pair(None))
-    counts.add(judged([], "bad\x1b[2J", codes=["no_box", "no_box"]), pair(0))
-    counts.add(judged([], "long", error=ItemError("ContextLengthError", "it can never fit")), pair(None))
-    return counts
+def counted(**given):
+    totals = Totals(**given)
+    totals.add(judged([(3, 9), (4, 8)]), pair(1), replayed=2)
+    totals.add(judged([(3, 9), (4, 8)]), pair(0))
+    totals.add(judged([(6, 6), (6, 6)]), pair(0))
+    totals.add(judged([(3, 9)], codes=["truncated", "no_box", "truncated"]), pair(None))
+    totals.add(judged([], "bad\x1b[2J", codes=["no_box", "no_box"]), pair(0))
+    totals.add(judged([], "long", error=ItemError("ContextLengthError", "it can never fit")), pair(None))
+    return totals
 
 
 def test_counts():
-    totals = counted().totals(planned=8)
+    totals = counted()
     assert (totals.items, totals.verdicts, totals.no_verdict) == (6, 4, {"NoValidJudgment": 1, "ContextLengthError": 1})
     assert (totals.judgments, totals.invalid, totals.replayed) == (12, {"truncated": 2, "no_box": 3}, 2)
     assert (totals.ties, totals.duplicates, totals.duplicate_items) == (1, 1, 1)
@@ -41,15 +41,8 @@ def test_counts():
     assert (grades.correct, grades.wrong, grades.tied, grades.invalid, grades.credit) == (1, 1, 1, 1, 1.5)
 
 
-def test_fresh_items_are_those_that_cost_a_judgment():
-    counts = counted()
-    assert (counts.items, counts.fresh_items) == (6, 5)
-    counts.add(judged([(3, 9), (4, 8)]), pair(1), replayed=1)
-    assert counts.fresh_items == 6
-
-
 def test_a_run_in_full():
-    totals = counted().totals(planned=8, usage=Usage(5000, 1200, 100, 12), seconds=75.0, cost=0.0123)
+    totals = counted(planned=8, usage=Usage(5000, 1200, 100, 12), seconds=75.0, cost=0.0123)
     assert run_summary(totals, judge_settings(k=2), bad_rows=1, surface=PLAIN).splitlines() == [
         "items       6 of 8 items, 4 verdicts, 2 without one (ContextLengthError 1, NoValidJudgment 1), "
         "1 unreadable row left out",
@@ -72,14 +65,26 @@ def test_a_run_in_full():
 
 
 def test_a_plain_run_says_no_more_than_it_knows():
-    counts = Counts()
-    counts.add(judged([(3, 9), (4, 8)]), pair(None))
-    assert run_summary(counts.totals(planned=1), judge_settings(k=2, rule="mean"), surface=PLAIN).splitlines() == [
+    totals = Totals()
+    totals.add(judged([(3, 9), (4, 8)]), pair(None))
+    assert run_summary(totals, judge_settings(k=2, rule="mean"), surface=PLAIN).splitlines() == [
         "items       1 item, 1 verdict",
         "judgments   2, 0 of them invalid (0.0%)",
         "vote        mean score over k = 2",
         "ties        none for first place",
     ]
+
+
+def test_a_terminal_gets_lines_that_fit():
+    narrow = Surface(width=60, terminal=True)
+    rows = run_summary(counted(planned=8), judge_settings(k=2), surface=narrow).splitlines()
+    assert rows[:3] == [
+        "items       6 of 8 items, 4 verdicts, 2 without one",
+        "            (ContextLengthError 1, NoValidJudgment 1)",
+        "            bad\\x1b[2J: none of the 2 judgments validly sco…",
+    ]
+    facts = rows[: next(i for i, row in enumerate(rows) if row.startswith("warning"))]
+    assert max(map(len, facts)) <= 60
 
 
 def test_few_repeats_are_a_line_and_no_warning():
@@ -90,13 +95,36 @@ def test_few_repeats_are_a_line_and_no_warning():
 
 
 def test_a_single_response_is_graded_by_its_label():
-    counts = Counts()
+    totals = Totals()
     for label, scores in [(1.0, 1), (0.0, 1)]:
-        counts.add(judged([(scores,), (scores,)]), Item("one", QUERY, ("a",), rewards_N=(label,)))
-    grades = counts.totals().grades
+        totals.add(judged([(scores,), (scores,)]), Item("one", QUERY, ("a",), rewards_N=(label,)))
+    grades = totals.grades
     assert (grades.correct, grades.wrong) == (1, 1)
 
 
 def test_spell_seconds():
-    spelled = [spell_seconds(s) for s in (0.4, 59.4, 60, 3599, 7260, 90000)]
-    assert spelled == ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "2 h 1 min", "1 d 1 h"]
+    spelled = [spell_seconds(s) for s in (0, 0.4, 59.4, 60, 3599, 7260, 90000)]
+    assert spelled == ["0.0 s", "0.4 s", "59 s", "1 min 0 s", "59 min 59 s", "2 h 1 min", "1 d 1 h"]
+
+
+def test_rates_are_figures_that_say_something():
+    assert [rate(r, "token") for r in (76_322.4, 10, 9.96, 0.5, 0.0371)] == [
+        "76,322 tokens/s",
+        "10 tokens/s",
+        "10 tokens/s",
+        "0.5 tokens/s",
+        "0.037 tokens/s",
+    ]
+    assert rate_over(3.0, 300, "token") == "100 tokens/s"
+    assert [rate_over(seconds, count, "token") for seconds, count in ((2.9, 300), (0, 300), (10, 0))] == ["", "", ""]
+
+
+def test_a_summary_has_a_rate_only_where_the_time_measured_carries_one():
+    def tokens(completion_tokens, seconds):
+        totals = Totals(usage=Usage(5000, completion_tokens, 0, 12), seconds=seconds)
+        return run_summary(totals, judge_settings(), surface=PLAIN).splitlines()[-1]
+
+    assert tokens(8_416_546, 0.6) == "tokens      5,000 in, 8,416,546 out, 12 requests, 0.6 s"
+    assert tokens(0, 60) == "tokens      5,000 in, 0 out, 12 requests, 1 min 0 s"
+    assert tokens(30, 60) == "tokens      5,000 in, 30 out, 12 requests, 1 min 0 s: 0.5 tokens/s out"
+    assert tokens(600, None) == "tokens      5,000 in, 600 out, 12 requests"

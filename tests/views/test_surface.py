@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from spct.harmless import line, lines
-from spct.views.surface import PLAIN, Surface, cut, indented
+from spct.views.surface import PLAIN, Surface, cut, indented, labelled
 
 
 def test_line_shows_what_a_terminal_would_obey():
@@ -77,3 +77,14 @@ def test_a_terminal_wraps_at_words_under_the_margin():
         "",
         "      deep",
     ]
+
+
+def test_a_label_stands_beside_the_first_line_of_its_text():
+    narrow = Surface(width=30, terminal=True)
+    assert labelled("scores", "one two three four", narrow, margin=2) == ["  scores    one two three four"]
+    assert labelled("scores", "one two three four five", narrow) == [
+        "scores      one two three four",
+        " " * 12 + "five",
+    ]
+    assert labelled("scores", "word " * 40, PLAIN) == ["scores      " + ("word " * 40).rstrip()]
+    assert labelled("x", "y", Surface(colour=True), "red") == ["\x1b[31mx           \x1b[0my"]

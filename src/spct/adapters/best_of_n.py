@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spct.adapters.source import GRMJudge, RewardSource, reward_source
-from spct.client.values import Query
+from spct.adapters.source import GRMJudge, reward_source
+from spct.client import RewardSource
+from spct.client.rewards import Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from spct.adapters.source import GRMJudge, RewardSource, reward_source, rewards_each
+from spct.adapters.source import GRMJudge, reward_source, rewards_each
 from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
 from spct.aio import gather_all
-from spct.client import GroupRewards
+from spct.client import GroupRewards, RewardSource
 from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
 
 OnError = Literal["raise", "none"]

@@ -20,8 +20,9 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from spct.adapters.source import GRMJudge, RewardSource, reward_source
+from spct.adapters.source import GRMJudge, reward_source
 from spct.adapters.texts import Query, query_of
+from spct.client import RewardSource
 from spct.errors import InputError
 
 ComputeScore = Callable[..., Awaitable[dict[str, float]]]

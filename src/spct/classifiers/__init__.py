@@ -1,18 +1,15 @@
-"""Scalar models by id: ``load_scorer("classifier:PATH")``; an id with a dot in front of a colon names your own class.
+"""Scalar models by id: ``load_scorer("classifier:PATH")``; ``module:Class:NAME`` names one of your own.
 
 They read a conversation and give one number. ``judges`` turns the numbers into verdicts. To add one: a module with a
-class that follows ``scorer.Scorer``, a line below, a row in ``tests/classifiers/test_contract.py``.
+class that follows ``classifier.Scorer``, a line below, a row in ``tests/classifiers/test_contract.py``.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Mapping
 from typing import Any, cast
 
-from spct.classifiers.scorer import Conversation, Pair, PairScorer, Score, Scorer
-from spct.errors import InputError
+from spct.classifiers.classifier import Conversation, Pair, PairScorer, Score, Scorer
+from spct.loading import Family
 
 __all__ = [
     "PAIR_SCORERS",
@@ -36,39 +33,19 @@ PAIR_SCORERS = {
 }
 
 
+_SCORERS = Family("model", Scorer, SCORERS)
+_PAIR_SCORERS = Family("model", PairScorer, PAIR_SCORERS)
+
+
 def load_scorer(spec: str, **options: Any) -> Scorer:
     """The scalar model that ``spec``, ``KIND:NAME``, names; ``options`` are its constructor's keyword arguments.
 
     Nothing is loaded or connected before ``start()``. Raises InputError for an unknown kind or option,
     EngineMissingError if its package is not installed.
     """
-    return cast(Scorer, _load(SCORERS, spec, options))
+    return cast(Scorer, _SCORERS.find(spec).make(**options))
 
 
 def load_pairs(spec: str, **options: Any) -> PairScorer:
     """The same for models that compare two responses."""
-    return cast(PairScorer, _load(PAIR_SCORERS, spec, options))
-
-
-def _load(registry: Mapping[str, str], spec: str, options: Mapping[str, Any]) -> object:
-    kind, _, name = spec.partition(":")
-    if kind in registry and name:
-        target = registry[kind]
-    elif "." in kind and name:
-        attribute, _, rest = name.partition(":")
-        target, name = f"{kind}:{attribute}", rest
-    else:
-        raise InputError(f"model {spec!r}: expected KIND:NAME with KIND one of {', '.join(registry)}")
-    module, _, attribute = target.partition(":")
-    try:
-        make = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if module.startswith("spct."):
-            raise
-        raise InputError(f"model {spec!r}: cannot import {target}: {error}") from error
-    accepted = {p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    if unknown := set(options) - accepted:
-        raise InputError(
-            f"model {spec!r}: it takes no {', '.join(sorted(unknown))}; it takes {', '.join(sorted(accepted))}"
-        )
-    return make(name, **options)
+    return cast(PairScorer, _PAIR_SCORERS.find(spec).make(**options))

@@ -17,9 +17,9 @@ from typing import Any
 
 import orjson
 
+from spct.classifiers.classifier import Conversation, Score
 from spct.classifiers.http_model import as_turns
 from spct.classifiers.http_scorer import HTTPScorer
-from spct.classifiers.scorer import Conversation, Score
 from spct.engines.http.errors import UnreadableReplyError
 from spct.errors import InputError
 

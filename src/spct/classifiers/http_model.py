@@ -59,6 +59,14 @@ class HTTPModel:
     def model_id(self) -> str:
         return f"{self.kind}:{self._address.endpoint.clean(self._name)}"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {"server": self._address.endpoint.shown}
+
     async def start(self) -> None:
         """Open the pool and see that somebody answers. Raises EngineUnreachableError or EngineAuthError."""
         async with self._starting:

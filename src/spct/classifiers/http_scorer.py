@@ -6,8 +6,8 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from spct.classifiers.classifier import Conversation, Score
 from spct.classifiers.http_model import HTTPModel
-from spct.classifiers.scorer import Conversation, Score
 from spct.engines.engine import Capabilities
 from spct.engines.http.address import Address
 from spct.errors import InputError

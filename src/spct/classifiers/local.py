@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spct.classifiers.classifier import Conversation, Score
 from spct.classifiers.forms import as_text, check_form, query_text
-from spct.classifiers.scorer import Conversation, Score
 from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier, TorchOptions, chat_ids
 from spct.classifiers.torch_scorer import TorchScorer, encoded
 from spct.errors import InputError

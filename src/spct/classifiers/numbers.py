@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spct.classifiers.scorer import Score
+from spct.classifiers.classifier import Score
 from spct.errors import EngineError
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spct.classifiers.classifier import Pair, Score
 from spct.classifiers.forms import check_form, filled, query_text
 from spct.classifiers.pairrm_model import CONTEXT_TOKENS, PairRM
-from spct.classifiers.scorer import Pair, Score
 from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier, TorchOptions
 from spct.classifiers.torch_scorer import TorchScorer, encoded
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
+from spct.classifiers.classifier import Conversation, Score
 from spct.classifiers.forms import as_text, check_form
 from spct.classifiers.http_model import as_turns
 from spct.classifiers.http_scorer import HTTPScorer
 from spct.classifiers.numbers import one_number, score_of
-from spct.classifiers.scorer import Conversation, Score
 from spct.engines.http.errors import UnreadableReplyError
 
 

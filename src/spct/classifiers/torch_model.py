@@ -32,6 +32,7 @@ try:
     from transformers.utils import logging as transformers_logging
 
     from spct.engines.chat_tokenizer import ChatTokenizer
+    from spct.engines.torch_sampling import torch_configuration
 except ImportError as error:
     raise EngineMissingError(
         f"a local classifier needs its packages ({error}): pip install 'spct[transformers]'"
@@ -102,6 +103,10 @@ class TorchClassifier:
         self._device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._loaded: LoadedClassifier | None = None
         self._worker: ThreadPoolExecutor | None = None
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return torch_configuration(self._loaded and self._loaded.model, self._device)
 
     @property
     def capabilities(self) -> Capabilities:

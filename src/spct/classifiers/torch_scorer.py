@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spct.classifiers.classifier import Score
 from spct.classifiers.numbers import one_number, score_of
-from spct.classifiers.scorer import Score
 from spct.classifiers.torch_model import Encoding, LoadedClassifier, TorchClassifier
 from spct.engines.engine import Capabilities
 
@@ -26,6 +26,14 @@ class TorchScorer:
     @property
     def protocol(self) -> Mapping[str, Any]:
         return {"form": self._form, "label": self._label}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return self._torch.configuration
 
     @property
     def capabilities(self) -> Capabilities:

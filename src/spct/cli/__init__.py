@@ -28,7 +28,9 @@ from spct.errors import (
 COMMANDS = {
     "judge": "spct.cli.judge:judge",
     "show": "spct.cli.show:show",
+    "runs": "spct.cli.runs:runs",
     "vote": "spct.cli.vote:vote",
+    "merge": "spct.cli.merge:merge",
     "meta": "spct.cli.meta:meta",
     "bench": "spct.cli.bench:bench",
     "compare": "spct.cli.compare:compare",

@@ -13,14 +13,18 @@ import click
 import orjson
 
 from spct.bench.selection import selected
-from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, load_benchmark
-from spct.cli.bench_judging import judge_into
+from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, load_benchmark
 from spct.cli.judge import judge as judge_command
+from spct.cli.judging import make_judge
+from spct.cli.meta import make_meta_if_named
 from spct.cli.progress import write_line
+from spct.cli.running import begun_run, judge_all
 from spct.cli.session import run_stoppable
 from spct.errors import InputError, RunError
 from spct.judges import kind_of
+from spct.judges.settings import LOGPROBS_FOR_EXPECTED
 from spct.run.store import holds_run
+from spct.views import run_summary
 
 if TYPE_CHECKING:
     from spct.bench.scoring.results import RunResult
@@ -35,9 +39,6 @@ _NOT_SHARED = {"source", "skip_bad", "out", "resume", "as_json", "model", "k"}
 @click.option("--data", type=click.Path(path_type=Path), metavar="PATH",
               help="The benchmark's files as they are distributed, or 'hub' to fetch them.")  # fmt: skip
 @click.option("--model", multiple=True, metavar="ENGINE:NAME", help="A model to judge with; several make several runs.")
-@click.option("--judge", "kind", default="grm", show_default=True, metavar="KIND",
-              help="grm, llm-judge, scalar, pairwise, ...; baselines: random, first, longest, shortest.")  # fmt: skip
-@click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of the judge or its classifier.")
 @click.option("-k", default=32, show_default=True, help="Judgments per item; the curve goes up to it.")
 @click.option("--greedy", is_flag=True, help="Add a pass of its own with k = 1 at temperature 0.")
 @click.option("--subset", multiple=True, metavar="NAME", help="Only this subset (or all that begin with NAME/).")
@@ -105,8 +106,8 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
     """Judge with every model; the exit code and the run directories."""
     if options["data"] is None or options["out"] is None:
         raise InputError("judging needs --data PATH and --out DIR (the run directory that keeps every sample)")
-    if options["top_logprobs"] is None:
-        options["top_logprobs"] = 20 if options["rule"] == "expected" or options["scored"] == "expected" else 0
+    if options["scored"] == "expected" and options["top_logprobs"] is None:
+        options["top_logprobs"] = LOGPROBS_FOR_EXPECTED
     loaded, whole = _loaded(benchmark, options)
     if whole:
         options |= {"limit": None, "subset": ()}  # they left nothing out, and the run is no part
@@ -117,20 +118,34 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
         if options["greedy"]:
             passes.append((out / GREEDY, {**options, "k": 1, "temperature": 0.0, "adaptive": None, "k_meta": None}))
         for directory, chosen in passes:
-            found = run_stoppable(judge_into(benchmark, loaded, {**chosen, "model": model}, directory), directory)
+            found = run_stoppable(_judge_into(benchmark, loaded, {**chosen, "model": model}, directory), directory)
             if found not in (0, 1):
                 raise click.exceptions.Exit(found)
             code = max(code, found)
     return code, list(directories.values())
 
 
+async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path) -> int:
+    """Judge the items into ``out``; 1 if some got no verdict."""
+    judge = make_judge(options, make_meta_if_named(options))
+    counted = {name for unit in loaded.units for name in unit.items}
+    for name, item in loaded.items.items():
+        if name in counted or not counted:  # no figure depends on the verdicts of the others, and some may get none
+            judge.check(item)
+    chosen = {"subset": list(options["subset"]), "limit": options["limit"]}
+    settings = {"benchmark": benchmark.name, "data": loaded.data_hash, **chosen}
+    session = {"input": str(options["data"]), "items": len(loaded.items)}
+    async with begun_run(judge, out, options, settings=settings, session=session) as store:
+        totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
+        click.echo(run_summary(totals, judge.settings), err=True)
+    return 1 if totals.no_verdict else 0
+
+
 def _loaded(benchmark: Benchmark, options: Mapping[str, Any]) -> tuple[Loaded, bool]:
     """The items to judge, and whether they are all that the data hold."""
     path: Path = options["data"]
     if str(path) == "hub":
-        from spct.bench.suites.hub import fetch
-
-        path = fetch(benchmark.about)
+        path = fetch_benchmark(benchmark.about)
     loaded = benchmark.load(path)
     for note in (*loaded.notes, *(f"missing: {name}" for name in loaded.missing[:20])):
         click.echo(f"{benchmark.name}: {note}", err=True)

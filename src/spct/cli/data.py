@@ -32,10 +32,11 @@ def build(recipe: Path, out: Path | None, rebuild: bool, as_json: bool) -> int:
     from spct.data.build import REPORT
     from spct.data.build import build as build_data
     from spct.data.manifest import is_current
-    from spct.data.recipe import load_recipe
+    from spct.data.recipe import DataRecipe
     from spct.data.report import report_lines
+    from spct.recipe import load_recipe
 
-    checked = load_recipe(recipe)
+    checked = load_recipe(DataRecipe, recipe)
     target = out or checked.out
     if target is None:
         raise InputError(f"{recipe}: says nowhere to write; add the key out, or give --out DIR")

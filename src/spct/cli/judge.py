@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import shutil
 import sys
 import tempfile
@@ -13,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
-import spct
-from spct.cli.judging import judging_options, settings_of
+from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
-from spct.cli.progress import RunProgress
-from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
+from spct.cli.running import begun_run, judge_all
+from spct.cli.session import engine_options, run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
-from spct.judges.grm import GRMJudge
-from spct.run import RunStore, judge_items
+from spct.judges import Judge
+from spct.run import Outcome
+from spct.run.opening import file_facts
 from spct.types import Item
 from spct.views import run_summary, verdict_header, verdict_line
 
@@ -57,12 +55,12 @@ class _Input:
     total: int = 0
     bad: int = 0
 
-    def check(self, judge: GRMJudge) -> None:
+    def check(self, judge: Judge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
         off_scale = 0
         for item in self.items(judge, self._count_bad):
             self.total += 1
-            off_scale += len(item.responses) == 1 and item.rewards_N is not None and _misses_labels(judge, item)
+            off_scale += len(item.responses) == 1 and item.rewards_N is not None and _misses_labels(judge)
         if off_scale:
             click.echo(
                 f"note: items with a label: {off_scale}; their template does not score from 0 to 1, so what it gives is "
@@ -70,7 +68,7 @@ class _Input:
                 err=True,
             )
 
-    def items(self, judge: GRMJudge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
+    def items(self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
         for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name):
             try:
                 judge.check(item)
@@ -82,69 +80,41 @@ class _Input:
                 continue
             yield item
 
+    def facts(self) -> dict[str, Any]:
+        """What a session of the run records of it."""
+        return {**file_facts(self.path, self.name), "items": self.total}
+
     def _count_bad(self, error: SpctError) -> None:
         self.bad += 1
         if self.bad <= 5:
             click.echo(f"skipped: {error}", err=True)
 
 
-def _misses_labels(judge: GRMJudge, item: Item) -> bool:
-    template = judge.template_of(item)
-    return template.kind == "scores" and template.scale != (0, 1)
+def _misses_labels(judge: Judge) -> bool:
+    template = judge.templates.get(judge.settings.template)
+    return template is not None and template.kind == "scores" and template.scale != (0, 1)
 
 
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
-    engine = make_engine(options["model"], options)
-    meta = make_meta_if_named(options)
-    judge = GRMJudge(engine, settings_of(options), meta=meta)
+    judge = make_judge(options, make_meta_if_named(options))
     source.check(judge)
-    async with started(engine), started(meta):
-        with _store(judge, source, options) as store:
-            if store is not None:
-                judge = GRMJudge(engine, judge.settings, principles_kept=store.principles, meta=meta)
-            return await _print_verdicts(judge, source, store, options)
-
-
-async def _print_verdicts(judge: GRMJudge, source: _Input, store: RunStore | None, options: Mapping[str, Any]) -> int:
-    in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
-    progress = RunProgress(source.total, price_in=options["price_in"], price_out=options["price_out"])
-    with progress:
-        if not options["as_json"]:
-            progress.print(verdict_header())
-        outcomes = judge_items(
-            judge, source.items(judge), in_flight=in_flight, store=store, on_request=progress.on_request
-        )
-        async with contextlib.aclosing(outcomes):
-            async for outcome in outcomes:
-                progress.on_item(outcome)
-                line = outcome.verdict.to_json() if options["as_json"] else verdict_line(outcome.verdict, outcome.item)
-                progress.print(line)
-    totals = progress.totals
-    click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
-    notes = list(getattr(judge.engine, "notes", ()))
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
-    if store is not None and notes:
-        store.set_meta("notes", orjson.dumps(notes).decode())
+    session = {**source.facts(), **{name: options[name] for name in ("concurrency", "timeout_s") if options[name]}}
+    async with begun_run(
+        judge, options["out"], options, settings={"skip_bad": source.skip_bad}, session=session
+    ) as store:
+        printed = _json_line if options["as_json"] else _table_line
+        header = None if options["as_json"] else verdict_header()
+        totals = await judge_all(judge, source.items(judge), source.total, store, options, printed, header)
+        click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
     return 1 if totals.no_verdict else 0
 
 
-@contextlib.contextmanager
-def _store(judge: GRMJudge, source: _Input, options: Mapping[str, Any]) -> Iterator[RunStore | None]:
-    out: Path | None = options["out"]
-    if out is None:
-        yield None
-        return
-    settings = {**judge.describe(), "skip_bad": source.skip_bad}
-    store = open_run(out, settings, resume=options["resume"])
-    try:
-        session = {name: options[name] for name in ("concurrency", "timeout_s") if options[name] is not None}
-        session["base_url"] = getattr(judge.engine, "base_url", None)  # the engine's, which has no login in it
-        session |= {"spct": spct.__version__, "input": source.name, "items": source.total, "k": options["k"]}
-        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), orjson.dumps(session).decode())
-        yield store
-    finally:
-        store.close()
+def _json_line(outcome: Outcome) -> str:
+    return outcome.verdict.to_json()
+
+
+def _table_line(outcome: Outcome) -> str:
+    return verdict_line(outcome.verdict, outcome.item)
 
 
 @contextlib.contextmanager

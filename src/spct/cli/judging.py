@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -10,9 +10,8 @@ import yaml
 
 from spct.cli.session import make_engine
 from spct.errors import InputError
-from spct.grm import judge_settings
-from spct.judges import Backend, Judge, judge_options, kind_of, load_judge
-from spct.judges.settings import JudgeSettings
+from spct.judges import JUDGES, Backend, Judge, judge_options, kind_of, load_judge
+from spct.judges.settings import JudgeSettings, judge_settings
 from spct.meta import MetaRM
 from spct.voting.adaptive import DEFAULT_LEVEL
 
@@ -38,8 +37,17 @@ SETTINGS = (
 
 
 def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How the judgments are sampled, voted on and rated."""
+    """Which judge, and how its judgments are sampled, voted on and rated."""
     options = [
+        click.option(
+            "--judge",
+            "kind",
+            default="grm",
+            show_default=True,
+            metavar="KIND",
+            help=f"One of {', '.join(JUDGES)}, or package.module:Class.",
+        ),
+        click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge."),
         click.option("-k", default=8, show_default=True, help="Judgments per item."),
         click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
         click.option("--top-p", default=1.0, show_default=True),
@@ -103,17 +111,14 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_of(options: Mapping[str, Any]) -> JudgeSettings:
     """The settings that ``judging_options`` gave. Raises InputError for what cannot be."""
-    given = {name: options[name] for name in SETTINGS}
-    if given["top_logprobs"] is None:
-        given["top_logprobs"] = 20 if given["rule"] == "expected" else 0
-    return judge_settings(**given)
+    return judge_settings(**{name: options[name] for name in SETTINGS})
 
 
 def make_judge(
     options: Mapping[str, Any],
     meta: MetaRM | None,
+    *,
     backend: Backend | None = None,
-    principles_kept: MutableMapping[str, str] | None = None,
     settings: JudgeSettings | None = None,
 ) -> Judge:
     """The judge of ``--judge`` with ``--model`` and the ``--judge-option``s.
@@ -122,7 +127,6 @@ def make_judge(
     Raises InputError.
     """
     kind, model = options["kind"], options["model"] or None
-    settings = settings or settings_of(options)
     given = dict(map(_named_value, options["judge_option"]))
     needs = kind_of(kind).needs
     if needs == "nothing":
@@ -131,7 +135,7 @@ def make_judge(
         given = {name: value for name, value in given.items() if name in judge_options(kind)}
     elif needs == "engine" and model is not None:
         backend = make_engine(model, options)
-    return load_judge(kind, backend or model, settings, principles_kept=principles_kept, meta=meta, **given)
+    return load_judge(kind, backend or model, settings or settings_of(options), meta=meta, **given)
 
 
 def _named_value(pair: str) -> tuple[str, Any]:

@@ -15,7 +15,7 @@ from spct.errors import InputError
 from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
 from spct.run.rating import RatingTotals, rate_run
-from spct.views.stored import stored_settings
+from spct.run.stored import stored_settings
 
 META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 

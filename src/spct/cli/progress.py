@@ -1,4 +1,4 @@
-"""What a run shows while it goes: one live line on a terminal, a plain line now and then elsewhere.
+"""What a run shows while it goes: a live line on a terminal, a plain line now and then elsewhere.
 
 Everything goes to stderr; stdout gets only what ``print`` is given. The counters are updated by the run's own thread
 and read by a timer's, so a finished request costs a few additions and no drawing.
@@ -8,76 +8,83 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import IO, Self
 
 from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
+from spct.cli.pace import Pace, samples_left
 from spct.run import Outcome
 from spct.types import Judgment, Usage
-from spct.views import Counts, Surface, Totals
+from spct.views import Totals
 from spct.views.surface import cut
-from spct.wording import count, percent, spell_seconds
+from spct.wording import count, percent, rate, rate_over, spell_seconds
 
-LIVE_S = 0.2
-"""How often the live line is drawn."""
-WINDOW_S = 10.0
-"""Tokens per second are those of the last so many seconds."""
-_CLEAR = "\r\x1b[2K"
-_BAR = 16
+TICK_S = 0.2
+"""How often the state is noted, and the live line drawn."""
+BARS = (40, 32, 24, 16, 8)
+"""Widths of the bar: steps, so that it does not move with every digit."""
+LEFT_OUT = ("cost", "before", "invalid", "samples", "rate")
+"""What a narrow terminal goes without, in this order, so that there is room for the bar."""
 _GAP = "  "
+_GONE = contextlib.suppress(OSError, ValueError)
+"""stderr may be gone: the run must not suffer from that, nor the error be hidden that ended it."""
 
 
 class RunProgress:
     """Counts a run and shows how it goes, between ``with`` and its end.
 
-    ``price_in`` and ``price_out`` are for a million tokens; a cost is shown if one of them is given. ``interval_s`` is
-    the least time between two plain lines. ``clock`` gives seconds.
+    ``total`` items are to be judged, by ``k`` samples each; ``k`` is None where that is not fixed, ``total`` where nobody
+    knows. ``price_in`` and ``price_out`` are for a million tokens; a cost is shown if one of them is given. ``interval_s``
+    is the least time between two plain lines. ``clock`` gives seconds.
     """
 
     def __init__(
         self,
         total: int | None,
         *,
-        stream: IO[str] | None = None,
-        out: IO[str] | None = None,
+        k: int | None = None,
         price_in: float | None = None,
         price_out: float | None = None,
+        console: Console | None = None,
+        out: IO[str] | None = None,
         interval_s: float = 10.0,
+        tick_s: float = TICK_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.total = total
-        self._stream = stream or sys.stderr
+        self._console = console or Console(file=sys.stderr, force_terminal=sys.stderr.isatty())
         self._out = out or sys.stdout
-        self._surface = Surface.of(self._stream)
-        self._live = self._surface.terminal and not _dumb()
-        self._prices = (price_in, price_out)
-        self._interval_s = LIVE_S if self._live else interval_s
-        self._clock = clock
-        self._started = clock()
+        self._live = self._console.is_interactive and not _is_pipe(self._out)
+        self._k, self._prices = k, (price_in, price_out)
+        self._interval_s, self._tick_s, self._clock = interval_s, tick_s, clock
+        self._totals = Totals(planned=total)
+        self._sampled = self._invalid = 0
+        self._replayed_before = 0
+        self._started = self._said_at = clock()
         self._ended: float | None = None
-        self._counts = Counts()
-        self._sampled = 0
-        self._invalid: Counter[str] = Counter()
-        self._prompt_tokens = self._completion_tokens = self._cached_tokens = self._requests = 0
-        self._recent: deque[tuple[float, int]] = deque()
-        self._drawn = False
-        self._drawn_at = -LIVE_S
+        self._pace = Pace(self._started)
+        self._bar = BarColumn(complete_style="green", finished_style="green")
+        self._text = TextColumn("{task.description}", markup=False)
+        self._display = Progress(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, get_time=clock
+        )
+        self._task = self._display.add_task("")
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._timer = threading.Thread(target=self._tick, name="spct-progress", daemon=True)
+        self._timer = threading.Thread(target=self._watch, name="spct-progress", daemon=True)
 
     def __enter__(self) -> Self:
-        self._started = self._clock()
-        self._recent.append((self._started, 0))
         if not self._live:
-            planned = "items" if self.total is None else count(self.total, "item")
-            self._say(f"judging {planned}")
+            planned = self._totals.planned
+            self._say(f"judging {'items' if planned is None else count(planned, 'item')}")
         self._timer.start()
         return self
 
@@ -87,122 +94,112 @@ class RunProgress:
         self._over.set()
         self._timer.join()
         self._ended = self._clock()
-        with self._lock, contextlib.suppress(OSError, ValueError):  # stderr may be gone, and must not hide the error
+        with self._lock, _GONE:
             self._wipe()
-            self._say(("done: " if kind is None else "stopped: ") + ", ".join(self._facts(finished=True)))
+            self._say(("done: " if kind is None else "stopped: ") + ", ".join(self._facts().values()))
 
     def on_request(self, judgments: Sequence[Judgment], usage: Usage) -> None:
         """Count a finished request."""
         self._sampled += len(judgments)
         for judgment in judgments:
-            if judgment.problem is not None:
-                self._invalid[judgment.problem.code] += 1
-        self._prompt_tokens += usage.prompt_tokens
-        self._completion_tokens += usage.completion_tokens
-        self._cached_tokens += usage.cached_tokens
-        self._requests += usage.requests
+            self._invalid += judgment.problem is not None
+        self._totals.usage += usage
 
     def on_item(self, outcome: Outcome) -> None:
         """Count an item that is done."""
-        self._counts.add(outcome.verdict, outcome.item, outcome.replayed)
+        self._totals.add(outcome.verdict, outcome.item, outcome.replayed)
 
     def print(self, text: str) -> None:
-        """Write a line to stdout; the live line makes room for it."""
+        """Write a line to stdout; the live line makes room, and comes back with the next tick."""
         with self._lock:
             self._wipe()
             write_line(self._out, text)
-            if self._live and self._clock() - self._drawn_at >= LIVE_S / 2:
-                self._draw()
 
     @property
     def totals(self) -> Totals:
         """Everything counted so far."""
-        return self._counts.totals(
-            planned=self.total,
-            usage=Usage(self._prompt_tokens, self._completion_tokens, self._cached_tokens, self._requests),
-            seconds=(self._ended or self._clock()) - self._started,
-            cost=self._cost(),
-        )
+        return replace(self._totals, seconds=(self._ended or self._clock()) - self._started, cost=self._cost())
 
-    def refresh(self) -> None:
-        """Show the state now; called by the timer."""
-        now = self._clock()
-        self._recent.append((now, self._completion_tokens))
-        while len(self._recent) > 2 and now - self._recent[1][0] >= WINDOW_S:
-            self._recent.popleft()
+    def tick(self) -> None:
+        """Note the state, and show it if it is time to."""
+        now, replayed = self._clock(), self._totals.replayed
+        tokens = self._totals.usage.completion_tokens
+        self._pace.mark(now, self._sampled, tokens, replaying=replayed > self._replayed_before)
+        self._replayed_before = replayed
         with self._lock:
             if self._live:
                 self._draw()
-            else:
-                self._say(", ".join(self._facts()))
+            elif now - self._said_at >= self._interval_s:
+                self._said_at = now
+                self._say(", ".join(self._facts().values()))
 
-    def _tick(self) -> None:
-        while not self._over.wait(self._interval_s):
-            try:
-                self.refresh()
-            except (OSError, ValueError):
-                return  # stderr is gone: the run itself must not suffer from it
+    def _watch(self) -> None:
+        while not self._over.wait(self._tick_s):
+            with _GONE:
+                self.tick()
 
     def _draw(self) -> None:
-        surface = Surface.of(self._stream)
-        room = surface.width - 1
+        room = self._console.width - 1
         facts = self._facts()
-        fits_bar = self.total is not None and cell_len(_GAP.join(facts)) + _BAR + 2 <= room
-        while len(facts) > 1 and cell_len(_GAP.join(facts)) > room:
-            facts.pop(-2)  # what is done and what is left stay longest
-        bar = self._bar(surface) + _GAP if fits_bar else ""
-        self._stream.write(_CLEAR + bar + cut(_GAP.join(facts), room))
-        self._stream.flush()
-        self._drawn, self._drawn_at = True, self._clock()
+        for name in LEFT_OUT:
+            if _width(facts) + 1 + BARS[-1] > room:
+                facts.pop(name, None)
+        self._bar.bar_width = next((bar for bar in BARS if _width(facts) + 1 + bar <= room), 0)
+        self._display.columns = (self._bar, self._text) if self._bar.bar_width else (self._text,)
+        left, done = samples_left(self._totals, self._sampled, self._k), self._sampled + self._totals.replayed
+        self._display.update(
+            self._task,
+            completed=done,
+            total=None if left is None else done + left,
+            description=cut(_GAP.join(facts.values()), room),
+        )
+        self._display.start()
+        self._console.show_cursor()  # rich hides it, and whoever is killed outright cannot bring it back
+        self._display.refresh()
 
-    def _bar(self, surface: Surface) -> str:
-        done = min(_BAR, _BAR * self._counts.items // max(1, self.total or 0))
-        return surface.paint("━" * done, "green") + surface.paint("─" * (_BAR - done), "dim")
-
-    def _facts(self, finished: bool = False) -> list[str]:
-        items = f"{self._counts.items:,}" + ("" if self.total is None else f"/{self.total:,}")
-        facts = [f"{items} items", count(self._sampled, "sample")]
+    def _facts(self) -> dict[str, str]:
+        """What there is to say by now, in the order in which it is said."""
+        totals = self._totals
+        planned = "" if totals.planned is None else f"/{totals.planned:,}"
+        facts = {"items": f"{totals.items:,}{planned} items", "samples": count(self._sampled, "sample")}
         if self._sampled:
-            facts.append(f"{percent(sum(self._invalid.values()), self._sampled)} invalid")
-        if self._counts.replayed:
-            facts.append(f"{self._counts.replayed:,} from before")
+            facts["invalid"] = f"{percent(self._invalid, self._sampled)} invalid"
+        if totals.replayed:
+            facts["before"] = f"{totals.replayed:,} from before"
         if (cost := self._cost()) is not None:
-            facts.append(f"cost {cost:,.4f}")
-        if self._requests:
-            facts.append(f"{self._tokens_per_s(finished):,.0f} tokens/s")
-        if finished:
-            facts.append(spell_seconds((self._ended or self._clock()) - self._started))
-        elif (left_s := self._left_s()) is not None:
-            facts.append(f"about {spell_seconds(left_s)} left")
+            facts["cost"] = f"cost {cost:,.4f}"
+        if self._ended is not None:
+            seconds = self._ended - self._started
+            if tokens := rate_over(seconds, totals.usage.completion_tokens, "token"):
+                facts["rate"] = tokens
+            facts["time"] = spell_seconds(seconds)
+        elif per_s := self._pace.samples_per_s:
+            facts |= self._outlook(per_s)
         return facts
 
-    def _tokens_per_s(self, finished: bool) -> float:
-        """Generated tokens per second: over the whole session at its end, over the last seconds before that."""
-        start, tokens = (self._started, 0) if finished or not self._recent else self._recent[0]
-        elapsed = (self._ended or self._clock()) - start
-        return (self._completion_tokens - tokens) / elapsed if elapsed > 0 else 0.0
-
-    def _left_s(self) -> float | None:
-        """Seconds to the end at this session's pace; items that only came back from the run directory do not count."""
-        fresh, elapsed = self._counts.fresh_items, self._clock() - self._started
-        if self.total is None or not fresh or elapsed <= 0:
-            return None
-        return max(0, self.total - self._counts.items) * elapsed / fresh
+    def _outlook(self, per_s: float) -> dict[str, str]:
+        """The rate of the last seconds, and the time that the rest takes at it."""
+        tokens_per_s = self._pace.tokens_per_s
+        facts = {"rate": rate(tokens_per_s, "token") if tokens_per_s else rate(per_s, "sample")}
+        if (left := samples_left(self._totals, self._sampled, self._k)) is not None:
+            how = "" if self._k is not None else ", by items done"
+            facts["left"] = f"about {spell_seconds(left / per_s)} left{how}"
+        return facts
 
     def _cost(self) -> float | None:
         price_in, price_out = self._prices
         if price_in is None and price_out is None:
             return None
-        return (self._prompt_tokens * (price_in or 0.0) + self._completion_tokens * (price_out or 0.0)) / 1e6
+        usage = self._totals.usage
+        return (usage.prompt_tokens * (price_in or 0.0) + usage.completion_tokens * (price_out or 0.0)) / 1e6
 
     def _wipe(self) -> None:
-        if self._drawn:
-            self._stream.write(_CLEAR)
-            self._stream.flush()
-            self._drawn = False
+        if self._live:
+            with _GONE:
+                self._display.stop()
 
     def _say(self, text: str) -> None:
-        write_line(self._stream, text)
+        write_line(self._console.file, text)
 
 
 def write_line(stream: IO[str], text: str) -> None:
@@ -215,5 +212,13 @@ def write_line(stream: IO[str], text: str) -> None:
     stream.flush()
 
 
-def _dumb() -> bool:
-    return os.environ.get("TERM", "dumb") == "dumb"
+def _width(facts: dict[str, str]) -> int:
+    return cell_len(_GAP.join(facts.values()))
+
+
+def _is_pipe(stream: IO[str]) -> bool:
+    """Whether another program reads the stream: where that writes to the same terminal, a live line would be in its way."""
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False

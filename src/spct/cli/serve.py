@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.session import engine_options, new_runner
 from spct.errors import InputError, RunError
-from spct.judges import JUDGES, Judge
+from spct.judges import Judge
 from spct.judges.settings import JudgeSettings
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 @click.command()
 @engine_options
-@click.option("--judge", "kind", default="grm", show_default=True, metavar="KIND", help=f"One of {', '.join(JUDGES)}.")
-@click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge.")
 @judging_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
@@ -43,8 +41,8 @@ if TYPE_CHECKING:
 @click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
 @click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
 @click.option("--limit", multiple=True, metavar="NAME=NUMBER",
-              help="Most that a request may ask for: head_bytes, head_s, body_bytes, body_s, n, items, turns, text_chars, "
-              "k, max_tokens.")  # fmt: skip
+              help="A bound on requests: head_bytes, head_s, body_bytes, body_s, answer_s, waiting_bytes, values, n, items, "
+              "turns, text_chars, k, max_tokens.")  # fmt: skip
 @click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every judgment in this run directory."
@@ -66,7 +64,8 @@ def serve(**options: Any) -> int:
     limits = _limits(options["limit"])
     log, metrics = JsonLog(requests=not options["quiet"]), Metrics()
     log.take_errors_of("uvicorn", "asyncio")
-    service = _service(options, metrics, log)
+    callers = max(1, len(keys.digests))
+    service = _service(options, metrics, log, callers)
     with new_runner() as runner:
         runner.run(_serve(service, options, limits, keys, metrics, log))
     return 0
@@ -90,7 +89,7 @@ def serve_key(name: str, keys: Path | None) -> None:
     click.echo(key)
 
 
-def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> RewardService:
+def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers: int) -> RewardService:
     from spct.service.cache import VerdictCache
     from spct.service.recording import Recording
     from spct.service.service import RewardService
@@ -101,8 +100,8 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> Rewa
     meta = make_meta_if_named(options)
     backend = make_judge(options, meta).engine
 
-    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> Judge:
-        return make_judge(options, meta, backend, principles_kept, settings)
+    def make(settings: JudgeSettings) -> Judge:
+        return make_judge(options, meta, backend=backend, settings=settings)
 
     return RewardService(
         make,
@@ -111,7 +110,8 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> Rewa
         queue=options["queue"],
         deadline_s=options["deadline"],
         cache=VerdictCache(int(options["cache_mb"] * 2**20), options["cache_ttl"]),
-        recording=None if options["out"] is None else Recording(options["out"], on_fault),
+        recording=None if options["out"] is None else Recording(options["out"], on_fault, callers=callers),
+        callers=callers,
         on_judged=metrics.judged,
     )
 
@@ -125,7 +125,7 @@ async def _serve(
 
     with _listening(options["host"], options["port"]) as listening:
         async with service:  # here, so that an engine that does not start is this command's own error
-            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"])
+            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"], keys=len(keys.digests))
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
             await Server(app, serving, log, drain_s=options["drain"]).serve(sockets=[listening])
 

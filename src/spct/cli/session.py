@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import click
-import orjson
 import yaml
 
 from spct.engines import Engine, load_engine
 from spct.engines import engine_options as options_of
 from spct.errors import InputError
-from spct.run import RunStore, check_same
-from spct.run.store import holds_run
 
 ENGINE_OPTIONS = (
     "base_url",
@@ -39,9 +36,7 @@ ENGINE_OPTIONS = (
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that reach the engine, shared by every command that takes ``--model``."""
     options = [
-        click.option(
-            "--model", required=True, metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, embedded:smollm2-135m."
-        ),
+        click.option("--model", metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, embedded:smollm2-135m."),
         click.option("--base-url", metavar="URL", help="Server of an openai: model [env OPENAI_BASE_URL]."),
         click.option("--api-key", metavar="KEY", help="Better given as the environment's OPENAI_API_KEY."),
         click.option("--concurrency", type=click.IntRange(1), help="Requests in flight  [default: the engine's]."),
@@ -58,8 +53,10 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_engine(model: str, given: Mapping[str, Any]) -> Engine:
-    """The engine that the options of ``engine_options`` describe; consumes only those that were given."""
+def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
+    """The engine that the options of ``engine_options`` describe; consumes only those that were given. Raises InputError."""
+    if not model:
+        raise InputError("no model is named; name one with --model ENGINE:NAME, such as embedded:smollm2-135m")
     options = {name: given[name] for name in ENGINE_OPTIONS if given.get(name) not in (None, ())}
     if "concurrency" not in options_of(model):
         options.pop("concurrency", None)  # the runner keeps to it in any case
@@ -68,24 +65,9 @@ def make_engine(model: str, given: Mapping[str, Any]) -> Engine:
         if not equals:
             raise InputError(f"--engine-option {pair!r}: expected NAME=VALUE")
         options[name.replace("-", "_")] = yaml.safe_load(value)
+    if given.get("grammar") is False:
+        options.pop("grammar_style", None)  # nothing will be sent by it, so it need not be tried nor recorded
     return load_engine(model, **options)
-
-
-def open_run(out: Path, settings: dict[str, Any], *, resume: bool) -> RunStore:
-    """The run in ``out``: a new one, or with ``resume`` the one that is there, if it was made with the same settings."""
-    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2).decode()
-    if not (resume and holds_run(out)):
-        store = RunStore.create(out, {"settings": text})
-    else:
-        store = RunStore.open(out, write=True)
-        try:
-            check_same(orjson.loads(store.meta("settings") or "{}"), settings)
-            store.set_meta("settings", text)
-        except BaseException:
-            store.close()
-            raise
-    store.write_file("settings.json", text)
-    return store
 
 
 class Startable(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ import orjson
 
 from spct.cli.progress import write_line
 from spct.errors import InputError, TemplateError
-from spct.harmless import line
+from spct.harmless import line, lines
 from spct.items import item_to_row
 from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import template_for
 from spct.run import RunStore
-from spct.templates import Template, load_template
+from spct.run.stored import StoredItem, stored_item, stored_items, stored_settings
+from spct.templates import Template
 from spct.types import Item, Judgment
-from spct.views import Counts, Surface, run_summary, verdict_header, verdict_line
+from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
-from spct.views.stored import StoredItem, stored_item, stored_items, stored_settings
-from spct.views.surface import indented
+from spct.views.surface import labelled
+from spct.voting.ratings import place_of
 
 GROUPS = {
     "judging": (
@@ -44,8 +47,6 @@ GROUPS = {
     "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs"),
 }
 
-_LABEL = 12
-
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
@@ -54,24 +55,42 @@ _LABEL = 12
 @click.option("--judgments", type=click.IntRange(0), metavar="N", help="Show at most N judgments of ITEM.")
 @click.option("--invalid", is_flag=True, help="Show only the invalid judgments of ITEM.")
 @click.option("--reasoning", is_flag=True, help="Show all of a reasoning model's reasoning.")
-def show(run: Path, item: str | None, as_json: bool, judgments: int | None, invalid: bool, reasoning: bool) -> int:
+@click.option("--prompt", "prompts", is_flag=True, help="Show the prompt that each judgment of ITEM answered.")
+@click.option("--templates", is_flag=True, help="Show the text of the templates that the run was judged by.")
+def show(
+    run: Path,
+    item: str | None,
+    as_json: bool,
+    judgments: int | None,
+    invalid: bool,
+    reasoning: bool,
+    prompts: bool,
+    templates: bool,
+) -> int:
     """Show the run in directory RUN: its settings, verdicts and sums; or one ITEM with its judgments and its vote.
 
     ITEM is an id, or the item's place in the input, counted from 0: '#3' (quote it), or 3 where no item has that id.
     """
     with contextlib.closing(RunStore.open(run)) as store:
         written, settings = stored_settings(store)
+        if templates:
+            _print(_template_lines(store))
+            return 0
         if item is None:
             _print(_verdict_rows(store) if as_json else _run_lines(store, written, settings))
             return 0
         stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
-        template, principles = _template(settings), _principles(store, settings, stored.item)
-        if as_json:
-            _print([orjson.dumps(_item_row(stored, chosen, template, principles)).decode()])
-        else:
-            view = ItemView(Surface.of(sys.stdout), template, principles, reasoning)
-            _print(view.render(stored, chosen))
+        requests = {place: request for request in store.requests(stored.position) for place in request.places}
+        view = ItemView(
+            Surface.of(sys.stdout),
+            _template(store, written, settings, stored.item),
+            _principles(store, settings, stored.item),
+            reasoning,
+            requests,
+            prompts,
+        )
+        _print([orjson.dumps(_item_row(stored, chosen, view)).decode()] if as_json else view.render(stored, chosen))
         return 0
 
 
@@ -88,17 +107,19 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     surface = Surface.of(sys.stdout)
     yield surface.paint(f"run {line(str(store.directory))}", "bold")
     yield from _settings_lines(written, surface)
+    yield from _session_lines(store, surface)
     yield ""
     yield verdict_header(surface)
-    counts, unfinished = Counts(), 0
+    totals, unfinished = Totals(), 0
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
-            counts.add(stored.verdict, stored.item)
+            totals.add(stored.verdict, stored.item)
             yield verdict_line(stored.verdict, stored.item, surface)
         else:
             unfinished += 1
     yield ""
-    yield run_summary(counts.totals(usage=store.usage()), settings, surface=surface)
+    totals.usage = store.usage()
+    yield run_summary(totals, settings, surface=surface)
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"
@@ -111,11 +132,31 @@ def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[st
     groups = {"model": ["model"], **GROUPS, "templates": digests, "other": others}
     for label, names in groups.items():
         facts = [(name.removeprefix("template."), written[name]) for name in names if written.get(name) is not None]
-        text = ", ".join(_shown(value) if name == label else f"{name} {_shown(value)}" for name, value in facts)
-        if text:
-            first, *more = indented(text, surface, _LABEL)
-            yield "  " + surface.paint(label.ljust(_LABEL - 2), "dim") + first[_LABEL:]
-            yield from more
+        yield from labelled(label, _joined(facts, label), surface, margin=2)
+
+
+def _session_lines(store: RunStore, surface: Surface) -> Iterator[str]:
+    """When the run was worked on, on which input, with what: a line for each session, and what engines noted."""
+    for started, facts in store.sessions():
+        flat = {**facts, **facts.get("engine", {})}
+        flat.pop("engine", None)
+        named = [(name, value) for name, value in flat.items() if value is not None]
+        yield from labelled("session", f"{started[:19].replace('T', ' ')} UTC, {_joined(named)}", surface, margin=2)
+    for note in store.notes():
+        yield from labelled("note", note, surface, margin=2)
+
+
+def _template_lines(store: RunStore) -> Iterator[str]:
+    for name, template in store.templates().items():
+        for file, text in template.texts.items():
+            yield f"{line(name)}: {line(file)}"
+            yield from ("  " + part for part in lines(text.rstrip("\n")))
+            yield ""
+
+
+def _joined(facts: Iterable[tuple[str, object]], label: str = "") -> str:
+    """``k 8, seed 0``; a fact that is called what its line is called has its value alone."""
+    return ", ".join(_shown(value) if name == label else f"{name} {_shown(value)}" for name, value in facts)
 
 
 def _shown(value: object) -> str:
@@ -157,10 +198,13 @@ def _chosen(stored: StoredItem, *, limit: int | None, invalid: bool) -> list[Jud
     return judgments[:limit]
 
 
-def _template(settings: JudgeSettings) -> Template | None:
-    """The template that splits the completions for display; None if its file is gone, which costs only the split."""
+def _template(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
+    """The template that splits the item's completions for display; None where the run was judged by none."""
+    templates = store.templates()
+    if len(item.responses) == 1 and "single_template" in written:
+        return templates.get(written["single_template"])
     try:
-        return load_template(settings.template)
+        return template_for(item, settings, templates)
     except TemplateError:
         return None
 
@@ -169,23 +213,22 @@ def _principles(store: RunStore, settings: JudgeSettings, item: Item) -> str | N
     return store.principles.get(query_key(item)) if settings.principles == "query" else None
 
 
-def _item_row(
-    stored: StoredItem, judgments: list[Judgment], template: Template | None, principles: str | None
-) -> dict[str, Any]:
+def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> dict[str, Any]:
     return {
         "id": stored.item.id,
         "position": stored.position,
         "finished": stored.finished,
         "item": item_to_row(stored.item),
-        "query_principles": principles,
+        "query_principles": view.principles,
         "verdict": stored.verdict.as_row(),
-        "judgments": [_judgment_row(judgment, stored, template) for judgment in judgments],
+        "judgments": [_judgment_row(judgment, stored, view) for judgment in judgments],
     }
 
 
-def _judgment_row(judgment: Judgment, stored: StoredItem, template: Template | None) -> dict[str, Any]:
-    parsed = template and template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
-    problem = judgment.problem
+def _judgment_row(judgment: Judgment, stored: StoredItem, view: ItemView) -> dict[str, Any]:
+    parsed = view.template and view.template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
+    problem, request = judgment.problem, view.requests.get(place_of(judgment))
+    asked = {"prompt": [asdict(message) for message in request.prompt]} if view.prompts and request else {}
     return {
         "index": judgment.index,
         "attempt": judgment.attempt,
@@ -204,4 +247,7 @@ def _judgment_row(judgment: Judgment, stored: StoredItem, template: Template | N
         "critique": parsed.critique if parsed else None,
         "text": judgment.text,
         "reasoning": judgment.reasoning,
+        "answered": request and request.answered,
+        "seconds": request and request.seconds,
+        **asked,
     }

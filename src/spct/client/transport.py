@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import orjson
+from pydantic import ValidationError
 
 from spct import errors
 from spct.engines.http.address import Address
@@ -31,6 +31,7 @@ from spct.errors import (
     ReplyError,
     SpctError,
 )
+from spct.wire.parts import In, Told, faults_of, json_fault
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 5.0
 CONNECT_S = 30.0
@@ -71,30 +72,30 @@ class Transport:
     def shown(self) -> str:
         return self._address.endpoint.shown
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The decoded JSON of the answer. Raises SpctError."""
-        payload = None if body is None else encode(body)
+    async def call(self, method: str, path: str, kind: type[Told], asked: In | None = None) -> Told:
+        """The answer to ``asked``, read as what it should be. Raises SpctError."""
+        payload = None if asked is None else encode(asked)
         clock = _Clock(self._patience.patience_s)
         while True:
             answer = await self._try(method, path, payload)
-            if not isinstance(answer, (Transient, Held)):
-                return answer
+            if isinstance(answer, bytes):
+                return decode(answer, self._address.endpoint, kind)
             await clock.wait(answer, self._address.endpoint)
 
-    async def stream(self, path: str, missing: Callable[[], Mapping[str, Any] | None]) -> AsyncIterator[Any]:
-        """The decoded lines of streamed answers, until ``missing()``, the next request, is None.
+    async def stream(self, path: str, kind: type[Told], missing: Callable[[], In | None]) -> AsyncIterator[Told]:
+        """The lines of streamed answers, until ``missing()``, the next request, is None.
 
         A stream that breaks off is asked for again, with what is missing then; whatever arrives renews the patience.
         """
         endpoint, clock = self._address.endpoint, _Clock(self._patience.patience_s)
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_S, sock_read=self._patience.timeout_s)
-        while (body := missing()) is not None:
+        while (asked := missing()) is not None:
             try:
-                async with self._send("POST", path, encode(body), timeout) as response:
+                async with self._send("POST", path, encode(asked), timeout) as response:
                     if response.status == 200:
                         async for line in _lines(response):
                             clock.reset()
-                            yield decode(line, endpoint)
+                            yield decode(line, endpoint, kind)
                         failure: Transient | Held = Transient("ended its answer early")
                     else:
                         failure = await self._failure(response)
@@ -110,11 +111,12 @@ class Transport:
         if session is not None and self._loop is asyncio.get_running_loop():
             await session.close()
 
-    async def _try(self, method: str, path: str, payload: bytes | None) -> Any:
+    async def _try(self, method: str, path: str, payload: bytes | None) -> bytes | Transient | Held:
         try:
             async with self._send(method, path, payload) as response:
                 if response.status == 200:
-                    return decode(await response.read(), self._address.endpoint)
+                    answer: bytes = await response.read()
+                    return answer
                 return await self._failure(response)
         except SpctError:
             raise  # some of ours are OSErrors too
@@ -159,21 +161,23 @@ class Transport:
         raise refusal(endpoint, status, named, message)
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
-    """JSON without the keys that are None: what a service fills in by itself. Raises InputError for what is no JSON."""
-    try:
-        return orjson.dumps({key: value for key, value in body.items() if value is not None})
-    except TypeError as error:
-        raise InputError(f"the request cannot be sent as JSON: {error}; expected text, numbers, lists") from error
+def encode(asked: In) -> bytes:
+    """JSON without the fields that are None: what a service fills in by itself."""
+    return asked.model_dump_json(exclude_none=True).encode()
 
 
-def decode(raw: bytes, endpoint: Endpoint) -> Any:
-    """Raises ReplyError for an answer that is no JSON."""
+def decode(raw: bytes, endpoint: Endpoint, kind: type[Told]) -> Told:
+    """Raises ReplyError for an answer that is not what it should be."""
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        shown = endpoint.clean(raw[:200].decode(errors="replace"))
-        raise ReplyError(f"{endpoint.shown} answers with something that is no JSON: {shown!r}") from error
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        if json_fault(error) is not None:
+            shown = endpoint.clean(raw[:200].decode(errors="replace"))
+            raise ReplyError(f"{endpoint.shown} answers with something that is no JSON: {shown!r}") from error
+        raise ReplyError(
+            f"{endpoint.shown} answers with something that is no {kind.__name__} ({faults_of(error)}); "
+            "is it spct serve of the same version?"
+        ) from error
 
 
 def known_error(name: str) -> type[SpctError] | None:

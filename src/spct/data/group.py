@@ -1,19 +1,14 @@
-"""The nouns of training data, and the contract of a source.
+"""What training data are made of: a query, its responses, and what is known of their order.
 
-A source turns one row of its upstream files into groups: a query, its responses, and what is known of their order. What
-a group becomes in training - a single response with a 0/1 label, a pair, a set with one best - is decided in ``forms``.
-Failure rule: a row that is not of the source's layout is an InputError, a label outside its scale a LabelRangeError; a
-label that cannot be trained on (nothing to check, no answer) is a ``Dropped``, counted by reason.
-To add a source: a file in ``sources`` with a class that follows ``Source``, a line in ``sources.SOURCES``, a row in its
-contract test.
+What a group becomes in training - a single response with a 0/1 label, a pair, a set with one best - is decided in
+``forms``. The functions make groups of the labels that data sets have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
@@ -26,17 +21,6 @@ class LabelRangeError(InputError):
 
 class MissingPackageError(InputError):
     """Reading a source takes a package that is not installed: no row's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a source is. ``hub`` is its data set on the Hugging Face hub; ``files`` are globs over paths, any of them."""
-
-    title: str
-    licence: str
-    layout: str
-    hub: str | None = None
-    files: tuple[str, ...] = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +51,6 @@ class Dropped:
     """A label that cannot be used, and why, in words that counts are kept by."""
 
     reason: str
-
-
-class Source(Protocol):
-    """Reads rows of one data set. Stateless."""
-
-    @property
-    def about(self) -> About: ...
-
-    def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group | Dropped]:
-        """The groups of one row; ``where`` names it for people, ``file`` is where it stands. Raises InputError."""
-        ...
 
 
 def pair(query: object, first: object, second: object, preference: int, where: str, **more: Any) -> Group:

@@ -1,28 +1,20 @@
-"""The recipe of ``spct data build``: a YAML file, checked key by key before anything is read."""
+"""The recipe of ``spct data build``."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, field_validator, model_validator
 
 from spct.data.forms import FORMS, Form
-from spct.errors import InputError
+from spct.recipe import Strict
 
 TRAIN = "train"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceRecipe(_Strict):
+class SourceRecipe(Strict):
     """One source. ``share`` is of all items, ``count`` is a number of them; with neither, what is still needed.
 
     ``path`` is a file or directory as upstream lays it out; ``hub`` is true for the source's own data set, or another's
@@ -64,22 +56,22 @@ class SourceRecipe(_Strict):
         return self.name or self.kind
 
 
-class BenchmarkRecipe(_Strict):
+class ExcludedRecipe(Strict):
     """A benchmark whose queries must not be trained on: its name in ``spct bench list`` and its files (or "hub")."""
 
     name: str
     path: Path
 
 
-class ContaminationRecipe(_Strict):
+class ContaminationRecipe(Strict):
     """The overlap that is removed; see ``overlap``."""
 
-    benchmarks: tuple[BenchmarkRecipe, ...] = ()
+    benchmarks: tuple[ExcludedRecipe, ...] = ()
     words: int = Field(default=8, ge=3, le=50)
     threshold: float = Field(default=0.5, gt=0, le=1)
 
 
-class DataRecipe(_Strict):
+class DataRecipe(Strict):
     """The whole recipe. ``forms`` are shares over all items, ``split`` over conversations; ``max_chars`` leaves out items
     whose query and responses are longer.
     """
@@ -118,53 +110,3 @@ def _check_shares(key: str, parts: Iterable[tuple[str, float]]) -> None:
             raise ValueError(f"{key}: {name} is {share}; expected 0 or more")
     if abs(sum(share for _, share in listed) - 1) > 1e-6:
         raise ValueError(f"{key}: the shares add up to {sum(share for _, share in listed):g}; expected 1")
-
-
-def load_recipe(path: Path) -> DataRecipe:
-    """Read and check a recipe file. Raises InputError that names the key, and the nearest one where it is unknown."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a recipe: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: got invalid YAML: {' '.join(str(error).split())}") from error
-    return parse_recipe(values, str(path))
-
-
-def parse_recipe(values: Any, where: str = "recipe") -> DataRecipe:
-    """Check a recipe given as values. Raises InputError."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: got {type(values).__name__}; expected keys such as sources, split and seed")
-    try:
-        return DataRecipe.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(error.errors()[0])}") from error
-
-
-def _sentence(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        return _unknown(place, str(error["loc"][-1]), _keys_at(error["loc"][:-1]))
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{place}: {message}" if place else message
-    got = "" if error["type"] == "missing" else f", got {str(error['input'])[:60]!r}"
-    return f"{place}: {message[0].lower()}{message[1:]}{got}"
-
-
-def _unknown(place: str, key: str, known: Iterable[str]) -> str:
-    listed = list(known)
-    near = difflib.get_close_matches(key, listed, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(listed)}"
-    return f"unknown key {place!r}; {hint}"
-
-
-def _keys_at(place: tuple[int | str, ...]) -> Iterable[str]:
-    model: type[BaseModel] = DataRecipe
-    if place and place[0] == "sources":
-        model = SourceRecipe
-    elif place and place[0] == "contamination":
-        model = BenchmarkRecipe if "benchmarks" in place else ContaminationRecipe
-    return model.model_fields

@@ -14,7 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,9 +69,13 @@ class EmbeddedEngine:
     @property
     def notes(self) -> tuple[str, ...]:
         """The choice with its figures, and what the chosen engine itself has to say."""
-        if self._choice is None:
-            return ()
-        return (describe(self._choice), *getattr(self._engine, "notes", ()))
+        own = () if self._choice is None else (describe(self._choice),)
+        return own if self._engine is None else (*own, *self._engine.notes)
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """The chosen engine's."""
+        return self._engine.configuration if self._engine else {}
 
     @property
     def capabilities(self) -> Capabilities:

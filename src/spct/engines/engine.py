@@ -7,8 +7,9 @@ To add one: write a module with a class that follows ``Engine``, and name it in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
@@ -22,7 +23,8 @@ class Capabilities:
     ``max_n``: samples one request may ask for (None: any number). ``seeding``: "sample" if sample j of a request with
     seed s is the sample that a request of its own with seed s + j would give; "request" if it depends on the whole
     request; "none" if seeds have no effect. ``shares_prefill``: the n samples of a request process the prompt once.
-    ``context_tokens``: prompt plus completion, None where unknown. ``concurrency``: requests worth having in flight.
+    ``grammar``: how grammars are put into effect ("gbnf" in process, behind HTTP the request's field), None if they are
+    not. ``context_tokens``: prompt plus completion, None where unknown. ``concurrency``: requests worth having in flight.
     ``special_tokens``: strings that the tokenizer would turn into control tokens; templates keep them out of untrusted
     text.
     """
@@ -30,7 +32,7 @@ class Capabilities:
     max_n: int | None = None
     seeding: Seeding = "none"
     logprobs: bool = False
-    grammar: bool = False
+    grammar: str | None = None
     shares_prefill: bool = False
     deterministic: bool = False
     context_tokens: int | None = None
@@ -92,6 +94,20 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What is known now; an engine that detects a server's abilities may answer differently later."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that whoever reads a run's results should know; may grow while it samples."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in effect, as flat JSON values without a key or a login: kept with a run, complete once started.
+
+        ``grammar`` as in the capabilities, the version of the package that samples under its name, ``server`` where one
+        answers, and whatever else a reader needs to sample the same again.
+        """
         ...
 
     async def start(self) -> None:

@@ -21,9 +21,10 @@ import secrets
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ from spct.types import FinishReason, Message, TokenLogprob, Usage
 from spct.weights import CATALOGUE, Lora, read_header, read_lora, resolve
 
 T = TypeVar("T")
+GRAMMAR = "gbnf"
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
@@ -57,6 +59,8 @@ class LlamaCppEngine:
     sequences run at once. A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it. ``verbosity`` is
     llama.cpp's own: -1 is silent but for faults in a grammar, 3 chatty, on stderr.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -93,13 +97,26 @@ class LlamaCppEngine:
         return f"llamacpp:{self._name}{loras}"
 
     @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            "xllamacpp": version("xllamacpp"),
+            "grammar": GRAMMAR,
+            "encoding": self._encoding,
+            "threads": self._threads,
+            "gpu_layers": self._gpu_layers,
+            "exact": self._exact,
+            "parallel": self._parallel,
+            "context_tokens": self._context_tokens,
+        }
+
+    @property
     def capabilities(self) -> Capabilities:
         """``context_tokens`` and ``special_tokens`` are the model's own once it is loaded."""
         repeats = self._exact and self._gpu_layers == 0  # independence of the batch was measured on CPU kernels only
         return Capabilities(
             seeding="sample" if repeats else "request",
             logprobs=True,
-            grammar=True,
+            grammar=GRAMMAR,
             shares_prefill=True,
             deterministic=repeats,
             context_tokens=self._context_tokens,
@@ -146,6 +163,7 @@ class LlamaCppEngine:
         except ImportError as error:
             raise EngineMissingError("the llamacpp engine needs xllamacpp: pip install 'spct[llamacpp]'") from error
         file = resolve(self._name, encoding=self._encoding)
+        self._encoding = file.encoding
         header = read_header(file.path)
         for lora in self._loras:
             read_lora(lora.path, header)

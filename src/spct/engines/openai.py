@@ -13,6 +13,7 @@ Servers that speak this format differ in what they do with it, so what one can d
   vote.
 * Parameters. Reasoning models refuse ``temperature``, ``max_tokens`` and others. What a server refuses by name is left
   out from then on and written down in ``notes``: a recorded protocol must not claim a temperature that had no effect.
+* Grammars. None is sent unless ``grammar_style`` names the server's field, and then ``start`` sees that it is followed.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ from typing import Any
 import orjson
 
 from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, Seeding
+from spct.engines.http import grammar
 from spct.engines.http import wire as http_wire
 from spct.engines.http.address import find_address
 from spct.engines.http.client import HTTPClient
 from spct.engines.http.errors import Refusal
+from spct.engines.http.grammar import GRAMMAR_FIELDS, GrammarStyle
 from spct.engines.http.limits import Limits
 from spct.engines.http.probe import Facts, probe
-from spct.engines.http.wire import GRAMMAR_FIELDS, GrammarStyle, Reply
-from spct.errors import ContextLengthError, InputError
+from spct.engines.http.wire import Reply
+from spct.errors import ContextLengthError, InputError, RejectedError
 from spct.types import Message, Usage
 
 DROPPABLE = frozenset({"temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"})
@@ -95,7 +98,7 @@ class OpenAIEngine:
         self._grammar_style = grammar_style
         self._context_tokens = context_tokens
         self._max_n = n_per_request
-        self._software: str | None = None
+        self._facts = Facts()
         self._logprobs = True
         self._copies: bool | None = None
         self._checks = 0
@@ -119,23 +122,43 @@ class OpenAIEngine:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found out about the server that a reader of the results should know, one sentence each."""
+        """What was found out about the server."""
         return self._notes
 
     @property
+    def configuration(self) -> Mapping[str, Any]:
+        """``software`` and ``served_model`` are what the server says of itself, None where it does not."""
+        clean = self._address.endpoint.clean
+        software, served = self._facts.software, self._facts.served_model
+        return {
+            "server": self.base_url,
+            "software": software and clean(software),
+            "served_model": served and clean(served),
+            "grammar": self._grammar_field,
+            "context_tokens": self._context_tokens,
+        }
+
+    @property
     def capabilities(self) -> Capabilities:
-        grammar = self._grammar_style != "none"
         return _capabilities(
-            self._max_n, self._seeding(), self._logprobs, grammar, self._context_tokens, self._concurrency
+            self._max_n, self._seeding(), self._logprobs, self._grammar_field, self._context_tokens, self._concurrency
         )
+
+    @property
+    def _grammar_field(self) -> str | None:
+        return GRAMMAR_FIELDS[self._grammar_style]
 
     def _seeding(self) -> Seeding:
         if "seed" in self._dropped:
             return "none"
-        return "sample" if self._max_n == 1 or self._software in SEEDS_EACH_CHOICE else "request"
+        return "sample" if self._max_n == 1 or self._facts.software in SEEDS_EACH_CHOICE else "request"
 
     async def start(self) -> None:
-        """Open the connection pool and ask the server what it is; raises only if nobody answers or the key is wrong."""
+        """Open the connection pool, ask the server what it is, and try its grammar if one is to be used.
+
+        Raises EngineUnreachableError if nobody answers, EngineAuthError for a wrong key, EngineError for a grammar style
+        that this server does not follow.
+        """
         async with self._starting:
             if self._client is not None:
                 return
@@ -149,18 +172,39 @@ class OpenAIEngine:
             )
             try:
                 self._learn(await probe(client, self._address, self._attempts, self._backoff_s))
+                await self._check_grammar(client)
             except BaseException:
                 await client.close()
                 raise
             self._client = client
 
     def _learn(self, facts: Facts) -> None:
-        self._software = facts.software
+        self._facts = facts
         if facts.software in SEEDS_EACH_CHOICE:
             self._copies = False
         self._context_tokens = self._context_tokens or facts.context_tokens
         if facts.max_n is not None:
             self._learn_max_n(facts.max_n, "the server has no more slots")
+
+    async def _check_grammar(self, client: HTTPClient) -> None:
+        if (field := self._grammar_field) is None:
+            return
+        try:
+            reply = await self._ask(client, grammar.CHECK)
+        except RejectedError as error:
+            raise grammar.not_followed(
+                self.base_url, self._grammar_style, f"refuses the field {field!r}: {error}"
+            ) from error
+        assert reply is not None  # one sample is never too many
+        text, reasoning = reply.samples[0].text.strip(), reply.samples[0].reasoning
+        if reasoning and not text:
+            self._note(f"the grammar in the field {field!r} could not be tried: the model reasons at length first")
+        elif text != grammar.ONLY_ANSWER:
+            told = self._address.endpoint.clean(text[:80])
+            found = (
+                f"ignores the field {field!r}: its grammar allows {grammar.ONLY_ANSWER!r} alone, and {told!r} came back"
+            )
+            raise grammar.not_followed(self.base_url, self._grammar_style, found)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -175,7 +219,7 @@ class OpenAIEngine:
         """Return exactly ``request.n`` samples, in as many requests as the server makes necessary."""
         if self._max_n is not None and request.n > self._max_n:
             return await self._sample_all(_parts(request, 0, self._max_n))
-        reply = await self._ask(request)
+        reply = await self._ask(await self._started(), request)
         if reply is None:
             return await self.sample(request)
         batch = SampleBatch(reply.samples, reply.usage)
@@ -198,18 +242,21 @@ class OpenAIEngine:
             return _joined([task.result() for task in tasks])
         raise failure
 
-    async def _ask(self, request: SampleRequest) -> Reply | None:
-        """One request, in the form that this server takes; None if it turns out to take a smaller n only."""
+    async def _started(self) -> HTTPClient:
         if self._client is None:
             await self.start()
         assert self._client is not None
+        return self._client
+
+    async def _ask(self, client: HTTPClient, request: SampleRequest) -> Reply | None:
+        """One request, in the form that this server takes; None if it turns out to take a smaller n only."""
         chars = sum(len(turn.content) for turn in request.messages)
         tokens = chars / CHARS_PER_TOKEN + request.n * request.max_tokens
         while True:
             body = http_wire.payload(self._name, request, self._grammar_style, self._dropped)
             body.update(self._extra_body)
             try:
-                outcome = await self._client.post(
+                outcome = await client.post(
                     http_wire.encode(body), tokens, lambda raw: http_wire.read_reply(raw, request)
                 )
             except ContextLengthError as error:
@@ -240,8 +287,7 @@ class OpenAIEngine:
     def _can_do_without(self, refusal: Refusal, body: Mapping[str, Any]) -> bool:
         """Whether what was refused can be left out, now and from now on."""
         name = refusal.parameter
-        grammar_field = GRAMMAR_FIELDS[self._grammar_style]
-        if name is None or name not in body or not (name in DROPPABLE or name == grammar_field):
+        if name not in DROPPABLE or name not in body:
             return False
         if name not in self._dropped:
             self._dropped |= {"logprobs", "top_logprobs"} if name in ("logprobs", "top_logprobs") else {name}
@@ -249,8 +295,6 @@ class OpenAIEngine:
             self._note(f"{name} was {instead}: {refusal.message}")
         if "logprobs" in self._dropped:
             self._logprobs = False
-        if name == grammar_field:
-            self._grammar_style = "none"
         return True
 
     async def _without_copies(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
@@ -286,14 +330,19 @@ class OpenAIEngine:
 
 @lru_cache(maxsize=64)
 def _capabilities(
-    max_n: int | None, seeding: Seeding, logprobs: bool, grammar: bool, context_tokens: int | None, concurrency: int
+    max_n: int | None,
+    seeding: Seeding,
+    logprobs: bool,
+    grammar_field: str | None,
+    context_tokens: int | None,
+    concurrency: int,
 ) -> Capabilities:
     """Kept, since a judge asks several times per request."""
     return Capabilities(
         max_n=max_n,
         seeding=seeding,
         logprobs=logprobs,
-        grammar=grammar,
+        grammar=grammar_field,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
         concurrency=concurrency,

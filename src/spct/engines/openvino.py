@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from openvino_genai import ContinuousBatchingPipeline, GenerationConfig, Tokenizer
 
 DEFAULT_CACHE_GB = 1.0
+GRAMMAR = "gbnf"
 _ENDINGS: dict[str, FinishReason] = {"STOP": "stop", "LENGTH": "length"}
 
 
@@ -72,10 +74,27 @@ class OpenVINOEngine:
         return (self._facts.note,) if self._facts is not None and self._facts.note else ()
 
     @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            "openvino-genai": version("openvino-genai"),
+            "grammar": GRAMMAR,
+            "device": self._device,
+            **self._properties(),
+            "parallel": self._parallel,
+            "cache_gb": self._cache_gb,
+            "context_tokens": self.capabilities.context_tokens,
+        }
+
+    def _properties(self) -> dict[str, str | int]:
+        """What the library is told about the device, under its own names."""
+        threads = {} if self._threads is None else {"INFERENCE_NUM_THREADS": self._threads}
+        return {"KV_CACHE_PRECISION": "f16", **threads}
+
+    @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
             seeding="sample",
-            grammar=True,
+            grammar=GRAMMAR,
             shares_prefill=True,
             deterministic=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
@@ -145,11 +164,8 @@ class OpenVINOEngine:
         scheduler.enable_prefix_caching = True
         scheduler.dynamic_split_fuse = False
         scheduler.max_num_batched_tokens = self._context_tokens() + 8192
-        properties: dict[str, Any] = {"KV_CACHE_PRECISION": "f16"}
-        if self._threads is not None:
-            properties["INFERENCE_NUM_THREADS"] = self._threads
         try:
-            return genai.ContinuousBatchingPipeline(self._facts.path, scheduler, self._device, properties)
+            return genai.ContinuousBatchingPipeline(self._facts.path, scheduler, self._device, self._properties())
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {self._facts.path} on {self._device}: {error}") from error
 

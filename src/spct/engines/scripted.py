@@ -9,18 +9,14 @@ long a prompt is refused.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
 from spct.errors import ContextLengthError, EngineError, InputError, RejectedError
+from spct.loading import imported_own
 from spct.types import Message, Usage
 
 Answer = str | Sample | Exception
@@ -57,6 +53,8 @@ class ScriptedEngine:
     per sample for a function and unseeded for a queue.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self,
         script: Script,
@@ -77,6 +75,10 @@ class ScriptedEngine:
     @property
     def model_id(self) -> str:
         return f"scripted:{self._name}"
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {"grammar": self._capabilities.grammar}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -144,18 +146,12 @@ def load_scripted(name: str, *, delay_s: float = 0.0) -> ScriptedEngine:
     The attribute is a function ``(request, j) -> answer`` or an iterable of answers. Raises InputError where it
     cannot be found, fails on import, or is neither.
     """
-    source, _, attribute = name.rpartition(":")
-    if not source or not attribute:
-        raise InputError(f"scripted model {name!r}: expected path/to/file.py:function or module:function")
-    module = _module_of_file(Path(source), name) if source.endswith(".py") else _module_by_name(source, name)
-    script: Any = getattr(module, attribute, None)
-    if script is None:
-        raise InputError(f"scripted model {name!r}: {source} defines no {attribute!r}")
+    script: Any = imported_own(name, f"scripted model {name!r}", "expected path/to/file.py:function or module:function")
     if callable(script):
         _check_signature(script, name)
     elif isinstance(script, str) or not isinstance(script, Iterable):
         raise InputError(
-            f"scripted model {name!r}: {attribute} is a {type(script).__name__}; "
+            f"scripted model {name!r}: {name.rpartition(':')[2]} is a {type(script).__name__}; "
             "expected a function (request, j) -> text, or a list of texts"
         )
     return ScriptedEngine(script, name=name, delay_s=delay_s)
@@ -173,29 +169,6 @@ def _as_sample(answer: Answer, seed: int) -> Sample:
     if not isinstance(answer, str):
         raise EngineError(f"a script answered with a {type(answer).__name__}; expected a str, a Sample or an Exception")
     return Sample(answer, "stop", seed, completion_tokens=_words(answer))
-
-
-def _module_by_name(source: str, name: str) -> ModuleType:
-    try:
-        return importlib.import_module(source)
-    except Exception as error:
-        raise InputError(f"scripted model {name!r}: cannot import {source}: {error}") from error
-
-
-def _module_of_file(path: Path, name: str) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"scripted model {name!r}: no file {path}")
-    module_name = f"spct_script_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and pickling look a class's module up by name
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise InputError(f"scripted model {name!r}: {path} fails on import: {error!r}") from error
-    return module
 
 
 def _check_signature(script: Callable[..., Any], name: str) -> None:

@@ -12,6 +12,7 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from random import Random
 from typing import Any
 
@@ -47,6 +48,17 @@ class Generation:
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+
+
+def torch_configuration(model: Any | None, device: str) -> dict[str, str | int | None]:
+    """What a model's numbers depend on besides its weights; ``dtype`` is None until it is loaded."""
+    return {
+        "transformers": version("transformers"),
+        "torch": version("torch"),
+        "device": device,
+        "dtype": None if model is None else str(model.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def may_pad(model: Any) -> bool:

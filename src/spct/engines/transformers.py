@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ try:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     from spct.engines.chat_tokenizer import ChatTokenizer
-    from spct.engines.torch_sampling import Generation, may_pad, sample_rows
+    from spct.engines.torch_sampling import Generation, may_pad, sample_rows, torch_configuration
 except ImportError as error:
     raise EngineMissingError(
         f"the transformers engine needs its packages ({error}): pip install 'spct[transformers]'"
@@ -73,6 +73,8 @@ class TransformersEngine:
     deterministic. Log-probabilities are the model's before temperature.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(
         self,
         name: str,
@@ -107,6 +109,16 @@ class TransformersEngine:
     @property
     def model_id(self) -> str:
         return f"transformers:{self._name}"
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            **torch_configuration(self._loaded and self._loaded.model, self._device),
+            "grammar": None,
+            "lora": ", ".join(self._lora) or None,
+            "batch": self._batch,
+            "context_tokens": self.capabilities.context_tokens,
+        }
 
     @property
     def capabilities(self) -> Capabilities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,20 +15,24 @@ from spct.items.conversation import refuse, show, text_of
 from spct.items.shapes import SHAPE_KEYS, shaped
 from spct.types import Item
 
+ID_DIGITS = 16
+"""Hex digits of an id made of content: 64 bits, which a million rows share by chance once in 10^7 files."""
+
 KNOWN_KEYS = SHAPE_KEYS | {"id", "best", "rewards", "label", "reference", "principles"}
 
 
-def parse_item(row: Mapping[str, Any], *, where: str, default_id: str) -> Item:
+def parse_item(row: Mapping[str, Any], *, where: str) -> Item:
     """Make an Item of a row of any accepted shape; keys it does not know ride along in ``extra``.
 
-    ``where`` names the row for people, ``default_id`` is its id if it brings none. Raises InputError.
+    ``where`` names the row for people. Without an id of its own it gets one made of its content, the same wherever it
+    stands. Raises InputError.
     """
     if not isinstance(row, (dict, Mapping)):
         refuse(where, show(row), "an object with keys")
     read = shaped(row, where)
     rewards, best = _truth(row, where, len(read.responses), read.best)
-    return Item(
-        id=_id(row.get("id"), where, default_id),
+    item = Item(
+        id=_id(row.get("id"), where) or "",
         messages=read.messages,
         responses=read.responses,
         best=best,
@@ -36,6 +41,7 @@ def parse_item(row: Mapping[str, Any], *, where: str, default_id: str) -> Item:
         principles=_principles(row.get("principles"), f"{where}: principles"),
         extra={key: value for key, value in row.items() if key not in KNOWN_KEYS},
     )
+    return item if item.id else replace(item, id=fingerprint(item)[:ID_DIGITS])
 
 
 def item_to_row(item: Item) -> dict[str, Any]:
@@ -66,13 +72,13 @@ def fingerprint(item: Item) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _id(value: object, where: str, default: str) -> str:
+def _id(value: object, where: str) -> str | None:
     if value is None:
-        return default
+        return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value or value.isspace():
-        refuse(f"{where}: id", show(value), "text or an integer; leave it out to be numbered by position")
+        refuse(f"{where}: id", show(value), "text or an integer; leave it out to be named by its content")
     return text_of(value, f"{where}: id")
 
 

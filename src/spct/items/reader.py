@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from spct.errors import InputError
+from spct.items.ids import Ids
 from spct.items.item import parse_item
 from spct.items.json_array import array_elements
 from spct.items.source import RowFile, opened
@@ -38,21 +39,19 @@ def read_items(
     """Yield the items of a file, of stdin ("-") or of an open binary file, in order.
 
     JSONL, JSON array or Parquet, told apart by content unless ``format`` says jsonl, json or parquet; the first two
-    may be gzipped. ``name`` is what messages call the file. An item without id gets its 0-based position, counting bad
-    rows. With ``skip_bad`` a bad row goes to ``on_bad`` and is left out. Raises InputError on the first bad row
-    otherwise, for a file that cannot be read, and for one without a single usable item. Nothing is opened before the
-    first item is asked for.
+    may be gzipped. ``name`` is what messages call the file. A row without an id gets one made of its content, and a
+    number behind it (``-2``) where a row before it has the same. With ``skip_bad`` a bad row goes to ``on_bad`` and is
+    left out. Raises InputError on the first bad row otherwise, for a file that cannot be read, and for one without a
+    single usable item. Nothing is opened before the first item is asked for.
     """
-    seen: set[int] = set()
+    ids = Ids()
     position = -1
     with opened(source, format, name) as file:
-        for position, (where, row) in enumerate(_rows(file)):
+        for position, (where, row) in enumerate(_rows(file)):  # noqa: B007 - counted for the message below
             try:
-                item = parse_item(_decode(row, where), where=where, default_id=str(position))
-                key = hash(item.id)  # 64 bits: a million ids collide by chance once in 10^7 files
-                if key in seen:
-                    raise InputError(f"{where}: got the id {item.id!r} a second time; expected each id once")
-                seen.add(key)
+                values = _decode(row, where)
+                item = parse_item(values, where=where)
+                item = ids.add(item, where, given=values.get("id") is not None)
             except InputError as error:
                 if not skip_bad:
                     raise
@@ -60,7 +59,7 @@ def read_items(
                     on_bad(error)
                 continue
             yield item
-        if not seen:
+        if not ids:
             count = "1 row, a bad one" if position == 0 else f"{position + 1} rows, all of them bad"
             rows = "no items" if position < 0 else count
             raise InputError(f"{file.name}: got {rows}; expected at least one item")

@@ -1,14 +1,11 @@
 """Judges by kind, ours and its rivals: ``load_judge("scalar", "classifier:PATH", settings)``. See docs/judges.md.
 
-A kind with a dot in it, ``package.module:Class``, is a judge of your own, made like the built-in ones: the model first,
-the settings second, options by keyword.
+``module:Class`` is a judge of your own, made like the built-in ones: the model first, the settings second, options by keyword.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -17,6 +14,7 @@ from spct.engines import load_engine
 from spct.errors import InputError
 from spct.judges.judge import Backend, Judge
 from spct.judges.settings import JudgeSettings
+from spct.loading import Family
 from spct.meta import MetaRM
 
 __all__ = ["JUDGES", "Backend", "Judge", "Kind", "Needs", "judge_options", "kind_of", "load_judge"]
@@ -46,6 +44,8 @@ JUDGES: Mapping[str, Kind] = {
     "shortest": Kind("spct.judges.null:ShortestJudge", "nothing"),
 }
 
+_FAMILY = Family("judge", Judge, {name: kind.target for name, kind in JUDGES.items()}, named=False)
+
 LOADERS: Mapping[Needs, Callable[..., Backend]] = {"engine": load_engine, "scorer": load_scorer, "pairs": load_pairs}
 
 
@@ -54,45 +54,37 @@ def load_judge(
     model: Backend | str | None = None,
     settings: JudgeSettings | None = None,
     *,
-    principles_kept: MutableMapping[str, str] | None = None,
     meta: MetaRM | None = None,
     **options: Any,
 ) -> Judge:
     """Make a judge of ``kind``.
 
     ``model`` is its engine or classifier, made already or as ``KIND:NAME``; the null baselines take none. ``options``
-    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's.
-    ``principles_kept`` and ``meta`` reach the judges that know them. Nothing is loaded or connected before
-    ``judge.engine.start()``. Raises InputError for an unknown kind or option, or settings that this judge cannot keep
-    to.
+    are the judge's own (``judge_options``); with a model given by name, the rest of them are the model's. ``meta``
+    reaches the judges that know it. Nothing is loaded or connected before ``judge.engine.start()``. Raises InputError
+    for an unknown kind or option, or settings that this judge cannot keep to.
     """
-    found = kind_of(kind)
-    make = _import(kind, found.target)
-    accepted = _keywords(make)
-    own = {name: value for name, value in options.items() if name in accepted}
-    backend = _backend(kind, found.needs, model, {name: options[name] for name in options if name not in own})
-    if principles_kept is not None and "principles_kept" in accepted:
-        own["principles_kept"] = principles_kept
+    found = _FAMILY.find(kind)
+    own = {name: value for name, value in options.items() if name in found.options}
+    backend = _backend(kind, kind_of(kind).needs, model, {name: options[name] for name in options if name not in own})
     if meta is not None:
-        if "meta" not in accepted:
+        if "meta" not in found.options:
             raise InputError(f"judge {kind!r} takes no meta RM; a meta RM rates the judgments of grm and llm-judge")
         own["meta"] = meta
     arguments = [settings or JudgeSettings()] if backend is None else [backend, settings or JudgeSettings()]
-    return cast(Judge, make(*arguments, **own))
+    return cast(Judge, found.make(*arguments, **own))
 
 
 def kind_of(kind: str) -> Kind:
     """What is known of a kind. Raises InputError for an unknown one."""
-    if kind in JUDGES:
-        return JUDGES[kind]
-    if "." in kind and ":" in kind:
-        return Kind(kind)
-    raise InputError(f"judge {kind!r}: expected one of {', '.join(JUDGES)}, or package.module:Class")
+    if kind not in JUDGES:
+        _FAMILY.find(kind)
+    return JUDGES.get(kind, Kind(kind))
 
 
 def judge_options(kind: str) -> frozenset[str]:
     """The options that this judge takes besides those of its model."""
-    return _keywords(_import(kind, kind_of(kind).target)) - {"principles_kept", "meta"}
+    return _FAMILY.find(kind).options - {"meta"}
 
 
 def _backend(kind: str, needs: Needs, model: Backend | str | None, rest: Mapping[str, Any]) -> Backend | None:
@@ -109,18 +101,3 @@ def _backend(kind: str, needs: Needs, model: Backend | str | None, rest: Mapping
         own = ", ".join(sorted(judge_options(kind))) or "none"
         raise InputError(f"judge {kind!r} takes no option {', '.join(sorted(rest))}; its own are: {own}")
     return model
-
-
-def _import(kind: str, target: str) -> Callable[..., object]:
-    module, _, attribute = target.partition(":")
-    try:
-        make: Callable[..., object] = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if module.startswith("spct."):
-            raise
-        raise InputError(f"judge {kind!r}: cannot import {target}: {error}") from error
-    return make
-
-
-def _keywords(make: Callable[..., object]) -> frozenset[str]:
-    return frozenset(p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY)

@@ -41,6 +41,17 @@ class CriticAndHead:
     def capabilities(self) -> Capabilities:
         return replace(self.critic.capabilities, context_tokens=None)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.critic.notes, *self.head.notes)
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            **self.critic.configuration,
+            **{f"head.{name}": value for name, value in self.head.configuration.items()},
+        }
+
     async def start(self) -> None:
         await self.critic.start()
         await self.head.start()
@@ -90,9 +101,7 @@ class CloudJudge(Rival):
         messages = self._template.render(trial.item, (response,), special_tokens=special)
         base = seed_base(self.settings.seed, trial.key)
         streams = [Stream((response,), run, base + run[0], row=response) for run in runs_of(indices)]
-        parts = await gather_all(
-            [self._sampler.run(stream, messages, {}, lambda _, usage: trial.spend(usage)) for stream in streams]
-        )
+        parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {written.index: written for part in parts for written in part}
 
     async def _judgment(self, trial: Trial, index: int, critiques: list[Judgment]) -> None:

@@ -6,7 +6,7 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,64 +14,60 @@ from spct.aio import gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
+from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.principles import PrinciplesWriter
-from spct.judges.sampling import History, Record, Stream, StreamSampler
+from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.adaptive import settled
 from spct.voting.blocks import block_orders
-from spct.voting.guided import decide_guided
 from spct.voting.orders import row_orders, seed_base
-from spct.voting.ratings import Ratings, RecordRatings, place_of
+from spct.voting.ratings import Ratings, place_of
 from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import decide
 
 
 class GRMJudge:
     """Turns items into verdicts with one engine and one set of settings; safe for many items at once.
 
-    ``principles_kept`` is where query-only principles are looked up and put, by a key of the query. With ``meta``, a
-    meta RM that the caller starts and closes like the engine, the vote is over the judgments that it rates best.
+    With ``meta``, a meta RM that the caller starts and closes like the engine, the vote is over the judgments that it
+    rates best.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        settings: JudgeSettings | None = None,
-        *,
-        principles_kept: MutableMapping[str, str] | None = None,
-        meta: MetaRM | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, settings: JudgeSettings | None = None, *, meta: MetaRM | None = None) -> None:
         self.engine = engine
         self.settings = settings or JudgeSettings()
         self.meta = meta
         _check_meta(self.settings, meta)
         self.templates = load_templates(self.settings)
+        sampling = self.settings.resolved_sampling
         self._samplers = {
-            template.name: StreamSampler(engine, template, self.settings.sampling)
-            for template in self.templates.values()
+            template.name: StreamSampler(engine, template, sampling) for template in self.templates.values()
         }
         self._writer = None
         if self.settings.principles == "query":
             writer = self.templates["principles"]
-            self._writer = PrinciplesWriter(engine, writer, self.settings.sampling, self.settings.seed, principles_kept)
+            self._writer = PrinciplesWriter(engine, writer, sampling, self.settings.seed)
 
     def describe(self) -> dict[str, Any]:
         """Everything a verdict depends on besides the items, as one flat dict of JSON values.
 
-        Concurrency, addresses and limits are not in it: they may change between the sessions of one run.
+        The grammar is the one in effect, which an engine may know only once started. Concurrency, addresses and limits are
+        not in it: they may change between the sessions of one run.
         """
         settings = asdict(self.settings)
-        sampling = settings.pop("sampling")
+        sampling = asdict(self.settings.resolved_sampling)
+        del settings["sampling"]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
+        sampling["grammar"] = (self.settings.sampling.grammar and self.engine.capabilities.grammar) or None
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
 
     def check(self, item: Item) -> None:
@@ -82,22 +78,12 @@ class GRMJudge:
         """The template this item is judged by; raises TemplateError where the item lacks what it needs."""
         return template_for(item, self.settings, self.templates)
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
-        """Sample what ``history`` lacks of the item's k judgments and vote.
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
+        """Sample what ``memory`` lacks of the item's k judgments, rate what it has no rating of, and vote.
 
-        ``record`` is called with the judgments of each request as it finishes; ``rated`` (of ``history``) and
-        ``record_ratings`` are the same for the meta RM's ratings. Raises TemplateError if the item does not suit the
-        template, EngineError if the engine or the meta RM cannot go on.
+        Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        task = _Task(item, {place_of(j): j for j in history}, record)
+        task = _Task(item, memory)
         template = self.template_of(item)
         error: ItemError | None = None
         judgments: list[Judgment] = []
@@ -106,18 +92,14 @@ class GRMJudge:
             principles = await self._principles(task)
             judgments = await self._sample(task, template, principles)
             if self.meta is not None:
-                known = task.without_fresh(rated or {})
-                ratings = await self._rate(self.meta, task, template, principles, judgments, known, record_ratings)
+                ratings = await self._rate(self.meta, task, template, principles, judgments)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        vote = vote_arguments(item, settings, task.usage)
-        if self.meta is not None:
-            return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-        return decide(judgments, **vote)
+        return verdict_of(item, settings, judgments, ratings=None if self.meta is None else ratings, usage=task.usage)
 
     async def _rate(
         self,
@@ -126,10 +108,9 @@ class GRMJudge:
         template: Template,
         principles: str | None,
         judgments: Sequence[Judgment],
-        rated: Ratings,
-        record: RecordRatings | None,
     ) -> Ratings:
-        """``rated`` and the ratings of the valid judgments that it lacks."""
+        """The ratings in memory and those of the valid judgments that it lacks."""
+        rated = task.ratings()
         missing = [j for j in judgments if j.problem is None and place_of(j) not in rated]
         if not missing:
             return rated
@@ -137,8 +118,7 @@ class GRMJudge:
         cases = make_cases(task.item, missing, template, principles=principles, special_tokens=special)
         ratings = await meta.rate(cases)
         fresh = {place_of(j): rating for j, rating in zip(missing, ratings, strict=True)}
-        if record is not None:
-            record(fresh)
+        task.memory.record_ratings(fresh)
         return {**rated, **fresh}
 
     async def _sample(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
@@ -237,81 +217,35 @@ class GRMJudge:
 
     async def _principles(self, task: _Task) -> str | None:
         if self._writer is not None:
-            return await self._writer.principles_of(task.item, task.record)
+            return await self._writer.principles_of(task.item, task.memory.principles, task.record)
         return task.item.principles if self.settings.principles == "given" else None
 
 
 class _Task:
-    """An item on its way: its key, what a resumed run already has, and what sampling it has cost."""
+    """An item on its way: its key, what is known of it already, and what sampling it has cost."""
 
-    def __init__(self, item: Item, history: History, record: Record | None) -> None:
+    def __init__(self, item: Item, memory: Memory) -> None:
         self.item = item
-        self.history = history
+        self.memory = memory
+        self.history: History = {place_of(judgment): judgment for judgment in memory.history}
         self.key = fingerprint(item)
         self.usage = Usage()
-        self._record = record
         self._fresh: list[Judgment] = []
 
-    def record(self, judgments: Sequence[Judgment], usage: Usage) -> None:
+    def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt) -> None:
         self.usage += usage
         self._fresh += judgments
-        if self._record is not None:
-            self._record(judgments, usage)
+        self.memory.record(judgments, usage, prompt)
 
-    def without_fresh(self, rated: Ratings) -> Ratings:
-        """``rated`` without places that were sampled again, whose judgments are others now."""
+    def ratings(self) -> Ratings:
+        """Those in memory, but for places that were sampled again, whose judgments are others now."""
         fresh = {place_of(judgment) for judgment in self._fresh}
-        return {place: rating for place, rating in rated.items() if place not in fresh}
+        return {place: rating for place, rating in self.memory.ratings.items() if place not in fresh}
 
     def sampled(self) -> list[Judgment]:
         """Everything there is of the item when it fails half way."""
         kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
         return [kept[place] for place in sorted(kept)]
-
-
-def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008
-    """What ``vote.decide`` is told of an item besides its judgments."""
-    return {
-        "id": item.id,
-        "n": len(item.responses),
-        "k": settings.k,
-        "rule": settings.rule,
-        "tie_rule": settings.tie_rule,
-        "seed": settings.seed,
-        "temperature": settings.sampling.temperature,
-        "usage": usage,
-    }
-
-
-def no_verdict(
-    item: Item,
-    settings: JudgeSettings,
-    error: ItemError,
-    judgments: Sequence[Judgment] = (),
-    usage: Usage = Usage(),  # noqa: B008
-) -> Verdict:
-    """The verdict of an item that failed: no ranking, the reason, and the judgments there are."""
-    valid = sum(judgment.scores is not None for judgment in judgments)
-    return Verdict(
-        id=item.id,
-        n=len(item.responses),
-        k=settings.k,
-        best=None,
-        ranking=None,
-        totals=None,
-        means=None,
-        spread=None,
-        valid_N=(),
-        valid=valid,
-        invalid=len(judgments) - valid,
-        tied=(),
-        rule=settings.rule,
-        tie_rule=settings.tie_rule,
-        confidence=None,
-        judgments=tuple(judgments),
-        error=error,
-        usage=usage,
-    )
 
 
 def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:

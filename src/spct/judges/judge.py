@@ -1,4 +1,4 @@
-"""The contract of a judge: an item in, a verdict out, by whatever means. ``spct.judges.grm.Judge`` is one of them.
+"""The contract of a judge: an item in, a verdict out, by whatever means. ``spct.judges.grm.GRMJudge`` is one of them.
 
 Failure rule, the same for all: what concerns one item becomes that item's error, what concerns the run is raised, and
 an answer without a score is an invalid judgment, never a made-up score. Judgments are stored, voted on, graded and
@@ -9,15 +9,15 @@ compared the same way whoever made them; scores need not be integers. To add one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from spct.engines.engine import Capabilities
-from spct.judges.sampling import Record
+from spct.judges.memory import NO_MEMORY, Memory
 from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
-from spct.types import Item, Judgment
-from spct.voting.ratings import Ratings, RecordRatings
+from spct.templates import Template
+from spct.types import Item
 from spct.voting.verdict import Verdict
 
 
@@ -30,6 +30,16 @@ class Backend(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """``concurrency`` is how many items are worth having in flight."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences that whoever reads the results should know; may grow while it is asked."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in effect, as flat JSON values, known once started: versions, the server's address without a login."""
         ...
 
     async def start(self) -> None: ...
@@ -53,6 +63,11 @@ class Judge(Protocol):
     @property
     def meta(self) -> MetaRM | None: ...
 
+    @property
+    def templates(self) -> Mapping[str, Template]:
+        """Every template that an item may be judged by, by its name or path in the settings; a run keeps their texts."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Everything a verdict depends on besides the items, as flat JSON values: what a run records and resumes by."""
         ...
@@ -61,14 +76,6 @@ class Judge(Protocol):
         """Raise TemplateError if this judge cannot judge such an item at all."""
         ...
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
-        """The verdict, asking only for what ``history`` lacks; ``record`` is called with what is new."""
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
+        """The verdict, asking only for what ``memory`` lacks; it is told what is new."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from dataclasses import replace
 
 from spct.engines.engine import Engine
@@ -12,19 +11,13 @@ from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
 
 
-def llm_judge(
-    engine: Engine,
-    settings: JudgeSettings,
-    *,
-    principles_kept: MutableMapping[str, str] | None = None,
-    meta: MetaRM | None = None,
-) -> GRMJudge:
+def llm_judge(engine: Engine, settings: JudgeSettings, *, meta: MetaRM | None = None) -> GRMJudge:
     """The judge with the template "judge" in place of "grm", or with a template of your own of kind "index".
 
     A judgment scores 1 for the response it names and 0 for the others, so the totals are votes.
     """
     settings = with_index_template(settings, "llm-judge", "judge")
-    judge = GRMJudge(engine, settings, principles_kept=principles_kept, meta=meta)
+    judge = GRMJudge(engine, settings, meta=meta)
     require_index(judge, "llm-judge")
     return judge
 

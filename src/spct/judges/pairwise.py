@@ -126,9 +126,7 @@ class PairwiseJudge(Rival):
         base = seed_base(self.settings.seed, trial.key)
         number = order[0] * trial.n + order[1]
         streams = [Stream(order, run, base + run[0], row=number) for run in runs_of(indices)]
-        parts = await gather_all(
-            [self._sampler.run(stream, messages, {}, lambda _, usage: trial.spend(usage)) for stream in streams]
-        )
+        parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {answer.index: answer for part in parts for answer in part}
 
     def _record(self, trial: Trial, index: int, played: Sequence[Game], scores: Sequence[float]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from spct.engines.engine import Engine, SampleRequest
 from spct.errors import RequestError
 from spct.items import fingerprint
-from spct.judges.sampling import Record, SamplingSettings
+from spct.judges.sampling import Record, SamplingSettings, ask
 from spct.templates import Template
 from spct.types import Item
 from spct.voting.orders import sample_seed, seed_base
@@ -25,32 +25,29 @@ KEPT_IN_MEMORY = 4096
 class PrinciplesWriter:
     """Writes and remembers the principles of a query; items that ask for the same query at once share the call."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        template: Template,
-        settings: SamplingSettings,
-        seed: int,
-        kept: MutableMapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, template: Template, settings: SamplingSettings, seed: int) -> None:
         self.engine = engine
         self.template = template
         self.settings = settings
         self.seed = seed
-        self._kept: MutableMapping[str, str] = _Recent() if kept is None else kept
+        self._recent: MutableMapping[str, str] = _Recent()
         self._writing: dict[str, asyncio.Task[str]] = {}
 
-    async def principles_of(self, item: Item, record: Record) -> str:
-        """The principles of the item's query. Raises RequestError if no attempt writes any."""
+    async def principles_of(self, item: Item, kept: MutableMapping[str, str] | None, record: Record) -> str:
+        """The principles of the item's query: those in ``kept`` (None: in memory), else written now and put there.
+
+        Raises RequestError if no attempt writes any.
+        """
+        kept = self._recent if kept is None else kept
         key = query_key(item)
-        if (kept := self._kept.get(key)) is not None:
-            return kept
+        if (found := kept.get(key)) is not None:
+            return found
         if key not in self._writing:
-            self._writing[key] = task = asyncio.create_task(self._write(item, key, record))
+            self._writing[key] = task = asyncio.create_task(self._write(item, key, kept, record))
             task.add_done_callback(lambda _: self._writing.pop(key))
         return await asyncio.shield(self._writing[key])  # one waiter's cancellation is not the others'
 
-    async def _write(self, item: Item, key: str, record: Record) -> str:
+    async def _write(self, item: Item, key: str, kept: MutableMapping[str, str], record: Record) -> str:
         capabilities, settings = self.engine.capabilities, self.settings
         messages = self.template.render(item, (), special_tokens=capabilities.special_tokens)
         grammar = self.template.grammar(0, settings.max_tokens) if settings.grammar and capabilities.grammar else None
@@ -64,11 +61,11 @@ class PrinciplesWriter:
                 max_tokens=settings.max_tokens,
                 grammar=grammar,
             )
-            batch = await self.engine.sample(request)
-            record([], batch.usage)
+            batch = await ask(self.engine, request)
+            record([], batch.usage, messages)
             parsed = self.template.parse(batch.samples[0].text, 0, batch.samples[0].finish_reason)
             if parsed.problem is None:
-                self._kept[key] = parsed.principles
+                kept[key] = parsed.principles
                 return parsed.principles
             detail = parsed.problem.detail
         raise RequestError(f"no principles came of the query in {settings.retries + 1} attempts: {detail}")

@@ -7,47 +7,45 @@ lone scores) is asked for inside the judgment, so that stored rows are voted on 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from spct.errors import InputError, RequestError, TemplateError
 from spct.items import fingerprint
-from spct.judges.grm import no_verdict, vote_arguments
 from spct.judges.judge import Backend
-from spct.judges.sampling import Record
+from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
+from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Problem, Usage
-from spct.voting.ratings import Ratings, RecordRatings
 from spct.voting.verdict import Verdict
-from spct.voting.vote import decide
 
 
 class Trial:
     """An item being judged: what a resumed run already has of it, what is new, and what that has cost."""
 
-    def __init__(self, item: Item, history: Sequence[Judgment], record: Record | None) -> None:
+    def __init__(self, item: Item, k: int, memory: Memory) -> None:
         self.item = item
         self.n = len(item.responses)
         self.key = fingerprint(item)
-        self.stored = {judgment.index: judgment for judgment in history}
+        self.stored = {judgment.index: judgment for judgment in memory.history if judgment.index < k}
         self.usage = Usage()
-        self._record = record
+        self._memory = memory
 
     def missing(self, k: int) -> list[int]:
         """Indices of the judgments that are still to be made."""
         return [index for index in range(k) if index not in self.stored]
 
-    def spend(self, usage: Usage) -> None:
-        """Note what a request has cost."""
-        self.record([], usage)
+    def spend(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt) -> None:
+        """Note a request, what it asked and cost; what came of it is only a part of a judgment."""
+        self.record([], usage, prompt)
 
-    def record(self, judgments: Sequence[Judgment], usage: Usage = Usage()) -> None:  # noqa: B008
+    def record(self, judgments: Sequence[Judgment], usage: Usage = Usage(), prompt: Prompt = ()) -> None:  # noqa: B008
         """Keep new judgments, in the store too."""
         self.usage += usage
         self.stored.update({judgment.index: judgment for judgment in judgments})
-        if self._record is not None:
-            self._record(judgments, usage)
+        self._memory.record(judgments, usage, prompt)
 
     def judgments(self) -> list[Judgment]:
         return [self.stored[index] for index in sorted(self.stored)]
@@ -60,6 +58,7 @@ class Rival(ABC):
     least: ClassVar[int] = 1
     """Fewest responses that it can judge."""
     meta: MetaRM | None = None
+    templates: Mapping[str, Template] = {}
 
     def __init__(self, engine: Backend, settings: JudgeSettings) -> None:
         _refuse(self.kind, settings)
@@ -85,24 +84,16 @@ class Rival(ABC):
                 f"item {item.id!r} has {len(item.responses)} response; {self.kind} needs at least {self.least}"
             )
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         self.check(item)
-        trial = Trial(item, [judgment for judgment in history if judgment.index < self.settings.k], record)
+        trial = Trial(item, self.settings.k, memory)
         try:
             if trial.missing(self.settings.k):
                 await self.make(trial)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             return no_verdict(item, self.settings, error, trial.judgments(), trial.usage)
-        return decide(trial.judgments(), **vote_arguments(item, self.settings, trial.usage))
+        return verdict_of(item, self.settings, trial.judgments(), usage=trial.usage)
 
 
 def row(

@@ -7,18 +7,20 @@ from the samples themselves, so a stored prefix of the history is replayed and o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from time import monotonic
 
 from spct.aio import gather_all
-from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
+from spct.judges.memory import Prompt
 from spct.templates import Template
 from spct.types import Judgment, Message, Usage
 from spct.voting.expected import expected_scores
 from spct.voting.orders import sample_seed
 
-Record = Callable[[Sequence[Judgment], Usage], None]
-"""Called once per finished request, with all its judgments: the unit that a run stores."""
+Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
+"""``Memory.record``: called once per finished request, the unit that a run stores."""
 
 History = Mapping[tuple[int, int, int], Judgment]
 """Judgments of one item by (index, block, attempt)."""
@@ -26,14 +28,17 @@ History = Mapping[tuple[int, int, int], Judgment]
 
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
-    """How each judgment is sampled. ``retries`` counts the attempts after the first for an invalid judgment."""
+    """How each judgment is sampled. ``retries`` counts the attempts after the first for an invalid judgment.
+
+    ``top_logprobs`` None asks for as many as the vote needs (``JudgeSettings.resolved_sampling``).
+    """
 
     temperature: float = 0.5
     top_p: float = 1.0
     max_tokens: int = 1024
     retries: int = 2
     grammar: bool = True
-    top_logprobs: int = 0
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ class StreamSampler:
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, run: list[int], record: Record
     ) -> list[Judgment]:
         settings = self.settings
-        batch = await self.engine.sample(
+        batch = await ask(
+            self.engine,
             SampleRequest(
                 messages=messages,
                 n=len(run),
@@ -107,15 +113,15 @@ class StreamSampler:
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
                 grammar=self._grammar(len(stream.order)),
-                top_logprobs=settings.top_logprobs,
-            )
+                top_logprobs=settings.top_logprobs or 0,
+            ),
         )
         places = stream.places
         judgments = [
             self._judgment(stream, places, attempt, ordinal, sample)
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
-        record(judgments, batch.usage)
+        record(judgments, batch.usage, messages)
         return judgments
 
     def _judgment(
@@ -152,6 +158,13 @@ class StreamSampler:
         if not (self.settings.grammar and self.engine.capabilities.grammar):
             return None
         return self.template.grammar(n, self.settings.max_tokens)
+
+
+async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:
+    """What the engine answers, with the seconds that it took in its usage."""
+    begun = monotonic()
+    batch = await engine.sample(request)
+    return replace(batch, usage=replace(batch.usage, seconds=monotonic() - begun))
 
 
 def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> dict[int, Judgment]:

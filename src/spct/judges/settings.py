@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 from spct.errors import InputError
 from spct.judges.sampling import SamplingSettings
@@ -12,6 +12,9 @@ from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
 Principles = Literal["self", "given", "query"]
+
+LOGPROBS_FOR_EXPECTED = 20
+"""As many as hosted servers give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,13 @@ class JudgeSettings:
     tie_rule: TieRule = "random"
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
+    @property
+    def resolved_sampling(self) -> SamplingSettings:
+        """``sampling`` with the number of log-probabilities to ask for: 20 for expected scores, else 0, if it names none."""
+        if self.sampling.top_logprobs is not None:
+            return self.sampling
+        return replace(self.sampling, top_logprobs=LOGPROBS_FOR_EXPECTED if self.rule == "expected" else 0)
+
     def __post_init__(self) -> None:
         checks: list[tuple[str, object, bool, str]] = [
             ("k", self.k, 1 <= self.k <= 4096, "1 to 4096"),
@@ -60,3 +70,14 @@ class JudgeSettings:
                 raise InputError(f"{name} is {value!r}; expected {expected}")
         if self.adaptive is not None and self.block_size is not None:
             raise InputError("adaptive and block_size are both set; judging in blocks takes all k: drop one of them")
+
+
+def judge_settings(**options: Any) -> JudgeSettings:
+    """JudgeSettings from flat keyword arguments: the fields of JudgeSettings and of SamplingSettings together."""
+    sampling_names = {field.name for field in fields(SamplingSettings)}
+    judge_names = {field.name for field in fields(JudgeSettings)} - {"sampling"}
+    if unknown := set(options) - sampling_names - judge_names:
+        expected = ", ".join(sorted(sampling_names | judge_names))
+        raise InputError(f"unknown settings {', '.join(sorted(unknown))}; expected some of {expected}")
+    sampling = SamplingSettings(**{name: value for name, value in options.items() if name in sampling_names})
+    return JudgeSettings(sampling=sampling, **{name: value for name, value in options.items() if name in judge_names})

@@ -19,6 +19,9 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
     if name == "grm":
         kind = "principles" if settings.principles != "self" else "reference" if item.reference else ""
         name = GRM_FAMILY.get(kind, name)
+    if name not in templates:
+        kept = ", ".join(templates) or "none"
+        raise TemplateError(f"item {item.id!r} was judged by the template {name}, which is not kept (there is: {kept})")
     template = templates[name]
     if settings.principles == "given" and not item.principles:
         raise TemplateError(

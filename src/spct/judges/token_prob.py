@@ -9,22 +9,20 @@ number at once.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 
 from spct.engines.engine import Engine, Sample
 from spct.errors import EngineError, InputError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.llm_judge import require_index
-from spct.judges.sampling import Record, SamplingSettings, Stream, StreamSampler
-from spct.judges.settings import JudgeSettings
+from spct.judges.memory import NO_MEMORY, Memory
+from spct.judges.sampling import SamplingSettings, Stream, StreamSampler
+from spct.judges.settings import LOGPROBS_FOR_EXPECTED, JudgeSettings
 from spct.templates import Template
 from spct.types import Item, Judgment, Problem
 from spct.voting.expected import index_probabilities
-from spct.voting.ratings import Ratings, RecordRatings
 from spct.voting.verdict import Verdict
 
-TOP_LOGPROBS = 20
 MIN_ON_NUMBERS = 0.1
 """Least share of the probability on the numbers 1 to n. Low, since the score is relative among them and the rest is
 reported; not lower, since a number that is not even listed among the alternatives counts as 0."""
@@ -33,21 +31,12 @@ reported; not lower, since a number that is not even listed among the alternativ
 class TokenProbJudge(GRMJudge):
     """``min_resolved`` is the least share of the probability that must be on the numbers 1 to n."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        settings: JudgeSettings,
-        *,
-        principles_kept: MutableMapping[str, str] | None = None,
-        min_resolved: float = MIN_ON_NUMBERS,
-    ) -> None:
+    def __init__(self, engine: Engine, settings: JudgeSettings, *, min_resolved: float = MIN_ON_NUMBERS) -> None:
         if not 0 < min_resolved <= 1:
             raise InputError(f"min_resolved is {min_resolved}; expected more than 0, at most 1")
         template = "judge-index" if settings.template == "grm" else settings.template
-        sampling = replace(settings.sampling, top_logprobs=settings.sampling.top_logprobs or TOP_LOGPROBS)
-        super().__init__(
-            engine, replace(settings, template=template, sampling=sampling), principles_kept=principles_kept
-        )
+        sampling = replace(settings.sampling, top_logprobs=settings.sampling.top_logprobs or LOGPROBS_FOR_EXPECTED)
+        super().__init__(engine, replace(settings, template=template, sampling=sampling))
         require_index(self, "token-prob")
         self._min_resolved = min_resolved
         self._samplers = {
@@ -63,22 +52,14 @@ class TokenProbJudge(GRMJudge):
         if len(item.responses) < 2:
             raise TemplateError(f"item {item.id!r} has 1 response; the judge token-prob compares at least 2")
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         if not self.engine.capabilities.logprobs:
             raise EngineError(
                 f"{self.engine.model_id} gives no token log-probabilities, which the judge token-prob reads; use one "
                 "that does, or the judge llm-judge"
             )
         self.check(item)
-        return await super().judge(item, history, record, rated=rated, record_ratings=record_ratings)
+        return await super().judge(item, memory)
 
 
 class _ProbabilitySampler(StreamSampler):

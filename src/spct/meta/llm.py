@@ -106,7 +106,7 @@ class LLMMeta:
         if not self._top_logprobs:
             return Rating(float(parsed.scores[0]))
         assert parsed.box is not None
-        constrained = self._grammar and self._engine.capabilities.grammar
+        constrained = self._grammar and self._engine.capabilities.grammar is not None
         read = expected_scores(
             sample.text, sample.logprobs, parsed.box, parsed.scores, self._template.scale, constrained=constrained
         )

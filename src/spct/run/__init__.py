@@ -1,7 +1,7 @@
-"""Runs over many items: settings, store, and the streaming runner."""
+"""Runs over many items: the store, the one way into it, and the streaming runner."""
 
+from spct.run.opening import check_same, open_run, opened_run
 from spct.run.runner import Outcome, judge_items
-from spct.run.settings import check_same
 from spct.run.store import RunStore
 
-__all__ = ["Outcome", "RunStore", "check_same", "judge_items"]
+__all__ = ["Outcome", "RunStore", "check_same", "judge_items", "open_run", "opened_run"]

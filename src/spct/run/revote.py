@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spct.errors import InputError
-from spct.judges.grm import no_verdict, vote_arguments
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.guided import decide_guided
 from spct.voting.ratings import Place, Rating
 from spct.voting.verdict import Rule, TieRule, Verdict
-from spct.voting.vote import decide
 
 VOTE_ERRORS = frozenset({"NoValidJudgment", "NoExpectedScore", "NoRating"})
 """Errors of a vote, which another vote may not have; any other is of the sampling."""
@@ -93,7 +91,7 @@ def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) ->
         row = verdict_rows.get(position)
         of_item = [judgment for judgment in judgments.at(position, []) if judgment.index < settings.k]
         said = None if meta is None else ratings.at(position, {})
-        verdict = None if row is None else _verdict(item, settings, of_item, said, row)
+        verdict = None if row is None else voted_anew(item, settings, of_item, said, row)
         yield Revoted(position, item, verdict)
 
 
@@ -110,20 +108,18 @@ class _Cursor:
         return self._next[1] if self._next is not None and self._next[0] == position else otherwise
 
 
-def _verdict(
+def voted_anew(
     item: Item,
     settings: JudgeSettings,
     judgments: list[Judgment],
     ratings: Mapping[Place, Rating] | None,
     row: Mapping[str, Any],
 ) -> Verdict | None:
+    """The verdict over an item's judgments, whose stored verdict is ``row``; None if that was over fewer than there are to be."""
     error = row["error"]
     whole = len({judgment.index for judgment in judgments}) == settings.k
     if error is not None and error["type"] not in VOTE_ERRORS and not whole:
         return no_verdict(item, settings, ItemError(**error), judgments)
     if row["k"] < settings.k and not whole:
         return None  # judged before k was raised, and not again since
-    vote = vote_arguments(item, settings)
-    if ratings is not None:
-        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-    return decide(judgments, **vote)
+    return verdict_of(item, settings, judgments, ratings=ratings)

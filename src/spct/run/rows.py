@@ -9,23 +9,28 @@ import orjson
 
 from spct.types import Judgment, Problem
 
-FORMAT = 1
+FORMAT = 2
+"""Raised with every change of the tables or of what stands in them: a run of another format is refused."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sessions (started TEXT NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE sessions (started TEXT NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE templates (name TEXT PRIMARY KEY, texts TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (position INTEGER PRIMARY KEY, id TEXT NOT NULL, fingerprint TEXT NOT NULL, row TEXT NOT NULL);
+CREATE TABLE requests (
+    request INTEGER PRIMARY KEY, position INTEGER NOT NULL, answered REAL NOT NULL, seconds REAL NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
+    requests INTEGER NOT NULL, prompt BLOB
+);
+CREATE TABLE prompts (digest BLOB PRIMARY KEY, messages TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX requests_by_position ON requests (position);
 CREATE TABLE judgments (
     position INTEGER NOT NULL, idx INTEGER NOT NULL, block INTEGER NOT NULL, attempt INTEGER NOT NULL,
     shown TEXT NOT NULL, seed INTEGER NOT NULL, text TEXT NOT NULL, reasoning TEXT, finish_reason TEXT NOT NULL,
     scores TEXT, problem TEXT, detail TEXT, expected TEXT, unresolved TEXT, completion_tokens INTEGER,
+    request INTEGER NOT NULL,
     PRIMARY KEY (position, idx, block, attempt)
 );
-CREATE TABLE usage (
-    position INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL, requests INTEGER NOT NULL
-);
-CREATE INDEX usage_by_position ON usage (position);
 CREATE TABLE principles (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE ratings (
     meta TEXT NOT NULL, position INTEGER NOT NULL, idx INTEGER NOT NULL, block INTEGER NOT NULL,
@@ -35,53 +40,31 @@ CREATE TABLE ratings (
 CREATE TABLE verdicts (position INTEGER PRIMARY KEY, row TEXT NOT NULL);
 """
 
-INSERT_JUDGMENT = f"INSERT OR REPLACE INTO judgments VALUES ({', '.join('?' * 15)})"
-INSERT_PLAIN = (
-    "INSERT OR REPLACE INTO judgments (position, idx, block, attempt, shown, seed, text, finish_reason, scores) "
-    f"VALUES ({', '.join('?' * 9)})"
+ABSORB = """
+INSERT INTO items SELECT position + :items, id, fingerprint, row FROM part.items;
+INSERT INTO requests SELECT request + :requests, position + :items, answered, seconds, prompt_tokens,
+    completion_tokens, cached_tokens, requests, prompt FROM part.requests;
+INSERT INTO judgments SELECT position + :items, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores,
+    problem, detail, expected, unresolved, completion_tokens, request + :requests FROM part.judgments;
+INSERT INTO ratings SELECT meta, position + :items, idx, block, attempt, rating, problem FROM part.ratings;
+INSERT INTO verdicts SELECT position + :items, row FROM part.verdicts;
+INSERT INTO sessions SELECT started, facts FROM part.sessions;
+INSERT OR IGNORE INTO prompts SELECT digest, messages FROM part.prompts;
+INSERT OR IGNORE INTO principles SELECT key, text FROM part.principles;
+INSERT OR IGNORE INTO templates SELECT name, texts FROM part.templates;
+"""
+"""Adds an attached run ``part`` behind ``items`` places and ``requests`` requests."""
+
+JUDGMENT = (
+    "position, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores, problem, detail, expected, "
+    "unresolved, completion_tokens"
 )
-"""For a valid judgment with scores and text alone, as most are: to bind a null takes longer than to bind a text."""
-
-Row = tuple[object, ...]
-
-
-def judgment_rows(position: int, judgments: Sequence[Judgment]) -> list[tuple[str, list[Row]]]:
-    """The rows of an item's judgments, by the statement that inserts one of them."""
-    plain, whole = [], []
-    for judgment in judgments:
-        if _is_plain(judgment):
-            plain.append(_plain_row(position, judgment))
-        else:
-            whole.append(_whole_row(position, judgment))
-    return [(statement, rows) for statement, rows in ((INSERT_PLAIN, plain), (INSERT_JUDGMENT, whole)) if rows]
+"""The columns of a judgment, in the order of ``judgment_of``."""
+INSERT_JUDGMENT = f"INSERT OR REPLACE INTO judgments ({JUDGMENT}, request) VALUES ({', '.join('?' * 16)})"
 
 
-def _is_plain(judgment: Judgment) -> bool:
-    return (
-        judgment.problem is None
-        and judgment.reasoning is None
-        and judgment.expected is None
-        and judgment.unresolved is None
-        and judgment.completion_tokens is None
-    )
-
-
-def _plain_row(position: int, judgment: Judgment) -> Row:
-    return (
-        position,
-        judgment.index,
-        judgment.block,
-        judgment.attempt,
-        _listed(judgment.order),
-        judgment.seed,
-        judgment.text,
-        judgment.finish_reason,
-        _listed(judgment.scores),
-    )
-
-
-def _whole_row(position: int, judgment: Judgment) -> Row:
-    """In the order of the table's columns."""
+def judgment_row(position: int, judgment: Judgment, request: int) -> tuple[object, ...]:
+    """The values for ``INSERT_JUDGMENT``."""
     problem = judgment.problem
     return (
         position,
@@ -99,11 +82,12 @@ def _whole_row(position: int, judgment: Judgment) -> Row:
         _listed(judgment.expected),
         _listed(judgment.unresolved),
         judgment.completion_tokens,
+        request,
     )
 
 
 def judgment_of(row: Sequence[Any]) -> Judgment:
-    """The judgment of a whole row."""
+    """The judgment of the columns ``JUDGMENT``."""
     (
         _,
         index,
@@ -115,7 +99,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         reasoning,
         finish,
         scores,
-        problem,
+        code,
         detail,
         expected,
         unresolved,
@@ -128,7 +112,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         text=text,
         finish_reason=finish,
         scores=_unlisted(scores),
-        problem=None if problem is None else Problem(problem, detail),
+        problem=None if code is None else Problem(code, detail),
         expected=_unlisted(expected),
         unresolved=_unlisted(unresolved),
         attempt=attempt,

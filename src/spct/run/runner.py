@@ -8,13 +8,16 @@ fail by their requests, the engine is taken to be broken and the run ends. Whate
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
-from spct.errors import EngineError, TemplateError
-from spct.judges.grm import no_verdict
+from spct.errors import EngineError, RunError, TemplateError
 from spct.judges.judge import Judge
+from spct.judges.memory import Memory, Prompt
+from spct.judges.verdicts import no_verdict
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.ratings import Place, Ratings, place_of
@@ -22,6 +25,7 @@ from spct.voting.verdict import Verdict
 
 GIVE_UP_AFTER = 10
 WINDOW = 4
+SAVE_SECONDS_S = 1.0
 
 OnRequest = Callable[[Sequence[Judgment], Usage], None]
 
@@ -49,6 +53,7 @@ async def judge_items(
     Raises EngineError when the engine cannot go on, RunError when the store cannot; what is in flight is cancelled.
     """
     run = _Run(judge, store, on_request, asyncio.Semaphore(in_flight))
+    clock = None if store is None else _Clock(store)
     tasks: deque[asyncio.Task[_Done]] = deque()
     source = enumerate(items)
     try:
@@ -62,6 +67,8 @@ async def judge_items(
                 else:
                     tasks.append(asyncio.create_task(run.one(*following)))
                 while tasks and tasks[0].done() and tasks[0].result().is_stored():
+                    if clock is not None:
+                        clock.tick()
                     yield tasks.popleft().result().outcome
             if run.failure is not None:
                 raise run.failure
@@ -73,6 +80,24 @@ async def judge_items(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if clock is not None:
+            clock.tick(last=True)
+
+
+class _Clock:
+    """Keeps in the store how long judging has taken, over all sessions; a killed one loses about a second."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._before = float(store.meta("seconds") or 0)
+        self._started = self._saved = monotonic()
+
+    def tick(self, *, last: bool = False) -> None:
+        now = monotonic()
+        if last or now - self._saved >= SAVE_SECONDS_S:
+            self._saved = now
+            with contextlib.suppress(RunError):  # the run's own writes say what is wrong
+                self._store.set_meta("seconds", f"{self._before + now - self._started:.3f}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,36 +148,14 @@ class _Run:
             self.slots.release()
 
     async def _judged(self, position: int, item: Item) -> Outcome:
-        store, meta = self.store, self.judge.meta
-        history: list[Judgment] = []
-        if store is not None and not store.add_item(position, item):
-            history = store.history(position)
-
-        before = {place_of(judgment) for judgment in history}
-        sampled = 0
-
-        def record(judgments: Sequence[Judgment], usage: Usage) -> None:
-            nonlocal sampled
-            sampled += len(judgments)
-            if store is not None:
-                store.record(position, judgments, usage)
-                if before and (replaced := [place for j in judgments if (place := place_of(j)) in before]):
-                    store.forget_ratings(position, replaced)
-            if self.on_request is not None:
-                self.on_request(judgments, usage)
-
-        def record_ratings(ratings: Ratings) -> None:
-            if store is not None and meta is not None:
-                store.record_ratings(position, meta.model_id, ratings)
-
-        rated = store.ratings(position, meta.model_id) if store is not None and meta is not None and history else {}
+        memory = _ItemMemory(self, position, item)
         try:
-            verdict = await self.judge.judge(item, history, record, rated=rated, record_ratings=record_ratings)
+            verdict = await self.judge.judge(item, memory)
         except TemplateError as error:
-            verdict = no_verdict(item, self.judge.settings, ItemError("TemplateError", str(error)), history)
-        if store is not None and len(history) + sampled > len(verdict.judgments):
-            store.forget(position, _outdated(store.history(position), verdict))
-        return Outcome(position, item, verdict, len(history))
+            failure = ItemError("TemplateError", str(error))
+            verdict = no_verdict(item, self.judge.settings, failure, memory.history)
+        memory.tidy(verdict)
+        return Outcome(position, item, verdict, len(memory.history))
 
     def _watch(self, verdict: Verdict) -> None:
         """A server that answers every request with garbage fails item after item: stop before the whole input is spent."""
@@ -162,6 +165,42 @@ class _Run:
             raise EngineError(
                 f"the last {self._failed_in_a_row} items all failed; the last error: {verdict.error.message}"
             )
+
+
+class _ItemMemory(Memory):
+    """What the store has of one item, and the way of all that is new into it; without a store it forgets."""
+
+    def __init__(self, run: _Run, position: int, item: Item) -> None:
+        self._run = run
+        self._position = position
+        self._sampled = 0
+        store, meta = run.store, run.judge.meta
+        if store is None:
+            return
+        self.principles = store.principles
+        if not store.add_item(position, item):
+            self.history = store.history(position)
+            self.ratings = {} if meta is None else store.ratings(position, meta.model_id)
+        self._before = {place_of(judgment) for judgment in self.history}
+
+    def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
+        self._sampled += len(judgments)
+        if (store := self._run.store) is not None:
+            store.record(self._position, judgments, usage, prompt)
+            store.forget_ratings(self._position, [place for j in judgments if (place := place_of(j)) in self._before])
+        if self._run.on_request is not None:
+            self._run.on_request(judgments, usage)
+
+    def record_ratings(self, ratings: Ratings) -> None:
+        store, meta = self._run.store, self._run.judge.meta
+        if store is not None and meta is not None:
+            store.record_ratings(self._position, meta.model_id, ratings)
+
+    def tidy(self, verdict: Verdict) -> None:
+        """Drop judgments under another plan of blocks than the verdict's, which a context of another size made."""
+        store = self._run.store
+        if store is not None and len(self.history) + self._sampled > len(verdict.judgments):
+            store.forget(self._position, _outdated(store.history(self._position), verdict))
 
 
 def _outdated(stored: Sequence[Judgment], verdict: Verdict) -> list[Place]:

@@ -11,35 +11,56 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from spct.errors import ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
-from spct.run.rows import FORMAT, SCHEMA, judgment_of, judgment_rows
+from spct.judges.memory import Prompt
+from spct.run.lock import DirectoryLock
+from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_of, judgment_row
 from spct.run.writer import Writer, as_run_error
-from spct.types import Item, Judgment, Usage
+from spct.templates import Template, template_of_texts
+from spct.types import Item, Judgment, Message, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
 FILE = "run.sqlite"
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of a run: when it was ``answered`` (seconds since 1970), how many ``seconds`` it took, what it asked.
+
+    ``places`` are the judgments that came of it: none for principles, and for parts of a judgment of several requests.
+    """
+
+    answered: float
+    seconds: float
+    prompt: Prompt
+    places: tuple[Place, ...]
+
+
 class RunStore:
     """The samples, items and verdicts of one run. Open it with ``create`` or ``open``; close it after use."""
 
-    def __init__(self, directory: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
+    def __init__(self, directory: Path, connection: sqlite3.Connection, lock: DirectoryLock | None) -> None:
         self.directory = directory
         self._db = connection
         self._lock = lock
         self._writer = Writer(directory, connection)
         self._end: int | None = None
+        self._request: int | None = None
         self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
 
     @classmethod
@@ -47,7 +68,7 @@ class RunStore:
         """Make a run directory, which must not hold a run yet, with the facts that define the run."""
         with as_run_error(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            lock = _locked(directory)
+            lock = DirectoryLock(directory)
             db = _connect(directory / FILE)
             if _has_tables(db):
                 db.close()
@@ -68,10 +89,14 @@ class RunStore:
                 f"{directory} holds no run (no {FILE} with samples in it); give the directory named by --out"
             )
         with as_run_error(directory):
-            lock = _locked(directory) if write else None
-            store = cls(directory, _connect(directory / FILE), lock)
+            lock = DirectoryLock(directory) if write else None
+            store = cls(directory, _connect(directory / FILE, write=write), lock)
             if (found := store.meta("format")) != str(FORMAT):
-                raise RunError(f"{directory / FILE} has format {found!r}; this version of spct reads format {FORMAT}")
+                store.close()
+                raise RunError(
+                    f"{directory} was written in format {found}, and this version of spct reads format {FORMAT}: read it "
+                    "with the version of spct that wrote it, or judge its items again into another --out"
+                )
             return store
 
     def meta(self, key: str) -> str | None:
@@ -82,9 +107,44 @@ class RunStore:
     def set_meta(self, key: str, value: str) -> None:
         self._writer.put("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
 
-    def add_session(self, started: str, settings: str) -> None:
-        self._writer.put("INSERT INTO sessions VALUES (?, ?)", [(started, settings)])
+    def add_session(self, started: str, facts: Mapping[str, Any]) -> None:
+        """Note that work on the run begins: when, with what, on which input."""
+        self._writer.put("INSERT INTO sessions VALUES (?, ?)", [(started, orjson.dumps(dict(facts)).decode())])
         self.flush()
+
+    def sessions(self) -> list[tuple[str, dict[str, Any]]]:
+        """When each session began, and its facts, in order."""
+        rows = self._rows("SELECT started, facts FROM sessions ORDER BY rowid")
+        return [(started, orjson.loads(facts)) for started, facts in rows]
+
+    def add_templates(self, templates: Mapping[str, Template]) -> None:
+        """Keep the whole text of each template with what it names, by its name or path in the settings."""
+        rows = [(name, orjson.dumps(dict(template.texts)).decode()) for name, template in templates.items()]
+        self._writer.put("INSERT OR REPLACE INTO templates VALUES (?, ?)", rows)
+
+    def templates(self) -> dict[str, Template]:
+        """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it."""
+        rows = self._rows("SELECT name, texts FROM templates ORDER BY name")
+        return {name: template_of_texts(Path(name).stem, orjson.loads(texts)) for name, texts in rows}
+
+    def absorb(self, other: RunStore) -> None:
+        """Add everything of another run behind what there is, its items behind the last one."""
+        here = {"items": self._items_end(), "requests": self._next_request() - 1}
+        self.flush()
+        with as_run_error(self.directory):
+            self._db.execute("ATTACH ? AS part", [f"{(other.directory / FILE).resolve().as_uri()}?mode=ro"])
+            for statement in ABSORB.split(";")[:-1]:
+                self._db.execute(statement, here)
+            self._db.commit()
+            self._db.execute("DETACH part")
+        self.keep_notes(other.notes())
+        self.set_meta("seconds", f"{float(self.meta('seconds') or 0) + float(other.meta('seconds') or 0):.3f}")
+        self._end = self._request = None
+
+    def rename_item(self, position: int, item: Item) -> None:
+        """Give the item at this place the id of ``item``, which is the same otherwise."""
+        row = orjson.dumps(item_to_row(item), option=orjson.OPT_SORT_KEYS).decode()
+        self._writer.put("UPDATE items SET id = ?, row = ? WHERE position = ?", [(item.id, row, position)])
 
     def add_item(self, position: int, item: Item) -> bool:
         """Note the item at this place of the input; False if it is there already.
@@ -113,12 +173,28 @@ class RunStore:
             self._end = int(self._one("SELECT coalesce(max(position) + 1, 0) FROM items")[0])
         return self._end
 
-    def record(self, position: int, judgments: Sequence[Judgment], usage: Usage) -> None:
+    def record(self, position: int, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         """Keep one finished request: all its samples or, if the process dies before the commit, none."""
-        for statement, rows in judgment_rows(position, judgments):
-            self._writer.put(statement, rows)
-        spent = (position, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.requests)
-        self._writer.put("INSERT INTO usage VALUES (?, ?, ?, ?, ?)", [spent])
+        request = self._next_request()
+        self._writer.put(INSERT_JUDGMENT, [judgment_row(position, judgment, request) for judgment in judgments])
+        tokens = (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.requests)
+        spent = (request, position, time.time(), usage.seconds, *tokens, self._kept_prompt(prompt))
+        self._writer.put("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [spent])
+
+    def _kept_prompt(self, prompt: Prompt) -> bytes | None:
+        """Keep a prompt's text once, however often it is asked; what it is known by."""
+        if not prompt:
+            return None
+        text = orjson.dumps([(message.role, message.content) for message in prompt])
+        digest = blake2b(text, digest_size=12).digest()
+        self._writer.put("INSERT OR IGNORE INTO prompts VALUES (?, ?)", [(digest, text.decode())])
+        return digest
+
+    def _next_request(self) -> int:
+        if self._request is None:
+            self._request = int(self._one("SELECT coalesce(max(request), 0) FROM requests")[0])
+        self._request += 1
+        return self._request
 
     def forget_ratings(self, position: int, places: Sequence[Place]) -> None:
         """Drop what meta RMs said of these judgments of an item, which others have taken the place of."""
@@ -133,9 +209,7 @@ class RunStore:
         if not places:
             return
         statement = f"DELETE FROM {table} WHERE position = ? AND idx = ? AND block = ? AND attempt = ?"
-        self._writer.write()  # statements of one commit are written kind by kind: what was put before must be there
         self._writer.put(statement, [(position, *place) for place in places])
-        self._writer.write()
 
     async def finish(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict, and return once it and everything before it is on disk."""
@@ -160,9 +234,10 @@ class RunStore:
     def write_file(self, name: str, text: str) -> None:
         """Put a file for people beside the samples, whole or not at all."""
         with as_run_error(self.directory):
-            partial = self.directory / f".{name}.partial"
-            partial.write_text(text)
-            partial.replace(self.directory / name)
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.directory, delete=False) as partial:
+                partial.write(text)
+            Path(partial.name).chmod(0o644)
+            Path(partial.name).replace(self.directory / name)
 
     def close(self) -> None:
         """Commit and let go of the directory."""
@@ -173,12 +248,12 @@ class RunStore:
 
     def history(self, position: int) -> list[Judgment]:
         """The judgments there are of the item at ``position``, by index, block and attempt."""
-        query = "SELECT * FROM judgments WHERE position = ? ORDER BY idx, block, attempt"
+        query = f"SELECT {JUDGMENT} FROM judgments WHERE position = ? ORDER BY idx, block, attempt"
         return [judgment_of(row) for row in self._rows(query, position)]
 
     def judgments(self) -> Iterator[tuple[int, list[Judgment]]]:
         """The judgments of every item that has some, in one pass over the file: position, and as by ``history``."""
-        rows = self._rows("SELECT * FROM judgments ORDER BY position, idx, block, attempt")
+        rows = self._rows(f"SELECT {JUDGMENT} FROM judgments ORDER BY position, idx, block, attempt")
         for position, of_item in groupby(rows, key=itemgetter(0)):
             yield position, [judgment_of(row) for row in of_item]
 
@@ -217,8 +292,12 @@ class RunStore:
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """Every item the run has begun, in input order, with its position."""
-        for position, id_, row in self._rows("SELECT position, id, row FROM items ORDER BY position"):
-            yield position, parse_item(orjson.loads(row), where=f"{self.directory} item {position}", default_id=id_)
+        for position, row in self._rows("SELECT position, row FROM items ORDER BY position"):
+            yield position, parse_item(orjson.loads(row), where=f"{self.directory} item {position}")
+
+    def item(self, position: int) -> Item:
+        """The item at this place of the input, which must be there."""
+        return parse_item(orjson.loads(self._one("SELECT row FROM items WHERE position = ?", position)[0]), where="")
 
     def item_ids(self) -> Iterator[tuple[int, str]]:
         """Position and id of every item the run has begun, in input order."""
@@ -241,11 +320,38 @@ class RunStore:
         for position, row in self._rows("SELECT position, row FROM verdicts ORDER BY position"):
             yield position, orjson.loads(row)
 
+    def keep_notes(self, notes: Iterable[str]) -> None:
+        """Add sentences that whoever reads the run should know, each once."""
+        self.set_meta("notes", orjson.dumps(list(dict.fromkeys([*self.notes(), *notes]))).decode())
+        self.flush()
+
+    def notes(self) -> list[str]:
+        """What ``keep_notes`` has kept."""
+        return list(orjson.loads(self.meta("notes") or "[]"))
+
     def usage(self, position: int | None = None) -> Usage:
         """Tokens spent on one item, or on all."""
         where, parameters = ("", ()) if position is None else (" WHERE position = ?", (position,))
-        query = "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(requests) FROM usage"
-        return Usage(*(value or 0 for value in self._one(query + where, *parameters)))
+        sums = "sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(requests), sum(seconds)"
+        return Usage(*(value or 0 for value in self._one(f"SELECT {sums} FROM requests{where}", *parameters)))
+
+    def requests(self, position: int) -> list[Request]:
+        """Every request made for an item, in the order in which they were answered."""
+        query = (
+            "SELECT request, answered, seconds, messages FROM requests LEFT JOIN prompts ON prompt = digest "
+            "WHERE position = ? ORDER BY request"
+        )
+        places: dict[int, list[Place]] = {}
+        for request, i, b, a in self._rows(
+            "SELECT request, idx, block, attempt FROM judgments WHERE position = ?", position
+        ):
+            places.setdefault(request, []).append((i, b, a))
+        return [
+            Request(
+                at, seconds, tuple(Message(*turn) for turn in orjson.loads(text or "[]")), tuple(places.get(id, ()))
+            )
+            for id, at, seconds, text in self._rows(query, position)
+        ]
 
     def problem_counts(self) -> dict[str, int]:
         """Invalid completions by problem code, retried ones included, most frequent first."""
@@ -296,7 +402,7 @@ def holds_run(directory: Path) -> bool:
     """Whether there is a run to open: the schema and the settings are one transaction, so it is there or it is not."""
     if not (directory / FILE).is_file():
         return False
-    with as_run_error(directory), contextlib.closing(_connect(directory / FILE)) as db:
+    with as_run_error(directory), contextlib.closing(_connect(directory / FILE, write=False)) as db:
         return _has_tables(db)
 
 
@@ -304,19 +410,21 @@ def _has_tables(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0])
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=10.0, check_same_thread=False)
+def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
+    if not write:
+        return _connect_reading(path)
+    db = sqlite3.connect(path.resolve().as_uri(), uri=True, timeout=10.0, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # survives the process dying; a power cut may lose the last commits
     db.execute("PRAGMA wal_autocheckpoint = 4000")
     return db
 
 
-def _locked(directory: Path) -> IO[str]:
-    lock = (directory / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise RunError(f"{directory} is in use by another process; wait for it, or name another --out") from None
-    return lock
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    """Reading needs the two files of a log beside the run, which cannot be made on a disk that cannot be written.
+
+    A run that was closed has no log: there it is read as a file that nobody changes.
+    """
+    closed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{FILE}-wal").exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
+    return sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)

@@ -1,7 +1,7 @@
-"""Everything that is written to a run's file: collected for a moment, then written in bulk in one transaction.
+"""Everything that is written to a run's file: collected for a moment, then written in order in one transaction.
 
-Rows are handed to SQLite on the event loop's own thread, many in one statement: that takes microseconds, and a second
-thread would spend longer waiting for Python's lock. The commit, which waits for the disk and needs no Python, is made by
+Rows are handed to SQLite on the event loop's own thread: that takes microseconds, and a second thread would spend longer
+waiting for Python's lock. The commit, which waits for the disk and needs no Python, is made by
 another thread; what is put meanwhile waits for the next one. Failure rule: whatever SQLite or the file system refuses is a
 RunError, and after one nothing more is written: a half-kept request must never be committed.
 """
@@ -13,15 +13,13 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import lru_cache, partial
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 from spct.errors import RunError
 
 COMMIT_EVERY_S = 0.02
-ROWS_WITHOUT_LOOP = 5000
-ROWS_PER_STATEMENT = 32
+PUTS_WITHOUT_LOOP = 5000
 
 
 class Writer:
@@ -31,7 +29,7 @@ class Writer:
         self._directory = directory
         self._db = connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spct-commit")
-        self._waiting: dict[str, list[Sequence[object]]] = {}
+        self._waiting: list[tuple[str, Sequence[Sequence[object]]]] = []
         self._next: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._committing: Future[None] | None = None
@@ -41,14 +39,13 @@ class Writer:
         """Have rows written with the next commit, which an event loop makes soon by itself."""
         if self._failed is not None:
             raise self._failed
-        waiting = self._waiting.setdefault(statement, [])
-        waiting += rows
+        self._waiting.append((statement, rows))
         if self._next is not None:
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if len(waiting) > ROWS_WITHOUT_LOOP:
+            if len(self._waiting) > PUTS_WITHOUT_LOOP:
                 self.commit()
             return
         self._next = loop.create_future()
@@ -64,10 +61,10 @@ class Writer:
         """Hand everything put so far to SQLite, for this connection to read."""
         if self._committing is not None:
             wait([self._committing])
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting, []
         with self._writing():
-            for statement, rows in waiting.items():
-                _execute(self._db, statement, rows)
+            for statement, rows in waiting:
+                self._db.executemany(statement, rows)
 
     def commit(self) -> None:
         """Write and commit everything put so far."""
@@ -129,22 +126,6 @@ def _settle(covered: asyncio.Future[None], error: BaseException | None) -> None:
     else:
         covered.set_exception(error)
         covered.exception()  # every waiter raises it; none may be left when the run was cancelled meanwhile
-
-
-def _execute(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:
-    """Execute ``statement`` for every row; inserts many rows at a time."""
-    whole = 0
-    if statement.startswith("INSERT"):
-        whole = len(rows) - len(rows) % ROWS_PER_STATEMENT
-        for at in range(0, whole, ROWS_PER_STATEMENT):
-            db.execute(_widened(statement), list(chain.from_iterable(rows[at : at + ROWS_PER_STATEMENT])))
-    db.executemany(statement, rows[whole:])
-
-
-@lru_cache(maxsize=32)
-def _widened(insert: str) -> str:
-    """The statement "INSERT ... VALUES (?, ...)" for ROWS_PER_STATEMENT rows."""
-    return insert + f", {insert[insert.rindex('(') :]}" * (ROWS_PER_STATEMENT - 1)
 
 
 @contextlib.contextmanager

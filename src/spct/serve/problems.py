@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from spct import errors
 from spct.errors import SpctError
-from spct.wire.parts import ErrorAnswer
+from spct.wire.parts import ErrorAnswer, faults_of, json_fault
 
 STATUSES: list[tuple[type[SpctError], int, str | None]] = [
     (errors.ContextLengthError, 422, "the conversation and the responses do not fit the model's context; shorten them"),
@@ -85,14 +85,18 @@ def told(error: SpctError) -> tuple[int, dict[str, str]]:
     return 500, {"type": "InternalError", "message": "a fault of this service; its log says more"}
 
 
+def entry(index: int, name: str, value: dict[str, Any] | SpctError) -> dict[str, Any]:
+    """One of several outcomes: under ``name`` what was asked for, or under "error" why there is none."""
+    if isinstance(value, SpctError):
+        return {"index": index, name: None, "error": told(value)[1]}
+    return {"index": index, name: value, "error": None}
+
+
 def invalid(error: ValidationError) -> Json:
     """What is wrong with a request's body: where, and what was expected; not what was there."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    if faults[0]["type"] == "json_invalid":
-        return problem(400, "InputError", f"the body is not JSON: {faults[0]['msg']}")
-    told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
-    more = f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""
-    return problem(422, "InputError", "; ".join(told) + more)
+    if (fault := json_fault(error)) is not None:
+        return problem(400, "InputError", f"the body is not JSON: {fault}")
+    return problem(422, "InputError", faults_of(error))
 
 
 def documented() -> dict[int | str, dict[str, Any]]:

@@ -33,6 +33,7 @@ from typing import Literal, NoReturn
 
 from spct.errors import (
     BusyError,
+    DeadlineError,
     DrainingError,
     EngineError,
     InputError,
@@ -162,11 +163,21 @@ class Cohorts:
         """From now on open no group: only members of those that are open already can join. For a service about to stop."""
         self._refusing = True
 
-    async def join(self, member: Member) -> CohortPlace:
+    async def join(self, member: Member, within_s: float | None = None) -> CohortPlace:
         """Wait until the member's group is judged, and return its place there.
 
-        Raises InputError, MemberConflictError, LateMemberError, LoneMemberError, BusyError, or what the judge raises.
+        Raises InputError, MemberConflictError, LateMemberError, LoneMemberError, BusyError, DeadlineError after
+        ``within_s`` seconds, or what the judge raises.
         """
+        try:
+            async with asyncio.timeout(within_s) as limit:
+                return await self._place(member)
+        except TimeoutError:
+            if within_s is None or not limit.expired():
+                raise
+            raise DeadlineError(f"the rollout's group was not judged within {within_s:g} s") from None
+
+    async def _place(self, member: Member) -> CohortPlace:
         check_member(member, self._max_size)
         self._forget_old()
         group, slot = self._enter(member)

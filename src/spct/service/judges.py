@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import orjson
 
@@ -18,8 +19,8 @@ from spct.service.options import JudgeOptions
 from spct.service.recording import Recorder, Recording
 from spct.service.rewards import Scale, scale_of
 
-MakeJudge = Callable[[JudgeSettings, MutableMapping[str, str] | None], Judge]
-"""Makes the judge of some settings; the mapping is where it looks for query-only principles and puts them."""
+MakeJudge = Callable[[JudgeSettings], Judge]
+"""Makes the judge of some settings, all over one engine."""
 
 KEPT_JUDGES = 64
 
@@ -37,40 +38,45 @@ class ServedJudge:
 def grm_judges(engine: Engine, meta: MetaRM | None = None) -> MakeJudge:
     """Makes generative reward models over one engine, and one meta RM if given."""
 
-    def make(settings: JudgeSettings, principles_kept: MutableMapping[str, str] | None) -> Judge:
-        return GRMJudge(engine, settings, principles_kept=principles_kept, meta=meta)
+    def make(settings: JudgeSettings) -> Judge:
+        return GRMJudge(engine, settings, meta=meta)
 
     return make
 
 
 class Judges:
-    """Makes the judge of each set of options once. The judge without options stays."""
+    """Makes the judge of each set of options once. ``first``, that without options, stays."""
 
     def __init__(self, make: MakeJudge, settings: JudgeSettings, recording: Recording | None) -> None:
         self._make = make
         self._settings = settings
         self._recording = recording
         self._others: OrderedDict[JudgeOptions, ServedJudge] = OrderedDict()
-        self.main = self._made(settings)
+        self.first = make(settings)
 
-    def of(self, options: JudgeOptions) -> ServedJudge:
-        """Raises InputError or TemplateError for options that this judge cannot follow, RunError if it is not recorded."""
+    @cached_property
+    def main(self) -> ServedJudge:
+        """The judge without options; its run is opened at the first use, when its engine is started. Raises RunError."""
+        return self._served(self.first)
+
+    def of(self, options: JudgeOptions, caller: str = "") -> ServedJudge:
+        """The judge with these options, for a caller that has a share of those that are recorded.
+
+        Raises InputError or TemplateError for options that this judge cannot follow, RunError if it is not recorded.
+        """
         found = self._others.get(options)
         if found is not None:
             self._others.move_to_end(options)
             return found
         settings = options.apply(self._settings)
-        made = self.main if settings == self._settings else self._made(settings)
+        made = self.main if settings == self._settings else self._served(self._make(settings), caller)
         self._others[options] = made
         if len(self._others) > KEPT_JUDGES:
             self._others.popitem(last=False)
         return made
 
-    def _made(self, settings: JudgeSettings) -> ServedJudge:
-        judge = self._make(settings, None)
+    def _served(self, judge: Judge, caller: str = "") -> ServedJudge:
         described = judge.describe()
-        recorder = None if self._recording is None else self._recording.run_of(described)
-        if recorder is not None:
-            judge = self._make(settings, recorder.principles)
+        recorder = None if self._recording is None else self._recording.run_of(judge, caller)
         digest = hashlib.blake2b(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
         return ServedJudge(judge, digest, scale_of(judge), recorder)

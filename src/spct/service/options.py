@@ -10,7 +10,6 @@ from spct.judges.settings import JudgeSettings, Principles
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
-LOGPROBS_FOR_EXPECTED = 20
 _SAMPLING = frozenset(field.name for field in fields(SamplingSettings))
 
 
@@ -39,8 +38,6 @@ class JudgeOptions:
         """``settings`` with what is set here. Raises InputError for what cannot be."""
         given = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
         sampling: dict[str, Any] = {name: given.pop(name) for name in list(given) if name in _SAMPLING}
-        if self.rule == "expected" and settings.sampling.top_logprobs == 0:
-            sampling["top_logprobs"] = LOGPROBS_FOR_EXPECTED
         return replace(settings, sampling=replace(settings.sampling, **sampling), **given)
 
 

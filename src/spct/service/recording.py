@@ -12,20 +12,21 @@ when the service begins (other settings, in use) raises RunError.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import orjson
 
 from spct.errors import InputError, RunError
+from spct.judges.judge import Judge
+from spct.judges.memory import Memory, Prompt
 from spct.judges.principles import KEPT_IN_MEMORY
-from spct.run import RunStore, check_same
-from spct.run.store import holds_run
+from spct.run.opening import open_run
+from spct.run.store import RunStore
+from spct.service.shares import Shares
 from spct.types import Item, Judgment, Usage
 from spct.voting.ratings import Ratings
 from spct.voting.verdict import Verdict
@@ -35,27 +36,38 @@ MAX_RUNS = 64
 
 
 class Recording:
-    """The runs of one service under ``directory``; ``on_fault`` is told when one cannot be written, once each time."""
+    """The runs of one service under ``directory``; ``on_fault`` is told when one cannot be written, once each time.
 
-    def __init__(self, directory: Path, on_fault: Callable[[RunError], None] | None = None) -> None:
+    ``callers`` share MAX_RUNS different ones fairly (``shares``): whoever asks for one first, it counts for.
+    """
+
+    def __init__(
+        self, directory: Path, on_fault: Callable[[RunError], None] | None = None, *, callers: int = 1
+    ) -> None:
         self.directory = directory
         self._on_fault = on_fault or (lambda error: None)
         self._runs: dict[str, Recorder] = {}
+        self._places = Shares(MAX_RUNS - 1, callers)
 
-    def run_of(self, settings: Mapping[str, Any]) -> Recorder:
-        """The run of these settings (``judge.describe()``): the first is the folder's own.
+    def run_of(self, judge: Judge, caller: str = "") -> Recorder:
+        """The run of a judge, whose engine has been started: the first one's is the folder's own.
 
-        Raises RunError where it cannot be opened, InputError for more than MAX_RUNS different ones.
+        Raises RunError where it cannot be opened, InputError for more different ones than this caller's share.
         """
-        text = orjson.dumps(dict(settings), option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(judge.describe(), option=orjson.OPT_SORT_KEYS)
         digest = hashlib.blake2b(text, digest_size=6).hexdigest()
-        if digest not in self._runs:
-            if len(self._runs) >= MAX_RUNS:
-                raise InputError(
-                    f"this service records {MAX_RUNS} different sets of options at most, and has that many; use one of them"
-                )
-            place = self.directory / f"options-{digest}" if self._runs else self.directory
-            self._runs[digest] = Recorder(place, settings, self._on_fault)
+        if digest in self._runs:
+            return self._runs[digest]
+        if not self._runs:
+            self._runs[digest] = Recorder(self.directory, judge, self._on_fault)
+            return self._runs[digest]
+        if not self._places.has_room(caller):
+            raise InputError(
+                f"this service records {MAX_RUNS - 1} sets of options besides its own, and of them no more for this caller; "
+                "ask without options, or with some that were used before"
+            )
+        self._runs[digest] = Recorder(self.directory / f"options-{digest}", judge, self._on_fault)
+        self._places.take(caller)
         return self._runs[digest]
 
     def close(self) -> None:
@@ -66,14 +78,19 @@ class Recording:
 class Recorder:
     """One run directory that judged items are added to. ``principles`` remembers query-only principles."""
 
-    def __init__(self, directory: Path, settings: Mapping[str, Any], on_fault: Callable[[RunError], None]) -> None:
+    def __init__(self, directory: Path, judge: Judge, on_fault: Callable[[RunError], None]) -> None:
         self._directory = directory
-        self._settings = dict(settings)
+        self._judge = judge
         self._on_fault = on_fault
         self._store: RunStore | None = None
         self._next, self._retry_at = 0, 0.0
         self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
         self._open()
+
+    @property
+    def meta_id(self) -> str | None:
+        """The judge's meta RM, as its ratings are kept."""
+        return None if self._judge.meta is None else self._judge.meta.model_id
 
     def begin(self, item: Item) -> Entry:
         """Note that ``item`` is being judged."""
@@ -83,23 +100,13 @@ class Recorder:
     def close(self) -> None:
         store, self._store, self._retry_at = self._store, None, float("inf")
         if store is not None:
+            with contextlib.suppress(RunError):
+                store.keep_notes(self._judge.engine.notes)
             store.close()
 
     def _open(self) -> None:
         """Open or make the run. Raises RunError."""
-        text = orjson.dumps(self._settings, option=orjson.OPT_INDENT_2).decode()
-        if not holds_run(self._directory):
-            store = RunStore.create(self._directory, {"settings": text})
-            store.write_file("settings.json", text)
-        else:
-            store = RunStore.open(self._directory, write=True)
-            try:
-                check_same(orjson.loads(store.meta("settings") or "{}"), self._settings)
-            except BaseException:
-                store.close()
-                raise
-        started = datetime.datetime.now(datetime.UTC).isoformat()
-        store.add_session(started, orjson.dumps({"service": True, "k": self._settings.get("k")}).decode())
+        store = open_run(self._directory, self._judge, resume=True, session={"service": True})
         self._store, self._next = store, max(self._next, _first_free(store))
 
     def _writable(self) -> RunStore | None:
@@ -127,10 +134,11 @@ class Recorder:
                 self._fail(error)
 
 
-class Entry:
+class Entry(Memory):
     """One item's place in a run. ``lost`` says that not all of it could be written: then nothing more of it is."""
 
     def __init__(self, recorder: Recorder, position: int, item: Item) -> None:
+        self.principles = recorder.principles
         self._recorder = recorder
         self._position = position
         self.lost = True
@@ -139,14 +147,15 @@ class Entry:
                 self._store.add_item(position, item)
                 self.lost = False
 
-    def record(self, judgments: Sequence[Judgment], usage: Usage) -> None:
+    def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         with self._mine() as store:
             if store is not None:
-                store.record(self._position, judgments, usage)
+                store.record(self._position, judgments, usage, prompt)
 
-    def record_ratings(self, meta: str, ratings: Ratings) -> None:
+    def record_ratings(self, ratings: Ratings) -> None:
+        meta = self._recorder.meta_id
         with self._mine() as store:
-            if store is not None:
+            if store is not None and meta is not None:
                 store.record_ratings(self._position, meta, ratings)
 
     async def finish(self, verdict: Verdict) -> None:

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from math import fsum, isfinite
 from typing import Literal, get_args
 
-from spct.errors import InputError, NoVerdictError
+from spct.errors import InputError, LoneMemberError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
+from spct.service.member import CohortPlace
 from spct.voting.blocks import in_blocks
 from spct.voting.rows import ScoreRow, sample_rows, samples_of
 from spct.voting.verdict import Verdict
@@ -99,6 +100,13 @@ def rewards_of(
         return of([mean - centre for mean in means], low - high, high - low)
     rows: Sequence[ScoreRow] = [means] if normalisation == "rank" else _voting_rows(verdict)
     return Rewards(normalisation, _wins(rows, copies), (0.0, 1.0))
+
+
+def place_rewards(place: CohortPlace, normalisation: Normalisation, scale: Scale | None) -> Rewards:
+    """The rewards of the group that a rollout was judged with; LoneMemberError if it came alone and must be compared."""
+    if place.members == 1 and normalisation in COMPARING:
+        raise LoneMemberError(f"normalisation {normalisation!r} compares, and this rollout came alone")
+    return rewards_of(place.verdict, normalisation, scale, place.copies)
 
 
 def _voting_rows(verdict: Verdict) -> Sequence[ScoreRow]:

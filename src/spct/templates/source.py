@@ -57,7 +57,9 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
-    """A template file. ``files`` are it and those that it names, ``digest`` covers them; ``shipped`` if all are ours.
+    """A template file. ``texts`` are it and those that it names, whole, by file name, itself first; ``digest`` covers them.
+
+    ``shipped`` says that the file is ours.
 
     ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
     """
@@ -66,7 +68,7 @@ class TemplateSource:
     path: Path
     meta: Meta
     digest: str
-    files: tuple[Path, ...]
+    texts: Mapping[str, str]
     compiled: Callable[[], jinja2.Template]
     shipped: bool
 
@@ -110,13 +112,37 @@ def _catch(role: Role, found: dict[Role, str]) -> Callable[[jinja2.runtime.Conte
     return block
 
 
+Find = Callable[[str], tuple[Path, str]]
+"""A file that a template names -> where it is, for messages, and its whole text. Raises jinja2.TemplateNotFound."""
+
+
 def load_source(path: Path, name: str) -> TemplateSource:
     """Read and check a template file; one that is not ours is tried on a small item. Raises TemplateError with the line."""
-    text = _read(path)
+
+    def find(other: str) -> tuple[Path, str]:
+        found = _beside(path, other)
+        return found, _read(found)
+
+    return _checked(path, name, _read(path), find)
+
+
+def source_of_texts(name: str, texts: Mapping[str, str]) -> TemplateSource:
+    """A template from ``TemplateSource.texts`` that were kept, whatever has become of its files. Raises TemplateError."""
+    first, *_ = texts
+
+    def find(other: str) -> tuple[Path, str]:
+        if other not in texts:
+            raise jinja2.TemplateNotFound(other)
+        return Path(other), texts[other]
+
+    return _checked(Path(first), name, texts[first], find)
+
+
+def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
     front, line = _split(text, path)
     meta = _read_meta(front, path)
     environment = SandboxedEnvironment(
-        loader=jinja2.FunctionLoader(lambda other: _load_other(path, other)),
+        loader=jinja2.FunctionLoader(lambda other: _body_of(*find(other))),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         auto_reload=False,
@@ -131,13 +157,11 @@ def load_source(path: Path, name: str) -> TemplateSource:
         raise TemplateError(f"{error.filename or path}, line {error.lineno}: {error.message}") from error
     except jinja2.TemplateNotFound as error:
         raise TemplateError(f"{path}: names the template file {error.name!r}, which is not in its folder") from error
-    named = [_find(path, other) for other in names]
-    digest = sha256("\0".join([text, *map(_read, named)]).encode()).hexdigest()[:16]
+    texts = {path.name: text} | {other: find(other)[1] for other in names}
+    digest = sha256("\0".join(texts.values()).encode()).hexdigest()[:16]
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
-    source = TemplateSource(
-        name, path, meta, digest, (path, *named), cache(lambda: environment.from_string(body)), shipped
-    )
+    source = TemplateSource(name, path, meta, digest, texts, cache(lambda: environment.from_string(body)), shipped)
     if not shipped:
         source.render(_trial(meta))
     return source
@@ -180,7 +204,7 @@ def _references(body: str) -> tuple[str, ...]:
     return tuple([name for name in jinja_meta.find_referenced_templates(parsed) if name is not None])
 
 
-def _find(path: Path, other: str) -> Path:
+def _beside(path: Path, other: str) -> Path:
     """A file beside ``path``, else a shipped one; plain names only, so that a template reads nothing else."""
     for folder in (path.parent, SHIPPED):
         if Path(other).name == other and (folder / other).is_file():
@@ -188,9 +212,7 @@ def _find(path: Path, other: str) -> Path:
     raise jinja2.TemplateNotFound(other)
 
 
-def _load_other(path: Path, other: str) -> tuple[str, str, None]:
-    found = _find(path, other)
-    text = _read(found)
+def _body_of(found: Path, text: str) -> tuple[str, str, None]:
     return _with_lines(text, _split(text, found)[1]), str(found), None
 
 

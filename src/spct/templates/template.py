@@ -63,7 +63,7 @@ class Template:
         self.scale = source.meta.scale
         self.needs = source.meta.needs
         self.digest = source.digest
-        self.files = source.files
+        self.texts = source.texts
         self._shield = Shield(source.meta.markers, self.kind, self.scale)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)

@@ -3,10 +3,9 @@
 from spct.views.summary import run_summary
 from spct.views.surface import Surface
 from spct.views.table import verdict_header, verdict_line
-from spct.views.totals import Counts, Totals
+from spct.views.totals import Totals
 
 __all__ = [
-    "Counts",
     "Surface",
     "Totals",
     "run_summary",

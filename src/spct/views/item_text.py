@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from spct.harmless import line
+from spct.run.store import Request
+from spct.run.stored import StoredItem
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment
-from spct.views.stored import StoredItem
-from spct.views.surface import PLAIN, Surface, indented
+from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
+from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
-_LABEL = 12
 
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole."""
+    """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole.
+
+    ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
+    """
 
     surface: Surface = PLAIN
     template: Template | None = None
     principles: str | None = None
     reasoning: bool = False
+    requests: Mapping[Place, Request] = field(default_factory=dict)
+    prompts: bool = False
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
@@ -68,7 +75,8 @@ class ItemView:
             yield from self._section("principles written from the query alone", self.principles, 2)
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
-        yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment), "dim")
+        request = self.requests.get(place_of(judgment))
+        yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
         shown = (f"Response {place} = response {i}" for place, i in enumerate(judgment.order, 1))
         yield from self._fact("shown as", ", ".join(shown))
         if judgment.scores is None:
@@ -84,13 +92,13 @@ class ItemView:
                 yield from self._fact("left out", f"{lost} (probability that the expected scores do not account for)")
             if stored.ratings is not None:
                 yield from self._fact("meta RM", _rating(judgment, stored))
+        if self.prompts:
+            for message in () if request is None else request.prompt:
+                yield from self._section(f"prompt, {message.role}", message.content, 2)
         yield from self._text(judgment)
 
-    def _fact(self, label: str, text: str, style: str = "dim") -> Iterator[str]:
-        """A label and a text whose further lines, if it is wrapped, stand under its first."""
-        first, *more = indented(text, self.surface, _LABEL)
-        yield "  " + self.surface.paint(label.ljust(_LABEL - 2), style) + first[_LABEL:]
-        yield from more
+    def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
+        return labelled(label, text, self.surface, style, margin=2)
 
     def _text(self, judgment: Judgment) -> Iterator[str]:
         if judgment.reasoning:
@@ -123,10 +131,16 @@ def _title(judgment: Judgment) -> str:
     return f"judgment {judgment.index}{block}{again}"
 
 
-def _facts(judgment: Judgment) -> str:
+def _facts(judgment: Judgment, request: Request | None) -> str:
     tokens = "" if judgment.completion_tokens is None else f", {judgment.completion_tokens:,} tokens"
     ended = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "stopped by the engine"}
-    return f"seed {judgment.seed}{tokens}, {ended[judgment.finish_reason]}"
+    when = "" if request is None else f", answered {moment(request.answered)} after {request.seconds:.1f} s"
+    return f"seed {judgment.seed}{tokens}, {ended[judgment.finish_reason]}{when}"
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as a date and a time of day, in UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _rating(judgment: Judgment, stored: StoredItem) -> str:

@@ -6,16 +6,15 @@ import sys
 
 from spct.harmless import line
 from spct.judges.settings import JudgeSettings
-from spct.views.surface import Surface, cut
+from spct.views.surface import LABEL, Surface, cut, labelled
 from spct.views.table import MARKS
 from spct.views.totals import Totals
 from spct.voting.accuracy import Grade
 from spct.voting.verdict import RULES, TIE_RULES
-from spct.wording import by_cause, count, percent, spell_invalid, spell_seconds
+from spct.wording import by_cause, count, percent, rate_over, spell_invalid, spell_seconds
 
 FEW_REPEATS = 0.02
 """Below this share of the judgments, repeats are chance and get no warning."""
-_LABEL = 12
 
 
 def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, surface: Surface | None = None) -> str:
@@ -23,7 +22,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
     surface = surface or Surface.of(sys.stderr)
     facts = [
         ("items", _items(totals, bad_rows)),
-        *(("", example) for example in _examples(totals, surface.width - _LABEL)),
+        *(("", example) for example in _examples(totals, surface.width - LABEL)),
         ("judgments", _judgments(totals)),
         ("adaptive", _adaptive(totals, settings)),
         ("vote", f"{RULES[settings.rule]} over k = {settings.k}"),
@@ -33,7 +32,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         ("tokens", _tokens(totals)),
         ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
     ]
-    text = [surface.paint(label.ljust(_LABEL), "dim") + fact for label, fact in facts if fact]
+    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
     return "\n".join(text + _duplicates(totals, settings, surface))
 
 
@@ -111,7 +110,8 @@ def _tokens(totals: Totals) -> str:
         count(usage.requests, "request"),
     ]
     if totals.seconds:
-        parts.append(f"{spell_seconds(totals.seconds)}: {usage.completion_tokens / totals.seconds:,.0f} tokens/s out")
+        tokens = rate_over(totals.seconds, usage.completion_tokens, "token")
+        parts.append(spell_seconds(totals.seconds) + (f": {tokens} out" if tokens else ""))
     return ", ".join(parts)
 
 
@@ -123,7 +123,7 @@ def _duplicates(totals: Totals, settings: JudgeSettings, surface: Surface) -> li
     what = f"{count(totals.duplicates, 'judgment')} on {count(totals.duplicate_items, 'item')} {repeats} an earlier one"
     what = f"{what} of the same prompt word for word ({share})"
     if totals.duplicates < FEW_REPEATS * totals.judgments:
-        return [surface.paint("repeats".ljust(_LABEL), "dim") + what]
+        return labelled("repeats", what, surface)
     text = [
         f"warning: {what}.",
         f"A repeat is no new evidence: those votes rest on fewer than k = {settings.k} judgments, and their confidence",

@@ -65,6 +65,18 @@ def cut(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…"
 
 
+LABEL = 12
+"""Columns of a label."""
+
+
+def labelled(label: str, text: str, surface: Surface, style: str = "dim", margin: int = 0) -> list[str]:
+    """A label and a text whose further lines, if it is wrapped, stand under its first; nothing for an empty text."""
+    if not text:
+        return []
+    first, *more = indented(text, surface, LABEL)
+    return [" " * margin + surface.paint(label.ljust(LABEL - margin), style) + first[LABEL:], *more]
+
+
 def indented(text: str, surface: Surface, margin: int) -> list[str]:
     """``text`` harmless and indented by ``margin``, wrapped at words on a terminal, as long as it is elsewhere."""
     pad = " " * margin

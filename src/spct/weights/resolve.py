@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from spct.errors import WeightsError
-from spct.weights import hub, wheel
+from spct.hub import MODEL_PREFIX, fetch_model
+from spct.weights import wheel
 from spct.weights.cache import model_dir, writing
 from spct.weights.catalogue import CATALOGUE, WheelSource
 from spct.weights.gguf_header import read_header
@@ -40,8 +41,8 @@ def resolve(
     say = progress or (lambda _line: None)
     if name in CATALOGUE:
         return _catalogued(name, CATALOGUE[name], encoding, fetch, say)
-    if name.startswith(hub.PREFIX):
-        return _in_encoding(name, hub.fetch(name, download=fetch), encoding, say)
+    if name.startswith(MODEL_PREFIX):
+        return _in_encoding(name, fetch_model(name, download=fetch), encoding, say)
     path = Path(name).expanduser()
     if not path.exists() and not name.endswith(".gguf"):
         raise WeightsError(

@@ -9,7 +9,7 @@ from pydantic import Field
 from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
 from spct.voting.verdict import Rule, TieRule
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, UsageOut, shown_as
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Some, UsageOut, shown_as
 
 
 class JudgeRequest(GroupIn):
@@ -31,7 +31,7 @@ class BatchRequest(Own):
         {"items": [{"id": "primes", "query": "Name a prime above 10.", "responses": ["12", "11"]}], "stream": True}
     )
 
-    items: Annotated[list[GroupIn], Field(min_length=1)]
+    items: Some[GroupIn]
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True
@@ -51,18 +51,18 @@ class JudgmentOut(Out):
     index: int
     attempt: int
     block: int
-    order: list[int]
+    order: tuple[int, ...]
     seed: int
     text: str
     reasoning: str | None
     finish_reason: FinishReason
-    scores: list[float] | None
-    expected: list[float] | None
+    scores: tuple[float, ...] | None
+    expected: tuple[float, ...] | None
     problem: ProblemOut | None
 
 
 class VerdictOut(Out):
-    """A verdict, fields as in ``spct.voting.vote.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
+    """A verdict, fields as in ``spct.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
 
     id: str
     model: str
@@ -75,14 +75,14 @@ class VerdictOut(Out):
     rule: Rule
     tie_rule: TieRule
     best: int | None
-    ranking: list[int] | None
-    totals: list[float] | None
-    means: list[float] | None
-    spread: list[float | None] | None
-    tied: list[int]
+    ranking: tuple[int, ...] | None
+    totals: tuple[float, ...] | None
+    means: tuple[float, ...] | None
+    spread: tuple[float | None, ...] | None
+    tied: tuple[int, ...]
     confidence: float | None
     error: ErrorBody | None
-    judgments: list[JudgmentOut] | None
+    judgments: Annotated[tuple[JudgmentOut, ...] | None, Field(repr=False)]
     usage: UsageOut
 
 
@@ -97,7 +97,7 @@ class BatchEntry(Out):
 class BatchAnswer(Out):
     """One entry per item, in the order asked."""
 
-    results: list[BatchEntry]
+    results: tuple[BatchEntry, ...]
     failed: int
 
 

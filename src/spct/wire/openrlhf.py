@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from spct.service.rewards import Normalisation
-from spct.wire.parts import Foreign, Out, Own, shown_as
+from spct.wire.parts import Foreign, Out, Own, Some, shown_as
 
 
 class OpenRLHFRequest(Foreign):
@@ -15,8 +15,8 @@ class OpenRLHFRequest(Foreign):
 
     model_config = shown_as({"query": ["Name a prime: 11"], "prompts": ["Name a prime: "], "labels": [""]})
 
-    query: Annotated[list[str], Field(min_length=1)]
-    prompts: Annotated[list[str], Field(min_length=1)]
+    query: Some[str]
+    prompts: Some[str]
     labels: list[Any] | None = None
 
 
@@ -38,6 +38,6 @@ class OpenRLHFParams(Own):
 class OpenRLHFAnswer(Out):
     """``scores`` are the rewards' means on 0..1; ``extra_logs`` holds one number per query under each name."""
 
-    rewards: list[float]
-    scores: list[float]
-    extra_logs: dict[str, list[float]]
+    rewards: tuple[float, ...]
+    scores: tuple[float, ...]
+    extra_logs: dict[str, tuple[float, ...]]

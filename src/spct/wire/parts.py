@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spct.types import Role
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
+MOST_FAULTS = 200
+LONGEST_NAME = 64
 
-class Own(BaseModel):
+
+class In(BaseModel):
+    """A request."""
+
+
+class Own(In):
     """A request in our own shape: keys that it does not know, and values of another type, are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Foreign(BaseModel):
+class Foreign(In):
     """A request in another's shape: keys that mean nothing here are passed over."""
 
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
 class Out(BaseModel):
-    """An answer."""
+    """An answer: a frozen value. A number is a finite number, and nothing that could pass for one."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+Told = TypeVar("Told", bound=Out)
 
 
 def shown_as(*examples: dict[str, Any]) -> ConfigDict:
     """Settings of a request, beside its class's own: requests to show in the OpenAPI document."""
     return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
+def json_fault(error: ValidationError) -> str | None:
+    """What keeps a text from being JSON at all, if that is the fault."""
+    if error.error_count() > 1:
+        return None
+    (fault,) = error.errors(include_url=False, include_input=False, include_context=False)
+    return fault["msg"] if fault["type"] == "json_invalid" else None
+
+
+def faults_of(error: ValidationError) -> str:
+    """The first faults of a request or an answer: where, and what was expected; not what was there."""
+    if (count := error.error_count()) > MOST_FAULTS:  # naming them makes each an object, as many as a caller likes
+        return f"body: {count} faults, too many to name; /openapi.json says what is expected"
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    told = [f"{'.'.join(map(_named, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
+    more = f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""
+    return "; ".join(told) + more
+
+
+def _named(part: str | int) -> str:
+    """A step on the way to a fault; a key may be as long as its sender likes."""
+    text = str(part)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 class MessageIn(Own):
@@ -44,8 +78,12 @@ class MessageIn(Own):
 Text = Annotated[str, Field(pattern=r"\S")]
 """Text that is not blank."""
 
+Listed = TypeVar("Listed")
+Some = Annotated[list[Listed], Field(min_length=1, fail_fast=True)]
+"""A list with something in it. Reading it ends with its first fault: a million of them would each be an object."""
+
 Query = Annotated[
-    Text | Annotated[list[MessageIn], Field(min_length=1)],
+    Text | Some[MessageIn],
     Field(description="The user's text, or a conversation that ends in it."),
 ]
 Deadline = Annotated[
@@ -77,7 +115,7 @@ class GroupIn(Own):
 
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     query: Query
-    responses: Annotated[list[str], Field(min_length=1)]
+    responses: Some[str]
     reference: Text | None = None
     principles: Text | None = None
 

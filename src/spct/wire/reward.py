@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from spct.service.rewards import Normalisation
 from spct.service.service import Origin
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Text, UsageOut, shown_as
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Some, Text, UsageOut, shown_as
 
 
 class RewardGroup(GroupIn):
@@ -29,7 +29,7 @@ class RewardGroups(Own):
         {"groups": [{"query": "Name a prime above 10.", "responses": ["12", "11"]}], "normalisation": "unit"}
     )
 
-    groups: Annotated[list[GroupIn], Field(min_length=1)]
+    groups: Some[GroupIn]
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
@@ -101,10 +101,10 @@ class GroupRewards(Out):
     source: Origin
     normalisation: Normalisation
     range: Range
-    rewards: list[float]
-    counts: list[int]
+    rewards: tuple[float, ...]
+    counts: tuple[int, ...]
     best: int
-    tied: list[int]
+    tied: tuple[int, ...]
     valid: int
     invalid: int
     confidence: float | None
@@ -122,7 +122,7 @@ class GroupOutcome(Out):
 class GroupsRewards(Out):
     """One outcome per group, in the order asked."""
 
-    results: list[GroupOutcome]
+    results: tuple[GroupOutcome, ...]
     failed: int
 
 

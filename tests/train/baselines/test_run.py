@@ -8,10 +8,11 @@ from click.testing import CliRunner
 
 from spct.cli import spct
 from spct.errors import InputError, TrainingError
+from spct.loading import imported
+from spct.recipe import parse_recipe
+from spct.train.baselines import KINDS as BASELINES
 from spct.train.baselines.pairs import comparisons, read_pairs
-from spct.train.baselines.recipe import RECIPES
 from spct.train.baselines.run import train_baseline
-from spct.train.common.recipe import parse_recipe
 from spct.train.sft.recipe import SftRecipe
 from spct.train.sft.run import run_sft
 from train import small
@@ -70,7 +71,7 @@ def recipe(folder, **more):
     kind = more.pop("kind", "scalar")
     if kind == "cloud":
         values["critiques"] = str(folder / "critiques" / "critiques.jsonl")
-    return parse_recipe(RECIPES[kind], values | more)
+    return parse_recipe(imported(BASELINES[kind].recipe), values | more)
 
 
 @pytest.mark.parametrize("kind", KINDS)

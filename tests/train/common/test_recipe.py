@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from spct.errors import InputError
-from spct.train.common.recipe import flag_values, load_recipe, parse_recipe
+from spct.recipe import load_recipe, parse_recipe
+from spct.train.baselines.recipe import BaselineRecipe
+from spct.train.meta.recipe import MetaRecipe
 from spct.train.sft.recipe import SftRecipe
 
 GOOD = {"model": "m", "trajectories": "t.jsonl"}
@@ -36,28 +38,14 @@ def test_a_mistake_is_one_sentence_that_names_the_key(change, said):
     assert "\n" not in str(error.value)
 
 
-def test_flags_go_over_the_file_and_reach_into_it(tmp_path):
-    path = tmp_path / "r.yaml"
-    path.write_text("model: m\ntrajectories: [a, b]\nbatch: 8\nlora: {rank: 4, alpha: 8}\n")
-    flags = flag_values({"batch": 16, "seed": None}, ("lora.rank=2", "on-long=drop"))
-    recipe = load_recipe(SftRecipe, path, flags)
-    assert (recipe.batch, recipe.seed, recipe.on_long) == (16, 0, "drop")
-    assert recipe.lora is not None and (recipe.lora.rank, recipe.lora.alpha) == (2, 8)
-    assert [str(file) for file in recipe.inputs] == ["a", "b"]
-
-
-@pytest.mark.parametrize("text", ["- a\n- b\n", "model: [", "\x00"])
-def test_a_file_that_is_no_recipe_is_one_error(tmp_path, text):
-    path = tmp_path / "r.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"r\.yaml: "):
-        load_recipe(SftRecipe, path, {})
-    with pytest.raises(InputError, match="cannot be read as a recipe"):
-        load_recipe(SftRecipe, tmp_path / "none.yaml", {})
-    with pytest.raises(InputError, match="expected NAME=VALUE"):
-        flag_values({}, ("lora.rank",))
-    with pytest.raises(InputError, match=r"--set 'lora=\{a': '\{a' is no YAML: while parsing"):
-        flag_values({}, ("lora={a",))
+def test_the_length_is_given_in_steps_or_in_epochs():
+    sft = [parse_recipe(SftRecipe, GOOD | more).steps_for(3000) for more in ({}, {"steps": 7}, {"epochs": 2})]
+    assert sft == [900, 7, 6]
+    runs = {"model": "m", "runs": "r"}
+    meta = [parse_recipe(MetaRecipe, runs | more).steps_for(1000) for more in ({}, {"steps": 7}, {"epochs": 1})]
+    assert meta == [6, 7, 2]  # three epochs of 512 a step
+    pairs = {"model": "m", "data": "d", "batch": 2}
+    assert [parse_recipe(BaselineRecipe, pairs | more).steps_for(5) for more in ({}, {"epochs": 2})] == [3, 5]
 
 
 def test_a_batch_is_shared_out_evenly_or_not_at_all():

@@ -9,22 +9,18 @@ from click.testing import CliRunner
 
 from spct.cli import spct
 from spct.cli.bench import bench
-from spct.cli.train.all import STAGE_NAMES
 from spct.cli.train.critiques import critiques
 from spct.cli.train.export import export
 from spct.cli.train.rft import rft_data
 from spct.errors import EngineMissingError, InputError, RunError, TrainingError
+from spct.train import STAGES
+from spct.train.baselines.recipe import CritiquesRecipe
 from spct.train.common import packages
+from spct.train.export.recipe import ExportRecipe
 from spct.train.pipeline.plan import command_of, plan
-from spct.train.pipeline.recipe import (
-    STAGES,
-    BenchRecipe,
-    CritiquesRecipe,
-    ExportRecipe,
-    SamplingRecipe,
-    read_recipe,
-)
-from spct.train.pipeline.run import Chosen, run_all, state_of, steps, unused
+from spct.train.pipeline.recipe import BenchRecipe, read_recipe
+from spct.train.pipeline.run import chosen_stages, run_all, state_of, steps, unused
+from spct.train.rft.recipe import SamplingRecipe
 from train import small
 
 RECIPE = {
@@ -78,8 +74,8 @@ class Command:
         return self.codes.get(name, 0)
 
 
-def run(found, command, **chosen):
-    return run_all(found, Path("out"), Chosen(**chosen), command, lambda line: None)
+def run(found, command, only=None, start=None):
+    return run_all(found, Path("out"), chosen_stages([*STAGES], only, start), command, lambda line: None)
 
 
 EVERY = ["data", "rft", "sft", "rl", "samples", "meta"]
@@ -117,7 +113,7 @@ def test_what_one_stage_takes_from_another_is_filled_in():
     )  # nothing learns from its trajectories; the runs are what is wanted
     assert jobs["meta"].values["runs"] == [at["rft"], at["samples"]]
     assert {job.values["seed"] for job in jobs.values()} == {7}
-    rated = {name: job.values.get("meta") for name, job in jobs.items() if job.stage == "bench"}
+    rated = {name: job.values.get("meta") for name, job in jobs.items() if job.stage.name == "bench"}
     assert {name for name, meta in rated.items() if meta} == {"bench-llmbar-rl", "bench-items-rl"}
     assert rated["bench-items-rl"] == f"classifier:{at['meta']}/model"
 
@@ -129,7 +125,7 @@ def test_checkpoints_are_chosen_by_dev_and_models_compared_on_heldout():
     data = f"<out>/{jobs['data'].directory}"
     assert jobs["rl"].values["heldout"]["path"] == data + "/dev.jsonl"
     assert jobs["baselines-scalar"].values["heldout"] == data + "/dev.jsonl"
-    judged = [job.values for job in jobs.values() if job.stage == "bench"]
+    judged = [job.values for job in jobs.values() if job.stage.name == "bench"]
     assert {(values["name"], values["data"], values["limit"]) for values in judged} == {
         ("items", data + "/heldout.jsonl", 9)
     }
@@ -197,7 +193,7 @@ def test_with_gguf_the_files_of_the_models_are_judged():
     assert jobs["samples"].values["model"] == judged["rl"]
     assert command_of(jobs["gguf-sft"], Path("out"), None) == [
         *["train", "export", f"out/{jobs['sft'].directory}/model", "--out", f"out/{jobs['gguf-sft'].directory}"],
-        *["--encoding", "Q8_0", "--threads", "1", "--name", "sft"],
+        *["--threads", "1", "--encoding", "Q8_0", "--name", "sft"],
     ]
 
 
@@ -259,6 +255,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
         f"out/{data.directory}",
     ]
     assert command_of(sft, out, Path("gpus.yaml"))[-2:] == ["--launch", "gpus.yaml"]
+    assert not any("--launch" in command_of(job, out, Path("gpus.yaml")) for job in (data, rft, judged))
     command = command_of(rft, out, None)
     assert command[:3] == ["train", "rft-data", f"out/{data.directory}/train.jsonl"]
     assert {"--resume", "--hinted", "--n-rft", "--seed"} <= set(command)
@@ -281,10 +278,6 @@ def test_a_job_is_the_command_that_a_user_would_type():
 def test_every_key_is_an_option_of_the_command(kind, command, others):
     options = {option.name for option in command.params}
     assert set(kind.model_fields) - others <= options
-
-
-def test_the_command_knows_the_stages():
-    assert STAGE_NAMES == STAGES
 
 
 def test_a_changed_key_changes_its_stage_and_those_after_it():
@@ -391,7 +384,7 @@ def test_a_changed_key_runs_what_depends_on_it_and_turning_it_back_runs_nothing(
     run(branches(), Command())
     command = Command()
     changed = branches(meta__patience=9)
-    (first, *_) = [step for step in steps(changed, Path("out"), Chosen()) if step.runs]
+    (first, *_) = [step for step in steps(changed, Path("out"), STAGES) if step.runs]
     before = branches()["main"]["meta"].directory
     assert first.why == f"changed since {before}: recipe.patience: 3 there, 9 now"
     run(changed, command)
@@ -464,7 +457,7 @@ def test_one_process_at_a_time():
     found = branches()
 
     def command(arguments):
-        with pytest.raises(RunError, match="in use by another spct train all"):
+        with pytest.raises(RunError, match="out is in use by another process"):
             run(found, Command())
         return Command()(arguments)
 

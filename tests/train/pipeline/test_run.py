@@ -14,7 +14,7 @@ pytest.importorskip("trl")
 from accelerate.commands.config.config_args import load_config_from_file
 
 from spct.cli import spct
-from spct.train.pipeline.recipe import STAGES
+from spct.train import STAGES
 from train import forked
 from train import pipeline_world as toy
 

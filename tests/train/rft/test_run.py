@@ -79,7 +79,7 @@ def test_what_is_kept_is_what_the_rules_keep_and_every_judgment_is_counted(tmp_p
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())
     kept = read(tmp_path / "out" / "trajectories.jsonl")
-    items = {row["id"]: parse_item(row, where="", default_id="") for row in rows()}
+    items = {row["id"]: parse_item(row, where="") for row in rows()}
     for row in kept:
         item, scores = items[row["item"]], row["scores"]
         rivals = [score for i, score in enumerate(scores) if i != item.best]
@@ -199,7 +199,7 @@ def test_nothing_kept_is_one_error_after_the_report(tmp_path):
     ],
 )
 def test_an_item_that_no_judgment_could_be_right_about_stops_or_is_counted(tmp_path, row, said):
-    item = parse_item(row, where="here", default_id="0")
+    item = parse_item(row, where="here")
     judge = Sampling(JudgeSettings(k=3)).judge(ScriptedEngine(lambda request, j: ""))
     with pytest.raises(InputError, match=said):
         check_trainable(item, judge, hinted=True)

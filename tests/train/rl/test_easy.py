@@ -1,7 +1,9 @@
 """The too-easy filter, with scripted weak models."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,8 @@ class Weak:
 
     model_id = "scripted:weak"
     capabilities = Capabilities(concurrency=1)
+    notes: Sequence[str] = ()
+    configuration: Mapping[str, Any] = {}
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -107,10 +111,10 @@ def test_a_filter_of_other_settings_or_items_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_easy_items_only_is_an_error(tmp_path: Path) -> None:
-    from spct.train.common.recipe import parse_recipe
+    from spct.recipe import parse_recipe
     from spct.train.rl.prompts import Templates
     from spct.train.rl.recipe import RLRecipe
-    from spct.train.rl.selection import select
+    from spct.train.rl.selection import training_items
 
     rows = '{"prompt": "Which?", "responses": ["good", "bad"], "best": 0}\n'
     (tmp_path / "items.jsonl").write_text(rows)
@@ -119,10 +123,10 @@ def test_a_file_of_easy_items_only_is_an_error(tmp_path: Path) -> None:
     recipe = parse_recipe(RLRecipe, {**values, "too_easy": too_easy})
     lines: list[str] = []
     with pytest.raises(InputError, match="judges all 1 items of .* right 2 of 2 times: nothing is left to learn"):
-        select(recipe, Templates(), tmp_path / "out", lines.append)
+        training_items(recipe, Templates(), tmp_path / "out", lines.append)
     assert "1 of 1 items are too easy" in lines[-1]
     with pytest.raises(InputError, match="nothing is left"):  # from what is kept, without the model
-        select(recipe, Templates(), tmp_path / "out", lines.append)
+        training_items(recipe, Templates(), tmp_path / "out", lines.append)
 
 
 class AlwaysRight(Weak):

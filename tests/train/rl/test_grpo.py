@@ -11,7 +11,7 @@ pytest.importorskip("trl")
 from spct.train.common.models import load_trainable  # noqa: E402
 from spct.train.rl.prompts import Templates  # noqa: E402
 from spct.train.rl.run import make_trainer  # noqa: E402
-from spct.train.rl.selection import Selection, read_labelled  # noqa: E402
+from spct.train.rl.selection import TrainingItems, read_labelled  # noqa: E402
 from train.rl.toy import toy_recipe  # noqa: E402
 
 GROUP, BETA, EPSILON, TRL_STD_FLOOR = 4, 0.08, 0.2, 1e-4
@@ -25,7 +25,9 @@ def trainer(tmp_path_factory: pytest.TempPathFactory):
     templates = Templates(recipe.template, recipe.single_template)
     items = read_labelled(recipe.data, templates)
     loaded = load_trainable(recipe.model)
-    return make_trainer(recipe, path / "out", loaded, Selection(items, templates, len(items)), None, say=lambda _: None)
+    return make_trainer(
+        recipe, path / "out", loaded, TrainingItems(items, templates, len(items)), None, say=lambda _: None
+    )
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,8 @@
 
 import pytest
 
-from spct.errors import InputError
 from spct.templates import load_template
-from spct.train.rl.reward import check_label, score_rollout
+from spct.train.rl.reward import score_rollout
 from spct.types import Item, Message
 
 QUERY = (Message("user", "Name a prime."),)
@@ -57,21 +56,3 @@ def test_a_single_response_is_scored_0_or_1() -> None:
 def test_what_was_cut_off_counts_only_if_it_ends_with_its_box() -> None:
     assert score_rollout(boxed(9, 5), "length", PAIR, (0, 1), GRM).reward == 1
     assert score_rollout(boxed(9, 5) + " and then", "length", PAIR, (0, 1), GRM).grade == "invalid"
-
-
-@pytest.mark.parametrize(
-    ("item", "words"),
-    [
-        (Item("a", QUERY, ("1",), rewards_N=(0.5,)), "the label 0.5; expected a whole number from 0 to 1"),
-        (Item("a", QUERY, ("1",), rewards_N=(7.0,)), "the label 7; expected a whole number from 0 to 1"),
-        (Item("a", QUERY, ("1",)), "no label"),
-        (Item("a", QUERY, ("1", "2")), "no single best one"),
-    ],
-)
-def test_labels_that_no_judgment_could_meet_are_refused(item: Item, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        check_label(item, SINGLE if len(item.responses) == 1 else GRM)
-
-
-def test_labels_of_the_ten_point_scale_suit_a_template_that_has_it() -> None:
-    check_label(Item("a", QUERY, ("1",), rewards_N=(7.0,)), GRM)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ from spct.errors import (  # noqa: E402
     TrainingError,
 )
 from spct.items import read_items  # noqa: E402
+from spct.recipe import load_recipe  # noqa: E402
 from spct.train.common.guarded import checkpoints, last_checkpoint  # noqa: E402
-from spct.train.common.recipe import load_recipe  # noqa: E402
 from spct.train.rl.heldout import as_metrics, summed  # noqa: E402
 from spct.train.rl.judging import Asking, judge_all  # noqa: E402
 from spct.train.rl.recipe import RLRecipe  # noqa: E402
@@ -57,11 +58,11 @@ def silent(_: str) -> None:
     pass
 
 
-def weights(directory: Path) -> dict[str, torch.Tensor]:
+def weights(directory: Path) -> dict[str, Any]:
     return load_file(directory / "model.safetensors")
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from spct.train.common.recipe import parse_recipe
+from spct.recipe import parse_recipe
 from spct.train.rl.recipe import RLRecipe
 
 GOOD, BAD = ("fine", "right", "sound"), ("poor", "false", "weak")

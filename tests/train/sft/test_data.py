@@ -6,10 +6,10 @@ from transformers import AutoTokenizer
 
 from engines.tiny_models import save_tokenizer
 from spct.errors import InputError, TrainingError
+from spct.recipe import parse_recipe
 from spct.train.common.chat import ChatEncoder
-from spct.train.common.recipe import parse_recipe
 from spct.train.common.token_rows import token_rows
-from spct.train.sft.data import SCHEMA, order, sft_rows
+from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
 from train import small
 
@@ -181,13 +181,3 @@ def test_prompt_and_completion_are_a_conversation_too(tmp_path, encoder):
     small.jsonl(tmp_path / "general.jsonl", [{"prompt": "a", "completion": "b"}])
     _, rows = written(tmp_path, encoder, general={"path": str(tmp_path / "general.jsonl"), "share": 0.5})
     assert encoder.tokenizer.decode(rows[1]["input_ids"]) == "<|user|>a<|end|><|assistant|>b<|end|>"
-
-
-def test_every_epoch_is_a_permutation_of_its_own():
-    places = order(5, 13, seed=1)
-    epochs = [places[:5], places[5:10], places[10:]]
-    assert [sorted(epoch) for epoch in epochs[:2]] == [[0, 1, 2, 3, 4]] * 2
-    assert len(set(epochs[2])) == 3
-    assert epochs[0] != epochs[1]
-    assert order(5, 8, seed=1) == places[:8]
-    assert order(5, 13, seed=2) != places

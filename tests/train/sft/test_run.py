@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +10,9 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError
+from spct.recipe import parse_recipe
 from spct.train.common.guarded import COMPLETE, checkpoints, last_checkpoint
 from spct.train.common.models import load_trainable
-from spct.train.common.recipe import parse_recipe
 from spct.train.sft.recipe import SftRecipe
 from spct.train.sft.run import make_trainer, run_sft
 from train import small
@@ -52,7 +53,8 @@ def test_it_learns_its_data_by_heart_and_the_result_is_a_whole_model(folder, tmp
     assert losses[0] > 4
     assert losses[-1] < 0.02
     assert (report["steps"], report["epochs"], report["data"]["trajectories"]) == (40, 40.0, 8)
-    tokenizer, model = AutoTokenizer.from_pretrained(out / "model"), AutoModelForCausalLM.from_pretrained(out / "model")
+    tokenizer = AutoTokenizer.from_pretrained(out / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(out / "model")
     for i, word in enumerate(small.WORDS):
         turns = [{"role": "user", "content": f"after {word}"}]
         ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=False)

@@ -6,14 +6,11 @@ form any recording can be brought into by hand is ``jsonl``: docs/benchmark-data
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from spct.bench.importers.recording import RecordedRun, write_run
-from spct.errors import InputError
+from spct.loading import Family
 
 __all__ = ["IMPORTERS", "RecordedRun", "import_recorded"]
 
@@ -24,6 +21,8 @@ IMPORTERS = {
     "jsonl": "spct.bench.importers.jsonl:recorded",
 }
 
+_FAMILY = Family("recording kind", RecordedRun, IMPORTERS, named=False)
+
 
 def import_recorded(kind: str, path: Path, out: Path, **options: str) -> RecordedRun:
     """Bring the recorded judgments at ``path`` into a new run directory ``out``, and return what was read.
@@ -32,13 +31,6 @@ def import_recorded(kind: str, path: Path, out: Path, **options: str) -> Recorde
     for a file that is not of the kind, RunError where ``out`` holds a run already. The recording is read whole
     before anything is written.
     """
-    if kind not in IMPORTERS:
-        raise InputError(f"recorded judgments of kind {kind!r}: expected one of {', '.join(IMPORTERS)}")
-    module, _, attribute = IMPORTERS[kind].partition(":")
-    read = cast(Callable[..., RecordedRun], getattr(importlib.import_module(module), attribute))
-    accepted = [p.name for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if unknown := sorted(set(options) - set(accepted)):
-        raise InputError(f"{kind}: got the option {', '.join(unknown)}; expected {', '.join(accepted) or 'no options'}")
-    recording = read(Path(path), **options)
+    recording = cast(RecordedRun, _FAMILY.find(kind).make(Path(path), **options))
     write_run(kind, recording, Path(out))
     return recording

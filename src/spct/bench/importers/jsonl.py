@@ -14,6 +14,7 @@ from typing import Any
 from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
 from spct.errors import InputError
 from spct.items import parse_item, read_rows
+from spct.items.ids import Ids
 from spct.types import Judgment, Usage
 from spct.voting.verdict import Rule
 
@@ -29,15 +30,13 @@ def recorded(path: Path, *, model: str = "unknown", rule: str = "mean", benchmar
     if rule not in RULES:
         raise InputError(f"rule {rule!r}: expected sum or mean")
     items: list[Recorded] = []
-    ids: set[str] = set()
-    for place, (where, row) in enumerate(read_rows(path)):
+    ids = Ids()
+    for where, row in read_rows(path):
         entries = row.get("judgments")
         if not isinstance(entries, list):
             raise InputError(f"{where}: got no list of judgments; expected {{scores, order, text}} for each judgment")
-        item = parse_item({k: v for k, v in row.items() if k != "judgments"}, where=where, default_id=str(place))
-        if item.id in ids:
-            raise InputError(f"{where}: got the id {item.id!r} a second time; expected each id once")
-        ids.add(item.id)
+        item = parse_item({k: v for k, v in row.items() if k != "judgments"}, where=where)
+        item = ids.add(item, where, given=row.get("id") is not None)
         n = len(item.responses)
         judgments = [j for i, entry in enumerate(entries) for j in _judgments(entry, i, n, f"{where}: judgments[{i}]")]
         items.append(Recorded(item, tuple(judgments), Usage(requests=len(entries))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,8 @@ from math import fsum
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from spct.errors import InputError, RunError
+from spct.run.opening import begun
 from spct.run.store import RunStore, holds_run
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
 from spct.voting.rows import count_judgments
@@ -107,11 +105,8 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
         **({"benchmark": recording.benchmark} if recording.benchmark else {}),
         **recording.source,
     }
-    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2).decode()
-    store = RunStore.create(out, {"settings": text})
+    store = begun(out, settings, {"imported": kind, **recording.source})
     try:
-        store.write_file("settings.json", text)
-        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), text)
         for position, recorded in enumerate(recording.items):
             _write(store, position, recorded, recording)
             if position % FLUSH_EVERY == 0:

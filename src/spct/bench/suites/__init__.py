@@ -1,15 +1,19 @@
 """Reward benchmarks by name, each with its own data format, tie rule and arithmetic.
 
-To add one: a file with a class that follows ``benchmark.Benchmark``, a line below, a row in the contract test.
+To add one: a file with a class that follows ``benchmark.Benchmark``, a line below, a row in
+``tests/bench/suites/test_contract.py``.
 """
 
 from __future__ import annotations
 
-import importlib
+from pathlib import Path
 from typing import cast
 
 from spct.bench.suites.benchmark import About, Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
+from spct.hub import fetch_data
+from spct.loading import Family
+from spct.weights import cache_dir
 
 __all__ = [
     "BENCHMARKS",
@@ -21,6 +25,7 @@ __all__ = [
     "Loaded",
     "Metrics",
     "Unit",
+    "fetch_benchmark",
     "load_benchmark",
 ]
 
@@ -44,14 +49,23 @@ BENCHMARKS = {
 }
 
 
+DISTRIBUTED = ("*.parquet", "*.json", "*.jsonl", "*.jsonl.gz", "*.zip")
+_FAMILY = Family("benchmark", Benchmark, BENCHMARKS, named=False)
+
+
 def load_benchmark(name: str) -> Benchmark:
-    """Make the benchmark called ``name``, or the ``package.module:Class`` of your own. Raises InputError."""
-    target = BENCHMARKS.get(name) or (name if ":" in name and "." in name else None)
-    if target is None:
-        raise InputError(f"benchmark {name!r}: expected one of {', '.join(BENCHMARKS)}")
-    module, _, attribute = target.partition(":")
-    try:
-        make = getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise InputError(f"benchmark {name!r}: cannot import {target}: {error}") from error
-    return cast(Benchmark, make())
+    """Make the benchmark called ``name``, or the ``module:Class`` of your own. Raises InputError."""
+    return cast(Benchmark, _FAMILY.find(name).make())
+
+
+def fetch_benchmark(about: About, *, cache: Path | None = None, endpoint: str | None = None) -> Path:
+    """A directory with the benchmark's files as the hub distributes them, one folder per data set; ready for ``load``.
+
+    ``endpoint`` is another hub's address. Raises InputError where the hub does not have or give them.
+    """
+    if not about.hub:
+        raise InputError(f"{about.title} is not on the hub; get it from {about.source} and name its path")
+    root = (cache or cache_dir() / "benchmarks") / about.hub[0].replace("/", "--")
+    for repo in about.hub:
+        fetch_data(about.title, repo, root / repo.rpartition("/")[2], DISTRIBUTED, endpoint=endpoint)
+    return root

@@ -66,7 +66,7 @@ def make_item(
     messages = [{"role": "user", "content": query}] if isinstance(query, str) else query
     row = {"messages": messages, "responses": responses, "best": best, "rewards": rewards}
     row |= {key: value for key, value in extra.items() if value is not None}
-    return parse_item({**row, "id": id}, where=where, default_id=id)
+    return parse_item({**row, "id": id}, where=where)
 
 
 def cluster_of(item: Item) -> str:

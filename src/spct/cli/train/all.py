@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import os
 import shlex
 import signal
@@ -17,17 +18,20 @@ import orjson
 
 from spct.cli.bench import check_extra
 from spct.cli.progress import write_line
-from spct.cli.train.launch import check_train_extra
+from spct.cli.train.by_recipe import say
 from spct.errors import InputError
+from spct.train import STAGES, load_stage, load_stages
 
-STAGE_NAMES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
+STAGE_HELP = "\b\nStages, in the order of their running:\n" + "\n".join(
+    f"  {name:10} {load_stage(name).help}" for name in STAGES
+)
 
 
-@click.command(name="all")
+@click.command(name="all", epilog=STAGE_HELP)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
-@click.option("--only", type=click.Choice(STAGE_NAMES), help="Only this stage; what it needs must be done.")
-@click.option("--from", "start", type=click.Choice(STAGE_NAMES), help="Only this stage and those after it.")
+@click.option("--only", metavar="STAGE", help="Only this stage; what it needs must be done.")
+@click.option("--from", "start", metavar="STAGE", help="Only this stage and those after it.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, what would be skipped, and why.")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
 @click.option("--launch", type=click.Path(path_type=Path), metavar="CONFIG",
@@ -37,28 +41,27 @@ STAGE_NAMES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines
     "--json", "as_json", is_flag=True, help="The plan or the report as JSON on stdout, and nothing else there."
 )
 def all_(recipe: Path, **options: Any) -> int:
-    """Run every stage of a RECIPE (YAML): data, rft, sft, rl, gguf, samples, meta, baselines, bench, export, and ablations.
+    """Run every stage of a RECIPE (YAML), and its ablations.
 
     A stage whose keys and inputs are as they were is skipped, one that was begun goes on. Writes a directory for each, and
     report.json and report.md.
     """
-    check_train_extra()
+    if importlib.util.find_spec("pydantic") is None:
+        raise InputError("spct train all checks recipes with pydantic: pip install 'spct[train]'")
     check_extra()
-    from spct.train.common.recipe import flag_values
+    from spct.recipe import flag_values
     from spct.train.pipeline.plan import plan
     from spct.train.pipeline.recipe import read_recipe
     from spct.train.pipeline.report import report_lines, write_report
-    from spct.train.pipeline.run import Chosen, run_all, steps
+    from spct.train.pipeline.run import chosen_stages, run_all, steps
 
-    if options["only"] and options["start"]:
-        raise InputError("--only and --from are both there; expected one of them")
     read = read_recipe(recipe, flag_values({}, options["more"]))
     main = read["main"]
     out = options["out"] or main.out
     if out is None:
         raise InputError(f"{recipe}: says nowhere to write; add the key out, or give --out DIR")
     branches = {name: plan(one, _where(recipe, name)) for name, one in read.items()}
-    chosen = Chosen(options["only"], options["start"])
+    chosen = chosen_stages(list(load_stages(main.stages)), options["only"], options["start"])
     if options["dry_run"]:
         found = list(steps(branches, out, chosen))
         rows = [{"job": step.job.directory, "runs": step.runs, "why": step.why} for step in found]
@@ -67,12 +70,12 @@ def all_(recipe: Path, **options: Any) -> int:
             write_line(sys.stdout, line)
         return 0
     try:
-        code = run_all(branches, out, chosen, run_command, _say, options["launch"] or main.launch)
+        code = run_all(branches, out, chosen, run_command, say, options["launch"] or main.launch)
     finally:
         report = write_report(branches, out) if out.is_dir() else {}
-    for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
+    for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report, branches):
         write_line(sys.stdout, line)
-    _say(f"{out / 'report.md'} has this report")
+    say(f"{out / 'report.md'} has this report")
     return code
 
 
@@ -80,7 +83,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run spct with these arguments in this process, as if they had been typed; what it prints goes to stderr."""
     from spct.cli import spct
 
-    _say(f"spct {shlex.join(arguments)}")
+    say(f"spct {shlex.join(arguments)}")
     with _as_typed(arguments), _stdout_to_stderr():
         code = spct.main(list(arguments), prog_name="spct", standalone_mode=False)
     _free_memory()
@@ -123,7 +126,3 @@ def _free_memory() -> None:
 
 def _where(recipe: Path, branch: str) -> str:
     return str(recipe) if branch == "main" else f"{recipe}: ablations.{branch}"
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

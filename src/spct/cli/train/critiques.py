@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,21 +10,22 @@ from typing import Any
 import click
 import orjson
 
-from spct.cli.progress import RunProgress, write_line
-from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
+from spct.cli.progress import write_line
+from spct.cli.running import begun_run, judge_all
+from spct.cli.session import engine_options, make_engine, run_stoppable
 from spct.errors import SpctError
-from spct.grm import judge_settings
 from spct.items import read_items
-from spct.run import judge_items
+from spct.judges.settings import judge_settings
 from spct.train.baselines.critiques import (
     CRITIQUES,
+    REPORT,
     RUN,
     CritiqueJudge,
     report_lines,
     write_critiques,
-    write_manifest,
 )
-from spct.train.baselines.pairs import usable
+from spct.train.baselines.pairs import gives_pairs
+from spct.train.common.directory import finish_sampling
 from spct.types import Item
 
 
@@ -57,20 +57,15 @@ async def _critiques(paths: Sequence[Path], options: Mapping[str, Any]) -> int:
     judge = CritiqueJudge(engine, judge_settings(**{name: options[name] for name in names}))
     total = sum(1 for _ in _items(paths, options["skip_bad"], say=True))
     out: Path = options["out"]
-    async with started(engine):
-        settings = {**judge.describe(), "skip_bad": options["skip_bad"]}
-        with contextlib.closing(open_run(out / RUN, settings, resume=options["resume"])) as store:
-            in_flight = options["concurrency"] or engine.capabilities.concurrency
-            with RunProgress(total) as progress:
-                source = _items(paths, options["skip_bad"])
-                outcomes = judge_items(
-                    judge, source, in_flight=in_flight, store=store, on_request=progress.on_request
-                )  # fmt: skip
-                async with contextlib.aclosing(outcomes):
-                    async for outcome in outcomes:
-                        progress.on_item(outcome)
-            report = write_critiques(_items(paths, options["skip_bad"]), judge, store, out)
-    write_manifest(out, judge.describe(), paths)
+    session = {"input": [str(path) for path in paths], "items": total}
+    async with begun_run(
+        judge, out / RUN, options, settings={"skip_bad": options["skip_bad"]}, session=session
+    ) as store:
+        await judge_all(judge, _items(paths, options["skip_bad"]), total, store, options)
+        assert store is not None
+        report = write_critiques(_items(paths, options["skip_bad"]), judge, store, out)
+        described = judge.describe()
+    finish_sampling(out, "critiques", described, paths, (CRITIQUES, REPORT))
     lines = [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report)
     for line in lines:
         write_line(sys.stdout, line)
@@ -83,7 +78,7 @@ def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Itera
     bad: list[SpctError] = []
     left = 0
     for item in (item for path in paths for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append)):
-        if usable(item):
+        if gives_pairs(item):
             yield item
         else:
             left += 1

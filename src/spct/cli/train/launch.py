@@ -1,8 +1,7 @@
-"""What the commands that train share: the packages they need, and starting over in several processes."""
+"""Starting a command over in several processes, as ``accelerate launch`` does."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -11,16 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from spct.errors import EngineMissingError, InputError, TrainingError
+from spct.errors import InputError, TrainingError
 
 LAUNCHED = "SPCT_LAUNCHED"
-NEEDED = ("pydantic", "torch", "transformers", "trl", "datasets", "pyarrow")
-
-
-def check_train_extra() -> None:
-    """Raise EngineMissingError unless the packages of the extra are there."""
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise EngineMissingError(f"spct train needs {', '.join(missing)}: pip install 'spct[train]'")
 
 
 def launched(config: Path) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
-from spct.cli.progress import write_line
-from spct.cli.train.launch import check_train_extra, launched, main_process
-from spct.errors import InputError
+from spct.cli.train.by_recipe import recipe_options, train_by_recipe
+from spct.train import load_stage
 
 
 @click.command()
@@ -30,32 +28,17 @@ from spct.errors import InputError
 @click.option("--steps", type=int, help="In place of --epochs.")
 @click.option("--patience", type=int, help="Evaluations without a better AUC before it stops  [default: 3].")
 @click.option("--max-tokens", type=int, help="Longest prompt and judgment  [default: the model's context].")
-@click.option("--seed", type=int)
-@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in lora.rank=8.")
-@click.option("--launch", type=click.Path(path_type=Path), metavar="CONFIG", help="Run by accelerate with this file.")
-@click.option("--resume", is_flag=True, help="Go on from the last good checkpoint.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
-def meta(recipe: Path | None, launch: Path | None, resume: bool, as_json: bool, **flags: Any) -> int:
+@recipe_options
+def meta(recipe: Path | None, runs: tuple[Path, ...], heldout_runs: tuple[Path, ...], **options: Any) -> int:
     """Train a meta RM on the stored judgments of runs, by a RECIPE (YAML), by options, or by both.
 
     Writes checkpoints, then model/ (for --meta classifier:DIR/model), report.json, report.md and manifest.json.
     """
-    check_train_extra()
-    if launch is not None and launched(launch):
-        return 0
-    from spct.train.common.recipe import flag_values, load_recipe
-    from spct.train.meta.recipe import MetaRecipe
+    values = {"runs": runs or None, "heldout_runs": heldout_runs or None}
+    return train_by_recipe(load_stage("meta"), recipe, values, lines=_lines, **options)
 
-    values = {name: value for name, value in flags.items() if name != "more"}
-    values |= {name: list(flags[name]) or None for name in ("runs", "heldout_runs")}
-    checked = load_recipe(MetaRecipe, recipe, flag_values(values, flags["more"]))
-    if checked.out is None:
-        raise InputError("the recipe says nowhere to write; add the key out, or give --out DIR")
-    from spct.train.meta.run import report_lines, train_meta
 
-    say = (lambda line: click.echo(line, err=True)) if main_process() else (lambda line: None)
-    report = train_meta(checked, checked.out, resume=resume, say=say)
-    if main_process():
-        for line in [orjson.dumps(report).decode()] if as_json else report_lines(report):
-            write_line(sys.stdout, line)
-    return 0
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    from spct.train.meta.run import report_lines
+
+    return report_lines(report)

@@ -12,22 +12,24 @@ from typing import Any
 import click
 import orjson
 
-from spct.cli.progress import RunProgress, write_line
-from spct.cli.session import engine_options, make_engine, open_run, run_stoppable, started
+from spct.cli.progress import write_line
+from spct.cli.running import begun_run, judge_all
+from spct.cli.session import engine_options, make_engine, run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
-from spct.grm import judge_settings
 from spct.items import read_items
-from spct.run import RunStore, judge_items
+from spct.judges.settings import judge_settings
+from spct.run.opening import file_facts
+from spct.train.common.directory import finish_sampling
 from spct.train.common.mixed import MixedJudge
 from spct.train.rft.run import (
     HINTED,
     PLAIN,
+    REPORT,
     TABLE,
     TRAJECTORIES,
     Sampling,
     check_trainable,
     report_lines,
-    write_manifest,
     write_trajectories,
 )
 from spct.types import Item
@@ -71,17 +73,20 @@ async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
     source = _Source(path, judge, sampling.hinted, options["skip_bad"])
     total = sum(1 for _ in source.items(say=True))
     out: Path = options["out"]
-    with contextlib.ExitStack() as stack:
-        async with started(engine):
-            plain = stack.enter_context(_run(judge, out / PLAIN, options))
-            await _sample(judge, source, plain, total, options)
-            hinted = None
-            if sampling.hinted:
-                told = sampling.hinted_judge(engine, replace(settings, k=1))
-                hinted = stack.enter_context(_run(told, out / HINTED, options))
-                await _sample(told, source, hinted, total, options)
-            report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
-    write_manifest(out, {**judge.describe(), "hinted": sampling.hinted, "rejection": sampling.rejection}, [path])
+    facts = {"settings": {"skip_bad": options["skip_bad"]}, "session": {**file_facts(path), "items": total}}
+    async with contextlib.AsyncExitStack() as stack:
+        plain = await stack.enter_async_context(begun_run(judge, out / PLAIN, options, **facts))
+        await judge_all(judge, source.items(), total, plain, options)
+        hinted = None
+        if sampling.hinted:
+            told = sampling.hinted_judge(engine, replace(settings, k=1))
+            hinted = await stack.enter_async_context(begun_run(told, out / HINTED, options, **facts))
+            await judge_all(told, source.items(), total, hinted, options)
+        assert plain is not None
+        report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
+        described = judge.describe()
+    kept = {**described, "hinted": sampling.hinted, "rejection": sampling.rejection}
+    finish_sampling(out, "rft-data", kept, [path], (TRAJECTORIES, REPORT, TABLE))
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
         write_line(sys.stdout, line)
     click.echo(f"{out / TRAJECTORIES} has the trajectories, {out / TABLE} this table", err=True)
@@ -110,22 +115,3 @@ class _Source:
             yield item
         if say and bad:
             click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
-
-
-async def _sample(judge: MixedJudge, source: _Source, store: RunStore, total: int, options: Mapping[str, Any]) -> None:
-    in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
-    with RunProgress(total) as progress:
-        outcomes = judge_items(judge, source.items(), in_flight=in_flight, store=store, on_request=progress.on_request)
-        async with contextlib.aclosing(outcomes):
-            async for outcome in outcomes:
-                progress.on_item(outcome)
-
-
-@contextlib.contextmanager
-def _run(judge: MixedJudge, directory: Path, options: Mapping[str, Any]) -> Iterator[RunStore]:
-    """The run in ``directory``: with --resume the one that is there, if one is."""
-    store = open_run(directory, {**judge.describe(), "skip_bad": options["skip_bad"]}, resume=options["resume"])
-    try:
-        yield store
-    finally:
-        store.close()

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, need
+from spct.data.group import Dropped, Group, LabelRangeError, need
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, response_of
 
 
 class HHRLHF:
-    about = About(
+    about = SourceAbout(
         title="HH-RLHF",
         licence="MIT",
         layout="chosen, rejected (transcripts); or evaluation_sample with input and outputs labelled chosen, rejected",
@@ -26,7 +27,7 @@ class HHRLHF:
             yield _sample(row["evaluation_sample"], where)
             return
         need(row, where, "chosen", "rejected")
-        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where, default_id=where)
+        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where)
         yield Group(item.messages, item.responses, ((0, 1),), domain=_domain(file))
 
 

@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, integer, wins_of
+from spct.data.group import Dropped, Group, LabelRangeError, integer, wins_of
+from spct.data.sources.source import SourceAbout
 from spct.items import parse_item
 
 
-class Items:
-    about = About(
+class ItemsSource:
+    about = SourceAbout(
         title="your own items",
         licence="yours",
         layout="rows as in docs/items.md with best, rewards, label or chosen and rejected; strength, domain optional",
     )
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group | Dropped]:
-        item = parse_item(row, where=where, default_id=where)
+        item = parse_item(row, where=where)
         n, rewards = len(item.responses), item.rewards_N
         if n == 1 and rewards is not None and rewards[0] not in (0.0, 1.0):
             raise LabelRangeError(f"{where}: got the reward {rewards[0]:g} of a single response; expected 0 or 1")

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Group, need
+from spct.data.group import Group, need
+from spct.data.sources.source import SourceAbout
 from spct.items import parse_item
 
 
 class Skywork:
-    about = About(
+    about = SourceAbout(
         title="Skywork-Reward-Preference-80K-v0.2",
         licence="of its parts; see the data set card",
         layout="chosen and rejected (messages that differ in the last one), source",
@@ -20,5 +21,5 @@ class Skywork:
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group]:
         need(row, where, "chosen", "rejected")
-        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where, default_id=where)
+        item = parse_item({k: row[k] for k in ("chosen", "rejected")}, where=where)
         yield Group(item.messages, item.responses, ((0, 1),), domain=row.get("source"))

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.data.group import About, Dropped, Group, LabelRangeError, need, wins_of
+from spct.data.group import Dropped, Group, LabelRangeError, need, wins_of
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, text_of
@@ -19,7 +20,7 @@ ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 
 
 class UltraFeedback:
-    about = About(
+    about = SourceAbout(
         title="UltraFeedback",
         licence="MIT",
         layout="instruction, completions [{response, fine-grained_score, annotations}]; or prompt, chosen, rejected",
@@ -70,7 +71,7 @@ def _mean_rating(annotations: object) -> float | None:
 
 
 def _binarized(row: Mapping[str, Any], where: str) -> Group:
-    item = parse_item({k: row.get(k) for k in ("prompt", "chosen", "rejected")}, where=where, default_id=where)
+    item = parse_item({k: row.get(k) for k in ("prompt", "chosen", "rejected")}, where=where)
     rewards = (row.get("score_chosen"), row.get("score_rejected"))
     if any(not isinstance(reward, (int, float)) for reward in rewards):
         return Group(item.messages, item.responses, ((0, 1),))

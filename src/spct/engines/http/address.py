@@ -44,7 +44,7 @@ def find_address(model: str, base_url: str | None, api_key: str | None, key_vari
         )
     else:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
-        authorization, secrets = f"Basic {token}", [password, token]
+        authorization, secrets = f"Basic {token}", [password or user, token]  # a key may be all of a login
     if not (authorization.isascii() and authorization.isprintable()):
         raise InputError("the API key has characters that an HTTP header cannot carry: expected printable ASCII")
     headers = {

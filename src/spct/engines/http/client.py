@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -19,11 +18,14 @@ from spct.engines.http import errors as http_errors
 from spct.engines.http.address import Address
 from spct.engines.http.errors import Endpoint, Failure, Refusal, Transient, UnreadableReplyError
 from spct.engines.http.limits import Limits, backoff_s
-from spct.engines.http.plain import CONNECT_S, LARGEST_REPLY_BYTES, PlainPoster
+from spct.engines.http.proxy import find_proxy
 from spct.errors import EngineError, EngineUnreachableError, ReplyError
 
 T = TypeVar("T")
 
+CONNECT_S = 30.0
+LARGEST_REPLY_BYTES = 64 * 2**20
+MOST_REDIRECTS = 5
 PATIENCE = 10
 """A throttled try that others overtook is not counted, up to this many times the usual tries."""
 
@@ -43,36 +45,31 @@ class HTTPClient:
         path: tuple[str, ...] = ("chat", "completions"),
     ) -> None:
         self._url = address.url(*path)
+        # With each request and not the session's own, which aiohttp tells the proxy as well, the key among them.
+        self._headers = address.headers
         self._endpoint = address.endpoint
         self._limits = limits
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout_s = timeout_s
+        self._timeout = _timeout(timeout_s, min(CONNECT_S, timeout_s))
         self._attempts = attempts
         self._first_backoff_s = first_backoff_s
         self._served = 0
-        proxy = _proxy(self._url)
-        self._plain: PlainPoster | None = None
-        if proxy is None and self._url.scheme == "http":
-            self._plain = PlainPoster(self._url, address.headers, timeout_s)
+        proxy = find_proxy(self._url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=address.headers,
             proxy=proxy,
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
         )
 
     async def close(self) -> None:
-        if self._plain is not None:
-            self._plain.close()
         await self._session.close()
 
     async def get(self, url: URL, timeout_s: float) -> tuple[int, bytes] | EngineError | Transient:
         """One try: status and body, or the failure as a value."""
         try:
-            timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=timeout_s / 2)
-            async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
-                return response.status, await _read(response)
+            status, _, raw = await self._exchange("GET", url, None, _timeout(timeout_s, timeout_s / 2))
+            return status, raw
         except (aiohttp.ClientError, OSError, UnreadableReplyError) as error:
             return http_errors.of_exception(self._endpoint, error, timeout_s)
 
@@ -102,8 +99,8 @@ class HTTPClient:
     async def _try(self, body: bytes, tokens: float, read: Callable[[bytes], T]) -> T | Transient | Refusal:
         await self._limits.wait(tokens)
         try:
-            status, headers, raw = await self._exchange(body)
-            if status == 200:
+            status, headers, raw = await self._exchange("POST", self._url, body, self._timeout)
+            if status in (200, 201):
                 result = read(self._without_secrets(raw))
                 self._served += 1
                 return result
@@ -117,13 +114,23 @@ class HTTPClient:
             raise failure
         return failure
 
-    async def _exchange(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers (of a failure) and body of the reply; TLS and proxies are left to aiohttp."""
-        if self._plain is not None:
-            exchange = await self._plain.post(body)
-            return exchange.status, {} if exchange.status == 200 else exchange.headers, exchange.body
-        async with self._session.post(self._url, data=body, allow_redirects=False) as response:
-            return response.status, response.headers, await _read(response)
+    async def _exchange(
+        self, method: str, url: URL, body: bytes | None, limits: aiohttp.ClientTimeout
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the reply, after redirects within the server.
+
+        Unlike a browser a redirected POST stays a POST, whatever the status: an API has moved, it has not become a page.
+        """
+        for _ in range(MOST_REDIRECTS):
+            async with self._session.request(
+                method, url, data=body, headers=self._headers, timeout=limits, allow_redirects=False
+            ) as response:
+                raw = await _read(response)
+            target = _within_server(url, response)
+            if target is None:
+                break
+            url = target
+        return response.status, response.headers, raw
 
     def _without_secrets(self, raw: bytes) -> bytes:
         """A server that echoes the key must not get it into a stored sample. Placeholder keys ("none") are words."""
@@ -149,10 +156,7 @@ def _times(tries: int) -> str:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body, unless it is larger than any honest reply."""
-    length = response.content_length
-    if length is not None and length <= LARGEST_REPLY_BYTES:
-        return await response.read()
+    """The whole body, decompressed, unless it is larger than any honest reply."""
     parts, size = [], 0
     async for part in response.content.iter_any():
         parts.append(part)
@@ -162,9 +166,17 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names for this server. Looked up once: per request it costs more than the rest."""
-    host = url.host or ""
-    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+def _within_server(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+    """Where a redirect leads, if it stays with the same scheme, host and port: the key goes nowhere else."""
+    location = response.headers.get("Location")
+    if response.status not in (301, 302, 307, 308) or not location:
         return None
-    return urllib.request.getproxies().get(url.scheme)
+    try:
+        target = url.join(URL(location))
+        return target.with_user(None) if target.origin() == url.origin() else None
+    except ValueError:
+        return None
+
+
+def _timeout(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)

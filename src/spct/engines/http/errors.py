@@ -8,9 +8,8 @@ cleaned (secrets out, one line, at most 300 characters) before it enters any of 
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -25,22 +24,6 @@ MESSAGE_CHARS = 300
 
 class UnreadableReplyError(ValueError):
     """A reply with status 200 that carries no completion; the message says what came instead."""
-
-
-class NoConnectionError(OSError):
-    """Nobody took the connection; ``reason`` is what the system said."""
-
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-class BrokenReplyError(OSError):
-    """The connection ended in the middle of a reply."""
-
-
-class NotHTTPError(OSError):
-    """What came is no HTTP reply; the message is how it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +91,8 @@ def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: 
         return EngineAuthError(
             f"{endpoint.shown} refuses the key ({status}): {message}; {has}: set {endpoint.key_variable} or pass an API key"
         )
+    if status == 407:
+        return _refused_by_proxy(endpoint, status, message)
     if status == 402 or (status == 429 and _QUOTA.search(f"{told.code} {told.message}")):
         return EngineError(f"{endpoint.shown}: the account has no quota left ({status}): {message}")
     if status in (404, 405):
@@ -119,7 +104,7 @@ def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: 
         target = endpoint.clean(headers.get("Location", "elsewhere")).partition("?")[0]
         return EngineError(
             f"{endpoint.shown} redirects ({status}) to {_without_login(target)}; a key is never sent on to another "
-            "address, so pass that base URL instead if it is right"
+            "server, so pass that base URL instead if it is right"
         )
     if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
         wait_s = retry_after_s(headers, now_unix_s)
@@ -146,31 +131,39 @@ def of_exception(endpoint: Endpoint, error: Exception, timeout_s: float) -> Engi
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return EngineUnreachableError(f"no TLS connection to {endpoint.shown}: {words}; check http:// or https://")
+        case aiohttp.ClientProxyConnectionError():
+            failure = _unconnected(endpoint, error.os_error)
+            return replace(failure, what=f"through the proxy {error.host}:{error.port}: {failure.what}")
+        case aiohttp.ClientHttpProxyError():
+            return _refused_by_proxy(endpoint, error.status, error.message)
         case aiohttp.ClientConnectorDNSError():
-            return Transient("unknown host name", connected=False)
+            return Transient(f"unknown host name {error.host}", connected=False)
         case aiohttp.ClientConnectorError():
             return _unconnected(endpoint, error.os_error)
-        case NoConnectionError():
-            return _unconnected(endpoint, error.reason)
         case aiohttp.ConnectionTimeoutError():
             return _unconnected(endpoint, error)
         case TimeoutError():
             return Transient(f"gave no whole reply within {timeout_s:g} s")
-        case aiohttp.ClientPayloadError() | BrokenReplyError():
+        case aiohttp.ClientPayloadError():
             return Transient("broke off in the middle of its reply")
-        case aiohttp.ServerDisconnectedError() | ConnectionError():
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
             return Transient("closed the connection without a reply")
-        case aiohttp.ClientResponseError() | NotHTTPError():
+        case aiohttp.ClientResponseError():
             return Transient(f"sent something that is not HTTP: {words}")
         case _:
             return Transient(f"failed: {type(error).__name__}: {words}")
 
 
+def _refused_by_proxy(endpoint: Endpoint, status: int, message: str) -> EngineError:
+    return EngineError(
+        f"the proxy does not pass requests on to {endpoint.shown} ({status}): {endpoint.clean(message)}; name one that does "
+        "in http_proxy or https_proxy (http://USER:PASSWORD@HOST:PORT), or put the server's host into no_proxy"
+    )
+
+
 def _unconnected(endpoint: Endpoint, reason: OSError) -> Transient:
     if isinstance(reason, TimeoutError):
         return Transient("nobody takes the connection", connected=False)
-    if isinstance(reason, socket.gaierror):
-        return Transient("unknown host name", connected=False)
     refused = isinstance(reason, ConnectionRefusedError) or "refused" in str(reason).lower()
     what = "connection refused" if refused else endpoint.clean(reason.strerror or str(reason))
     return Transient(what or "connection closed at once", connected=False)
@@ -269,7 +262,7 @@ _PROMPT_TOKENS = re.compile(
 )
 
 _NAMED = re.compile(
-    r"(?<![\w-])(?P<name>max_tokens|temperature|top_p|seed|top_logprobs|logprobs|structured_outputs|grammar|ebnf)(?![\w-])"
+    r"(?<![\w-])(?P<name>max_tokens|temperature|top_p|seed|top_logprobs|logprobs)(?![\w-])"
     r"|['\"`]n['\"`]|\bn_cmpl\b|\bcandidate_?count\b|\bn (?:must|should|is|>|=|<|larger|greater)"
     r"|multiple (?:choices|completions|candidates)",
     re.I,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -28,9 +28,13 @@ CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a server; None where it does not tell. ``software`` is the ``owned_by`` of its models."""
+    """What is known of a server; None where it does not tell. ``software`` is the ``owned_by`` of its models.
+
+    ``served_model`` is what the asked-for name stands for: vLLM tells the weights behind it, others the name alone.
+    """
 
     software: str | None = None
+    served_model: str | None = None
     context_tokens: int | None = None
     max_n: int | None = None
 
@@ -75,8 +79,7 @@ def read_models(raw: bytes, model: str) -> Facts:
     meta = entry.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     told = [*(entry.get(name) for name in CONTEXT_FIELDS), meta.get("n_ctx"), meta.get("n_ctx_train")]
-    software = entry.get("owned_by")
-    return Facts(software if isinstance(software, str) else None, _first_positive(told))
+    return Facts(_text(entry, "owned_by"), _text(entry, "root") or _text(entry, "id"), _first_positive(told))
 
 
 def read_props(raw: bytes, facts: Facts) -> Facts:
@@ -84,9 +87,16 @@ def read_props(raw: bytes, facts: Facts) -> Facts:
     body = _object(raw)
     settings = body.get("default_generation_settings")
     context = settings.get("n_ctx") if isinstance(settings, dict) else None
-    return Facts(
-        facts.software, _first_positive([context, facts.context_tokens]), _first_positive([body.get("total_slots")])
+    return replace(
+        facts,
+        context_tokens=_first_positive([context, facts.context_tokens]),
+        max_n=_first_positive([body.get("total_slots")]),
     )
+
+
+def _text(entry: dict[str, Any], name: str) -> str | None:
+    value = entry.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _object(raw: bytes) -> dict[str, Any]:

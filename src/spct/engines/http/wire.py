@@ -8,22 +8,15 @@ from __future__ import annotations
 import codecs
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from spct.engines.engine import Sample, SampleRequest
 from spct.engines.http.errors import UnreadableReplyError
+from spct.engines.http.grammar import GRAMMAR_FIELDS, GrammarStyle
 from spct.types import FinishReason, TokenLogprob, Usage
 
-GrammarStyle = Literal["none", "vllm", "llamacpp", "sglang"]
-
-GRAMMAR_FIELDS: Mapping[GrammarStyle, str | None] = {
-    "none": None,
-    "vllm": "structured_outputs",
-    "llamacpp": "grammar",
-    "sglang": "ebnf",
-}
 MOST_TOP_LOGPROBS = 20
 SEED_BITS = 0x7FFFFFFF
 

@@ -16,23 +16,21 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, Trainer, TrainingArguments
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, Trainer
 
 from spct.classifiers.torch_model import chat_ids
-from spct.errors import InputError, RejectedError, TrainingError
+from spct.errors import InputError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import head_reads
 from spct.meta.cases import without_control_tokens
 from spct.train.baselines.critiques import Critique, read_critiques
-from spct.train.baselines.pairs import Pairs, Preference
+from spct.train.baselines.pairs import Pairs, Preference, fits, roles_taken
 from spct.train.baselines.recipe import CloudRecipe
-from spct.train.baselines.scalar import fits
-from spct.train.common.arguments import common_arguments
-from spct.train.common.binary import evaluation, finite
+from spct.train.common.binary import finite_logits
 from spct.train.common.card import Card, card_text
 from spct.train.common.chat import IGNORED, Example
 from spct.train.common.classifier import HEAD, load_classifier, other_head, padded
+from spct.train.common.course import AS_GIVEN, Course
 from spct.train.common.guarded import Guarded
 from spct.train.common.models import Trainable, load_trainable
 from spct.train.common.saving import save_directory
@@ -128,29 +126,11 @@ def rows(
         )
 
 
-def trainer(
-    recipe: CloudRecipe,
-    trainable: Trainable,
-    learned: Dataset,
-    heldout: Dataset,
-    out: Path,
-    steps: int,
-    accumulation: int,
-) -> CloudTrainer:
-    """The trainer over ``learned``, which is in the order of training."""
+def trainer(course: Course) -> CloudTrainer:
     return CloudTrainer(
-        model=trainable.model,
-        args=TrainingArguments(
-            **common_arguments(recipe, out, steps, accumulation),
-            **evaluation(recipe, METRIC),
-            train_sampling_strategy="sequential",
-            remove_unused_columns=False,
-            label_names=["labels"],
-        ),
-        data_collator=_Collator(trainable.tokenizer.pad_token_id),
-        train_dataset=learned,
-        eval_dataset=heldout,
-        processing_class=trainable.tokenizer,
+        **course.given(),
+        args=course.arguments(METRIC, **AS_GIVEN),
+        data_collator=_Collator(course.trainable.tokenizer.pad_token_id),
         compute_metrics=_metrics,
     )
 
@@ -197,21 +177,17 @@ def _row(one: Preference, critiqued: Sequence[Critique], trainable: Trainable) -
 
 def _head_ids(item: Item, response: int, critique: Critique, trainable: Trainable) -> list[int]:
     conversation = head_reads(item, response, critique.text, trainable.encoder.control_tokens)
-    try:
+    with roles_taken(item):
         return chat_ids(trainable.tokenizer, conversation, trainable.name)
-    except RejectedError as error:
-        raise TrainingError(f"item {item.id!r}: {error}; train another base model") from error
 
 
 def _critic_example(item: Item, critique: Critique, trainable: Trainable) -> Example:
     special = trainable.encoder.control_tokens
     prompt = [Message(turn.role, without_control_tokens(turn.content, special)) for turn in critique.messages]
-    try:
+    with roles_taken(item):
         return trainable.encoder.example(prompt, without_control_tokens(critique.text, special))
-    except RejectedError as error:
-        raise TrainingError(f"item {item.id!r}: {error}; train another base model") from error
 
 
 def _metrics(predicted: Any) -> dict[str, float]:
-    margin, critique = (finite(values) for values in predicted.predictions)
+    margin, critique = (finite_logits(values) for values in predicted.predictions)
     return {"accuracy": float((margin > 0).mean()), "critique_loss": float(critique.mean())}

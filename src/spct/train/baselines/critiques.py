@@ -19,17 +19,17 @@ from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import CritiqueSampler, critique_options, critique_template
-from spct.judges.grm import no_verdict
+from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict
 from spct.run import RunStore
 from spct.train.common.judging_templates import keep_templates
-from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.orders import seed_base
-from spct.voting.ratings import Place, Ratings, RecordRatings, place_of
+from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import Verdict
 
 RUN, CRITIQUES, REPORT = "run", "critiques.jsonl", "report.json"
@@ -43,7 +43,8 @@ class CritiqueJudge(Rival):
     def __init__(self, engine: Engine, settings: JudgeSettings) -> None:
         super().__init__(engine, settings)
         self.template = critique_template(settings.template)
-        self._sampler = CritiqueSampler(engine, self.template, settings.sampling)
+        self.templates = {settings.template: self.template}
+        self._sampler = CritiqueSampler(engine, self.template, settings.resolved_sampling)
 
     def options(self) -> dict[str, Any]:
         return critique_options(self.template, self.settings.sampling)
@@ -51,25 +52,16 @@ class CritiqueJudge(Rival):
     async def make(self, trial: Trial) -> None:
         raise NotImplementedError("critiques are no judgments of all responses")
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         """No verdict ever: its judgments are the critiques, and its error, if any, says why some are missing."""
-        there: dict[Place, Judgment] = {place_of(j): j for j in history}
+        there = {place_of(judgment): judgment for judgment in memory.history}
         usage = Usage()
 
-        def note(judgments: Sequence[Judgment], spent: Usage) -> None:
+        def note(judgments: Sequence[Judgment], spent: Usage, prompt: Prompt) -> None:
             nonlocal usage
             usage += spent
-            there.update({place_of(j): j for j in judgments})
-            if record is not None:
-                record(judgments, spent)
+            there.update({place_of(judgment): judgment for judgment in judgments})
+            memory.record(judgments, spent, prompt)
 
         error = ItemError("NoVerdict", "critiques only")
         try:
@@ -88,7 +80,7 @@ class CritiqueJudge(Rival):
 
 
 @dataclass(slots=True)
-class SourceCounts:
+class CritiqueCounts:
     """What became of one source's items. ``failed_items`` lack critiques because requests failed."""
 
     items: int = 0
@@ -103,7 +95,7 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
 
     Raises TrainingError if there is none, RunError where the disk refuses.
     """
-    sources: dict[str, SourceCounts] = {}
+    sources: dict[str, CritiqueCounts] = {}
     count = write_rows(out / CRITIQUES, _rows(items, judge, store, sources))
     rows = {
         name: {
@@ -127,17 +119,6 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
     return report
 
 
-def write_manifest(out: Path, settings: Mapping[str, Any], items: Sequence[Path]) -> None:
-    """Say what made the critiques, by hashes; written last."""
-    row = {
-        "stage": "critiques",
-        "settings": dict(settings),
-        "inputs": {str(path): file_hash(path) for path in items},
-        "outputs": {name: file_hash(out / name) for name in (CRITIQUES, REPORT)},
-    }
-    write_json(out / MANIFEST, row)
-
-
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
     yield f"{report['critiques']:,} critiques; {report['k']} of each response."
@@ -149,12 +130,12 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(
-    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, SourceCounts]
+    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, CritiqueCounts]
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         found = [judgment for judgment in store.history(position) if judgment.index < judge.settings.k]
-        counts = sources.setdefault(source_of(item), SourceCounts())
+        counts = sources.setdefault(source_of(item), CritiqueCounts())
         counts.items += 1
         counts.failed_items += len({(j.index, j.block) for j in found}) < judge.settings.k * len(item.responses)
         counts.responses += len(item.responses)

@@ -8,20 +8,17 @@ neither place is favoured. (PairRM's own DeBERTa head can be judged with, not tr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
-
-from datasets import Dataset
 
 from spct.classifiers import Pair
 from spct.classifiers.pairs import DEFAULT_FORM, SEGMENTS, one_text
 from spct.judges.texts import query_of
 from spct.meta.cases import without_control_tokens
-from spct.train.baselines.pairs import Pairs
+from spct.train.baselines.pairs import Pairs, fits
 from spct.train.baselines.recipe import BaselineRecipe
-from spct.train.baselines.scalar import fits
 from spct.train.common.binary import SCHEMA, BinaryTrainer, binary_trainer
-from spct.train.common.classifier import load_classifier, pad_unlike, with_adapter
+from spct.train.common.classifier import load_classifier, pad_unlike
+from spct.train.common.course import Course
 from spct.train.common.models import Trainable
 from spct.types import Message
 
@@ -54,18 +51,8 @@ def rows(
             yield from ({"input_ids": ids, "label": label} for ids, label in zip(both, (1.0, 0.0), strict=True))
 
 
-def trainer(
-    recipe: BaselineRecipe,
-    trainable: Trainable,
-    learned: Dataset,
-    heldout: Dataset,
-    out: Path,
-    steps: int,
-    accumulation: int,
-) -> BinaryTrainer:
-    """The trainer over ``learned``, which is in the order of training."""
-    adapted = with_adapter(trainable, recipe.lora)
-    return binary_trainer(recipe, adapted, learned, heldout, out, steps, accumulation)
+def trainer(course: Course) -> BinaryTrainer:
+    return binary_trainer(course)
 
 
 def _ids(tokenizer: Any, pair: Pair) -> list[int]:

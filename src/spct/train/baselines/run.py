@@ -6,7 +6,6 @@ A directory holds one training, as in every stage. Needs torch, transformers and
 from __future__ import annotations
 
 import importlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,32 +13,20 @@ from typing import Any
 
 from datasets import Dataset
 
-from spct.data.output import write_json
 from spct.errors import InputError
 from spct.train.baselines import KINDS
 from spct.train.baselines.pairs import SIDES, Pairs, read_pairs
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.common.arguments import begin, speak
 from spct.train.common.card import Card
-from spct.train.common.guarded import drop_partial, train_on
+from spct.train.common.classifier import with_adapter
+from spct.train.common.course import Course, best_step, log_rows
+from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
+from spct.train.common.guarded import train_on
 from spct.train.common.models import Trainable
 from spct.train.common.saving import MODEL, save_trained
-from spct.train.common.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.train.common.token_rows import token_rows
-from spct.train.sft.data import order
-
-REPORT, TOKENS = "report.json", "tokens"
-TITLES = {
-    "scalar": "Bradley-Terry reward model",
-    "pairrm": "Pair reward model",
-    "cloud": "Semi-scalar reward model (CLoud)",
-}
-NO_ADAPTER = {
-    "pairrm": "adds tokens to the vocabulary, which an adapter does not train",
-    "cloud": "trains one body under two heads, which an adapter is not made for here",
-}
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 def train_baseline(
@@ -51,28 +38,21 @@ def train_baseline(
     """
     if kind not in KINDS:
         raise InputError(f"baseline {kind!r}: expected one of {', '.join(KINDS)}")
-    made: Any = importlib.import_module(KINDS[kind])
-    if recipe.lora is not None and kind in NO_ADAPTER:
-        raise InputError(f"{kind} {NO_ADAPTER[kind]}; leave lora out")
+    made: Any = importlib.import_module(KINDS[kind].module)
+    if recipe.lora is not None and (reason := KINDS[kind].no_adapter) is not None:
+        raise InputError(f"{kind} {reason}; leave lora out")
     processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
-    facts = stage_facts(f"baseline-{kind}", recipe, recipe.inputs)
-    facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
+    facts = stage_facts(f"baseline-{kind}", recipe, recipe.inputs, keeps_best=True)
     pairs = read_pairs(recipe)
-    with processes.main_process_first():
-        state = open_stage(out, facts, resume=resume or not processes.is_main_process)
-    if state == "finished":
-        say(f"{out} is finished already")
-        return read_json(out / REPORT) or {}
+    if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
+        return done
     trainable = made.load(recipe.model, recipe)
-    if processes.is_main_process:
-        drop_partial(out)
     with processes.main_process_first():
         rows, counts = _rows(made, pairs, trainable, recipe, out)
     steps = recipe.steps_for(len(rows["train"]))
     say(f"{counts['train']['pairs']:,} pairs to learn, {counts['heldout']['pairs']:,} held out, {steps:,} steps")
-    learned = rows["train"].select(order(len(rows["train"]), steps * recipe.batch, recipe.seed))
-    trainer = made.trainer(recipe, trainable, learned, rows["heldout"], out, steps, accumulation)
+    trainer = made.trainer(Course(recipe, with_adapter(trainable, recipe.lora), rows, out, steps, accumulation))
     speak(trainer, say)
     train_on(trainer, out, say, evaluate=True)
     report = _report(kind, recipe, pairs, counts, trainer, made.METRIC)
@@ -81,9 +61,7 @@ def train_baseline(
     if processes.is_main_process:
         if kind == "cloud":
             saved = made.split(out / MODEL, card)
-        write_json(out / REPORT, report)
-        finish_stage(out, facts, [*saved, out / REPORT])
-        shutil.rmtree(out / TOKENS, ignore_errors=True)
+        finish_stage(out, facts, report, saved)
         say(f"{out / MODEL} has the model; judge with {_judging(kind, out)}")
     return report
 
@@ -115,7 +93,6 @@ def _report(
 ) -> dict[str, Any]:
     """Data, the held-out curve, whose first point is the model before training, and the log."""
     history = trainer.state.log_history
-    best = trainer.state.best_model_checkpoint
     return {
         "stage": "baseline",
         "kind": kind,
@@ -125,16 +102,16 @@ def _report(
         "steps": trainer.state.global_step,
         "metric": metric.removeprefix("eval_"),
         "heldout_curve": [{"step": row["step"], "value": round(row[metric], 6)} for row in history if metric in row],
-        "best_step": int(str(best).rsplit("-", 1)[-1]) if best else None,
+        "best_step": best_step(trainer),
         "best": None if trainer.state.best_metric is None else round(trainer.state.best_metric, 6),
-        "log": [{key: row[key] for key in row if not key.endswith(("_per_second", "_runtime"))} for row in history],
+        "log": log_rows(trainer),
     }
 
 
 def _card(kind: str, recipe: BaselineRecipe, report: Mapping[str, Any], out: Path) -> Card:
     shown = ["learning_rate", "batch", "seed", "max_tokens", *(["critique_weight"] if kind == "cloud" else [])]
     return Card(
-        title=TITLES[kind],
+        title=KINDS[kind].title,
         stage=f"baseline {kind}",
         base=recipe.model,
         method="A baseline for generative reward models, trained with spct on pairs of the best and another response.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,17 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.utils import logging
 
 from spct.train.common.models import use_bfloat16
-from spct.train.common.packages import check_packages
+from spct.train.common.packages import check_keys
 from spct.train.common.recipe import TrainingRecipe
+from spct.train.stage import Say
 
-Say = Callable[[str], None]
 SHOWN = ("loss", "reward", "kl", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate")
 
 
 def begin(recipe: TrainingRecipe) -> PartialState:
     """What every stage does first; gives the processes of its launch. Raises EngineMissingError."""
     quiet()
-    check_packages(recipe.model_dump())
+    check_keys(recipe.model_dump())
     return PartialState(cpu=recipe.device == "cpu")
 
 
@@ -55,6 +54,17 @@ def common_arguments(recipe: TrainingRecipe, out: Path, steps: int, accumulation
         "seed": recipe.seed,
         "data_seed": recipe.seed,
         "disable_tqdm": True,
+    }
+
+
+def evaluation(recipe: TrainingRecipe, metric: str) -> dict[str, Any]:
+    """Arguments: evaluate when a checkpoint is written, end with the best one by ``metric``."""
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": recipe.save_every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": metric,
+        "greater_is_better": True,
     }
 
 

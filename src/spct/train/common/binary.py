@@ -1,7 +1,6 @@
 """Training a classifier of one label on yes and no: binary cross-entropy on the logit, the best held-out AUC kept.
 
-Rows have ``input_ids`` and ``label`` (0 or 1) and come in an order of our own making, so that a step sees the same rows
-with any number of processes, and after a resume. Needs torch and transformers.
+Rows have ``input_ids`` and ``label`` (0 or 1). Needs torch and transformers.
 """
 
 from __future__ import annotations
@@ -14,17 +13,15 @@ import numpy as np
 import pyarrow as pa
 import torch
 from datasets import Dataset
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from spct.data.output import read_json
 from spct.errors import TrainingError
-from spct.train.common.arguments import common_arguments
 from spct.train.common.classifier import padded
+from spct.train.common.course import AS_GIVEN, Course
 from spct.train.common.guarded import Guarded
-from spct.train.common.models import Trainable
 from spct.train.common.rating_figures import figures
-from spct.train.common.recipe import TrainingRecipe
-from spct.train.common.stage import read_json
 
 SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("label", pa.float32())])
 
@@ -60,48 +57,17 @@ def ended_at(checkpoint: Path | None, stop: EarlyStop) -> int | None:
     return int(state["global_step"]) if state is not None and stop.is_over(state["log_history"]) else None
 
 
-def binary_trainer(
-    recipe: TrainingRecipe,
-    trainable: Trainable,
-    rows: Dataset,
-    heldout: Dataset,
-    out: Path,
-    steps: int,
-    accumulation: int,
-    *,
-    stop: EarlyStop | None = None,
-) -> BinaryTrainer:
-    """The trainer over ``rows``, which are in the order of training; ``heldout`` is rated every ``recipe.save_every``."""
+def binary_trainer(course: Course, *, stop: EarlyStop | None = None) -> BinaryTrainer:
+    """The trainer of a course over rows of ``SCHEMA``."""
     return BinaryTrainer(
-        model=trainable.model,
-        args=TrainingArguments(
-            **common_arguments(recipe, out, steps, accumulation),
-            **evaluation(recipe, "eval_auc"),
-            train_sampling_strategy="sequential",
-            remove_unused_columns=False,
-            label_names=["labels"],
-        ),
-        data_collator=_Collator(trainable.tokenizer.pad_token_id),
-        train_dataset=rows,
-        eval_dataset=heldout,
-        processing_class=trainable.tokenizer,
+        **course.given(),
+        args=course.arguments("eval_auc", **AS_GIVEN),
+        data_collator=_Collator(course.trainable.tokenizer.pad_token_id),
         compute_loss_func=bce,
         compute_metrics=_metrics,
         preprocess_logits_for_metrics=_first,
         callbacks=[] if stop is None else [stop],
     )
-
-
-def evaluation(recipe: TrainingRecipe, metric: str) -> dict[str, Any]:
-    """Arguments: evaluate when a checkpoint is written, end with the best one by ``metric``."""
-    return {
-        "eval_strategy": "steps",
-        "eval_steps": recipe.save_every,
-        "per_device_eval_batch_size": recipe.micro_batch,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": metric,
-        "greater_is_better": True,
-    }
 
 
 def bce(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -113,7 +79,7 @@ def bce(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> t
 
 def logits_of(trainer: BinaryTrainer, rows: Dataset) -> Any:
     """The logit of each row, float64; every process gets all. Raises TrainingError for one that is no number."""
-    return finite(trainer.predict(rows).predictions)
+    return finite_logits(trainer.predict(rows).predictions)
 
 
 class _Collator:
@@ -130,11 +96,11 @@ def _first(logits: Any, labels: Any) -> Any:
 
 
 def _metrics(predicted: Any) -> dict[str, float]:
-    logits = finite(predicted.predictions)
+    logits = finite_logits(predicted.predictions)
     return figures(logits, np.asarray(predicted.label_ids, dtype=np.float64).reshape(-1))
 
 
-def finite(logits: Any) -> Any:
+def finite_logits(logits: Any) -> Any:
     """The logits as float64, flat. Raises TrainingError for one that is no number."""
     logits = np.asarray(logits, dtype=np.float64).reshape(-1)
     if bad := int((~np.isfinite(logits)).sum()):

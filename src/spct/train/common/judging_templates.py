@@ -6,7 +6,6 @@ spct ships under that name. Failure rule: a template that is not to be found is 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ FOLDER = "templates"
 
 def file_of(template: Template) -> Path:
     """Where the template's file is, seen from the model's directory."""
-    return Path(FOLDER, template.name, template.files[0].name)
+    return Path(FOLDER, template.name, next(iter(template.texts)))
 
 
 def keep_templates(templates: Iterable[Template], where: Path) -> None:
@@ -33,8 +32,8 @@ def keep_templates(templates: Iterable[Template], where: Path) -> None:
         folder = where / FOLDER / (f"{template.name}-{template.digest[:8]}" if clash else template.name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for file in template.files:
-                shutil.copyfile(file, folder / file.name)
+            for name, text in template.texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
         except OSError as error:
             raise RunError(f"{folder}: cannot be written: {error.strerror or error}; free some space") from error
 

@@ -5,17 +5,16 @@ Follows ``spct.judges.judge.Judge``, so that such items can share one run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from spct.engines.engine import Engine
 from spct.judges.grm import GRMJudge
-from spct.judges.sampling import Record
+from spct.judges.memory import NO_MEMORY, Memory
 from spct.judges.settings import JudgeSettings
 from spct.templates import Template
-from spct.types import Item, Judgment
-from spct.voting.ratings import Ratings, RecordRatings
+from spct.types import Item
 from spct.voting.verdict import Verdict
 
 
@@ -36,9 +35,9 @@ class MixedJudge:
         return {**self._many.describe(), **digests, "single_template": one["template"]}
 
     @property
-    def templates(self) -> tuple[Template, ...]:
-        """Every template that an item may be judged by, once each."""
-        return tuple(dict.fromkeys([*self._many.templates.values(), *self._one.templates.values()]))
+    def templates(self) -> Mapping[str, Template]:
+        """Every template that an item may be judged by."""
+        return {**self._many.templates, **self._one.templates}
 
     def template_of(self, item: Item) -> Template:
         """Raises TemplateError where the item lacks what its template needs."""
@@ -47,16 +46,8 @@ class MixedJudge:
     def check(self, item: Item) -> None:
         self._for(item).check(item)
 
-    async def judge(
-        self,
-        item: Item,
-        history: Sequence[Judgment] = (),
-        record: Record | None = None,
-        *,
-        rated: Ratings | None = None,
-        record_ratings: RecordRatings | None = None,
-    ) -> Verdict:
-        return await self._for(item).judge(item, history, record, rated=rated, record_ratings=record_ratings)
+    async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
+        return await self._for(item).judge(item, memory)
 
     def _for(self, item: Item) -> GRMJudge:
         return self._one if len(item.responses) == 1 else self._many

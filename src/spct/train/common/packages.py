@@ -1,4 +1,4 @@
-"""Packages that a recipe asks for and that no stage needs otherwise: looked for before anything is begun."""
+"""Packages that a stage needs, and those that its keys ask for: looked for before anything is begun."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spct.errors import EngineMissingError
+from spct.train.stage import Stage
 
 TRACKERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "trackio": ("trackio",)}
 """What ``report_to`` can name, and the packages of which each takes one."""
@@ -14,7 +15,15 @@ ENGINES = {"openvino": "openvino_genai", "llamacpp": "xllamacpp"}
 """What stands before the colon in ``model`` where an engine of its own package samples or judges, and that package."""
 
 
-def check_packages(recipe: Mapping[str, Any]) -> None:
+def check_stage(stage: Stage) -> None:
+    """Raise EngineMissingError unless the packages are there that the stage always needs."""
+    if missing := [package for package in stage.packages if not _there(package)]:
+        own = ":" in stage.id
+        extra = " ".join(missing) if own else "'spct[bench]'" if missing == ["numpy"] else "'spct[train]'"
+        raise EngineMissingError(f"the stage {stage.name} needs {', '.join(missing)}: pip install {extra}")
+
+
+def check_keys(recipe: Mapping[str, Any]) -> None:
     """Raise EngineMissingError for a tracker, a sampler or an engine that a stage's keys name and that is not installed."""
     for name in recipe.get("report_to") or ():
         if not any(map(_there, TRACKERS[name])):

@@ -1,4 +1,4 @@
-"""Token rows on disk: an Arrow file that training maps into memory, and the counts that went with its making.
+"""Token rows on disk: an Arrow file that training maps into memory, the counts that went with its making, and their order.
 
 Made once by a stage's first process, read by all; an interrupted stage finds it again.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
 
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.errors import RunError, SpctError
-from spct.train.common.stage import read_json
 
 CHUNK = 512
 
@@ -35,6 +35,19 @@ def token_rows(
         counts = dict(count())
         write_json(folder / f"{name}.json", counts)
     return Dataset.from_file(str(folder / f"{name}.arrow")), counts
+
+
+def order(count: int, total: int, seed: int) -> list[int]:
+    """Which row comes when, for ``total`` rows of ``count``: every epoch a new permutation, the last one cut off.
+
+    It is determined by the arguments alone, so neither a resume nor the number of processes changes it.
+    """
+    places: list[int] = []
+    for epoch in range(-(-total // count)):
+        epoch_places = list(range(count))
+        Random(f"{seed}:{epoch}").shuffle(epoch_places)
+        places += epoch_places
+    return places[:total]
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Rows) -> None:

@@ -6,8 +6,7 @@ classifier:`` loads), ``report.json``, ``report.md``, and last ``manifest.json``
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,25 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from spct.data.output import write_json, write_text
+from spct.data.output import write_text
 from spct.train.common.arguments import begin, speak
 from spct.train.common.binary import BinaryTrainer, EarlyStop, binary_trainer, ended_at, logits_of
 from spct.train.common.card import Card
 from spct.train.common.classifier import load_classifier, with_adapter
-from spct.train.common.guarded import drop_partial, last_checkpoint, train_on
+from spct.train.common.course import Course, best_step, log_rows
+from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
+from spct.train.common.guarded import last_checkpoint, train_on
 from spct.train.common.models import Trainable
 from spct.train.common.rating_figures import auc_within, figures, reliability, rounded, sigmoid
 from spct.train.common.saving import MODEL, save_trained
-from spct.train.common.stage import TOKENS, finish_stage, open_stage, read_json, stage_facts
 from spct.train.common.token_rows import token_rows
 from spct.train.meta.curve import curve_lines, guided_curve
 from spct.train.meta.data import SCHEMA, MetaSplit, split_runs, write_part
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.meta.runs import opened_runs
-from spct.train.sft.data import order
+from spct.train.stage import Say
 
-Say = Callable[[str], None]
-REPORT, TABLE = "report.json", "report.md"
+TABLE = "report.md"
 PARTS = ("train", "heldout")
 
 
@@ -47,14 +46,9 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
     with opened_runs([*recipe.runs, *recipe.heldout_runs]) as runs:
         split = split_runs(recipe, runs)
         facts = meta_facts(recipe, split)
-        with processes.main_process_first():
-            state = open_stage(out, facts, resume=resume or not processes.is_main_process)
-        if state == "finished":
-            say(f"{out} is finished already")
-            return read_json(out / REPORT) or {}
+        if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
+            return done
         trainable = load_classifier(recipe.model, recipe.max_tokens, recipe.seed)
-        if processes.is_main_process:
-            drop_partial(out)
         with processes.main_process_first():
             rows, counts = _parts(recipe, split, trainable, out)
         trainer = _trainer(recipe, trainable, rows, out, accumulation)
@@ -66,19 +60,15 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
         trainer, recipe.model, out, _card(recipe, report, out), partial(load_classifier, seed=recipe.seed)
     )
     if processes.is_main_process:
-        write_json(out / REPORT, report)
         write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
-        finish_stage(out, facts, [*saved, out / REPORT, out / TABLE])
-        shutil.rmtree(out / TOKENS, ignore_errors=True)
+        finish_stage(out, facts, report, [*saved, out / TABLE])
         say(f"{out / MODEL} has the model; use it with --meta classifier:{out / MODEL}")
     return report
 
 
 def meta_facts(recipe: MetaRecipe, split: MetaSplit) -> dict[str, Any]:
     """What the result depends on; of the runs their judgments and labels, not their files, which ratings change too."""
-    facts = stage_facts("meta", recipe, []) | {"judgments": split.digest}
-    facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
-    return facts
+    return stage_facts("meta", recipe, [], keeps_best=True) | {"judgments": split.digest}
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -111,18 +101,10 @@ def _parts(
 def _trainer(
     recipe: MetaRecipe, trainable: Trainable, rows: Mapping[str, Dataset], out: Path, accumulation: int
 ) -> BinaryTrainer:
-    learned = rows["train"]
     stop = EarlyStop("eval_auc", recipe.patience)
-    steps = ended_at(last_checkpoint(out), stop) or recipe.steps_for(len(learned))
+    steps = ended_at(last_checkpoint(out), stop) or recipe.steps_for(len(rows["train"]))
     return binary_trainer(
-        recipe,
-        with_adapter(trainable, recipe.lora),
-        learned.select(order(len(learned), steps * recipe.batch, recipe.seed)),
-        rows["heldout"],
-        out,
-        steps,
-        accumulation,
-        stop=stop,
+        Course(recipe, with_adapter(trainable, recipe.lora), rows, out, steps, accumulation), stop=stop
     )
 
 
@@ -143,21 +125,19 @@ def _report(
     labels = np.asarray(heldout["label"], dtype=np.float64)
     groups = list(zip(heldout["run"], heldout["position"], strict=True))
     within, items = auc_within(logits, labels, groups)
-    history = trainer.state.log_history
-    start = next((row for row in history if row.get("step") == 0), {})
-    best = trainer.state.best_model_checkpoint
+    start = next((row for row in trainer.state.log_history if row.get("step") == 0), {})
     return {
         "stage": "meta",
         "model": recipe.model,
         "runs": dict(split.counts),
         **{name: dict(counts[name]) for name in PARTS},
         "steps": trainer.state.global_step,
-        "best_step": int(str(best).rsplit("-", 1)[-1]) if best else None,
+        "best_step": best_step(trainer),
         "before": {name: start.get(f"eval_{name}") for name in ("auc", "brier", "ece", "accuracy")},
         "figures": rounded(figures(logits, labels) | {"auc_within": within}) | {"auc_within_items": items},
         "reliability": reliability(sigmoid(logits), labels),
         "curves": _curves(split, heldout, sigmoid(logits)) if recipe.curve else [],
-        "log": [{key: row[key] for key in row if not key.endswith(("_per_second", "_runtime"))} for row in history],
+        "log": log_rows(trainer),
     }
 
 

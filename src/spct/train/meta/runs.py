@@ -16,16 +16,16 @@ from pathlib import Path
 from spct.errors import InputError
 from spct.items import fingerprint
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, template_for
+from spct.judges.template_choice import template_for
 from spct.meta.cases import make_cases
 from spct.meta.meta import Case
 from spct.run import RunStore
 from spct.run.rating import principles_of
 from spct.run.store import holds_run
+from spct.run.stored import stored_settings
 from spct.templates import Template
 from spct.train.rft.run import PLAIN
 from spct.types import Item, Judgment
-from spct.views.stored import stored_settings
 from spct.voting.accuracy import grade
 
 GENERATIVE = (None, "grm", "llm-judge")
@@ -119,19 +119,10 @@ def _open(store: RunStore, clusters: dict[str, str]) -> tuple[JudgedRun, dict[st
     if written.get("judge") not in GENERATIVE or "template" not in written:
         what = written.get("judge") or written.get("imported") or "something else"
         raise InputError(f"{where} is a run of {what}; expected one of spct judge, spct bench or spct train rft-data")
-    templates = load_templates(settings)
+    templates = store.templates()
     single = written.get("single_template")
-    if single is not None:
-        templates |= load_templates(replace(settings, template=str(single)))
     made_by = {"template": str(written["template"])} | ({"single_template": str(single)} if single else {})
-    for name, template in templates.items():
-        then = written.get(f"template.{name}")
-        if then != template.digest:
-            raise InputError(
-                f"{where} was made by another template {name} ({then}) than there is now ({template.digest}), so its "
-                "prompts cannot be put together again; train with the version of spct or the file that made the run"
-            )
-        made_by[f"template.{name}"] = template.digest
+    made_by |= {f"template.{name}": template.digest for name, template in templates.items()}
     return JudgedRun(store, settings, templates, None if single is None else str(single), clusters), made_by
 
 

@@ -9,36 +9,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spct.train.common.stage import FREE, file_hash
+from spct.data.output import file_hash
+from spct.train.common.directory import FREE
+from spct.train.stage import Stage
 
-PACKAGES = {
-    "data": ("spct",),
-    "rft": ("spct",),
-    "samples": ("spct",),
-    "sft": ("spct", "torch", "transformers", "trl"),
-    "rl": ("spct", "torch", "transformers", "trl"),
-    "meta": ("spct", "torch", "transformers"),
-    "baselines": ("spct", "torch", "transformers", "trl"),
-    "bench": ("spct",),
-    "gguf": ("spct", "transformers", "gguf"),
-    "export": ("spct", "transformers", "gguf"),
-}
+CARRYING = {"pydantic", "datasets", "pyarrow", "accelerate", "numpy"}
+"""Packages that change no figure, whatever their version."""
 SPEED = {"concurrency", "timeout_s", "requests_per_minute", "tokens_per_minute", "threads", "plots"}
 """Options that change no figure."""
-CHOOSING = {"rl", "meta", "baselines"}
-"""Stages that keep the best checkpoint, so that how often one is written matters."""
 
 
-def facts_of(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(stage: Stage, values: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a job. Raises InputError for a file that cannot be read."""
-    free = FREE | SPEED if stage not in CHOOSING else FREE - {"save_every"}
+    free = FREE - {"save_every"} if stage.keeps_best else FREE | SPEED
     kept = {name: value for name, value in values.items() if name not in free}
     files = {str(path): content_hash(path) for text in _texts(kept) for path in _paths(text)}
-    return {"stage": stage, "versions": _versions(stage), "recipe": kept, "files": files}
+    return {"stage": stage.name, "versions": _versions(stage), "recipe": kept, "files": files}
 
 
 def content_hash(path: Path) -> str:
@@ -78,8 +69,15 @@ def _paths(text: str) -> Iterator[Path]:
             continue
 
 
-def _versions(stage: str) -> dict[str, str]:
-    return {name: found for name in PACKAGES[stage] if (found := _version(name))}
+def _versions(stage: Stage) -> dict[str, str]:
+    """Of the packages that compute the result, and of the file that a stage of your own is in its content."""
+    names = ("spct", *(name for name in stage.packages if name not in CARRYING))
+    found = {name: found for name in names if (found := _version(name))}
+    source = stage.id.rpartition(":")[0]
+    if source:
+        file = source if source.endswith(".py") else import_module(source).__file__
+        found[stage.id] = content_hash(Path(str(file)))
+    return found
 
 
 def _version(package: str) -> str | None:

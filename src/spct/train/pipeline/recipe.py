@@ -5,104 +5,28 @@ Failure rule: whatever is wrong, in any section or ablation, is one InputError b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, create_model
 
 from spct.errors import InputError
-from spct.train.common.recipe import Strict, parse_recipe, read_values, unknown_key
+from spct.recipe import OneOrMore, Strict, parse_recipe, put, read_values, unknown_key
+from spct.train import load_stages
+from spct.train.common.recipe import EngineRecipe
+from spct.train.stage import Section
 
-STAGES = ("data", "rft", "sft", "rl", "gguf", "samples", "meta", "baselines", "bench", "export")
-"""In the order of their running. ``gguf`` are files of the models, by which ``samples`` and ``bench`` then judge; ``samples`` are
-judgments of the trained GRM, which the meta RM learns too."""
-BASELINES = ("scalar", "pairrm", "cloud")
 MAIN = "main"
-CHANGEABLE = (*STAGES, "model", "seed")
-"""What an override may begin with."""
-
-Section = dict[str, Any]
 
 
-class EngineRecipe(Strict):
-    """What reaches the engine that judges; None is the command's default. ``model`` is ENGINE:NAME."""
-
-    model: str = Field(min_length=1)
-    base_url: str | None = None
-    concurrency: int | None = Field(default=None, ge=1)
-    timeout_s: float | None = Field(default=None, gt=0)
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    context_tokens: int | None = None
-    threads: int | None = None
-    lora: tuple[str, ...] = ()
-    engine_option: dict[str, Any] = Field(default_factory=dict)
-    temperature: float | None = Field(default=None, ge=0)
-    top_p: float | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = Field(default=None, ge=0)
-    template: str | None = None
-    ordering: str | None = Field(default=None, pattern="^(balanced|random|fixed)$")
-    grammar: bool | None = None
-
-
-class SamplingRecipe(EngineRecipe):
-    """The options of ``spct train rft-data`` by their names; ``items`` is its argument."""
-
-    items: Path
-    n_rft: int | None = Field(default=None, ge=1)
-    hinted: bool | None = None
-    single_template: str | None = None
-    rejection: bool | None = None
-    skip_bad: bool | None = None
-
-
-class CritiquesRecipe(EngineRecipe):
-    """The options of ``spct train critiques`` by their names; ``items`` are its arguments."""
-
-    items: tuple[Path, ...] = Field(min_length=1)
-    k: int | None = Field(default=None, ge=1)
-    retries: int | None = Field(default=None, ge=0)
-    skip_bad: bool | None = None
-
-    ordering: None = None  # of one response there is one order, and no grammar for free text
-    grammar: None = None
-
-
-class ExportRecipe(Strict):
-    """The options of ``spct train export`` by their names; ``model`` is its argument."""
-
-    model: str = Field(min_length=1)
-    encoding: tuple[Literal["F16", "Q8_0"], ...] = ()
-    name: str | None = None
-    prompts: Path | None = None
-    check: bool | None = None
-    threads: int | None = Field(default=None, ge=1)
-
-
-class GgufRecipe(Strict):
-    """Files by which a GGUF ``engine`` judges in place of transformers; the other keys are options of ``spct train export``."""
-
-    engine: Literal["openvino", "llamacpp"]
-    encoding: Literal["F16", "Q8_0"] = "Q8_0"
-    prompts: Path | None = None
-    check: bool | None = None
-    threads: int | None = Field(default=None, ge=1)
-
-
-class BenchmarkRecipe(Strict):
+class MeasuredRecipe(Strict):
     """A benchmark by its name in ``spct bench list``, its files, and the part of it that is judged."""
 
     name: str = Field(min_length=1)
     data: Path
-    subset: tuple[str, ...] = ()
+    subset: OneOrMore[str] = ()
     limit: int | None = Field(default=None, ge=1)
-
-    @field_validator("subset", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
 
 class BenchRecipe(EngineRecipe):
@@ -111,7 +35,7 @@ class BenchRecipe(EngineRecipe):
     ``classifier_option`` are options of the classifiers: the meta RM that guides, and the baselines scalar and PairRM.
     """
 
-    benchmarks: tuple[BenchmarkRecipe, ...] = Field(min_length=1)
+    benchmarks: tuple[MeasuredRecipe, ...] = Field(min_length=1)
     k: int | None = Field(default=None, ge=1)
     greedy: bool = True
     principles: str | None = Field(default=None, pattern="^(self|given|query)$")
@@ -129,25 +53,22 @@ class BenchRecipe(EngineRecipe):
 class AllRecipe(Strict):
     """``model`` is trained and ``seed`` used wherever a section does not say otherwise. A stage without section is not run.
 
-    ``launch`` is a configuration of accelerate for the stages that train. ``ablations`` map a name to overrides: dotted
-    keys of the recipe (``rl.beta``) and their values; a section that is null is left out.
+    ``launch`` is a configuration of accelerate for the stages that train. ``stages`` are those of your own, each
+    ``module:NAME`` or ``file.py:NAME``. ``ablations`` map a name to overrides: dotted keys of the recipe (``rl.beta``) and their
+    values; a section that is null is left out. The sections are keys too, which ``read_recipe`` adds.
     """
 
     model: str = Field(min_length=1)
     out: Path | None = None
     seed: int = Field(default=0, ge=0)
     launch: Path | None = None
-    data: Section | None = None
-    rft: Section | None = None
-    sft: Section | None = None
-    rl: Section | None = None
-    gguf: Section | None = None
-    samples: Section | None = None
-    meta: Section | None = None
-    baselines: Section | None = None
-    bench: Section | None = None
-    export: Section | None = None
+    stages: tuple[str, ...] = ()
     ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def sections(self) -> dict[str, Section]:
+        """The sections that are there, by stage."""
+        found = {name: getattr(self, name) for name in type(self).model_fields if name not in AllRecipe.model_fields}
+        return {name: section for name, section in found.items() if section is not None}
 
 
 def read_recipe(path: Path, overrides: Mapping[str, Any]) -> dict[str, AllRecipe]:
@@ -156,41 +77,40 @@ def read_recipe(path: Path, overrides: Mapping[str, Any]) -> dict[str, AllRecipe
     Raises InputError. The sections' own keys are checked by ``plan``.
     """
     values = read_values(path)
-    for name in STAGES:
+    own = values.get("stages", [])
+    if not isinstance(own, list) or not all(isinstance(id, str) for id in own):
+        raise InputError(f"{path}: stages: got {own!r}; expected a list of module:NAME or file.py:NAME")
+    stages = list(load_stages(own))
+    for name in stages:
         if name in values and values[name] is None:
             raise InputError(f"{path}: {name} is empty; write {name}: {{}} for its defaults, or leave it out")
     for name, value in overrides.items():
-        _put(values, name, value, f"{path}: --set")
-    main: AllRecipe = parse_recipe(AllRecipe, values, str(path))
-    if not any(getattr(main, stage) is not None for stage in STAGES):
-        raise InputError(f"{path}: has no stage; expected at least one of {', '.join(STAGES)}")
-    branches = {MAIN: main}
+        _override(values, name, value, stages, f"{path}: --set")
+    fields: Any = dict.fromkeys(stages, (dict[str, Any] | None, None))
+    kind = create_model("AllRecipe", __base__=AllRecipe, **fields)
+    main = parse_recipe(kind, values, str(path))
+    if not main.sections():
+        raise InputError(f"{path}: has no stage; expected at least one of {', '.join(stages)}")
+    branches: dict[str, AllRecipe] = {MAIN: main}
     for name, changes in main.ablations.items():
+        where = f"{path}: ablations.{name}"
         if name == MAIN or not name.replace("-", "").replace("_", "").isalnum():
             raise InputError(f"{path}: ablations: got the name {name!r}; expected letters, digits, - and _, not main")
-        branches[name] = _ablation(values, changes, f"{path}: ablations.{name}")
+        if not changes:
+            raise InputError(f"{where}: changes nothing; expected overrides such as rl.beta: 0")
+        changed = dict(values)
+        for key, value in changes.items():
+            _override(changed, key, value, stages, where)
+        branches[name] = parse_recipe(kind, changed, where)
     return branches
 
 
-def _ablation(values: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> AllRecipe:
-    changed = dict(values)
-    if not changes:
-        raise InputError(f"{where}: changes nothing; expected overrides such as rl.beta: 0")
-    for name, value in changes.items():
-        _put(changed, name, value, where)
-    return parse_recipe(AllRecipe, changed, where)
-
-
-def _put(values: dict[str, Any], name: str, value: Any, where: str) -> None:
-    """Set a dotted key; a section that becomes None goes."""
-    *outer, last = name.split(".")
-    first = outer[0] if outer else last
-    if first not in CHANGEABLE:
-        raise InputError(f"{where}: {unknown_key(name, first, CHANGEABLE)}")
-    for key in outer:
-        inner = values.get(key)
-        values[key] = values = dict(inner) if isinstance(inner, Mapping) else {}
-    if value is None and (not outer or outer == ["baselines"]):
-        values.pop(last, None)
-    else:
-        values[last] = value
+def _override(values: dict[str, Any], name: str, value: Any, stages: Sequence[str], where: str) -> None:
+    """Set a dotted key; a section that becomes None goes, as does a baseline."""
+    first, *rest = name.split(".")
+    changeable = [*stages, "model", "seed"]
+    if first not in changeable:
+        raise InputError(f"{where}: {unknown_key(name, first, changeable)}")
+    outer = put(values, name, value)
+    if value is None and (not rest or (first == "baselines" and len(rest) == 1)):
+        del outer[rest[-1] if rest else first]

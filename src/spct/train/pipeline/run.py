@@ -8,55 +8,29 @@ for alone and lacks its input is an InputError, an output directory in use a Run
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from spct.data.output import write_json, write_text
+from spct.data.output import read_json, write_json, write_text
 from spct.errors import InputError, RunError
-from spct.train.common.packages import check_packages
-from spct.train.common.stage import differences, read_json
+from spct.run.lock import DirectoryLock
+from spct.train import STAGES, Job
+from spct.train.common.directory import changed_keys
+from spct.train.common.packages import check_keys, check_stage
 from spct.train.pipeline.facts import content_hash
-from spct.train.pipeline.plan import Job, command_of, placed
-from spct.train.pipeline.recipe import STAGES
+from spct.train.pipeline.plan import command_of, placed
+from spct.train.stage import Say
 
 STOPPED = 130
-RESULTS = {
-    "data": ("*.jsonl", "report.json"),
-    "rft": ("trajectories.jsonl", "report.json"),
-    "samples": ("report.json",),
-    "sft": ("model", "report.json"),
-    "rl": ("model", "report.json"),
-    "meta": ("model", "report.json"),
-    "baselines": ("model", "critic", "critiques.jsonl", "report.json"),
-    "bench": ("results.json",),
-    "gguf": ("*.gguf", "export.json"),
-    "export": ("*.gguf", "export.json"),
-}
-"""What of a directory must be as it was for its job to be skipped."""
 
 State = Literal["done", "stale", "begun", "new"]
-Command = Callable[[Sequence[str]], int]
-Say = Callable[[str], None]
+Run = Callable[[Sequence[str]], int]
 Branches = Mapping[str, Mapping[str, Job]]
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which stages may run: ``only`` one, or those from ``start`` on; the others must be done where they are needed."""
-
-    only: str | None = None
-    start: str | None = None
-
-    def has(self, stage: str) -> bool:
-        if self.only is not None:
-            return stage == self.only
-        return self.start is None or STAGES.index(stage) >= STAGES.index(self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +43,28 @@ class Step:
     late: tuple[str, ...] = ()
 
 
-def steps(branches: Branches, out: Path, chosen: Chosen) -> Iterator[Step]:
-    """What is to do, in order, each as the directories are when it is asked for; a job of several branches comes once."""
+def chosen_stages(names: Sequence[str], only: str | None, start: str | None) -> tuple[str, ...]:
+    """Those of the stages called ``names`` that may run: ``only`` one, or those from ``start`` on. Raises InputError."""
+    if only and start:
+        raise InputError("--only and --from are both there; expected one of them")
+    asked = only or start
+    if asked is not None and asked not in names:
+        raise InputError(f"{'--only' if only else '--from'}: got {asked!r}; expected one of {', '.join(names)}")
+    return tuple(names) if asked is None else (only,) if only else tuple(names[names.index(asked) :])
+
+
+def steps(branches: Branches, out: Path, chosen: Container[str]) -> Iterator[Step]:
+    """What is to do, in order, each as the directories are when it is asked for; a job of several branches comes once.
+
+    Stages that are not ``chosen`` do not run; they must be done where they are needed.
+    """
     jobs = {job.directory: job for row in branches.values() for job in row.values()}
     for job in jobs.values():
         late = tuple(name for name in job.needs if state_of(jobs[name], out) != "done")
         state = state_of(job, out)
         if state == "done" and not late:
             yield Step(job, False, "done, and nothing has changed")
-        elif not chosen.has(job.stage):
+        elif job.stage.name not in chosen:
             yield Step(job, False, "not asked for")
         elif late:
             yield Step(job, True, f"its input is not there yet: {', '.join(late)}", late)
@@ -92,17 +79,18 @@ _WHY = {
 
 
 def run_all(
-    branches: Branches, out: Path, chosen: Chosen, command: Command, say: Say, launch: Path | None = None
+    branches: Branches, out: Path, chosen: Container[str], command: Run, say: Say, launch: Path | None = None
 ) -> int:
     """Run what ``steps`` says; 0, or 1 if some items got no verdict, or 130 where it was stopped.
 
     ``command`` runs spct with arguments and gives its exit code. Call it again to go on.
     """
     code = 0
-    with _alone(out):
+    with contextlib.closing(_locked(out)):
         for step in list(steps(branches, out, chosen)):
             if step.runs:
-                check_packages(step.job.values)
+                check_stage(step.job.stage)
+                check_keys(step.job.values)
         for step in steps(branches, out, chosen):
             if step.late:
                 raise InputError(
@@ -116,7 +104,7 @@ def run_all(
     return code
 
 
-def run_job(job: Job, out: Path, command: Command, launch: Path | None = None) -> int:
+def run_job(job: Job, out: Path, command: Run, launch: Path | None = None) -> int:
     """Run one job and write its manifest; the command's exit code."""
     if state_of(job, out) == "stale":
         _set_aside(out / job.directory)
@@ -146,7 +134,7 @@ def state_of(job: Job, out: Path) -> State:
 def _outputs(job: Job, out: Path) -> dict[str, Any]:
     """A hash of each of the job's results, by its place in the directory."""
     directory = out / job.directory
-    found = sorted(path for pattern in RESULTS[job.stage] for path in directory.glob(pattern))
+    found = sorted(path for pattern in job.stage.results for path in directory.glob(pattern))
     return {"outputs": {path.name: content_hash(path) for path in found}}
 
 
@@ -174,28 +162,24 @@ def _news(job: Job, out: Path) -> str:
     if not rows:
         return "not done yet"
     before = read_json(max(rows)[1])
-    changed = differences(before or {}, job.facts)
+    changed = changed_keys(before or {}, job.facts)
     return f"changed since {max(rows)[1].stem}: {'; '.join(line.strip() for line in changed)}"
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def _locked(out: Path) -> DirectoryLock:
     """Hold the directory for this process. Raises RunError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
+        return DirectoryLock(out)
+    except RunError:
+        raise
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{out} is in use by another spct train all; wait for it, or name another --out") from error
-        yield
 
 
 def unused(branches: Branches, out: Path) -> list[str]:
     """Directories of jobs that no branch has any more: they are left alone, for whoever turns a key back."""
-    named = {job.directory for jobs in branches.values() for job in jobs.values()}
-    found = {path.name for stage in STAGES for path in out.glob(f"{stage}-*") if path.is_dir()}
-    return sorted(found - named)
+    jobs = [job for row in branches.values() for job in row.values()]
+    stages = {*STAGES, *(job.stage.name for job in jobs)}
+    found = {path.name for stage in stages for path in out.glob(f"{stage}-*") if path.is_dir()}
+    return sorted(found - {job.directory for job in jobs})

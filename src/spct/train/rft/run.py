@@ -20,13 +20,12 @@ from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.train.common.judging_templates import keep_templates
+from spct.train.common.labels import check_label
 from spct.train.common.mixed import MixedJudge
-from spct.train.common.places import Places, place_lines
-from spct.train.common.stage import MANIFEST, file_hash
 from spct.train.common.trajectories import source_of, trajectory_row, write_rows
 from spct.train.rft.hints import HintedJudge, hint_of
+from spct.train.rft.places import Places, place_lines
 from spct.train.rft.rejection import FATES, Fate, Selection, select
-from spct.train.rl.reward import check_label
 from spct.types import Item
 
 PLAIN, HINTED = "plain", "hinted"
@@ -120,7 +119,7 @@ def write_trajectories(
     }
     write_json(out / REPORT, report)
     write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
-    keep_templates(judge.templates, out)
+    keep_templates(judge.templates.values(), out)
     if not count:
         raise TrainingError(
             f"no judgment was kept, so there is nothing to learn from: {_why(sources.values())}; {out / TABLE} has the "
@@ -155,17 +154,6 @@ def _rows(
                 model=judge.engine.model_id,
                 special_tokens=special,
             )
-
-
-def write_manifest(out: Path, settings: Mapping[str, Any], inputs: Sequence[Path]) -> None:
-    """Say what made the trajectories, by hashes; written last."""
-    row = {
-        "stage": "rft-data",
-        "settings": dict(settings),
-        "inputs": {str(path): file_hash(path) for path in inputs},
-        "outputs": {name: file_hash(out / name) for name in (TRAJECTORIES, REPORT, TABLE)},
-    }
-    write_json(out / MANIFEST, row)
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import orjson
 
 from spct.engines import Engine
 from spct.judges.grm import GRMJudge
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings
-from spct.run import RunStore, check_same, judge_items
-from spct.run.store import holds_run
+from spct.run import judge_items, opened_run
 from spct.train.common.mixed import MixedJudge
 from spct.types import Item
 from spct.voting.verdict import Verdict
@@ -52,27 +49,14 @@ async def judge_all(
     """
     await engine.start()
     judge = asking.judge(engine)
-    verdicts = []
     try:
-        with contextlib.nullcontext() if out is None else _run(judge, out) as store:
+        with contextlib.nullcontext() if out is None else opened_run(out, judge, resume=True) as store:
             outcomes = judge_items(judge, items, in_flight=engine.capabilities.concurrency, store=store)
+            verdicts = []
             async with contextlib.aclosing(outcomes):
                 async for outcome in outcomes:
                     verdicts.append(outcome.verdict)
                     on_item()
+            return verdicts
     finally:
         await engine.close()
-    return verdicts
-
-
-@contextlib.contextmanager
-def _run(judge: MixedJudge, out: Path) -> Iterator[RunStore]:
-    settings = judge.describe()
-    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2).decode()
-    store = RunStore.open(out, write=True) if holds_run(out) else RunStore.create(out, {"settings": text})
-    try:
-        check_same(orjson.loads(store.meta("settings") or "{}"), settings)
-        store.write_file("settings.json", text)
-        yield store
-    finally:
-        store.close()

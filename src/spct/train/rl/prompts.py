@@ -19,7 +19,7 @@ from spct.items import fingerprint
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
 from spct.templates import Template
-from spct.train.rl.reward import check_label
+from spct.train.common.labels import check_label
 from spct.types import Item, Message
 from spct.voting.orders import row_orders, shuffled
 

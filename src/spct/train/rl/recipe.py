@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from spct.train.common.recipe import Strict, TrainingRecipe
+from spct.recipe import Strict
+from spct.train.common.recipe import TrainingRecipe
 
 
 class EasyRecipe(Strict):
@@ -39,9 +40,9 @@ class HeldOutRecipe(Strict):
 class RLRecipe(TrainingRecipe):
     """``batch`` counts prompts per step, each rolled out ``group`` times; ``micro_batch`` counts rollouts.
 
-    ``template`` judges items of two or more responses, ``single_template`` (0 or 1) those of one. ``on_long`` says what an
-    item whose prompt does not fit does. ``rollouts``: "shared" processes a group's prompt once, "generate" is the
-    library's own, "vllm" needs vLLM, ``vllm`` being TRL's options for it without their prefix (``mode``, ...).
+    ``template`` judges items of two or more responses, ``single_template`` (0 or 1) those of one. ``rollouts``: "shared"
+    processes a group's prompt once, "generate" is the library's own, "vllm" needs vLLM, ``vllm`` being TRL's options for it
+    without their prefix (``mode``, ...).
     """
 
     data: Path
@@ -56,7 +57,6 @@ class RLRecipe(TrainingRecipe):
     max_new_tokens: int = Field(default=1024, ge=1)
     template: str = "grm"
     single_template: str = "grm-single"
-    on_long: Literal["stop", "drop"] = "stop"
     too_easy: EasyRecipe | None = None
     heldout: HeldOutRecipe | None = None
     rollouts: Literal["shared", "generate", "vllm"] = "shared"

@@ -7,7 +7,6 @@ labels is said before the model is loaded; what goes wrong later leaves the last
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,31 +14,29 @@ from typing import Any
 from accelerate import PartialState
 from trl.trainer.grpo_config import GRPOConfig
 
-from spct.data.output import write_json
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.engines.transformers import as_loaded
 from spct.errors import InputError, TrainingError
-from spct.train.common.arguments import begin, common_arguments
+from spct.recipe import unknown_key
+from spct.train.common.arguments import begin, common_arguments, evaluation
 from spct.train.common.card import Card
-from spct.train.common.guarded import drop_partial, train_on
-from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
-from spct.train.common.recipe import unknown_key
+from spct.train.common.course import best_step
+from spct.train.common.directory import finish_stage, finished_report, stage_facts
+from spct.train.common.guarded import train_on
+from spct.train.common.models import Trainable, load_trainable, lora_config, pretrained_source
 from spct.train.common.saving import save_trained
-from spct.train.common.stage import finish_stage, open_stage, read_json, stage_facts
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
 from spct.train.rl.judging import Asking
 from spct.train.rl.prompts import Schedule, Templates
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.rollout import RolloutSettings
-from spct.train.rl.selection import Selection, read_labelled, select
+from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
+from spct.train.stage import Say
 from spct.types import Item
 
-REPORT = "report.json"
 VLLM = "vllm_"
-
-Say = Callable[[str], None]
 
 
 def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = print) -> dict[str, Any]:
@@ -50,21 +47,15 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     process = begin(recipe)
     templates = Templates(recipe.template, recipe.single_template)
     facts = rl_facts(recipe, templates)
-    with process.main_process_first():
-        state = open_stage(out, facts, resume=resume or not process.is_main_process)
-    if state == "finished":
-        say(f"{out} is finished already")
-        return read_json(out / REPORT) or {}
+    if (done := finished_report(out, facts, process, resume=resume, say=say)) is not None:
+        return done
     heldout = None if recipe.heldout is None else read_labelled(recipe.heldout.path, templates, recipe.heldout.items)
     with process.main_process_first():
-        items = select(recipe, templates, out, say if process.is_main_process else _silent)
+        items = training_items(recipe, templates, out, say if process.is_main_process else _silent)
     loaded = load_trainable(recipe.model, recipe.max_tokens)
     items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
     say(f"{len(items.kept):,} items, {recipe.steps:,} steps of {recipe.batch:,} prompts x {recipe.group} rollouts")
     trainer = make_trainer(recipe, out, loaded, items, heldout, say=say, processes=process.num_processes)
-    if trainer.args.should_save:
-        drop_partial(out)
-    trainer.accelerator.wait_for_everyone()
     train_on(trainer, out, say, evaluate=heldout is not None)
     return _finish(trainer, recipe, out, facts, items)
 
@@ -72,17 +63,15 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
 def rl_facts(recipe: RLRecipe, templates: Templates) -> dict[str, Any]:
     """What the result depends on: the recipe, the templates, the model's files and the items."""
     inputs = [recipe.data, *([recipe.heldout.path] if recipe.heldout else [])]
-    facts = stage_facts("rl", recipe, inputs) | {"templates": templates.digests()}
-    if recipe.heldout:
-        facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
-    return facts
+    facts = stage_facts("rl", recipe, inputs, keeps_best=recipe.heldout is not None)
+    return facts | {"templates": templates.digests()}
 
 
 def make_trainer(
     recipe: RLRecipe,
     out: Path,
     loaded: Trainable,
-    items: Selection,
+    items: TrainingItems,
     heldout: tuple[Item, ...] | None,
     *,
     say: Say = print,
@@ -122,14 +111,7 @@ def make_arguments(recipe: RLRecipe, out: Path, processes: int, *, evaluate: boo
         "max_completion_length": recipe.max_new_tokens,
     }
     if evaluate:
-        options |= {
-            "eval_strategy": "steps",
-            "eval_steps": recipe.save_every,
-            "num_generations_eval": 1,
-            "load_best_model_at_end": True,
-            "metric_for_best_model": "eval_accuracy",
-            "greater_is_better": True,
-        }
+        options |= {**evaluation(recipe, "eval_accuracy"), "num_generations_eval": 1}
     if recipe.rollouts == "vllm":
         options |= {"use_vllm": True, **_vllm_options(recipe)}
     try:
@@ -166,7 +148,7 @@ def _policy(loaded: Trainable) -> Policy:
 
 def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
     """TRL loads the reference policy by the model's name; weights from a GGUF file get a directory to have one."""
-    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in source_of(recipe.model)[1]:
+    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in pretrained_source(recipe.model)[1]:
         return
     base = out / "base"
     with PartialState().main_process_first():
@@ -175,34 +157,34 @@ def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
     loaded.model.config._name_or_path = str(base)
 
 
-def _finish(trainer: RLTrainer, recipe: RLRecipe, out: Path, facts: dict[str, Any], items: Selection) -> dict[str, Any]:
+def _finish(
+    trainer: RLTrainer, recipe: RLRecipe, out: Path, facts: dict[str, Any], items: TrainingItems
+) -> dict[str, Any]:
     report = _report(trainer, recipe, items)
     paths = save_trained(trainer, recipe.model, out, _card(recipe, report, items))
     if trainer.args.should_save:
-        write_json(out / REPORT, report)
-        finish_stage(out, facts, [*paths, out / REPORT])
+        finish_stage(out, facts, report, paths)
     trainer.accelerator.wait_for_everyone()
     return report
 
 
-def _report(trainer: RLTrainer, recipe: RLRecipe, items: Selection) -> dict[str, Any]:
+def _report(trainer: RLTrainer, recipe: RLRecipe, items: TrainingItems) -> dict[str, Any]:
     """Items, the figures of every log, and the held-out curve, whose first point is the model before training."""
     history = trainer.state.log_history
     curve = [row for row in history if "eval_accuracy" in row]
-    best = trainer.state.best_model_checkpoint
     return {
         "stage": "rl",
         "model": recipe.model,
         "items": items.counts(),
         "steps": trainer.state.global_step,
         "heldout": curve,
-        "best_step": int(str(best).rsplit("-", 1)[-1]) if best else None,
+        "best_step": best_step(trainer),
         "best_accuracy": trainer.state.best_metric,
         "train": [row for row in history if "accuracy" in row],
     }
 
 
-def _card(recipe: RLRecipe, report: dict[str, Any], items: Selection) -> Card:
+def _card(recipe: RLRecipe, report: dict[str, Any], items: TrainingItems) -> Card:
     curve = report["heldout"]
     results = {}
     if curve:

@@ -14,21 +14,21 @@ from spct.engines import load_engine
 from spct.errors import ContextLengthError, InputError
 from spct.items import read_items
 from spct.train.common.chat import ChatEncoder
+from spct.train.common.labels import check_label
 from spct.train.rl.easy import Sifted, leave_out_easy
 from spct.train.rl.judging import Asking
 from spct.train.rl.prompts import Templates
 from spct.train.rl.recipe import EasyRecipe, RLRecipe
-from spct.train.rl.reward import check_label
+from spct.train.stage import Say
 from spct.types import Item
 
-Say = Callable[[str], None]
 EASY = "too_easy"
 SLACK = 8
 """Tokens by which a prompt may be longer in another order of its responses."""
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class TrainingItems:
     """The items to train on, and how many were left out."""
 
     kept: tuple[Item, ...]
@@ -41,7 +41,7 @@ class Selection:
         """The counts of a report."""
         return {"read": self.read, "too easy": self.easy, "too long": self.long, "kept": len(self.kept)}
 
-    def fitting(self, encoder: ChatEncoder, room: int, recipe: RLRecipe, say: Say) -> Selection:
+    def fitting(self, encoder: ChatEncoder, room: int, recipe: RLRecipe, say: Say) -> TrainingItems:
         """Those whose prompt has at most ``room`` tokens.
 
         Raises ContextLengthError at the first that has more, unless the recipe drops them; InputError if none is left.
@@ -79,11 +79,11 @@ def read_labelled(path: Path, templates: Templates, most: int | None = None) -> 
     return tuple(items)
 
 
-def select(recipe: RLRecipe, templates: Templates, out: Path, say: Say) -> Selection:
+def training_items(recipe: RLRecipe, templates: Templates, out: Path, say: Say) -> TrainingItems:
     """The recipe's items without those too easy; the weak model is asked at most once, and where it was stopped."""
     items = read_labelled(recipe.data, templates)
     if recipe.too_easy is None:
-        return Selection(items, templates, len(items))
+        return TrainingItems(items, templates, len(items))
     sifted = _sifted(recipe, recipe.too_easy, items, out / EASY, say)
     kept = tuple(items[place] for place in sifted.kept)
     if not kept:
@@ -91,7 +91,7 @@ def select(recipe: RLRecipe, templates: Templates, out: Path, say: Say) -> Selec
             f"{recipe.too_easy.model} judges all {len(items):,} items of {recipe.data} right {recipe.too_easy.k} of "
             f"{recipe.too_easy.k} times: nothing is left to learn; use harder items, or leave too_easy out"
         )
-    return Selection(kept, templates, len(items), easy=sifted.easy)
+    return TrainingItems(kept, templates, len(items), easy=sifted.easy)
 
 
 def _sifted(recipe: RLRecipe, easy: EasyRecipe, items: tuple[Item, ...], out: Path, say: Say) -> Sifted:

@@ -18,9 +18,9 @@ import pyarrow as pa
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import read_rows
 from spct.train.common.chat import ChatEncoder, Example
-from spct.train.common.places import Shown, balanced
 from spct.train.common.token_rows import Rows
 from spct.train.common.trajectories import messages_in, read_trajectories
+from spct.train.sft.balance import Shown, balanced
 from spct.train.sft.recipe import SftRecipe
 from spct.types import Message
 
@@ -58,19 +58,6 @@ def sft_rows(recipe: SftRecipe, encoder: ChatEncoder, context: int) -> tuple[Row
     counts = DataCounts()
     examples = _examples(recipe, encoder, context, counts)
     return ({"input_ids": one.input_ids, "labels": one.labels} for one in examples), counts.as_row
-
-
-def order(count: int, total: int, seed: int) -> list[int]:
-    """Which example comes when, for ``total`` examples of ``count``: every epoch a new permutation, the last one cut off.
-
-    It hangs on the arguments alone, so neither a resume nor the number of processes changes it.
-    """
-    places: list[int] = []
-    for epoch in range(-(-total // count)):
-        epoch_places = list(range(count))
-        Random(f"{seed}:{epoch}").shuffle(epoch_places)
-        places += epoch_places
-    return places[:total]
 
 
 def _examples(recipe: SftRecipe, encoder: ChatEncoder, context: int, counts: DataCounts) -> Iterator[Example]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from spct.train.common.recipe import Strict, TrainingRecipe
+from spct.recipe import OneOrMore, Strict
+from spct.train.common.recipe import PassesRecipe
 
 STEPS = 900
 
@@ -16,45 +15,30 @@ STEPS = 900
 class GeneralRecipe(Strict):
     """General instruction data: conversations whose last turn, the assistant's, is learned. ``share`` is of all examples."""
 
-    path: tuple[Path, ...] = Field(min_length=1)
+    path: OneOrMore[Path] = Field(min_length=1)
     share: float = Field(gt=0, lt=1)
 
-    @field_validator("path", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [value] if isinstance(value, (str, Path)) else value
 
-
-class SftRecipe(TrainingRecipe):
+class SftRecipe(PassesRecipe):
     """``trajectories`` are files of ``spct train rft-data``; ``sampled`` and ``hinted`` say which of them are learned.
 
     ``balance_places`` learns as many judgments with the best response shown in each place, and drops the others.
 
     ``packing`` fills sequences of ``max_tokens`` with several examples, which do not see each other; ``batch`` then
-    counts packed sequences. ``on_long`` says what an example longer than ``max_tokens`` does. ``steps`` or ``epochs``; with
-    neither, the paper's 900 steps.
+    counts packed sequences. With neither ``steps`` nor ``epochs`` it is the paper's 900 steps.
     """
 
-    trajectories: tuple[Path, ...] = Field(min_length=1)
+    trajectories: OneOrMore[Path] = Field(min_length=1)
     general: GeneralRecipe | None = None
     sampled: bool = True
     hinted: bool = True
     balance_places: bool = False
     learning_rate: float = Field(default=5e-6, gt=0)
     batch: int = Field(default=1024, ge=1)
-    epochs: float | None = Field(default=None, gt=0)
     packing: bool = False
-    on_long: Literal["stop", "drop"] = "stop"
-
-    @field_validator("trajectories", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return [value] if isinstance(value, (str, Path)) else value
 
     @model_validator(mode="after")
-    def _consistent(self) -> SftRecipe:
-        if self.steps is not None and self.epochs is not None:
-            raise ValueError("steps and epochs are both there; expected one of them")
+    def _something_to_learn(self) -> SftRecipe:
         if not (self.sampled or self.hinted):
             raise ValueError("sampled and hinted are both false; that leaves no trajectory to learn")
         return self
@@ -64,8 +48,5 @@ class SftRecipe(TrainingRecipe):
         """Every file that is read."""
         return [*self.trajectories, *(self.general.path if self.general else ())]
 
-    def steps_for(self, examples: int) -> int:
-        """Optimizer steps over ``examples`` (packed) sequences."""
-        if self.epochs is None:
-            return self.steps or STEPS
-        return max(1, math.ceil(examples * self.epochs / self.batch))
+    def steps_for(self, rows: int) -> int:
+        return super().steps_for(rows) if self.steps or self.epochs else STEPS

@@ -1,14 +1,12 @@
 """Supervised fine-tuning on the kept judgments: TRL's trainer, our data order, our checks. Needs torch and TRL.
 
-Examples come in an order of our own making (``sft_data.order``), one long epoch read front to back: an optimizer step then
+Examples come in an order of our own making (``token_rows.order``), one long epoch read front to back: an optimizer step then
 sees the same examples with any number of processes, and so does a resumed run. Loss: mean over the completions' tokens of a
 step, whichever examples they belong to.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,20 +16,17 @@ from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from spct.data.output import write_json
 from spct.train.common.arguments import begin, common_arguments, speak
 from spct.train.common.card import Card
-from spct.train.common.guarded import Guarded, drop_partial, train_on
+from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
+from spct.train.common.guarded import Guarded, train_on
 from spct.train.common.judging_templates import templates_beside
 from spct.train.common.models import Trainable, load_trainable, lora_config
 from spct.train.common.saving import MODEL, save_trained
-from spct.train.common.stage import TOKENS, finish_stage, open_stage, read_json, stage_facts
-from spct.train.common.token_rows import token_rows
-from spct.train.sft.data import SCHEMA, order, sft_rows
+from spct.train.common.token_rows import order, token_rows
+from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
-
-Say = Callable[[str], None]
-REPORT = "report.json"
+from spct.train.stage import Say
 
 
 class SftTrainer(Guarded, SFTTrainer):
@@ -46,14 +41,9 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
     processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
     facts = stage_facts("sft", recipe, recipe.inputs)
-    with processes.main_process_first():
-        state = open_stage(out, facts, resume=resume or not processes.is_main_process)
-    if state == "finished":
-        say(f"{out} is finished already")
-        return read_json(out / REPORT) or {}
+    if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
+        return done
     trainable = load_trainable(recipe.model, recipe.max_tokens)
-    if processes.is_main_process:
-        drop_partial(out)
     with processes.main_process_first():
         rows, counts = _token_rows(recipe, trainable, out)
     steps = recipe.steps_for(len(rows))
@@ -71,9 +61,7 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
     }
     saved = save_trained(trainer, recipe.model, out, _card(recipe, report))
     if processes.is_main_process:
-        write_json(out / REPORT, report)
-        finish_stage(out, facts, [*saved, out / REPORT])
-        shutil.rmtree(out / TOKENS, ignore_errors=True)
+        finish_stage(out, facts, report, saved)
         say(f"{out / MODEL} has the model")
     return report
 

@@ -1,0 +1,26 @@
+"""``spct merge``: runs over different items, judged apart, joined into one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from spct.run.merging import merge_runs
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the joined run goes.")
+def merge(runs: tuple[Path, ...], out: Path) -> int:
+    """Join runs of equal settings over different items into one run; they stay as they are.
+
+    The items follow each other as the runs are named, and the verdicts are those of one run over all of them.
+    """
+    merged = merge_runs(runs, out)
+    click.echo(f"{out}: {merged.items:,} items, {merged.judgments:,} judgments of {len(runs)} runs")
+    if merged.unfinished:
+        click.echo(
+            f"{merged.unfinished:,} of them are begun and have no verdict; go on with spct judge ... --resume", err=True
+        )
+    return 0

@@ -1,0 +1,55 @@
+"""Judging on the command line: the engine started, the run opened, progress shown. Shared by every command that judges."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spct.cli.progress import RunProgress
+from spct.cli.session import started
+from spct.judges import Judge
+from spct.run import Outcome, RunStore, judge_items, opened_run
+from spct.types import Item
+from spct.views import Totals
+
+
+@contextlib.asynccontextmanager
+async def begun_run(
+    judge: Judge, out: Path | None, options: Mapping[str, Any], **facts: Mapping[str, Any]
+) -> AsyncIterator[RunStore | None]:
+    """Start what the judge asks and, with ``out``, open its run there (``opened_run``); what was noted is said in the end."""
+    async with started(judge.engine), started(judge.meta):
+        run = contextlib.nullcontext() if out is None else opened_run(out, judge, resume=options["resume"], **facts)
+        with run as store:
+            yield store
+    for note in judge.engine.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+async def judge_all(
+    judge: Judge,
+    items: Iterable[Item],
+    total: int,
+    store: RunStore | None,
+    options: Mapping[str, Any],
+    line: Callable[[Outcome], str] | None = None,
+    header: str | None = None,
+) -> Totals:
+    """Judge ``total`` items with their progress on the terminal, and a ``line`` on stdout for each if asked; their sums."""
+    in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
+    k = judge.settings.k if judge.settings.adaptive is None else None
+    progress = RunProgress(total, k=k, price_in=options.get("price_in"), price_out=options.get("price_out"))
+    with progress:
+        if header is not None:
+            progress.print(header)
+        outcomes = judge_items(judge, items, in_flight=in_flight, store=store, on_request=progress.on_request)
+        async with contextlib.aclosing(outcomes):
+            async for outcome in outcomes:
+                progress.on_item(outcome)
+                if line is not None:
+                    progress.print(line(outcome))
+    return progress.totals

@@ -1,0 +1,35 @@
+"""What is known of an item before it is judged, and where what becomes known of it is kept.
+
+A judge is handed one ``Memory`` for each item. This one knows nothing and forgets everything; a run's knows what earlier
+sessions sampled and writes what is new (``run.runner``), a service's writes only (``service.recording``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+
+from spct.types import Judgment, Message, Usage
+from spct.voting.ratings import Ratings
+
+Prompt = tuple[Message, ...]
+"""The messages of a request; () where a model is asked without any."""
+
+
+class Memory:
+    """``history`` are the judgments that there are of the item, ``ratings`` those of the judge's meta RM on them.
+
+    ``principles`` are query-only principles by ``principles.query_key``, shared by all items; None leaves them to the judge.
+    """
+
+    history: Sequence[Judgment] = ()
+    ratings: Ratings = {}  # noqa: RUF012 - never changed in place
+    principles: MutableMapping[str, str] | None = None
+
+    def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
+        """Keep one finished request: the judgments that came of it, all or none, what it cost, and what was asked."""
+
+    def record_ratings(self, ratings: Ratings) -> None:
+        """Keep what the meta RM said of judgments."""
+
+
+NO_MEMORY = Memory()

@@ -1,0 +1,68 @@
+"""What a run is, at a glance: read from its settings and verdicts, without its judgments."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spct.run.store import FILE, RunStore, holds_run
+from spct.run.stored import stored_settings
+from spct.voting.accuracy import Grades, grades_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """``items`` were begun, ``verdicts`` were reached. ``accuracy`` counts a tie as wrong; None where no best is known.
+
+    ``invalid`` is the share of completions without scores, None before the first. ``started`` is the last session's time.
+    """
+
+    directory: str
+    started: str | None
+    model: str
+    judge: str
+    k: int
+    items: int
+    verdicts: int
+    accuracy: float | None
+    graded: int
+    invalid: float | None
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def runs_below(directory: Path) -> Iterator[Path]:
+    """The run directories in ``directory`` and below it, by name."""
+    for file in sorted(directory.rglob(FILE)):
+        if holds_run(file.parent):
+            yield file.parent
+
+
+def run_facts(directory: Path) -> RunFacts:
+    """Raises RunError for a run that cannot be read."""
+    with contextlib.closing(RunStore.open(directory)) as store:
+        written, settings = stored_settings(store)
+        rows = dict(store.verdict_rows())
+        grades = Grades()
+        for position, item in store.items():
+            if (row := rows.get(position)) is not None:
+                single = len(item.responses) == 1
+                grades += grades_of(row["means" if single or settings.rule != "sum" else "totals"], item)
+        completions = store.count("judgments")
+        sessions = store.sessions()
+        return RunFacts(
+            directory=str(directory),
+            started=sessions[-1][0] if sessions else None,
+            model=str(written.get("model")),
+            judge=str(written.get("judge") or written.get("imported") or "grm"),
+            k=settings.k,
+            items=store.count("items"),
+            verdicts=len(rows),
+            accuracy=grades.strict if grades.count else None,
+            graded=int(grades.count),
+            invalid=sum(store.problem_counts().values()) / completions if completions else None,
+        )

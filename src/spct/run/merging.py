@@ -1,0 +1,98 @@
+"""Runs of equal settings over different items, joined into one: what one run over all of them would hold.
+
+The items follow each other as the runs are named. An item without an id of its own is named by its content, so two runs may
+each have it: it is numbered as one file of all items would be, and voted on under that name. Failure rule: settings that
+differ, an id that two runs gave to an item, or a run that cannot be read are errors before anything is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from spct.errors import InputError, ResumeRefusedError
+from spct.items.ids import Ids
+from spct.items.item import ID_DIGITS, fingerprint
+from spct.run.opening import begun, differences
+from spct.run.revote import voted_anew
+from spct.run.store import RunStore
+from spct.run.stored import stored_settings
+from spct.types import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many items and judgments a merged run has; ``unfinished`` items are begun and have no verdict."""
+
+    items: int
+    judgments: int
+    unfinished: int
+
+
+def merge_runs(directories: Sequence[Path], out: Path) -> Merged:
+    """Join the runs in ``directories`` into a new one in ``out``. Raises ResumeRefusedError, InputError, RunError."""
+    if len(directories) < 2 or len({directory.resolve() for directory in directories}) < len(directories):
+        raise InputError(f"got {len(directories)} runs to merge; expected two or more different ones")
+    with contextlib.ExitStack() as stack:
+        parts = [stack.enter_context(contextlib.closing(RunStore.open(directory))) for directory in directories]
+        settings = _shared_settings(parts)
+        renamed = _renamed(parts)
+        session = {"merged": [str(directory) for directory in directories]}
+        merged = begun(out, settings, session)
+        with contextlib.closing(merged):
+            for part in parts:
+                merged.absorb(part)
+            _rename(merged, renamed)
+            return Merged(
+                merged.count("items"), merged.count("judgments"), merged.count("items") - merged.count("verdicts")
+            )
+
+
+def _shared_settings(parts: Sequence[RunStore]) -> dict[str, Any]:
+    first, *others = parts
+    settings: dict[str, Any] = orjson.loads(first.meta("settings") or "{}")
+    for other in others:
+        changed = differences(
+            settings, orjson.loads(other.meta("settings") or "{}"), f"in {first.directory}", f"in {other.directory}"
+        )
+        if changed:
+            raise ResumeRefusedError("the runs were made with different settings:\n" + "\n".join(changed))
+    return settings
+
+
+def _renamed(parts: Sequence[RunStore]) -> dict[int, str]:
+    """The places at which items get another id, and which. Raises InputError for an id given in two runs."""
+    ids = Ids()
+    renamed: dict[int, str] = {}
+    begin = 0
+    for part in parts:
+        position = -1
+        for position, item in part.items():
+            mark = fingerprint(item)[:ID_DIGITS]
+            by_content = item.id.partition("-")[0] == mark
+            named = ids.add(replace(item, id=mark) if by_content else item, str(part.directory), given=not by_content)
+            if named.id != item.id:
+                renamed[begin + position] = named.id
+        begin += position + 1
+    return renamed
+
+
+def _rename(merged: RunStore, renamed: Mapping[int, str]) -> None:
+    """Give the items that need one another name, and vote on them under it: ties are broken by the item's name."""
+    _, settings = stored_settings(merged)
+    meta = orjson.loads(merged.meta("settings") or "{}").get("meta")
+    rows = dict(merged.verdict_rows())
+    for position, name in renamed.items():
+        item: Item = replace(merged.item(position), id=name)
+        merged.rename_item(position, item)
+        if position in rows:
+            ratings = None if meta is None else merged.ratings(position, meta)
+            verdict = voted_anew(item, settings, merged.history(position), ratings, rows[position])
+            if verdict is not None:
+                merged.put_verdict(position, verdict.as_row())
+    merged.flush()

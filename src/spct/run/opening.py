@@ -1,0 +1,114 @@
+"""The one way into a run directory: made or gone on with, checked against what is asked, and said what works on it.
+
+``settings`` are all that a verdict depends on besides the items (``Judge.describe``, and what the command adds, such as the
+benchmark). A run is gone on with under the same ones only; each session's own facts (addresses, versions, the input's name)
+may change and are all kept. Failure rule: other settings or other input are a ResumeRefusedError that names each difference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from spct.errors import ResumeRefusedError
+from spct.judges.judge import Judge
+from spct.run.store import RunStore, holds_run
+from spct.templates import Template
+
+
+@contextlib.contextmanager
+def opened_run(
+    directory: Path,
+    judge: Judge,
+    *,
+    resume: bool,
+    settings: Mapping[str, Any] | None = None,
+    session: Mapping[str, Any] | None = None,
+) -> Iterator[RunStore]:
+    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end.
+
+    Without ``resume`` there must not be one yet; with it, one that is there is gone on with, and else one is made.
+    ``settings`` and ``session`` are added to what the judge says of itself. Raises RunError, ResumeRefusedError.
+    """
+    store = open_run(directory, judge, resume=resume, settings=settings, session=session)
+    try:
+        yield store
+        store.keep_notes(judge.engine.notes)
+    finally:
+        store.close()
+
+
+def open_run(
+    directory: Path,
+    judge: Judge,
+    *,
+    resume: bool,
+    settings: Mapping[str, Any] | None = None,
+    session: Mapping[str, Any] | None = None,
+) -> RunStore:
+    """Like ``opened_run``, for a run that outlives one block of code; close it after use."""
+    described = {**judge.describe(), **(settings or {})}
+    facts = {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **(session or {})}
+    return begun(directory, described, facts, judge.templates, resume=resume)
+
+
+def begun(
+    directory: Path,
+    settings: Mapping[str, Any],
+    session: Mapping[str, Any],
+    templates: Mapping[str, Template] = MappingProxyType({}),
+    *,
+    resume: bool = False,
+) -> RunStore:
+    """A run of these ``settings``, whoever judged; otherwise as ``open_run``."""
+    text = orjson.dumps(dict(settings), option=orjson.OPT_INDENT_2).decode()
+    going_on = resume and holds_run(directory)
+    store = RunStore.open(directory, write=True) if going_on else RunStore.create(directory, {"settings": text})
+    try:
+        check_same(orjson.loads(store.meta("settings") or "{}"), settings)
+        store.set_meta("settings", text)
+        store.add_templates(templates)
+        versions = {"spct": version("spct"), "python": platform.python_version()}
+        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), {**versions, **session})
+        store.write_file("settings.json", text)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise ResumeRefusedError, listing every difference, unless ``asked`` only raises k."""
+    more = stored.get("k") is not None and asked.get("k", 0) > stored["k"]
+    changed = differences({**stored, "k": asked["k"]} if more else stored, asked, "in the run", "now")
+    if changed:
+        raise ResumeRefusedError(
+            "the run was made with other settings:\n"
+            + "\n".join(changed)
+            + "\nresume with those of the run (only k may be raised), or start a new run with another --out"
+        )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str) -> list[str]:
+    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose."""
+    names = dict.fromkeys([*one, *other])
+    return [
+        f"  {name}: {one.get(name)!r} {here}, {other.get(name)!r} {there}"
+        for name in names
+        if one.get(name) != other.get(name)
+    ]
+
+
+def file_facts(path: Path, name: str | None = None) -> dict[str, str]:
+    """An input file as a session records it: its name and the SHA-256 of its bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return {"input": name or str(path), "input_sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -1,0 +1,152 @@
+"""A run directory read back: every item the run has begun, with its verdict or with what the vote would say so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from spct.errors import RunError, SpctError
+from spct.judges.sampling import SamplingSettings
+from spct.judges.settings import JudgeSettings, judge_settings
+from spct.judges.verdicts import verdict_of
+from spct.run.store import RunStore
+from spct.types import Item, ItemError, Judgment
+from spct.voting.guided import best_rated, index_ratings
+from spct.voting.ratings import Ratings
+from spct.voting.rows import scored_N
+from spct.voting.verdict import Verdict
+from spct.voting.vote import count_duplicates
+
+SETTINGS = tuple(
+    name for kind in (JudgeSettings, SamplingSettings) for name in kind.__dataclass_fields__ if name != "sampling"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item of a run. ``finished`` is False while no verdict of it is stored: this one is over what there is.
+
+    ``ratings`` are those of the run's own meta RM, by the index of the judgment; None if the run has none.
+    """
+
+    position: int
+    item: Item
+    verdict: Verdict
+    finished: bool
+    ratings: Mapping[int, float] | None = None
+
+
+def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
+    """The run's settings as they were written down, and as settings. Raises RunError where they are not readable."""
+    text = store.meta("settings")
+    try:
+        written = dict(orjson.loads(text or ""))
+        given = {name: written[name] for name in SETTINGS if name in written}
+        return written, judge_settings(**{**given, "grammar": bool(given.get("grammar"))})
+    except (ValueError, TypeError) as error:
+        raise RunError(
+            f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
+        ) from error
+
+
+def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:
+    """All items in input order, those that are being judged right now included; ``meta`` as in ``stored_item``."""
+    rows = dict(store.verdict_rows())
+    for position, item in store.items():
+        yield stored_item(store, settings, position, item, rows.get(position), meta)
+
+
+def stored_item(
+    store: RunStore,
+    settings: JudgeSettings,
+    position: int,
+    item: Item,
+    row: Mapping[str, Any] | None,
+    meta: str | None = None,
+) -> StoredItem:
+    """One item with its judgments; ``row`` is its verdict as stored, None if it has none yet.
+
+    ``meta`` is the model id of the meta RM that the run was voted by, as its settings name it.
+
+    Raises RunError where what is stored is not what this version stores.
+    """
+    try:
+        judgments = store.history(position)
+        ratings = None if meta is None else store.ratings(position, meta)
+        if row is None:
+            verdict = _so_far(store, settings, position, item, judgments, ratings)
+        else:
+            verdict = _verdict(store, settings, position, item, judgments, row)
+            verdict = verdict if ratings is None else _guided(verdict, settings, ratings)
+        rated = None if ratings is None else index_ratings(judgments, ratings)
+        return StoredItem(position, item, verdict, row is not None, rated)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        if isinstance(error, SpctError):
+            raise
+        raise RunError(
+            f"{store.directory}: item {position} cannot be read back ({type(error).__name__}: {error}); "
+            "the file is damaged or was written by another version of spct"
+        ) from error
+
+
+def _verdict(
+    store: RunStore,
+    settings: JudgeSettings,
+    position: int,
+    item: Item,
+    judgments: Sequence[Judgment],
+    row: Mapping[str, Any],
+) -> Verdict:
+    return Verdict(
+        id=item.id,
+        n=len(item.responses),
+        k=row["k"],
+        rule=settings.rule,
+        tie_rule=settings.tie_rule,
+        valid_N=scored_N(judgments, len(item.responses)),
+        valid=row["valid"],
+        invalid=row["invalid"],
+        best=row["best"],
+        ranking=_listed(row["ranking"]),
+        totals=_listed(row["totals"]),
+        means=_listed(row["means"]),
+        spread=_listed(row["spread"]),
+        tied=tuple(row["tied"]),
+        confidence=row["confidence"],
+        error=None if row["error"] is None else ItemError(**row["error"]),
+        duplicates=count_duplicates(judgments) if settings.sampling.temperature > 0 else 0,
+        usage=store.usage(position),
+        judgments=tuple(judgments),
+    )
+
+
+def _guided(verdict: Verdict, settings: JudgeSettings, ratings: Ratings) -> Verdict:
+    """The verdict with what its row does not say: which judgments the meta RM let into the vote."""
+    rated = index_ratings(verdict.judgments, ratings)
+    kept = best_rated(rated, {judgment.index for judgment in verdict.judgments}, settings.k_meta)
+    valid = [judgment for judgment in verdict.judgments if judgment.problem is None]
+    voting = [judgment for judgment in valid if judgment.index in kept]
+    return replace(
+        verdict,
+        kept=kept,
+        unrated=len({judgment.index for judgment in valid} - rated.keys()),
+        valid_N=scored_N(voting, verdict.n),
+    )
+
+
+def _so_far(
+    store: RunStore,
+    settings: JudgeSettings,
+    position: int,
+    item: Item,
+    judgments: Sequence[Judgment],
+    ratings: Ratings | None,
+) -> Verdict:
+    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position))
+
+
+def _listed(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)

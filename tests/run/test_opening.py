@@ -1,0 +1,144 @@
+"""One way into a run: what it records, what it refuses, what of a directory it never touches."""
+
+import os
+import platform
+import stat
+import subprocess
+from hashlib import sha256
+from importlib.metadata import version
+
+import orjson
+import pytest
+
+from spct import GRM
+from spct.engines.engine import Capabilities
+from spct.engines.scripted import ScriptedEngine, judgment_text
+from spct.errors import ResumeRefusedError, RunError
+from spct.judges.grm import GRMJudge
+from spct.judges.settings import judge_settings
+from spct.run import RunStore, open_run
+from spct.run.opening import file_facts
+
+ROWS = [{"prompt": f"question {n}", "responses": ["a", "b"]} for n in range(5)]
+
+
+def judge(capabilities=None, **settings):
+    engine = ScriptedEngine(
+        lambda r, j: judgment_text([3, 8]), **({"capabilities": capabilities} if capabilities else {})
+    )
+    return GRMJudge(engine, judge_settings(**{"k": 2, **settings}))
+
+
+def test_a_session_says_when_with_what_on_what(tmp_path):
+    (tmp_path / "in.jsonl").write_bytes(b"rows")
+    store = open_run(tmp_path / "run", judge(), resume=False, session=file_facts(tmp_path / "in.jsonl"))
+    ((started, facts),) = store.sessions()
+    assert started.endswith("+00:00")
+    assert facts["spct"] == version("spct")
+    assert facts["python"] == platform.python_version()
+    assert facts["input"] == str(tmp_path / "in.jsonl")
+    assert facts["input_sha256"] == sha256(b"rows").hexdigest()
+    store.close()
+
+
+def test_another_effective_grammar_is_refused_by_name(tmp_path):
+    open_run(tmp_path, judge(Capabilities(grammar="gbnf")), resume=False).close()
+    assert orjson.loads((tmp_path / "settings.json").read_bytes())["grammar"] == "gbnf"
+    with pytest.raises(ResumeRefusedError, match="grammar: 'gbnf' in the run, None now"):
+        open_run(tmp_path, judge(Capabilities()), resume=True)
+    with pytest.raises(ResumeRefusedError, match="grammar: 'gbnf' in the run, None now"):
+        open_run(tmp_path, judge(Capabilities(grammar="gbnf"), grammar=False), resume=True)
+    open_run(tmp_path, judge(Capabilities(grammar="gbnf")), resume=True).close()
+
+
+def test_notes_of_all_sessions_are_kept_once(tmp_path):
+    store = open_run(tmp_path, judge(), resume=False)
+    store.keep_notes(["one", "two"])
+    store.keep_notes(["two", "three"])
+    assert store.notes() == ["one", "two", "three"]
+    store.close()
+
+
+def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
+    store = open_run(tmp_path, judge(), resume=False)
+    store.set_meta("format", "1")
+    store.close()
+    for write in (False, True):
+        with pytest.raises(
+            RunError, match=r"written in format 1, and this version of spct reads format 2: read it with"
+        ):
+            RunStore.open(tmp_path, write=write)
+
+
+def test_links_in_a_run_directory_are_not_followed(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("keep me")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").symlink_to(precious)
+    with pytest.raises(RunError, match="lock"):
+        open_run(tmp_path / "run", judge(), resume=False)
+    (tmp_path / "run" / "lock").unlink()
+    (tmp_path / "run" / "settings.json").symlink_to(precious)
+    (tmp_path / "run" / ".settings.json.partial").symlink_to(precious)
+    open_run(tmp_path / "run", judge(), resume=False).close()
+    assert precious.read_text() == "keep me"
+    assert not (tmp_path / "run" / "settings.json").is_symlink()
+    assert stat.S_IMODE((tmp_path / "run" / "settings.json").stat().st_mode) == 0o644
+
+
+def test_a_closed_run_on_a_disk_that_cannot_be_written_is_read(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(run)], capture_output=True, check=False).returncode == 0
+    )
+    if not mounted:
+        pytest.skip("mounting a file system needs root")
+    try:
+        open_run(run, judge(), resume=False).close()
+        subprocess.run(["mount", "-o", "remount,ro", str(run)], check=True)
+        assert not os.access(run, os.W_OK)
+        store = RunStore.open(run)
+        assert orjson.loads(store.meta("settings"))["k"] == 2
+        store.close()
+        with pytest.raises(RunError, match="Read-only file system"):
+            RunStore.open(run, write=True)
+    finally:
+        subprocess.run(["umount", str(run)], check=True)
+
+
+def test_from_python_a_run_is_kept_and_gone_on_with(tmp_path):
+    def script(request, j):
+        return judgment_text([3, 8])
+
+    with GRM(ScriptedEngine(script), k=2) as model:
+        first = list(model.judge_many(ROWS[:3], out=tmp_path / "run"))
+    engine = ScriptedEngine(script)
+    with GRM(engine, k=2) as model:
+        with pytest.raises(RunError, match="already holds a run"):
+            list(model.judge_many(ROWS, out=tmp_path / "run"))
+        verdicts = list(model.judge_many(ROWS, out=str(tmp_path / "run"), resume=True))
+        assert len(engine.requests) == 4
+    assert [verdict.as_row() for verdict in verdicts[:3]] == [verdict.as_row() for verdict in first]
+    store = RunStore.open(tmp_path / "run")
+    assert [row for _, row in store.verdict_rows()] == [verdict.as_row() for verdict in verdicts]
+    store.close()
+
+
+def test_from_python_stopping_early_keeps_what_was_judged(tmp_path):
+    with GRM(ScriptedEngine(lambda r, j: judgment_text([3, 8])), k=1, in_flight=1) as model:
+        verdicts = model.judge_many(ROWS, out=tmp_path)
+        first = next(verdicts)
+        verdicts.close()
+    store = RunStore.open(tmp_path, write=True)
+    assert next(store.verdict_rows()) == (0, first.as_row())
+    store.close()
+
+
+async def test_from_an_event_loop_too(tmp_path):
+    model = GRM(ScriptedEngine(lambda r, j: judgment_text([3, 8])), k=1)
+    verdicts = [verdict async for verdict in model.ajudge_many(ROWS, out=tmp_path)]
+    await model.aclose()
+    store = RunStore.open(tmp_path)
+    assert [row["id"] for _, row in store.verdict_rows()] == [verdict.id for verdict in verdicts]
+    store.close()
