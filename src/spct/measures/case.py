@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from spct.types import Truth
+from spct.types import Item, Truth
+from spct.voting.rows import ScoreRow
+from spct.voting.vote import row_means
 
 Scale = tuple[float, float]
 Means = tuple[float, ...]
@@ -42,6 +44,24 @@ class Measure:
     low: float | None = None
     high: float | None = None
     share: bool = False
+
+
+def case_of(item: Item, means_N: Means | None, shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]) -> Case | None:  # noqa: N803
+    """The item's case, None without a truth. ``shown`` are the orders of the judgments with the scores given there."""
+    if item.truth is None:
+        return None
+    games = pair_games(shown) if item.truth.kind == "pair" and means_N is not None else None
+    return Case(item.id, item.truth, means_N, games)
+
+
+def pair_games(shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]) -> tuple[Choice, Choice] | None:
+    """Who leads a pair by the judgments in each of its two orders; None unless there are some in both."""
+    rows: tuple[list[ScoreRow], list[ScoreRow]] = ([], [])
+    for order, row in shown:
+        if row is not None and len(row) == 2:
+            rows[order != (0, 1)].append(row)
+    first, second = map(row_means, rows)
+    return None if first is None or second is None else (choice_of(first), choice_of(second))
 
 
 def voted(cases: Iterable[Case]) -> list[tuple[Means, tuple[float, ...]]]:
