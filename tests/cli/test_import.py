@@ -2,9 +2,9 @@ import json
 
 from click.testing import CliRunner
 
-from spct.bench.scoring.ballots import means_of
 from spct.bench.scoring.results import score_run
 from spct.bench.scoring.stored import open_stored
+from spct.bench.suites.grading import means_of
 from spct.cli import spct
 from spct.errors import InputError
 from spct.run import RunStore

@@ -164,7 +164,7 @@ def test_bad_rows_say_where_what_and_how(row: dict[str, object], expected: str) 
 
 def test_a_row_that_is_no_object() -> None:
     with pytest.raises(InputError, match="f, line 3: got a list; expected an object"):
-        parse_item([1], where="f, line 3")  # type: ignore[arg-type]
+        parse_item([1], where="f, line 3")
 
 
 def test_canonical_row() -> None:
@@ -245,7 +245,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_arbitrary_json_is_an_item_or_an_input_error(row: object) -> None:
     try:
-        item = parse_item(row, where="f")  # type: ignore[arg-type]
+        item = parse_item(row, where="f")
     except InputError as error:
         assert str(error).startswith("f")
     else:

@@ -174,7 +174,7 @@ def test_rates_are_figures_that_say_something():
         "0.037 tokens/s",
     ]
     assert rate_over(3.0, 300, "token") == "100 tokens/s"
-    assert [rate_over(*given, "token") for given in ((2.9, 300), (0, 300), (10, 0))] == ["", "", ""]
+    assert [rate_over(seconds, count, "token") for seconds, count in ((2.9, 300), (0, 300), (10, 0))] == ["", "", ""]
 
 
 def test_a_summary_has_a_rate_only_where_the_time_measured_carries_one():

@@ -111,7 +111,7 @@ def test_items_break_their_ties_apart_and_a_run_breaks_them_by_its_seed() -> Non
 )
 def test_bad_input_is_refused(rows: list[tuple[int, ...]], options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        vote(rows, **options)  # type: ignore[arg-type]
+        vote(rows, **options)
 
 
 def test_a_verdict_as_the_json_line() -> None:

@@ -19,18 +19,17 @@ from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.adaptive import settled
 from spct.voting.blocks import block_orders
-from spct.voting.guided import decide_guided
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
 from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import decide
 
 
 class GRMJudge:
@@ -100,10 +99,7 @@ class GRMJudge:
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        vote = vote_arguments(item, settings, task.usage)
-        if self.meta is not None:
-            return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-        return decide(judgments, **vote)
+        return verdict_of(item, settings, judgments, ratings=None if self.meta is None else ratings, usage=task.usage)
 
     async def _rate(
         self,
@@ -250,51 +246,6 @@ class _Task:
         """Everything there is of the item when it fails half way."""
         kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
         return [kept[place] for place in sorted(kept)]
-
-
-def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008
-    """What ``vote.decide`` is told of an item besides its judgments."""
-    return {
-        "id": item.id,
-        "n": len(item.responses),
-        "k": settings.k,
-        "rule": settings.rule,
-        "tie_rule": settings.tie_rule,
-        "seed": settings.seed,
-        "temperature": settings.sampling.temperature,
-        "usage": usage,
-    }
-
-
-def no_verdict(
-    item: Item,
-    settings: JudgeSettings,
-    error: ItemError,
-    judgments: Sequence[Judgment] = (),
-    usage: Usage = Usage(),  # noqa: B008
-) -> Verdict:
-    """The verdict of an item that failed: no ranking, the reason, and the judgments there are."""
-    valid = sum(judgment.scores is not None for judgment in judgments)
-    return Verdict(
-        id=item.id,
-        n=len(item.responses),
-        k=settings.k,
-        best=None,
-        ranking=None,
-        totals=None,
-        means=None,
-        spread=None,
-        valid_N=(),
-        valid=valid,
-        invalid=len(judgments) - valid,
-        tied=(),
-        rule=settings.rule,
-        tie_rule=settings.tie_rule,
-        confidence=None,
-        judgments=tuple(judgments),
-        error=error,
-        usage=usage,
-    )
 
 
 def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:

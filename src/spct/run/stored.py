@@ -9,17 +9,17 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, SpctError
-from spct.judges.grm import vote_arguments
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.judges.template_choice import scale_in
+from spct.judges.verdicts import verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.guided import best_rated, decide_guided, index_ratings
+from spct.voting.guided import best_rated, index_ratings
 from spct.voting.ratings import Ratings
 from spct.voting.rows import scored_N
 from spct.voting.verdict import Verdict
-from spct.voting.vote import count_duplicates, decide
+from spct.voting.vote import count_duplicates
 
 SETTINGS = tuple(
     name for kind in (JudgeSettings, SamplingSettings) for name in kind.__dataclass_fields__ if name != "sampling"
@@ -151,10 +151,7 @@ def _so_far(
     judgments: Sequence[Judgment],
     ratings: Ratings | None,
 ) -> Verdict:
-    vote = vote_arguments(item, settings, store.usage(position))
-    if ratings is not None:
-        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-    return decide(judgments, **vote)
+    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position))
 
 
 def _listed(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

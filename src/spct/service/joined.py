@@ -29,7 +29,7 @@ def response_in(query: str, prompt: str, end_of_response: Sequence[str] = END_OF
             "a query does not begin with its prompt: it was cut to fit, or decoded to other text; raise the trainer's "
             "maximum length"
         )
-    response = query[len(prompt) :]
-    while ending := next((token for token in end_of_response if response.endswith(token)), None):
-        response = response[: -len(ending)]
-    return response
+    end = len(query)
+    while ending := next((token for token in end_of_response if query.endswith(token, len(prompt), end)), None):
+        end -= len(ending)
+    return query[len(prompt) : end]

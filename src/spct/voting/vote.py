@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import fsum, sqrt
-from typing import Any, get_args
+from typing import Required, TypedDict, get_args
 
 from spct.errors import InputError
 from spct.types import ItemError, Judgment, Usage
@@ -96,6 +97,20 @@ def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[
     return ranking, tied if len(tied) > 1 else ()
 
 
+class VoteOptions(TypedDict, total=False):
+    """The keyword arguments of ``decide``."""
+
+    id: Required[str]
+    n: Required[int]
+    k: Required[int]
+    rule: Rule
+    tie_rule: TieRule
+    seed: int
+    temperature: float
+    usage: Usage
+    error: ItemError | None
+
+
 def decide(
     judgments: Sequence[Judgment],
     *,
@@ -119,14 +134,14 @@ def decide(
     valid = [judgment for judgment in judgments if judgment.problem is None]
     valid_N = scored_N(judgments, n)  # noqa: N806
     rows = rows_of(judgments, n, rule)
-    voted: dict[str, Any] = {}
+    tally = None
     if rows is None:
         error = error or _no_expected(valid)
     elif min(valid_N, default=0) == 0:
         error = error or _no_valid(judgments, valid_N)
     else:
-        voted = _voted(vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}"))
-    return Verdict(
+        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}")
+    verdict = Verdict(
         id=id,
         n=n,
         k=k,
@@ -139,20 +154,19 @@ def decide(
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
         usage=usage,
         error=error,
-        **voted,
     )
-
-
-def _voted(tally: Tally) -> dict[str, Any]:
-    return {
-        "best": tally.best,
-        "ranking": tally.ranking,
-        "totals": tally.totals,
-        "means": tally.means,
-        "spread": tally.spread,
-        "tied": tally.tied,
-        "confidence": tally.confidence,
-    }
+    if tally is None:
+        return verdict
+    return replace(
+        verdict,
+        best=tally.best,
+        ranking=tally.ranking,
+        totals=tally.totals,
+        means=tally.means,
+        spread=tally.spread,
+        tied=tally.tied,
+        confidence=tally.confidence,
+    )
 
 
 def count_duplicates(judgments: Sequence[Judgment]) -> int:

@@ -16,9 +16,9 @@ from spct.bench.audit.probes import (
     style,
     wilson,
 )
-from spct.bench.scoring.ballots import means_of
 from spct.bench.scoring.stored import open_stored
 from spct.bench.suites.benchmark import Ballot
+from spct.bench.suites.grading import means_of
 from spct.types import Item, Message
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spct.bench.scoring.ballots import means_of, missing_share
+from spct.bench.scoring.ballots import missing_share
 from spct.bench.scoring.statistics import Figure
 from spct.bench.scoring.stored import StoredBench
 from spct.bench.suites.assembly import cluster_of
 from spct.bench.suites.benchmark import Ballot
+from spct.bench.suites.grading import means_of
 from spct.types import Item
 from spct.voting.vote import Means
 
