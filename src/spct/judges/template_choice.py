@@ -8,6 +8,7 @@ from spct.errors import TemplateError
 from spct.judges.settings import JudgeSettings
 from spct.templates import Template, load_template
 from spct.types import Item
+from spct.voting.noise import TEN_POINTS, scale_noise
 
 GRM_FAMILY = {"reference": "grm-reference", "principles": "grm-principles"}
 """What the template "grm" becomes for an item that brings a reference, or is judged by principles it did not write."""
@@ -32,6 +33,16 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
     if "single" in template.needs and len(item.responses) != 1:
         raise TemplateError(f"item {item.id!r} has {len(item.responses)} responses; template {name} takes exactly 1")
     return template
+
+
+def template_noise(template: Template | None) -> float:
+    """How much a judge's margins vary as far as its template's scale tells, in squared points; an index is a vote of 0 or 1.
+
+    Without a template, as on the scale 1..10.
+    """
+    if template is None:
+        return TEN_POINTS
+    return scale_noise(*(template.scale if template.kind == "scores" else (0, 1)))
 
 
 def load_templates(settings: JudgeSettings) -> dict[str, Template]:
