@@ -13,12 +13,14 @@ from collections.abc import Sequence
 
 from spct.errors import InputError
 from spct.voting.confidence import lead_chance
+from spct.voting.rows import ScoreRow
+from spct.voting.vote import row_means
 
 DEFAULT_LEVEL = 0.94
 """Loses at most 0.2 points of k = 8 accuracy on the two recorded judges it was tuned on (docs/voting.md)."""
 
 
-def settled(scores_KN: Sequence[Sequence[float | None]], k_max: int, level: float = DEFAULT_LEVEL) -> bool:  # noqa: N803
+def settled(scores_KN: Sequence[ScoreRow], k_max: int, level: float = DEFAULT_LEVEL) -> bool:  # noqa: N803
     """Whether to stop after these valid judgments, K rows of N scores, of at most ``k_max``.
 
     True at k_max, and before it once the leader stays so with chance ``level`` or more. Never early for N = 1, which
@@ -29,15 +31,8 @@ def settled(scores_KN: Sequence[Sequence[float | None]], k_max: int, level: floa
         raise InputError(f"level is {level!r}; expected a chance between 0 and 1, such as {DEFAULT_LEVEL}")
     if len(scores_KN) >= k_max:
         return True
-    if not scores_KN:
+    means = row_means(scores_KN)
+    if means is None:
         return False
-    chance = lead_chance(scores_KN, _leader(scores_KN), k_max - len(scores_KN))
+    chance = lead_chance(scores_KN, means.index(max(means)), k_max - len(scores_KN))
     return chance is not None and chance >= level
-
-
-def _leader(scores_KN: Sequence[Sequence[float | None]]) -> int:  # noqa: N803
-    means = []
-    for column in zip(*scores_KN, strict=True):
-        seen = [score for score in column if score is not None]
-        means.append(sum(seen) / len(seen) if seen else float("-inf"))
-    return means.index(max(means))

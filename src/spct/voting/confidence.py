@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import copysign, erfc, inf, log1p, sqrt
 
+from spct.voting.rows import ScoreRow
+
 PRIOR_JUDGMENTS = 4.0
 PRIOR_VARIANCE = 0.4
 
@@ -24,7 +26,7 @@ CEILING = 0.999999
 """No extrapolation is surer than this: beyond it there is no record to check the model against."""
 
 
-def lead_confidence(scores_KN: Sequence[Sequence[float | None]], best: int) -> float | None:  # noqa: N803
+def lead_confidence(scores_KN: Sequence[ScoreRow], best: int) -> float | None:  # noqa: N803
     """Return the chance that ``best`` would lead a vote of this judge continued without end, at most ``CEILING``.
 
     None for a single response, and where ``best`` was never scored in the same row as some rival.
@@ -34,7 +36,7 @@ def lead_confidence(scores_KN: Sequence[Sequence[float | None]], best: int) -> f
 
 
 def lead_chance(
-    scores_KN: Sequence[Sequence[float | None]],  # noqa: N803
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
     best: int,
     more: float,
     *,
@@ -58,7 +60,7 @@ def lead_chance(
     return 1.0 / (1.0 + against)
 
 
-def _moments(scores_KN: Sequence[Sequence[float | None]], best: int, rival: int) -> tuple[int, float, float]:  # noqa: N803
+def _moments(scores_KN: Sequence[ScoreRow], best: int, rival: int) -> tuple[int, float, float]:  # noqa: N803
     """Return the margins' count, mean and sum of squared deviations, over the rows that score both."""
     margins = [
         ahead - behind for row in scores_KN if (ahead := row[best]) is not None and (behind := row[rival]) is not None
