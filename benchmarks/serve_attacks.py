@@ -157,27 +157,37 @@ def text_bodies() -> Iterator[tuple[str, str, bytes]]:
     for name, text, n in (
         ("20 plain responses", plain, 20),
         ("75 plain responses", plain, 75),
-        ("20 of non-ASCII text", plain.replace("a", "é") [:99_000] + "😀", 20),
+        ("20 of non-ASCII text", plain.replace("a", "é")[:99_000] + "😀", 20),
         ("20 of quotes", '"\\' * 60_000, 20),
         ("128 of 100,000 characters", plain[:100_000], 128),
     ):
         for path in ("/v1/reward", "/v1/judge"):
-            yield f"{name}, {path}", path, json.dumps({"query": "q", "responses": [f"{i} {text}" for i in range(n)]}).encode()
-    groups = [{"query": f"q{i}", "responses": [str(i), "b " + plain[:25_000], "c " + plain[:25_000]]} for i in range(250)]
+            yield (
+                f"{name}, {path}",
+                path,
+                json.dumps({"query": "q", "responses": [f"{i} {text}" for i in range(n)]}).encode(),
+            )
+    groups = [
+        {"query": f"q{i}", "responses": [str(i), "b " + plain[:25_000], "c " + plain[:25_000]]} for i in range(250)
+    ]
     yield "250 groups of 50 kB, batch", "/v1/judge/batch", json.dumps({"items": groups}).encode()
     many = [{"query": f"q{i}", "responses": [str(j) for j in range(128)]} for i in range(256)]
     yield "256 groups of 128, batch", "/v1/judge/batch", json.dumps({"items": many}).encode()
     few = {"query": "q", "responses": [str(j) for j in range(128)]}
     yield "128 short responses, k = 64", "/v1/judge", json.dumps({**few, "options": {"k": 64}}).encode()
-    yield "the same, win_rate", "/v1/reward", json.dumps(
-        {**few, "options": {"k": 64}, "normalisation": "win_rate"}
-    ).encode()
+    yield (
+        "the same, win_rate",
+        "/v1/reward",
+        json.dumps({**few, "options": {"k": 64}, "normalisation": "win_rate"}).encode(),
+    )
     yield "the same, adaptive", "/v1/reward", json.dumps({**few, "options": {"k": 64, "adaptive": 0.999}}).encode()
     yield "the same, blocks of 2", "/v1/reward", json.dumps({**few, "options": {"k": 64, "block_size": 2}}).encode()
     ends = "a" + "</s>" * 49_000
-    yield "OpenRLHF, 20 responses that end 49,000 times", "/v1/openrlhf/reward", json.dumps(
-        {"query": [f"q{i}{ends}" for i in range(20)], "prompts": ["q"] * 20}
-    ).encode()
+    yield (
+        "OpenRLHF, 20 responses that end 49,000 times",
+        "/v1/openrlhf/reward",
+        json.dumps({"query": [f"q{i}{ends}" for i in range(20)], "prompts": ["q"] * 20}).encode(),
+    )
 
 
 async def of_types() -> None:
@@ -278,10 +288,18 @@ async def measured(
         grown: Any = f"{server.peak_mb() - server.idle_mb:,.0f}" if server.process.process.poll() is None else ""
         size = f"{sent / 1e6:.1f}" if sent else ""
         held = server.held
-        print(f"| {name} | {size} | {told} | {seconds:.2f} | {grown} | {held.cpu_ms:,.0f} | {held.ms:,.0f} |", flush=True)
+        print(
+            f"| {name} | {size} | {told} | {seconds:.2f} | {grown} | {held.cpu_ms:,.0f} | {held.ms:,.0f} |", flush=True
+        )
 
 
-ATTACKS = {"types": of_types, "connections": of_connections, "readers": of_readers, "drains": of_drains, "texts": of_texts}
+ATTACKS = {
+    "types": of_types,
+    "connections": of_connections,
+    "readers": of_readers,
+    "drains": of_drains,
+    "texts": of_texts,
+}
 
 
 async def run(names: list[str]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spct.templates import TEMPLATES, load_template
-from spct.templates.folding import fold, squeeze
+from spct.templates.folding import Folded, squeeze
 from spct.templates.shield import Shield, tags
 from spct.types import Item, Message
 from templates.template_corpus import Attack, load_attacks
@@ -207,7 +207,7 @@ def test_tags_outlast_a_text_that_lists_many():
 
 
 def test_fold_remembers_offsets():
-    folded = fold("a\u200bＢ«ﬁ")
+    folded = Folded("a\u200bＢ«ﬁ")
     assert folded.text == "ab[fi"
     assert folded.source(1, 2) == (2, 3)
     assert folded.source(0, 2) == (0, 3)

@@ -18,13 +18,13 @@ from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, template_for
+from spct.judges.template_choice import load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
-from spct.voting.adaptive import settled
+from spct.voting.adaptive import FIRST_LOOK, settled
 from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
@@ -53,6 +53,11 @@ class GRMJudge:
         if self.settings.principles == "query":
             writer = self.templates["principles"]
             self._writer = PrinciplesWriter(engine, writer, sampling, self.settings.seed)
+
+    @property
+    def noise(self) -> float:
+        """How much its margins vary as far as its template's scale tells, in squared points."""
+        return noise_in(self.templates, self.settings.template)
 
     def describe(self) -> dict[str, Any]:
         """Everything a verdict depends on besides the items, as one flat dict of JSON values.
@@ -99,7 +104,8 @@ class GRMJudge:
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        return verdict_of(item, settings, judgments, ratings=None if self.meta is None else ratings, usage=task.usage)
+        guided = None if self.meta is None else ratings
+        return verdict_of(item, settings, judgments, ratings=guided, usage=task.usage, noise=self.noise)
 
     async def _rate(
         self,
@@ -142,22 +148,26 @@ class GRMJudge:
         Whether to go on depends on the judgments so far alone, so a resumed or repeated run stops at the same place.
         """
         settings = self.settings
-        size = settings.k if settings.adaptive is None else settings.adaptive_round
+        if settings.adaptive is None or task.memory.pilot:
+            return await self._run(task, template, principles, self._whole(task, 0, settings.k))
         judgments: list[Judgment] = []
-        for start in range(0, settings.k, size):
-            end = min(start + size, settings.k)
+        start, end = 0, max(FIRST_LOOK, settings.adaptive_round)
+        while start < settings.k:
+            end = min(end, settings.k)
             judgments += await self._run(task, template, principles, self._whole(task, start, end))
-            if end < settings.k and self._is_settled(judgments, settings.k - end):
+            noise = await task.memory.noise() or self.noise
+            if end < settings.k and self._is_settled(judgments, settings.k - end, noise):
                 break
+            start, end = end, end + settings.adaptive_round
         return judgments
 
-    def _is_settled(self, judgments: Sequence[Judgment], more: int) -> bool:
+    def _is_settled(self, judgments: Sequence[Judgment], more: int, noise: float) -> bool:
         """Whether the winner stays with ``more`` judgments to come, of which none is taken to be invalid."""
         settings = self.settings
         rows = rows_of(judgments, len(judgments[0].order), settings.rule)
         if not rows or settings.adaptive is None:
             return False
-        return settled(rows, len(rows) + more, settings.adaptive)
+        return settled(rows, len(rows) + more, settings.adaptive, noise)
 
     async def _run(
         self, task: _Task, template: Template, principles: str | None, streams: Sequence[Stream]

@@ -23,6 +23,7 @@ from typing import Literal, get_args
 from spct.errors import InputError, LoneMemberError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
+from spct.judges.template_choice import scale_in
 from spct.service.member import CohortPlace
 from spct.voting.blocks import in_blocks
 from spct.voting.rows import ScoreRow, sample_rows, samples_of
@@ -46,8 +47,7 @@ def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
     if not isinstance(judge, GRMJudge):
         return None
-    template = judge.templates[judge.settings.template]
-    return (0, 1) if template.kind == "index" else template.scale
+    return scale_in(judge.templates, judge.settings.template)
 
 
 def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:
