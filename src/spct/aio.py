@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -71,7 +71,7 @@ class OwnLoop:
         """The result of ``work``, run on the loop of the plain methods: for code that calls the ``a...`` ones there."""
         return self.thread.run(work)
 
-    def iterate(self, values: AsyncGenerator[T, None]) -> Iterator[T]:
+    def iterate(self, values: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         """The values one by one, made on that loop; stopping early ends the work for the rest of them."""
         try:
             with contextlib.suppress(StopAsyncIteration):

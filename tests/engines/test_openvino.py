@@ -29,7 +29,7 @@ BOX += 'box ::= "\\\\boxed{" s ", " s "}"\ns ::= "10" | [1-9]\n'
 def ask(
     text: str, n: int = 1, seed: int = 0, temperature: float = 0.7, max_tokens: int = 16, **more: str
 ) -> SampleRequest:
-    return SampleRequest((Message("user", text),), n, seed, temperature, max_tokens=max_tokens, **more)  # type: ignore[arg-type]
+    return SampleRequest((Message("user", text),), n, seed, temperature, max_tokens=max_tokens, **more)
 
 
 def texts(batch: SampleBatch) -> list[str]:

@@ -34,8 +34,8 @@ def failing(request, j):
     return RejectedError("no") if "question 3" in request.messages[0].content else noisy(request, j)
 
 
-async def made(path, script=noisy, meta=None, count=12, **settings):
-    settings = judge_settings(**settings)
+async def made(path, script=noisy, meta=None, count=12, **options):
+    settings = judge_settings(**options)
     judge = GRMJudge(ScriptedEngine(script), settings, meta=meta)
     store = open_run(path, judge, resume=False)
     outcomes = judge_items(judge, [item(n) for n in range(count)], in_flight=4, store=store)

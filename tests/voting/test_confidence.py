@@ -65,6 +65,12 @@ def test_nothing_to_come_decides() -> None:
     assert lead_chance([(8, 7)], 1, 0) == 0.0
 
 
+def test_of_no_further_judgments_nobody_leads_the_sum() -> None:
+    assert lead_chance([(8, 7)], 0, 0, fresh=True) == 0.5
+    assert lead_chance([(8, 7), (9, 1)], 1, 0, fresh=True) == 0.5
+    assert lead_chance([(8, 7, 6, 5)], 0, 0, fresh=True) == pytest.approx(1 / 4)
+
+
 def test_single_responses_and_rivals_never_compared_have_none() -> None:
     assert lead_confidence([(5,), (6,)], 0) is None
     assert lead_confidence([(8, None, 7), (None, 6, 7)], 0) is None

@@ -19,17 +19,17 @@ from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.adaptive import settled
-from spct.voting.blocks import block_orders, reconciled
-from spct.voting.guided import decide_guided
+from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
+from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import ScoreRow, decide, rows_of
 
 
 class GRMJudge:
@@ -86,12 +86,11 @@ class GRMJudge:
         task = _Task(item, memory)
         template = self.template_of(item)
         error: ItemError | None = None
-        rows_KN: list[ScoreRow] | None = None  # noqa: N806
         judgments: list[Judgment] = []
         ratings: Ratings = {}
         try:
             principles = await self._principles(task)
-            judgments, rows_KN = await self._sample(task, template, principles)  # noqa: N806
+            judgments = await self._sample(task, template, principles)
             if self.meta is not None:
                 ratings = await self._rate(self.meta, task, template, principles, judgments)
         except RequestError as failure:
@@ -100,10 +99,7 @@ class GRMJudge:
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        vote = vote_arguments(item, settings, task.usage)
-        if self.meta is not None:
-            return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-        return decide(judgments, rows_KN=rows_KN, **vote)
+        return verdict_of(item, settings, judgments, ratings=None if self.meta is None else ratings, usage=task.usage)
 
     async def _rate(
         self,
@@ -125,25 +121,20 @@ class GRMJudge:
         task.memory.record_ratings(fresh)
         return {**rated, **fresh}
 
-    async def _sample(
-        self, task: _Task, template: Template, principles: str | None
-    ) -> tuple[list[Judgment], list[ScoreRow] | None]:
-        """All judgments, and for blocks the reconciled rows; blocks shrink until they fit the context."""
+    async def _sample(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
+        """All judgments; blocks shrink until they fit the context."""
         n = len(task.item.responses)
         size = min(n, self.settings.block_size or n)
         while True:
             try:
                 await self._check_fit(task, template, principles, size)
                 if size == n:
-                    judgments = await self._rounds(task, template, principles)
-                else:
-                    judgments = await self._run(task, template, principles, self._blocks(task, size))
+                    return await self._rounds(task, template, principles)
+                return await self._run(task, template, principles, self._blocks(task, size))
             except ContextLengthError as error:
                 if size <= 2:
                     raise _never_fits(task.item, size, error) from error
                 size = max(2, size * 2 // 3)
-                continue
-            return judgments, None if size == n else reconciled(judgments, n, self.settings.k)
 
     async def _rounds(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
         """All k judgments at once, or round by round until the winner is settled.
@@ -163,8 +154,7 @@ class GRMJudge:
     def _is_settled(self, judgments: Sequence[Judgment], more: int) -> bool:
         """Whether the winner stays with ``more`` judgments to come, of which none is taken to be invalid."""
         settings = self.settings
-        valid = [judgment for judgment in judgments if judgment.scores is not None]
-        rows = rows_of(valid, len(valid[0].order), settings.rule) if valid else None
+        rows = rows_of(judgments, len(judgments[0].order), settings.rule)
         if not rows or settings.adaptive is None:
             return False
         return settled(rows, len(rows) + more, settings.adaptive)
@@ -256,51 +246,6 @@ class _Task:
         """Everything there is of the item when it fails half way."""
         kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
         return [kept[place] for place in sorted(kept)]
-
-
-def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008
-    """What ``vote.decide`` is told of an item besides its judgments."""
-    return {
-        "id": item.id,
-        "n": len(item.responses),
-        "k": settings.k,
-        "rule": settings.rule,
-        "tie_rule": settings.tie_rule,
-        "seed": settings.seed,
-        "temperature": settings.sampling.temperature,
-        "usage": usage,
-    }
-
-
-def no_verdict(
-    item: Item,
-    settings: JudgeSettings,
-    error: ItemError,
-    judgments: Sequence[Judgment] = (),
-    usage: Usage = Usage(),  # noqa: B008
-) -> Verdict:
-    """The verdict of an item that failed: no ranking, the reason, and the judgments there are."""
-    valid = sum(judgment.scores is not None for judgment in judgments)
-    return Verdict(
-        id=item.id,
-        n=len(item.responses),
-        k=settings.k,
-        best=None,
-        ranking=None,
-        totals=None,
-        means=None,
-        spread=None,
-        valid_N=(),
-        valid=valid,
-        invalid=len(judgments) - valid,
-        tied=(),
-        rule=settings.rule,
-        tie_rule=settings.tie_rule,
-        confidence=None,
-        judgments=tuple(judgments),
-        error=error,
-        usage=usage,
-    )
 
 
 def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:

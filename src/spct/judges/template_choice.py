@@ -34,6 +34,14 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
     return template
 
 
+def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:
+    """The least and the greatest score that the template ``name`` gives, None if it is not among ``templates``."""
+    template = templates.get(name)
+    if template is None:
+        return None
+    return (0, 1) if template.kind == "index" else template.scale
+
+
 def load_templates(settings: JudgeSettings) -> dict[str, Template]:
     """Every template that an item may be judged by under ``settings``, by name. Raises TemplateError."""
     names = [settings.template]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from spct.meta.meta import Case
 from spct.templates import Template
-from spct.templates.shield import special_pattern
+from spct.templates.control_tokens import special_pattern
 from spct.types import Item, Judgment, Message
 
 

@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spct.errors import InputError
-from spct.judges.grm import no_verdict, vote_arguments
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.blocks import reconciled
-from spct.voting.guided import decide_guided
 from spct.voting.ratings import Place, Rating
 from spct.voting.verdict import Rule, TieRule, Verdict
-from spct.voting.vote import decide
 
 VOTE_ERRORS = frozenset({"NoValidJudgment", "NoExpectedScore", "NoRating"})
 """Errors of a vote, which another vote may not have; any other is of the sampling."""
@@ -125,9 +122,4 @@ def voted_anew(
         return no_verdict(item, settings, ItemError(**error), judgments)
     if row["k"] < settings.k and not whole:
         return None  # judged before k was raised, and not again since
-    n = len(item.responses)
-    vote = vote_arguments(item, settings)
-    if ratings is not None:
-        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-    in_blocks = any(len(judgment.order) < n for judgment in judgments)
-    return decide(judgments, rows_KN=reconciled(judgments, n, settings.k) if in_blocks else None, **vote)
+    return verdict_of(item, settings, judgments, ratings=ratings)

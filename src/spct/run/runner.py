@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from time import monotonic
 
 from spct.errors import EngineError, RunError, TemplateError
-from spct.judges.grm import no_verdict
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
+from spct.judges.verdicts import no_verdict
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.ratings import Place, Ratings, place_of

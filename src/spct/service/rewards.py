@@ -23,9 +23,11 @@ from typing import Literal, get_args
 from spct.errors import InputError, LoneMemberError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
+from spct.judges.template_choice import scale_in
 from spct.service.member import CohortPlace
+from spct.voting.blocks import in_blocks
+from spct.voting.rows import ScoreRow, sample_rows, samples_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import ScoreRow, rows_of
 
 Normalisation = Literal["total", "mean", "unit", "centred", "rank", "win_rate"]
 COMPARING: tuple[Normalisation, ...] = ("centred", "rank", "win_rate")
@@ -45,8 +47,7 @@ def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
     if not isinstance(judge, GRMJudge):
         return None
-    template = judge.templates[judge.settings.template]
-    return (0, 1) if template.kind == "index" else template.scale
+    return scale_in(judge.templates, judge.settings.template)
 
 
 def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:
@@ -80,12 +81,12 @@ def rewards_of(
             f"no reward: the vote over {verdict.valid} valid and {verdict.invalid} invalid judgments gave no verdict{reason}"
         )
     low, high = scale or (0.0, 0.0)
-    in_blocks = any(len(judgment.order) < verdict.n for judgment in verdict.judgments)
+    leaves_scale = in_blocks(samples_of(verdict.judgments))
 
     def of(values: Sequence[float], least: float, most: float) -> Rewards:
         if not all(map(isfinite, values)):
             raise NoVerdictError("no reward: a score is not a finite number")
-        return Rewards(normalisation, tuple(values), None if scale is None or in_blocks else (least, most))
+        return Rewards(normalisation, tuple(values), None if scale is None or leaves_scale else (least, most))
 
     means = verdict.means
     if normalisation == "total":
@@ -109,10 +110,10 @@ def place_rewards(place: CohortPlace, normalisation: Normalisation, scale: Scale
 
 
 def _voting_rows(verdict: Verdict) -> Sequence[ScoreRow]:
-    """The rows of scores that were voted over, as they were given."""
-    kept = verdict.kept
-    voting = [j for j in verdict.judgments if j.problem is None and (kept is None or j.index in kept)]
-    return rows_of(voting, verdict.n, verdict.rule) or []
+    """The scores that were voted over as they were given, a row for each judgment: blocks compare within themselves."""
+    voting = [j for j in verdict.judgments if verdict.kept is None or j.index in verdict.kept]
+    parts = [[part] for sample in samples_of(voting, verdict.rule) for part in sample]
+    return [row for row in sample_rows(parts, verdict.n) if row is not None]
 
 
 def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:

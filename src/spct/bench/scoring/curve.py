@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from spct.bench.scoring.subsets import Pick, is_dealt, orders_dealt, picks
 from spct.bench.suites.benchmark import Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
+from spct.voting.guided import best_rated
 
 CreditRule = Literal["own", "strict", "random"]
 CREDIT_RULES: tuple[CreditRule, ...] = get_args(CreditRule)
@@ -106,6 +107,11 @@ def curve(
     plan = Plan(is_dealt(ballots), draws if benchmark.linear else JOINT_DRAWS, seed)
     grader = _Grader(benchmark, loaded, ballots, plan, keep)
     return Curve(tuple(grader.point(k) for k in ks), plan)
+
+
+def guided_by(ratings: Mapping[str, Mapping[int, float]]) -> Keep:
+    """The choice of a meta RM, by its ratings of each item's samples: the better half of those picked, rounded up."""
+    return lambda id, indices: best_rated(ratings.get(id, {}), indices)
 
 
 class _Grader:

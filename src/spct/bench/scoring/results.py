@@ -16,13 +16,13 @@ from typing import Any
 import orjson
 
 import spct
-from spct.bench.scoring.curve import GRADES, CreditRule, Curve, Keep, Point, curve
+from spct.bench.scoring.ballots import missing_share
+from spct.bench.scoring.curve import GRADES, CreditRule, Curve, Point, curve, guided_by
 from spct.bench.scoring.figures import Figures, Intervals
 from spct.bench.scoring.statistics import LEVEL, REPLICATES, Resamples
 from spct.bench.scoring.stored import StoredBench
 from spct.errors import RunError
 from spct.types import Item
-from spct.voting.guided import best_rated, default_k_meta
 
 FORMAT = 1
 FILE = "results.json"
@@ -113,7 +113,9 @@ def score_run(stored: StoredBench, scoring: Scoring | None = None, greedy: Store
     found = curve(stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed)
     guided: tuple[ScoredPoint, ...] = ()
     if stored.ratings:
-        chosen = curve(stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed, keep=_guide(stored))
+        chosen = curve(
+            stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed, keep=guided_by(stored.ratings)
+        )
         guided = _points(stored, chosen, scoring)
     return RunResult(
         label=stored.label,
@@ -158,12 +160,6 @@ def histogram(stored: StoredBench) -> dict[str, int]:
     return {f"{score:g}": counts[score] for score in sorted(counts)}
 
 
-def invalid_share(stored: StoredBench) -> float:
-    """Share of the planned samples that stayed invalid after all retries."""
-    rows = [ballot.scores_N is None for row in stored.ballots.values() for ballot in row]
-    return sum(rows) / len(rows) if rows else 0.0
-
-
 def _points(stored: StoredBench, found: Curve, scoring: Scoring) -> tuple[ScoredPoint, ...]:
     resamples = Resamples([unit.cluster for unit in stored.loaded.units], scoring.replicates, scoring.seed)
     intervals = Intervals(stored.benchmark, stored.loaded, resamples)
@@ -176,16 +172,6 @@ def _points(stored: StoredBench, found: Curve, scoring: Scoring) -> tuple[Scored
         )
         for point in found.points
     )
-
-
-def _guide(stored: StoredBench) -> Keep:
-    """Of the picked samples that are rated the best half of the picked, rounded up."""
-
-    def keep(id: str, indices: tuple[int, ...]) -> tuple[int, ...]:
-        rated = stored.ratings.get(id, {})
-        return best_rated({i: rated[i] for i in indices if i in rated}, default_k_meta(len(indices)))
-
-    return keep
 
 
 def _greedy(stored: StoredBench, scoring: Scoring) -> ScoredPoint:
@@ -282,7 +268,7 @@ def _spent(stored: StoredBench, prices: Prices) -> dict[str, Any]:
         "price": prices.of(spent.usage.prompt_tokens, spent.usage.completion_tokens),
         "completions": spent.completions,
         "samples": sum(len(row) for row in stored.ballots.values()),
-        "invalid_share": invalid_share(stored),
+        "invalid_share": missing_share(stored.ballots),
         "invalid_completions": dict(spent.invalid),
     }
 

@@ -18,6 +18,8 @@ from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
 from spct.run import RunStore
 from spct.types import Item, Usage
+from spct.voting.guided import sample_ratings
+from spct.voting.ratings import Place
 
 IMPORTED = {"rewardbench2-k8": "rewardbench2", "judgebench": "judgebench", "llmbar": "llmbar"}
 """The benchmark that a recording of a kind is of, where nobody says otherwise."""
@@ -119,17 +121,11 @@ def _spent(store: RunStore) -> Spent:
 
 
 def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
-    """The rating of each sample that has one: that of its last attempt, the mean over its blocks."""
+    """The rating of each sample that has one, by item."""
     names = dict(store.item_ids())
-    found: dict[str, dict[int, float]] = {}
-    for position, rated in store.all_ratings(meta):
-        last: dict[int, dict[int, float | None]] = defaultdict(dict)
-        for (index, block, _), rating in sorted(rated.items()):
-            last[index][block] = rating.value
-        whole = {index: list(blocks.values()) for index, blocks in last.items()}
-        found[names[position]] = {
-            index: sum(known) / len(known)
-            for index, values in whole.items()
-            if len(known := [value for value in values if value is not None]) == len(values)
-        }
-    return found
+    valid: dict[int, list[Place]] = defaultdict(list)
+    for position, place, _, scores, _ in store.score_rows():
+        if scores is not None:
+            valid[position].append(place)
+    rated = store.all_ratings(meta)
+    return {names[position]: sample_ratings(valid[position], ratings) for position, ratings in rated}

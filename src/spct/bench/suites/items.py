@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spct.bench.scoring.ballots import graded_best, means_of
 from spct.bench.suites.assembly import assembled, cluster_of, data_files, mean, means_by, numbered
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import graded_best, means_of
 from spct.errors import InputError
 from spct.items import fingerprint, read_items
 from spct.types import Item
