@@ -69,7 +69,7 @@ class ScriptedEngine:
         self._taken = 0
         self._name = name
         self._delay_s = delay_s
-        seeded = Capabilities(seeding="sample", deterministic=True) if self._function else Capabilities()
+        seeded = Capabilities(seeding="sample") if self._function else Capabilities()
         self._capabilities = seeded if capabilities is None else capabilities
 
     @property
