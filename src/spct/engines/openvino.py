@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from spct import weights
 from spct.engines.chat_text import ChatText
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
 from spct.engines.openvino_model import KV_BLOCK, ModelFacts, read_facts
 from spct.engines.processor import ISA_LIMITS
@@ -41,6 +41,7 @@ class OpenVINOEngine:
     ``precision`` is that of the arithmetic: float32 on a CPU unless told otherwise, the library's own choice elsewhere.
     Left to itself on a CPU the library takes bfloat16 where the processor has it, and with an Intel Xeon's matrix units
     (AMX) a sample then depends on what else is in the batch.
+    ``special_tokens`` are kept out of untrusted text beside those of the tokenizer.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class OpenVINOEngine:
         lora: Sequence[str] = (),
         parallel: int = 32,
         precision: str | None = None,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         if parallel < 1 or (threads is not None and threads < 1) or (cache_gb is not None and cache_gb <= 0):
             raise InputError(f"openvino:{name}: parallel, threads and cache_gb must be positive")
@@ -70,6 +72,7 @@ class OpenVINOEngine:
         self._loras = tuple(weights.Lora.parse(spec) for spec in lora)
         self._parallel = parallel
         self._precision = precision or ("f32" if device == "CPU" else None)
+        self._named_tokens = special_tokens_of(special_tokens)
         self._facts: ModelFacts | None = None
         self._tokenizer: Tokenizer | None = None
         self._chat: ChatText | None = None
@@ -88,7 +91,7 @@ class OpenVINOEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {
+        found = {
             "openvino-genai": version("openvino-genai"),
             "grammar": GRAMMAR,
             "device": self._device,
@@ -97,6 +100,7 @@ class OpenVINOEngine:
             "cache_gb": self._cache_gb,
             "context_tokens": self.capabilities.context_tokens,
         }
+        return with_tokens(found, self._named_tokens)
 
     def _properties(self) -> dict[str, str | int]:
         """What the library is told about the device, under its own names."""
@@ -119,7 +123,7 @@ class OpenVINOEngine:
             shares_prefill=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
-            special_tokens=self._facts.special_tokens if self._facts else (),
+            special_tokens=(*(self._facts.special_tokens if self._facts else ()), *self._named_tokens),
         )
 
     async def start(self) -> None:
