@@ -99,9 +99,8 @@ def test_a_merged_adapter_gives_what_the_base_with_it_gives(folder, tmp_path):
     ids = torch.arange(20)[None]
     before = base(ids).logits
     adapted = PeftModel.from_pretrained(base, tmp_path / "out" / "adapter")(ids).logits
-    change = (adapted - before).abs().max()
-    assert change > 0.01  # the adapter does something
-    assert (merged(ids).logits - adapted).abs().max() < change / 100  # rounding, whatever the processor's, and no more
+    assert torch.allclose(merged(ids).logits, adapted, atol=1e-5)
+    assert not torch.allclose(before, adapted, atol=1e-3)
 
 
 def test_packed_examples_do_not_see_each_other(folder, tmp_path):
@@ -120,7 +119,7 @@ def test_packed_examples_do_not_see_each_other(folder, tmp_path):
         trainer = make_trainer(given, trainable, data, out, 1, given.accumulation(1))
         trainer.train()
         losses.append(trainer.state.log_history[0]["loss"])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
 
 
 def test_a_finished_stage_is_left_alone_and_another_one_is_not_mixed_in(folder, tmp_path):
