@@ -15,10 +15,11 @@ pytest.importorskip("trl")
 from spct.cli import spct
 from spct.cli.train import train
 from spct.errors import EngineMissingError, InputError
+from spct.loading import imported
 from spct.recipe import Strict
 from spct.train import STAGES, load_stage, load_stages
 from spct.train.common.packages import check_stage
-from spct.train.stage import Stage, filled, load_named
+from spct.train.stage import Stage, filled
 
 ROWS = {
     "data": ((), ["data", "build"]),
@@ -44,7 +45,7 @@ def test_the_contract(name, commands, words):
     stage = load_stage(name)
     assert (stage.id, stage.name, stage.after) == (name, name, "")
     assert stage.help.endswith(".") and "\n" not in stage.help and len(stage.help) <= 100
-    assert issubclass(load_named(stage.recipe), Strict)
+    assert issubclass(imported(stage.recipe), Strict)
     assert tuple(stage.commands) == commands
     command: click.Command = spct
     for word in words:  # there is such a command, with the options that the pipeline gives it
@@ -53,7 +54,7 @@ def test_the_contract(name, commands, words):
     assert "--out" in options
     assert stage.jobs is not None or ("--resume" in options) >= stage.command.resume
     assert not stage.command.launch or {"--launch", "--resume"} <= options
-    assert not stage.run or callable(load_named(stage.run))
+    assert not stage.run or callable(imported(stage.run))
     assert stage.results and (stage.report is None or stage.report in stage.results)
     assert not stage.trains_judge or "model" in stage.results
     check_stage(stage)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spct.errors import InputError
-from spct.train.stage import Command, Job, Planned, Stage, Upstream, load_named
+from spct.loading import imported
+from spct.train.stage import Command, Job, Planned, Stage, Upstream
 
 __all__ = ["STAGES", "Command", "Job", "Planned", "Stage", "Upstream", "load_stage", "load_stages"]
 
@@ -38,7 +39,7 @@ def load_stage(id: str) -> Stage:
     if target is None:
         raise InputError(f"stage {id!r}: expected one of {', '.join(STAGES)}, or package.module:NAME")
     try:
-        found = load_named(target)
+        found = imported(target)
     except (ModuleNotFoundError, AttributeError, ValueError) as error:
         if id in STAGES:
             raise

@@ -6,12 +6,12 @@ imports neither torch nor pydantic: what needs those is named as ``module:name``
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spct.errors import InputError
+from spct.loading import imported
 
 Section = Mapping[str, Any]
 """The keys that a recipe of ``spct train all`` gives a stage."""
@@ -134,7 +134,7 @@ class Upstream:
         """
         from spct.recipe import parse_recipe
 
-        kind = load_named(recipe)
+        kind = imported(recipe)
         if values.get("out") is not None:
             raise InputError(f"{where}: unknown key 'out'; the directory is chosen by spct train all")
         seeded = {"seed": self.seed, **values} if "seed" in kind.model_fields else values
@@ -198,9 +198,3 @@ def filled(given: Section, section: Section) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
         values[key] = {**values[key], **value} if both else value
     return values
-
-
-def load_named(target: str) -> Any:
-    """What ``module:name`` names."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
