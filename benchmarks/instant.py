@@ -111,7 +111,7 @@ async def started_module(module: str, *arguments: str) -> Process:
 
 
 async def _listening(command: list[str], log: IO[bytes] | None) -> Process:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     process = await asyncio.to_thread(subprocess.Popen, command, stderr=subprocess.PIPE, cwd=ROOT, env=environment)
     assert process.stderr is not None
     while line := await asyncio.to_thread(process.stderr.readline):

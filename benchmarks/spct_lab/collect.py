@@ -12,9 +12,8 @@ from benchmarks.spct_lab.recipe import ABLATION_K, GROUPS, MAIN
 
 from spct.bench.scoring.curve import Curve, Keep, curve, guided_by
 from spct.bench.scoring.stored import StoredBench, open_stored
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.run import RunStore
-from spct.train.common.directory import read_json
 from spct.voting.accuracy import Grades, grade
 
 GRADES = ("correct", "wrong", "tied", "invalid")

@@ -138,7 +138,7 @@ BAD = [
     ({"prompt": "q", "responses": ["a", "b"], "rewards": [1, math.inf]}, "rewards[1]: got float inf"),
     ({"prompt": "q", "responses": ["a", "b"], "rewards": [1, False]}, "rewards[1]: got false"),
     ({"prompt": "q", "responses": ["a", "b"], "rewards": {"a": 1}}, "rewards: got an object"),
-    ({"prompt": "q", "responses": ["a", "b"], "label": 1}, "label: got a label beside 2 responses"),
+    ({"prompt": "q", "responses": ["a", "b", "c"], "label": 1}, "label: got a label of 3 responses"),
     ({"prompt": "q", "responses": ["a"], "label": 2}, "label: got int 2; expected 0 or 1"),
     ({"prompt": "q", "responses": ["a"], "label": 1, "rewards": [0]}, "rewards [0.0] and label 1"),
     ({"prompt": "q", "responses": ["a"], "reference": ""}, "reference: got blank text"),

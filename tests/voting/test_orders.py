@@ -67,3 +67,8 @@ def test_which_row_of_the_square_comes_first_is_drawn_for_each_item():
         places[first.index(second[0])] += 1
     assert set(places) == {1, 2, 3}
     assert all(150 < count < 250 for count in places.values())
+
+
+def test_every_order_of_the_responses_comes_first_for_some_item():
+    firsts = {slots(4, 1, seed=0, key=f"item {item}")[0].order for item in range(400)}
+    assert len(firsts) == 24

@@ -29,7 +29,7 @@ from spct.engines.embedded_check import (
     measure,
     reference_answers,
 )
-from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest, special_tokens_of
 from spct.errors import EngineError, EngineMissingError
 from spct.types import Message
 
@@ -53,10 +53,17 @@ class EmbeddedEngine:
     """Follows ``Engine`` by handing everything to the chosen one, with these options of it."""
 
     def __init__(
-        self, name: str, *, threads: int | None = None, context_tokens: int | None = None, lora: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        threads: int | None = None,
+        context_tokens: int | None = None,
+        lora: Sequence[str] = (),
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         self._name = name
-        self._options = _given(threads=threads, context_tokens=context_tokens)
+        tokens = special_tokens_of(special_tokens)
+        self._options = _given(threads=threads, context_tokens=context_tokens, special_tokens=tokens or None)
         self._lora = tuple(lora)
         self._engine: Engine | None = None
         self._choice: Choice | None = None

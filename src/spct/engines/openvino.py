@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from spct import weights
 from spct.engines.chat_text import ChatText
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
 from spct.engines.openvino_model import KV_BLOCK, ModelFacts, read_facts
 from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError
@@ -35,6 +35,7 @@ class OpenVINOEngine:
     """Follows ``Engine``. ``parallel`` samples are generated side by side, ``cache_gb`` bounds the key/value cache.
 
     A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it; it is merged into a copy of a GGUF model.
+    ``special_tokens`` are kept out of untrusted text beside those of the tokenizer.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class OpenVINOEngine:
         cache_gb: float | None = None,
         lora: Sequence[str] = (),
         parallel: int = 32,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         if parallel < 1 or (threads is not None and threads < 1) or (cache_gb is not None and cache_gb <= 0):
             raise InputError(f"openvino:{name}: parallel, threads and cache_gb must be positive")
@@ -57,6 +59,7 @@ class OpenVINOEngine:
         self._cache_gb = cache_gb or DEFAULT_CACHE_GB
         self._loras = tuple(weights.Lora.parse(spec) for spec in lora)
         self._parallel = parallel
+        self._named_tokens = special_tokens_of(special_tokens)
         self._facts: ModelFacts | None = None
         self._tokenizer: Tokenizer | None = None
         self._chat: ChatText | None = None
@@ -75,7 +78,7 @@ class OpenVINOEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {
+        found = {
             "openvino-genai": version("openvino-genai"),
             "grammar": GRAMMAR,
             "device": self._device,
@@ -84,6 +87,7 @@ class OpenVINOEngine:
             "cache_gb": self._cache_gb,
             "context_tokens": self.capabilities.context_tokens,
         }
+        return with_tokens(found, self._named_tokens)
 
     def _properties(self) -> dict[str, str | int]:
         """What the library is told about the device, under its own names."""
@@ -99,7 +103,7 @@ class OpenVINOEngine:
             deterministic=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
-            special_tokens=self._facts.special_tokens if self._facts else (),
+            special_tokens=(*(self._facts.special_tokens if self._facts else ()), *self._named_tokens),
         )
 
     async def start(self) -> None:

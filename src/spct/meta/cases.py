@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from spct.meta.meta import Case
 from spct.templates import Template
-from spct.templates.shield import special_pattern
+from spct.templates.control_tokens import CONTROL_TOKENS, special_pattern
 from spct.types import Item, Judgment, Message
 
 
@@ -40,8 +40,11 @@ def make_cases(
 
 
 def without_control_tokens(text: str, special_tokens: Sequence[str]) -> str:
-    """``text`` with a dot put into every control token, so that it is read as ordinary text."""
-    pattern = special_pattern(tuple(special_tokens))
+    """``text`` with a dot put into every control token, so that it is read as ordinary text.
+
+    Where no tokenizer is known, and ``special_tokens`` is therefore empty, those of the formats in use count.
+    """
+    pattern = special_pattern(tuple(special_tokens) or CONTROL_TOKENS)
     while pattern is not None and pattern.search(text):
         text = pattern.sub(lambda match: f"{match.group()[0]}·{match.group()[1:]}", text)
     return text

@@ -91,12 +91,12 @@ class LLMMeta:
         return self._read(batch.samples[0])
 
     def _messages(self, case: Case) -> tuple[Message, ...]:
-        """The judgment as one more response behind those it is about: sealed like them, whatever it quotes."""
+        """The judgment as one more response behind those it is about; all are sealed for an answer of one rating."""
         shown = tuple(case.item.responses[i] for i in case.judgment.order)
         item = replace(case.item, responses=(*shown, case.answer), principles=None)
         special = self.special_tokens
         order = range(len(item.responses))
-        return self._template.render(item, order, principles=case.principles, special_tokens=special)
+        return self._template.render(item, order, principles=case.principles, special_tokens=special, asked=1)
 
     def _read(self, sample: Sample) -> Rating:
         parsed = self._template.parse(sample.text, 1, sample.finish_reason)

@@ -9,16 +9,17 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, SpctError
-from spct.judges.grm import vote_arguments
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
+from spct.judges.template_choice import noise_in, scale_in
+from spct.judges.verdicts import verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.guided import best_rated, decide_guided, index_ratings
+from spct.voting.guided import best_rated, index_ratings
 from spct.voting.ratings import Ratings
 from spct.voting.rows import scored_N
 from spct.voting.verdict import Verdict
-from spct.voting.vote import count_duplicates, decide
+from spct.voting.vote import count_duplicates
 
 SETTINGS = tuple(
     name for kind in (JudgeSettings, SamplingSettings) for name in kind.__dataclass_fields__ if name != "sampling"
@@ -50,6 +51,11 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
         raise RunError(
             f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
         ) from error
+
+
+def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
+    """The scale of the run's scores, None for judges that state none."""
+    return scale_in(store.templates(), settings.template)
 
 
 def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:
@@ -145,10 +151,8 @@ def _so_far(
     judgments: Sequence[Judgment],
     ratings: Ratings | None,
 ) -> Verdict:
-    vote = vote_arguments(item, settings, store.usage(position))
-    if ratings is not None:
-        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-    return decide(judgments, **vote)
+    noise = noise_in(store.templates(), settings.template)
+    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position), noise=noise)
 
 
 def _listed(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

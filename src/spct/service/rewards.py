@@ -17,12 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import fsum, isfinite
+from operator import itemgetter
 from typing import Literal, get_args
 
 from spct.errors import InputError, LoneMemberError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
+from spct.judges.template_choice import scale_in
 from spct.service.member import CohortPlace
 from spct.voting.blocks import in_blocks
 from spct.voting.rows import ScoreRow, sample_rows, samples_of
@@ -46,8 +49,7 @@ def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
     if not isinstance(judge, GRMJudge):
         return None
-    template = judge.templates[judge.settings.template]
-    return (0, 1) if template.kind == "index" else template.scale
+    return scale_in(judge.templates, judge.settings.template)
 
 
 def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:
@@ -124,12 +126,16 @@ def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:
     n = len(copies)
     won, pairs = [0.0] * n, [0] * n
     for row in rows:
-        scored = [(i, score) for i, score in enumerate(row) if score is not None]
-        for i, mine in scored:
-            for j, other in scored:
-                count = copies[j] - (i == j)
-                won[i] += count * (1.0 if mine > other else 0.5 if mine == other else 0.0)
-                pairs[i] += count
+        scored = sorted((score, i) for i, score in enumerate(row) if score is not None)
+        others = sum(copies[i] for _, i in scored) - 1
+        lower = 0
+        for _, equal in groupby(scored, key=itemgetter(0)):
+            members = [i for _, i in equal]
+            count = sum(copies[i] for i in members)
+            for i in members:
+                won[i] += lower + 0.5 * (count - 1)
+                pairs[i] += others
+            lower += count
     if 0 in pairs:
         raise NoVerdictError(f"no reward: response {pairs.index(0)} was compared with no other in any judgment")
     return tuple([w / p for w, p in zip(won, pairs, strict=True)])

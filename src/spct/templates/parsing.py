@@ -1,37 +1,31 @@
 r"""From a completion to scores, or to the reason there are none. Nothing is invented, clamped, rounded or defaulted.
 
-The answer is what follows the reasoning block, if there is one (``<think>...</think>`` and its kin; a closing tag ends
-whatever reasoning came before it, opened or not; a block that is opened at the start of a line and never closed leaves
-no answer). Of the answer the LAST ``\boxed{...}`` is read, wherever it stands: in a fence, after a heading, in dollars.
-It must hold exactly n ASCII integers inside the scale, separated by ASCII commas, with ASCII white space allowed around
-them. All else is a ``Problem``, among it: ``7.5``, ``8/10``, ``eight``, ``08``, ``+8``, ``[8, 7]``, ``\text{8, 7}``,
-``8，7``, digits of other scripts, labels, a trailing comma, LaTeX spaces, a box in a box, a last box never closed.
+Of the answer (``answer`` says what that is) the LAST ``\boxed{...}`` is read, wherever it stands: in a fence, after a
+heading, in dollars. It must hold exactly n ASCII integers inside the scale, separated by ASCII commas, with ASCII white
+space allowed around them. All else is a ``Problem``, among it: ``7.5``, ``8/10``, ``eight``, ``08``, ``+8``, ``[8, 7]``,
+``\text{8, 7}``, ``8，7``, digits of other scripts, labels, a trailing comma, LaTeX spaces, a box in a box, a last box
+never closed.
 
-A completion that did not stop by itself counts only if nothing but closing punctuation follows its box: what was cut
-off might have held another one. Spans are offsets in the completion as given.
+A completion that did not stop by itself counts only if its answer section was complete: nothing but closing punctuation
+follows the box, and the box is where an answer ends, not in a sentence or a quotation (``_is_complete``). What was cut
+off elsewhere might have gone on to say something else. Spans are offsets in the completion as given.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from typing import Literal, NamedTuple
 
+from spct.templates.answer import BOX, box_in_box, closing_brace, last_box, reasoning
 from spct.types import FinishReason, Problem, ProblemCode
 
 AnswerKind = Literal["scores", "index", "principles"]
 
-BOX = "\\boxed"
 _SHOWN_CHARS = 60
-_NAMES = "think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|seed:think"
-_CLOSE = re.compile(rf"</\s*(?:{_NAMES})\s*>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
-_OPEN = re.compile(
-    rf"(?:\A|\n)[ \t]*(?:<(?:{_NAMES})(?:\s[^<>\n]*)?>|\[THINK\]|<\|channel\|>(?:analysis|commentary))|\A\s*◁think▷",
-    re.IGNORECASE,
-)
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_PLAIN = re.compile(r"(?:0|[1-9][0-9]{0,3})(?:, ?(?:0|[1-9][0-9]{0,3}))*")
-_ASCII_SPACE = " \t\r\n"
+_ASCII_SPACE = " \t\r\n\f\v"
 _CLOSING = re.compile(r"[\s*_`~$.)\]\\>\"'|]*")
 
 
@@ -60,26 +54,33 @@ class Reading(NamedTuple):
 
 
 def parse_scores(
-    text: str, n: int, scale: tuple[int, int], finish_reason: FinishReason = "stop", sections: bool = True
+    text: str,
+    n: int,
+    scale: tuple[int, int],
+    finish_reason: FinishReason = "stop",
+    sections: bool = True,
+    heading: str | None = None,
 ) -> Parsed:
-    """Read n scores of ``scale`` (both ends included), in shown order; the split for display only with ``sections``."""
-    if not sections and finish_reason == "stop" and (plain := _read_plain(text, n, scale)) is not None:
-        return plain
+    """Read n scores of ``scale`` (both ends included), in shown order; the split for display only with ``sections``.
+
+    ``heading`` is the line that the template lets its scores begin with.
+    """
     start, problem = answer_start(text, finish_reason)
-    reading = read_box(text, start, n, scale, finish_reason) if problem is None else Reading(None, problem, None)
+    reading = Reading(None, problem, None)
+    if problem is None:
+        reading = read_box(text, start, n, scale, finish_reason, heading)
     principles, critique = split_sections(text, start, reading.box) if sections else ("", "")
     return Parsed(reading.values, reading.problem, reading.box, principles, critique)
 
 
-def parse_index(text: str, n: int, finish_reason: FinishReason = "stop", sections: bool = True) -> Parsed:
-    """Read the number, 1 to n, of the best response; scores are one-hot; the split only with ``sections``."""
-    start, problem = answer_start(text, finish_reason)
-    reading = read_box(text, start, 1, (1, n), finish_reason) if problem is None else Reading(None, problem, None)
-    principles, critique = split_sections(text, start, reading.box) if sections else ("", "")
-    scores = None
-    if reading.values is not None:
-        scores = tuple(int(number == reading.values[0]) for number in range(1, n + 1))
-    return Parsed(scores, reading.problem, reading.box, principles, critique)
+def parse_index(
+    text: str, n: int, finish_reason: FinishReason = "stop", sections: bool = True, heading: str | None = None
+) -> Parsed:
+    """Read the number, 1 to n, of the best response; scores are one-hot, all else as ``parse_scores``."""
+    parsed = parse_scores(text, 1, (1, n), finish_reason, sections, heading)
+    if parsed.scores is None:
+        return parsed
+    return parsed._replace(scores=tuple(int(number == parsed.scores[0]) for number in range(1, n + 1)))
 
 
 def parse_principles(text: str, finish_reason: FinishReason = "stop") -> Parsed:
@@ -105,21 +106,19 @@ def answer_start(text: str, finish_reason: FinishReason) -> tuple[int, Problem |
     if not text or text.isspace():
         limit = " (it stopped at the token limit)" if finish_reason == "length" else ""
         return 0, Problem("empty", f"the completion is empty{limit}")
-    start = 0
-    if "<" not in text and "THINK]" not in text and "think▷" not in text:
-        return start, None
-    for match in _CLOSE.finditer(text):
-        start = match.end()
-    if _OPEN.search(text, start):
+    start, is_open = reasoning(text)
+    if is_open:
         if finish_reason == "stop":
             return start, Problem("no_box", "a reasoning block is never closed, so no answer follows it")
         return start, _cut("the reasoning block was closed")
     return start, None
 
 
-def read_box(text: str, start: int, n: int, scale: tuple[int, int], finish_reason: FinishReason) -> Reading:
+def read_box(
+    text: str, start: int, n: int, scale: tuple[int, int], finish_reason: FinishReason, heading: str | None = None
+) -> Reading:
     """Read exactly n integers of ``scale`` from the last box at or after ``start``."""
-    opening = _last_box(text, start, len(text))
+    opening = last_box(text, start, len(text))
     if opening is None:
         if finish_reason == "stop":
             return Reading(
@@ -127,7 +126,7 @@ def read_box(text: str, start: int, n: int, scale: tuple[int, int], finish_reaso
             )
         return Reading(None, _cut(f"a {BOX}{{...}}"), None)
     at, begin = opening
-    end = _closing_brace(text, begin)
+    end = closing_brace(text, begin)
     if end is None:
         if finish_reason == "stop":
             return Reading(
@@ -137,34 +136,38 @@ def read_box(text: str, start: int, n: int, scale: tuple[int, int], finish_reaso
     span = (begin, end)
     if finish_reason != "stop" and not _CLOSING.fullmatch(text, end + 1):
         return Reading(None, _cut("the text after its last box ended"), span)
-    if _nested(text, start, at, end):
+    if box_in_box(text, start, at, end):
         return Reading(None, Problem("not_integer", f"a box inside a box: {_show(text[begin:end])}"), span)
     values, problem = _integers(text[begin:end], n, scale)
+    if problem is None and finish_reason != "stop" and not _is_complete(text, start, at, heading):
+        where = "neither alone on its line nor under a heading of scores, or in a quotation"
+        return Reading(None, _cut(f"its answer section was complete (its last box is {where})"), span)
     return Reading(values, problem, span)
 
 
-def _read_plain(text: str, n: int, scale: tuple[int, int]) -> Parsed | None:
-    """What ``parse_scores`` finds in the plainest completion, quickly: one box, no reasoning, all in order; else None."""
-    at = text.rfind(BOX)
-    begin = at + len(BOX) + 1
-    end = text.find("}", begin)
-    if at < 0 or end < 0 or text[begin - 1] != "{" or "<" in text:
-        return None
-    # One character is found much faster than several, and rules most texts out.
-    if text.find("\\") != at and text.find(BOX) != at:
-        return None
-    if ("]" in text and "THINK]" in text) or "think▷" in text:
-        return None
-    scores = _plain_scores(text[begin:end], n, scale)
-    return None if scores is None else Parsed(scores, None, (begin, end), "", "")
+def _is_complete(text: str, start: int, at: int, heading: str | None) -> bool:
+    """Whether the box at ``at``, after which nothing came, ends an answer section and not a sentence or a quotation.
+
+    It does on a line that begins with a heading of scores; or alone on its line, unless the line before leads in
+    something else by a colon, or a fence is open that holds more than the box.
+    """
+    line = max(text.rfind("\n", start, at) + 1, start)
+    if _begins_with_scores(text, line, at, heading):
+        return True
+    if not _DRESS.fullmatch(text, line, at):
+        return False
+    fences = _FENCE.findall(text, start, line)
+    above = text[start:line].rstrip(_BLANK_LINES)
+    if len(fences) % 2 and not text[start:line].rstrip().endswith(fences[-1].strip()):
+        return False
+    last_line = above.rfind("\n") + 1
+    return not above.endswith((":", "：")) or _begins_with_scores(above, last_line, len(above), heading)
 
 
-@lru_cache(maxsize=4096)
-def _plain_scores(content: str, n: int, scale: tuple[int, int]) -> tuple[int, ...] | None:
-    if not _PLAIN.fullmatch(content):
-        return None
-    scores = tuple(map(int, content.split(",")))
-    return scores if len(scores) == n and min(scores) >= scale[0] and max(scores) <= scale[1] else None
+def _begins_with_scores(text: str, line: int, end: int, heading: str | None) -> bool:
+    if heading is not None and text.startswith(heading.strip(), line, end):
+        return True
+    return _SCORE_LINE.match(text, line, end) is not None
 
 
 def _integers(content: str, n: int, scale: tuple[int, int]) -> tuple[tuple[int, ...] | None, Problem | None]:
@@ -189,51 +192,20 @@ def _misread(content: str, parts: list[str], n: int, scale: tuple[int, int]) -> 
     return Problem("out_of_range", f"{held}; expected {wanted}")
 
 
-def _last_box(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Offsets of the last ``\\boxed`` that a brace follows, and of what comes after that brace."""
-    at = text.rfind(BOX, start, end)
-    while at >= 0:
-        brace = at + len(BOX)
-        while text[brace : brace + 1] in (" ", "\t", "\n"):
-            brace += 1
-        if text.startswith("{", brace):
-            return at, brace + 1
-        at = text.rfind(BOX, start, at)
-    return None
-
-
-def _closing_brace(text: str, begin: int) -> int | None:
-    """Offset of the brace that closes the one just before ``begin``."""
-    depth = 1
-    close = text.find("}", begin)
-    inner = text.find("{", begin)
-    while close >= 0:
-        while 0 <= inner < close:
-            depth += 1
-            inner = text.find("{", inner + 1)
-        depth -= 1
-        if depth == 0:
-            return close
-        close = text.find("}", close + 1)
-    return None
-
-
-def _nested(text: str, start: int, at: int, end: int) -> bool:
-    """Whether the box before the last one is still open where the last one begins."""
-    outer = _last_box(text, start, at)
-    if outer is None:
-        return False
-    closed = _closing_brace(text, outer[1])
-    if closed is None:
-        return "\n" not in text[outer[1] : at]
-    return closed > end
-
-
 _PRINCIPLES = ("Specific Criteria", "Specific criteria", "SPECIFIC CRITERIA", "Principles", "Criteria", "CRITERIA")
 _CRITIQUE = ("Analysis", "ANALYSIS", "analysis", "Critique", "Evaluation", "Comparison", "Assessment")
 _SCORES = ("Scores", "Score", "SCORES", "Final", "Overall", "Verdict", "Best")
-_LEAD = frozenset("#*_>-•+=[(⟦ \t.)0123456789")
-_TRAIL = ":*_#=-]) \t：\n"
+_LEAD = r"[#*_>\-•+=\[(⟦ \t.)0-9]*+"
+_TRAIL = r"[:*_#=\-\]) \t：\n]*+"
+
+# In a completion that was cut off: what may stand before a box alone on its line, and a heading of scores.
+_DRESS = re.compile(r"[\s#*_>\-•+=|.:$`~\\(\[{0-9)]*+")
+_BLANK_LINES = " \t\r\n$`~*_>\\[("
+_FENCE = re.compile(r"^[ \t>]*+(?:```|~~~).*", re.MULTILINE)
+_SCORE_LINE = re.compile(
+    _LEAD + r"(?:[^\W\d_]+ ){0,2}(?:scores?|ratings?|verdicts?|评分|得分|分数|оценк[аи]|puntuaci[oó]n(?:es)?|punktzahl)"
+    r"(?![^\W_])", re.IGNORECASE
+)  # fmt: skip
 
 
 def split_sections(text: str, start: int, box: tuple[int, int] | None) -> tuple[str, str]:
@@ -255,16 +227,22 @@ def _find_heading(
 ) -> tuple[int, int] | None:
     """The line start, and the end of the heading, of the first (or last) of ``words`` that begins a line."""
     for word in words:
-        at = text.rfind(word, start, end) if last else text.find(word, start, end)
-        while at >= 0:
-            line = max(text.rfind("\n", start, at) + 1, start)
-            after = at + len(word)
-            if _LEAD.issuperset(text[line:at]) and not text[after : after + 1].isalnum():
-                while after < end and text[after] in _TRAIL:
-                    after += 1
-                return line, after
-            at = text.rfind(word, start, at) if last else text.find(word, after, end)
+        if word not in text:
+            continue
+        at_start, after_break = _heading_patterns(word, last)
+        found = [at_start.match(text, start, end), after_break(text, start, end)]
+        for match in reversed(found) if last else found:
+            if match is not None:
+                return match.span("heading")
     return None
+
+
+@cache
+def _heading_patterns(word: str, last: bool) -> tuple[re.Pattern[str], Callable[..., re.Match[str] | None]]:
+    """What finds a heading where the text begins, and what finds the first (or last) after a line break."""
+    heading = rf"(?P<heading>{_LEAD}{word}(?![^\W_]){_TRAIL})"
+    after_break = re.compile(rf"(?s:.*)\n{heading}").match if last else re.compile(rf"\n{heading}").search
+    return re.compile(heading), after_break
 
 
 def _cut(before: str) -> Problem:

@@ -38,16 +38,17 @@ class _SealedItem:
     item: Item
     principles: str | None
     special_tokens: tuple[str, ...]
-    n: int
+    asked: int
     sealed: Sealed
 
 
 class _Shape(NamedTuple):
-    """All that a prompt depends on besides its texts. ``n`` is the number of responses that are asked about."""
+    """All that a prompt depends on besides its texts. ``n`` is the number of responses, ``asked`` of scores."""
 
     tag: str
     roles: tuple[Role, ...]
     n: int
+    asked: int
     shown: int
     reference: bool
     principles: bool
@@ -78,21 +79,24 @@ class Template:
         *,
         principles: str | None = None,
         special_tokens: Sequence[str] = (),
+        asked: int | None = None,
     ) -> tuple[Message, ...]:
         """The prompt that shows the responses ``order`` names (item indices), numbered 1 to len(order) in that order.
 
-        ``principles`` goes before the item's own; ``special_tokens`` are the engine's. Kind "principles" shows no
-        responses and ignores ``order``. Raises TemplateError if the item lacks what the template needs.
+        ``principles`` goes before the item's own; ``special_tokens`` are the engine's. ``asked`` is the number of scores
+        that the answer will hold, where that is not one a response: the texts are sealed for such a box. Kind "principles"
+        shows no responses and ignores ``order``. Raises TemplateError if the item lacks what the template needs.
         """
         principles = item.principles if principles is None else principles
         self._check(item, order, principles)
         n, turns = len(order), len(item.messages)
-        tag, texts = self._seal(item, principles, tuple(special_tokens), n)
+        asked = n if asked is None else asked
+        tag, texts = self._seal(item, principles, tuple(special_tokens), asked)
         shown = () if self.kind == "principles" else order
         after = turns + (len(item.responses) if shown else 0)
         texts = (*texts[:turns], *[texts[turns + index] for index in shown], *texts[after:])
         roles = tuple([message.role for message in item.messages])
-        shape = _Shape(tag, roles, n, len(shown), item.reference is not None, principles is not None)
+        shape = _Shape(tag, roles, n, asked, len(shown), item.reference is not None, principles is not None)
         if self._source.shipped:
             return self._source.messages(self._skeleton(shape).fill(texts))
         return self._source.render(self._variables(shape, texts))
@@ -110,7 +114,7 @@ class Template:
             "low": self.scale[0],
             "high": self.scale[1],
             "tag": shape.tag,
-            "box": self._box(shape.n),
+            "box": self._box(shape.asked),
             "turns": list(zip(shape.roles, texts, strict=False)),
             "query": texts[turns - 1],
             "responses": list(enumerate(texts[turns:after], 1)),
@@ -123,15 +127,22 @@ class Template:
 
         Without ``sections`` a judgment is not split into principles and critique, which only a reader needs.
         """
+        heading = self._source.meta.headings.scores
         if self.kind == "scores":
-            return parse_scores(text, n, self.scale, finish_reason, sections)
+            return parse_scores(text, n, self.scale, finish_reason, sections, heading)
         if self.kind == "index":
-            return parse_index(text, n, finish_reason, sections)
+            return parse_index(text, n, finish_reason, sections, heading)
         return parse_principles(text, finish_reason)
 
     def grammar(self, n: int, max_tokens: int) -> str:
         """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``)."""
         return write_grammar(self.kind, self.scale, n, max_tokens, self._source.meta.headings)
+
+    def forget(self, item: Item) -> None:
+        """Let go of the item, which is not rendered any more: else its texts stay until the next one."""
+        last = self._last
+        if last is not None and last.item is item:
+            self._last = None
 
     def _check(self, item: Item, order: Sequence[int], principles: str | None) -> None:
         n = len(order)
@@ -154,23 +165,21 @@ class Template:
             )
 
     def _seal(
-        self, item: Item, principles: str | None, special_tokens: tuple[str, ...], n: int
+        self, item: Item, principles: str | None, special_tokens: tuple[str, ...], asked: int
     ) -> tuple[str, tuple[str, ...]]:
         last = self._last
-        asked = (principles, special_tokens, n)
-        if last is None or last.item is not item or (last.principles, last.special_tokens, last.n) != asked:
+        given = (principles, special_tokens, asked)
+        if last is None or last.item is not item or (last.principles, last.special_tokens, last.asked) != given:
             optional = [text for text in (item.reference, principles) if text is not None]
             # Principles come from the query alone: not even the tag may depend on the responses.
             responses = () if self.kind == "principles" else item.responses
             texts = [message.content for message in item.messages] + [*responses, *optional]
-            sealed = self._shield.seal(texts, n, special_tokens)
-            self._last = last = _SealedItem(item, *asked, sealed)
+            sealed = self._shield.seal(texts, asked, special_tokens)
+            self._last = last = _SealedItem(item, *given, sealed)
         return last.sealed.tag, last.sealed.texts
 
-    def _box(self, n: int) -> str:
+    def _box(self, asked: int) -> str:
         if self.kind == "index":
             return r"\boxed{number}"
-        places = (
-            ["s1"] if n == 1 else ["s1", "s2"] if n == 2 else ["s1", "s2", "s3"] if n == 3 else ["s1", "...", f"s{n}"]
-        )
+        places = [f"s{place}" for place in range(1, asked + 1)] if asked <= 3 else ["s1", "...", f"s{asked}"]
         return rf"\boxed{{{', '.join(places)}}}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from spct.types import Item
+from spct.types import Item, TruthKind
 
 Grade = Literal["correct", "wrong", "tied", "invalid"]
 
@@ -90,3 +90,41 @@ def _tied_credit(means_N: Sequence[float], item: Item) -> float:  # noqa: N803
     if len(item.responses) == 1 or item.best is None:
         return 0.5  # the even votes of one response go either way
     return tie_credit(means_N, item.best)
+
+
+def can_be_right(item: Item, scale: tuple[float, float] | None) -> bool:
+    """Whether a vote on scores of this ``scale`` (None: unknown) can be called right or wrong.
+
+    It needs one best response; or a lone response with a label of 0 or 1, and scores of 0 and 1.
+    """
+    if len(item.responses) > 1:
+        return item.best is not None
+    return scale == (0, 1) and item.truth is not None and item.truth.kind == "label" and bool(item.truth.values_N)
+
+
+@dataclass(slots=True)
+class GradesByKind:
+    """Grades of a run's items by the kind of their truth; ``scale`` is that of the scores, None if unknown.
+
+    A kind of which some items have no single best response (several right, ties) is left out: a share of the others
+    would be no figure of the run. The measures of that kind count them all.
+    """
+
+    scale: tuple[float, float] | None = None
+    of_kind: dict[TruthKind, Grades] = field(default_factory=dict)
+    left_out: set[TruthKind] = field(default_factory=set)
+
+    def add(self, means_N: Sequence[float] | None, item: Item) -> None:  # noqa: N803
+        """Count an item that is done."""
+        if item.truth is None:
+            return
+        kind = item.truth.kind
+        if can_be_right(item, self.scale):
+            self.of_kind[kind] = self.of_kind.get(kind, Grades()) + grades_of(means_N, item)
+        else:
+            self.left_out.add(kind)
+
+    @property
+    def grades(self) -> Grades:
+        """The sum over the kinds that are wholly graded."""
+        return sum((grades for kind, grades in self.of_kind.items() if kind not in self.left_out), Grades())

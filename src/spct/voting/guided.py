@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
-from typing import Any
+from typing import Unpack
 
 from spct.types import ItemError, Judgment
 from spct.voting.ratings import Place, Ratings, place_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import count_duplicates, decide
+from spct.voting.vote import VoteOptions, count_duplicates, decide
 
 
 def default_k_meta(k: int) -> int:
@@ -57,21 +57,21 @@ def best_rated(rated: Mapping[int, float], sampled: Collection[int], k_meta: int
 
 
 def decide_guided(
-    judgments: Sequence[Judgment], ratings: Ratings, *, n: int, k: int, k_meta: int | None = None, **vote: Any
+    judgments: Sequence[Judgment], ratings: Ratings, *, k_meta: int | None = None, **vote: Unpack[VoteOptions]
 ) -> Verdict:
-    """The verdict over the best rated of an item's judgments; ``vote`` are the other arguments of ``vote.decide``.
+    """The verdict over the best rated of an item's judgments; ``vote`` are the arguments of ``vote.decide``.
 
     ``k_meta`` defaults to half of the judgments that were sampled, rounded up. Totals, means, spread and ``valid_N``
     are those of the kept judgments (``kept``), ``valid`` and ``invalid`` count all. Without a rated judgment the
     error's type is "NoRating".
     """
     if not any(judgment.problem is None for judgment in judgments):
-        return decide(judgments, n=n, k=k, **vote)
+        return decide(judgments, **vote)
     rated = index_ratings(judgments, ratings)
     kept = best_rated(rated, {judgment.index for judgment in judgments}, k_meta)
     # with their invalid judgments, which show whether they were made in blocks
     chosen = [judgment for judgment in judgments if judgment.index in kept]
-    verdict = decide(chosen, n=n, k=k, **vote)
+    verdict = decide(chosen, **vote)
     valid = [judgment for judgment in judgments if judgment.problem is None]
     return replace(
         verdict,

@@ -8,12 +8,13 @@ rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import fsum
 
 from spct.types import Judgment
 from spct.voting.blocks import Part, in_blocks, reconciled
-from spct.voting.verdict import Rule
+from spct.voting.verdict import Rule, Verdict
 
 ScoreRow = Sequence[float | None]
 
@@ -78,6 +79,26 @@ def count_judgments(judgments: Sequence[Judgment], n: int) -> tuple[int, float]:
     if any(len(judgment.order) < n for judgment in judgments) and not in_blocks(samples := samples_of(judgments)):
         return len(samples), fsum(1 - len(_scored(parts)) / n for parts in samples)
     return len(judgments), sum(judgment.scores is None for judgment in judgments)
+
+
+def short_of(verdict: Verdict) -> Counter[str]:
+    """How many of the judgments planned for a vote are missing from it, by cause; empty without a vote.
+
+    The cause is the problem of the last attempt at the judgment, or the error that kept it from being sampled. What
+    adaptive k left out on purpose does not count.
+    """
+    if verdict.best is None:
+        return Counter()
+    last: dict[tuple[int, int], Judgment] = {}
+    for judgment in verdict.judgments:
+        place = judgment.index, judgment.block
+        if place not in last or last[place].problem is not None:
+            last[place] = judgment
+    problems = {index: j.problem.code for (index, _), j in last.items() if j.problem is not None}
+    causes: Counter[str] = Counter(problems.values())
+    if verdict.error is not None and verdict.sampled < verdict.k:
+        causes[verdict.error.type] += verdict.k - verdict.sampled
+    return causes
 
 
 def _row(parts: Sequence[Part], n: int) -> ScoreRow | None:

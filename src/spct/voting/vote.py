@@ -10,12 +10,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import fsum, sqrt
-from typing import Any, get_args
+from typing import Required, TypedDict, get_args
 
 from spct.errors import InputError
 from spct.types import ItemError, Judgment, Usage
 from spct.voting.confidence import lead_confidence
+from spct.voting.noise import TEN_POINTS
 from spct.voting.rows import ScoreRow, rows_of, scored_N
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
@@ -25,13 +27,20 @@ _NO_USAGE = Usage()
 _TIE_RULES: tuple[str, ...] = get_args(TieRule)
 
 
-def vote(scores_KN: Sequence[ScoreRow], *, tie_rule: TieRule = "random", seed_key: str = "") -> Tally:  # noqa: N803
+def vote(
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
+    *,
+    tie_rule: TieRule = "random",
+    seed_key: str = "",
+    noise: float = TEN_POINTS,
+) -> Tally:
     """Vote over K rows of N scores; None in a row is a response that the row does not score.
 
     Ranks by means. Where each row scores each response that is the paper's ranking by totals; where one does not, a
     score that is missing must not count as 0. Integer scores keep integer totals. Ties are broken by place in the item
     ("first", "last") or, as in the paper, by a shuffle before the argmax ("random"), whose order depends on ``seed_key``
-    and N alone. Raises InputError for no rows, rows of unequal length, or a response that no row scores.
+    and N alone. ``noise`` is the judge's, for the confidence. Raises InputError for no rows, rows of unequal length, or a
+    response that no row scores.
     """
     if tie_rule not in _TIE_RULES:
         raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
@@ -51,7 +60,7 @@ def vote(scores_KN: Sequence[ScoreRow], *, tie_rule: TieRule = "random", seed_ke
         spread=tuple([_deviation(column, total) for column, total in zip(columns, totals, strict=True)]),
         counts=tuple([len(column) for column in columns]),
         tied=tied,
-        confidence=lead_confidence(scores_KN, ranking[0]),
+        confidence=lead_confidence(scores_KN, ranking[0], noise),
     )
 
 
@@ -96,6 +105,21 @@ def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[
     return ranking, tied if len(tied) > 1 else ()
 
 
+class VoteOptions(TypedDict, total=False):
+    """The keyword arguments of ``decide``."""
+
+    id: Required[str]
+    n: Required[int]
+    k: Required[int]
+    rule: Rule
+    tie_rule: TieRule
+    seed: int
+    temperature: float
+    usage: Usage
+    error: ItemError | None
+    noise: float
+
+
 def decide(
     judgments: Sequence[Judgment],
     *,
@@ -108,25 +132,26 @@ def decide(
     temperature: float = 0.5,
     usage: Usage = _NO_USAGE,
     error: ItemError | None = None,
+    noise: float = TEN_POINTS,
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
     ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
-    ``error`` says why some judgments are missing; the vote is held over those that are there. Without a verdict the
-    error's type is "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule
-    "expected" and some valid judgment lacks it).
+    ``error`` says why some judgments are missing; the vote is held over those that are there. ``noise`` is the judge's,
+    for the confidence. Without a verdict the error's type is "NoValidJudgment" (no response, or not every one, was
+    validly scored) or "NoExpectedScore" (rule "expected" and some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
     valid_N = scored_N(judgments, n)  # noqa: N806
     rows = rows_of(judgments, n, rule)
-    voted: dict[str, Any] = {}
+    tally = None
     if rows is None:
         error = error or _no_expected(valid)
     elif min(valid_N, default=0) == 0:
         error = error or _no_valid(judgments, valid_N)
     else:
-        voted = _voted(vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}"))
-    return Verdict(
+        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise)
+    verdict = Verdict(
         id=id,
         n=n,
         k=k,
@@ -139,20 +164,19 @@ def decide(
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
         usage=usage,
         error=error,
-        **voted,
     )
-
-
-def _voted(tally: Tally) -> dict[str, Any]:
-    return {
-        "best": tally.best,
-        "ranking": tally.ranking,
-        "totals": tally.totals,
-        "means": tally.means,
-        "spread": tally.spread,
-        "tied": tally.tied,
-        "confidence": tally.confidence,
-    }
+    if tally is None:
+        return verdict
+    return replace(
+        verdict,
+        best=tally.best,
+        ranking=tally.ranking,
+        totals=tally.totals,
+        means=tally.means,
+        spread=tally.spread,
+        tied=tally.tied,
+        confidence=tally.confidence,
+    )
 
 
 def count_duplicates(judgments: Sequence[Judgment]) -> int:

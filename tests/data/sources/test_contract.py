@@ -185,4 +185,4 @@ def test_unknown_and_own_kinds():
         load_source("helpster2")
     with pytest.raises(InputError, match="cannot import"):
         load_source("spct.nothing:Here")
-    assert load_source("spct.data.sources.rmb:RMB").about.title == "RMB"
+    assert load_source("spct.data.sources.rmb:RMBSource").about.title == "RMB"

@@ -36,7 +36,7 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
         return known[text]
 
     for position, (index, block, _), shown, scores, expected in store.score_rows():
-        found = parsed(expected if scored == "expected" and scores is not None else scores)
+        found = parsed(expected if scored == "expected" else scores)
         keep_part(samples[position], index, block, (parsed(shown), found))
     return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
 

@@ -49,9 +49,15 @@ class HintedTemplate(Template):
         super().__init__(plain._source)
 
     def render(
-        self, item: Item, order: Sequence[int], *, principles: str | None = None, special_tokens: Sequence[str] = ()
+        self,
+        item: Item,
+        order: Sequence[int],
+        *,
+        principles: str | None = None,
+        special_tokens: Sequence[str] = (),
+        asked: int | None = None,
     ) -> tuple[Message, ...]:
-        *before, last = super().render(item, order, principles=principles, special_tokens=special_tokens)
+        *before, last = super().render(item, order, principles=principles, special_tokens=special_tokens, asked=asked)
         return (*before, Message(last.role, f"{last.content}\n\n{hint_of(item, order)}"))
 
 
