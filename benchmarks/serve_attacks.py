@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +49,9 @@ class Attacked:
         status = Path(f"/proc/{self.process.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.process.pid}/clear_refs").write_text("5")
+
 
 @contextlib.asynccontextmanager
 async def attacked(*options: str) -> AsyncIterator[Attacked]:
@@ -58,7 +62,7 @@ async def attacked(*options: str) -> AsyncIterator[Attacked]:
         await send(server, request("/v1/reward", json.dumps({"query": "q", "responses": ["1", "2"]}).encode()))
         await asyncio.sleep(0.2)
         server.idle_mb, server.idle_sockets = process.rss_mb(), open_sockets(server)
-        Path(f"/proc/{process.process.pid}/clear_refs").write_text("5")  # forgets the peak so far
+        server.forget_peak()
         held.reset()
         yield server
     finally:
@@ -204,12 +208,12 @@ def text_bodies() -> Iterator[tuple[str, str, bytes]]:
 
 async def of_types() -> None:
     for name, (path, body) in TYPES.items():
-        await measured(name, len(body), (), lambda server, data=request(path, body): send(server, data))
+        await measured(name, len(body), (), partial(send, data=request(path, body)))
 
 
 async def of_texts() -> None:
     for name, path, body in text_bodies():
-        await measured(name, len(body), (), lambda server, data=request(path, body): send(server, data))
+        await measured(name, len(body), (), partial(send, data=request(path, body)))
 
 
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n%s\r\n"
@@ -236,7 +240,7 @@ async def of_connections() -> None:
         for name, options, begin, piece, connections in floods:
             await measured(
                 name, 0, options,
-                lambda server, b=begin, p=piece, c=connections: flood(server, b, p, connections=c),
+                partial(flood, begin=begin, piece=piece, connections=connections),
             )  # fmt: skip
 
 
