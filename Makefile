@@ -32,6 +32,7 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 
 docs: setup
 	$(BIN)/python docs/generate.py --check

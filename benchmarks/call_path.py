@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -125,12 +125,13 @@ def main() -> None:
     parser.add_argument("--layers", type=Path, default=Path("pyproject.toml"))
     layers = layers_of(parser.parse_args().layers)
     graph = grimp.build_graph("spct", cache_dir=None)
+    up = [(a, b) for a, b in imports_of(graph) if height_of(a, layers) < height_of(b, layers)]
+    print(f"imports that go up: {', '.join(f'{a} -> {b}' for a, b in up) or 'none'}")
     with instant_server() as base_url:
         for name, way in WAYS.items():
             recorded(way, base_url)  # imports what it imports late, and fills caches
             found = recorded(way, base_url)
-            height = {module: layers[module.split(".")[1]] for module in found.files if module != "spct"}
-            climbs = sorted((a, b) for a, b in found.steps if height[a] < height[b])
+            climbs = sorted((a, b) for a, b in found.steps if height_of(a, layers) < height_of(b, layers))
             imported = {(a, b) for a, b in climbs if imports(graph, a, b)}
             print(
                 f"{name}: {len(found.files)} files, {len(found.steps)} steps, deepest {found.deepest}, "
@@ -138,6 +139,17 @@ def main() -> None:
             )
             for a, b in climbs:
                 print(f"  {a} -> {b}{' (imported)' if (a, b) in imported else ''}")
+
+
+def height_of(module: str, layers: dict[str, int]) -> int:
+    return layers[module.split(".")[1]]
+
+
+def imports_of(graph: grimp.ImportGraph) -> Iterator[tuple[str, str]]:
+    """Every import of one module by another, late ones included; ``spct`` itself, which is the face of all, left out."""
+    for importer in sorted(graph.modules - {"spct"}):
+        for imported in sorted(graph.find_modules_directly_imported_by(importer) - {"spct"}):
+            yield importer, imported
 
 
 def imports(graph: grimp.ImportGraph, importer: str, called: str) -> bool:

@@ -14,17 +14,19 @@ import argparse
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from math import fsum
 from pathlib import Path
 from statistics import fmean
 
+from spct.bench.scoring.subsets import picks
 from spct.run import RunStore
 from spct.types import Item
-from spct.voting.accuracy import Grades, grades_at, subsets
 from spct.voting.confidence import lead_chance
+from spct.voting.vote import row_means
 
 Rows = list[tuple[float, ...]]
 REPEATS = 20
+MOST_PICKS = 256
+"""Subsets of k judgments drawn of an item where there are more than that."""
 
 
 def main() -> None:
@@ -42,9 +44,12 @@ def main() -> None:
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     for k in [k for k in (1, 2, 4, 8, 16, 32) if k <= most]:
         for name, rows in kinds.items():
-            total = sum((grades_at(of_item, item, k) for item, of_item in zip(items, rows, strict=True)), Grades())
-            tied = fmean(tie_rate(of_item, k, item.id) for item, of_item in zip(items, rows, strict=True))
-            cells = f"| {k} | {name} | {tied:.1%} | {total.strict:.1%} | {total.random_tie:.1%} "
+            led = [votes(of_item, k) for of_item in rows]
+            tied = fmean(fmean(len(first) > 1 for first in found) for found in led)
+            known = [(item.best, found) for item, found in zip(items, led, strict=True) if item.best is not None]
+            strict = fmean(fmean(first == [best] for first in found) for best, found in known)
+            shared = fmean(fmean(best in first and 1 / len(first) for first in found) for best, found in known)
+            cells = f"| {k} | {name} | {tied:.1%} | {strict:.1%} | {shared:.1%} "
             print(cells + (f"| {calibration(rows, k)} |" if k < most else "| | |"))
 
 
@@ -67,15 +72,15 @@ def load(directory: Path, most: int) -> tuple[list[Item], list[Rows], list[Rows]
     return items, integers, expected, left_out
 
 
-def tie_rate(rows: Rows, k: int, key: str) -> float:
-    """How often the vote over k of the rows has no single leader."""
-    picks = subsets(len(rows), k, key=key)
-    return fmean(len(leaders([rows[i] for i in pick])) > 1 for pick in picks)
+def votes(rows: Rows, k: int) -> list[list[int]]:
+    """Who leads the vote over each pick of k rows, more than one where they tie."""
+    return [leaders([rows[i] for i in pick.indices]) for pick in picks(len(rows), 1, k, MOST_PICKS)]
 
 
 def leaders(rows: Sequence[tuple[float, ...]]) -> list[int]:
-    totals = [fsum(column) for column in zip(*rows, strict=True)]
-    return [i for i, total in enumerate(totals) if total == max(totals)]
+    means = row_means(rows)
+    assert means is not None  # every row scores every response
+    return [i for i, mean in enumerate(means) if mean == max(means)]
 
 
 def calibration(items: Sequence[Rows], m: int) -> str:

@@ -37,7 +37,7 @@ class InstantEngine:
 
     def __init__(self, name: str, *, delay_s: float = 0.0, parallel: int = 64) -> None:
         self.model_id = f"instant:{name}"
-        self.capabilities = Capabilities(seeding="sample", deterministic=True, concurrency=parallel)
+        self.capabilities = Capabilities(seeding="sample", concurrency=parallel)
         self.configuration: dict[str, str] = {}
         self._delay_s = delay_s
         self._texts = [judgment_text([1 + keyed_hash(v, i) % 10 for i in range(RESPONSES)]) for v in range(VARIANTS)]
@@ -111,7 +111,7 @@ async def started_module(module: str, *arguments: str) -> Process:
 
 
 async def _listening(command: list[str], log: IO[bytes] | None) -> Process:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     process = await asyncio.to_thread(subprocess.Popen, command, stderr=subprocess.PIPE, cwd=ROOT, env=environment)
     assert process.stderr is not None
     while line := await asyncio.to_thread(process.stderr.readline):

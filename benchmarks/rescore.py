@@ -46,7 +46,7 @@ def write_run(directory: Path, items: int, k: int) -> None:
     store.close()
 
 
-def timed(work):  # type: ignore[no-untyped-def]
+def timed(work):
     started = time.process_time()
     return work(), time.process_time() - started
 
@@ -66,7 +66,7 @@ def main() -> None:
             stored, read_s = timed(lambda directory=directory: open_stored(directory))
             found, curve_s = timed(lambda stored=stored: curve(stored.benchmark, stored.loaded, stored.ballots))
 
-            def intervals(stored=stored, found=found):  # type: ignore[no-untyped-def]
+            def intervals(stored=stored, found=found):
                 resamples = Resamples([unit.cluster for unit in stored.loaded.units], options.replicates)
                 made = Intervals(stored.benchmark, stored.loaded, resamples)
                 return [made.of(point) for point in found.points]

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spct.bench.scoring.curve import GRADES, curve
+from spct.bench.scoring.stored import open_stored
 from spct.run import RunStore
-from spct.voting.accuracy import Grades, grades_at
 
 HERE = Path(__file__).parent
 RUN = HERE.parent / "runs" / "demo"
@@ -28,18 +29,20 @@ def spct(*arguments: str) -> None:
         sys.exit(code)
 
 
-def accuracy_by_k(store: RunStore) -> None:
+def accuracy_by_k() -> None:
     """Print accuracy over the run's items at every power of two up to K, under both tie rules."""
-    print("\nAccuracy by number of judgments k (mean over all subsets of k of the 8 samples)\n")
+    stored = open_stored(RUN)
+    count = len(stored.loaded.units)
+    print(
+        "\nAccuracy by number of judgments k (mean over picks of k of the 8 samples, as a run over k deals their orders)\n"
+    )
     print("  k   correct  wrong  tied  invalid   accuracy (tie = wrong)   accuracy (tie = 1/#tied)")
-    for k in (1, 2, 4, K):
-        total = Grades()
-        for position, item in store.items():
-            final = {judgment.index: judgment.scores for judgment in store.history(position)}
-            total += grades_at([final.get(index) for index in range(K)], item, k)
+    for point in curve(stored.benchmark, stored.loaded, stored.ballots, [1, 2, 4, K]).points:
+        correct, wrong, tied, invalid = (count * point.share(grade) for grade in GRADES)
+        shared = sum(unit.random for unit in point.units.values()) / count
         print(
-            f"{k:3d}  {total.correct:8.2f} {total.wrong:6.2f} {total.tied:5.2f} {total.invalid:8.2f}"
-            f"{total.strict:20.1%}{total.random_tie:27.1%}"
+            f"{point.k:3d}  {correct:8.2f} {wrong:6.2f} {tied:5.2f} {invalid:8.2f}"
+            f"{point.share('correct'):20.1%}{shared:27.1%}"
         )
 
 
@@ -61,7 +64,7 @@ def main() -> None:
     store = RunStore.open(RUN)
     confident = max(store.verdict_rows(), key=lambda found: found[1]["confidence"] or 0.0)[1]
     spct("show", str(RUN), confident["id"], "--judgments", "2")
-    accuracy_by_k(store)
+    accuracy_by_k()
     judgments = [judgment for position, _ in store.items() for judgment in store.history(position)]
     invalid = sum(judgment.scores is None for judgment in judgments)
     print(f"\nInvalid judgments: {invalid} of {len(judgments)} ({invalid / len(judgments):.1%})")

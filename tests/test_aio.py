@@ -65,8 +65,10 @@ class Counting(OwnLoop):
 def test_values_are_made_on_the_loop_of_the_plain_methods():
     with Counting() as counting:
         assert list(counting.iterate(counting.acount(4))) == [0, 1, 2, 3]
-        with contextlib.closing(counting.iterate(counting.acount(9))) as values:
+        kept = counting.acount(9)
+        with contextlib.closing(counting.iterate(kept)) as values:
             assert next(values) == 0
+        assert counting.ended == ["spct", "spct"]
         with pytest.raises(ValueError, match="three"):
             list(counting.iterate(counting.acount(3)))
     assert counting.ended == ["spct", "spct", "spct", "closed"]

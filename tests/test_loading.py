@@ -1,5 +1,6 @@
 """Ids of every family: what they find, and the one set of messages for what they do not."""
 
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +100,14 @@ def test_what_an_id_cannot_be(id, words, own):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("id", ["gong", "os.path", "os.path:", ":join", "os.path:join:x", ""])
+def test_ids_of_a_family_without_names(id):
+    with pytest.raises(InputError) as caught:
+        Family("bell", Rings, {"path": "pathlib:PurePath"}, named=False).find(id)
+    words = "" if id == ":join" else "expected one of path, or module:Class of your own"
+    assert str(caught.value).startswith(f"bell {id!r}: {words}")
+
+
 def test_options_that_are_not_taken(own):
     with pytest.raises(InputError, match=r"bell '.*:b' takes no pitch, size; it takes loud$"):
         BELLS.find(f"{own}:Bell:b").make(size=3, pitch=2, loud=True)
@@ -116,6 +125,7 @@ def test_a_module_that_fails_is_named_and_not_kept(tmp_path):
     for _ in range(2):
         with pytest.raises(InputError, match=r"cannot import .*broken\.py:Bell: ZeroDivisionError: division by zero"):
             BELLS.find(f"{tmp_path}/broken.py:Bell:b")
+    assert "spct_own_broken" not in sys.modules
 
 
 def import_it(kind: str) -> Any:

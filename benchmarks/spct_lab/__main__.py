@@ -84,8 +84,7 @@ def _summarise(out: Path, seeds: list[int]) -> None:
     from benchmarks.spct_lab.run import BASE, seed_directory
     from benchmarks.spct_lab.tables import table_lines
 
-    from spct.data.output import write_json, write_text
-    from spct.train.common.directory import read_json
+    from spct.data.output import read_json, write_json, write_text
 
     there = {seed: seed_directory(out, seed) for seed in seeds}
     there = {seed: path for seed, path in there.items() if (path / "sessions.json").is_file()}

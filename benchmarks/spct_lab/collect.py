@@ -10,13 +10,11 @@ from typing import Any
 
 from benchmarks.spct_lab.recipe import ABLATION_K, GROUPS, MAIN
 
-from spct.bench.scoring.curve import Curve, Keep, curve
+from spct.bench.scoring.curve import Curve, Keep, curve, guided_by
 from spct.bench.scoring.stored import StoredBench, open_stored
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.run import RunStore
-from spct.train.common.directory import read_json
 from spct.voting.accuracy import Grades, grade
-from spct.voting.guided import best_rated, default_k_meta
 
 GRADES = ("correct", "wrong", "tied", "invalid")
 SCORED = "scored.json"
@@ -60,7 +58,7 @@ def _scored(run: Path) -> tuple[list[str], dict[str, Any]]:
         "first": _curve(replace(stored, ballots=first)),
     }
     if stored.ratings:
-        found["guided"] = _curve(stored, _guide(stored))
+        found["guided"] = _curve(stored, guided_by(stored.ratings))
     rows = {f"{vote}/{k}": values for vote, one in found.items() for k, values in _by_k(one)}
     rows["samples"] = {"invalid": [sum(b.scores_N is None for b in row) / len(row) for row in stored.ballots.values()]}
     return [unit.subset for unit in stored.loaded.units], rows
@@ -68,16 +66,6 @@ def _scored(run: Path) -> tuple[list[str], dict[str, Any]]:
 
 def _curve(stored: StoredBench, keep: Keep | None = None) -> Curve:
     return curve(stored.benchmark, stored.loaded, stored.ballots, keep=keep)
-
-
-def _guide(stored: StoredBench) -> Keep:
-    """The better half of the picked samples by the meta RM, rounded up."""
-
-    def keep(id: str, indices: tuple[int, ...]) -> tuple[int, ...]:
-        rated = stored.ratings.get(id, {})
-        return best_rated({i: rated[i] for i in indices if i in rated}, default_k_meta(len(indices)))
-
-    return keep
 
 
 def _by_k(found: Curve) -> Iterator[tuple[int, dict[str, list[float]]]]:

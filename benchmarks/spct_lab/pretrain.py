@@ -100,8 +100,9 @@ def _learn(
         base.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(base.parameters(), 1.0)
-        for one in (*optimizers, *schedules):
-            one.step()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         losses.append(loss.item())
         if step % max(1, steps // 20) == 0 or step == steps:
             log.append({"step": step, "loss": round(sum(losses) / len(losses), 4)})

@@ -23,11 +23,10 @@ from benchmarks.spct_lab.pretrain import PRETRAINED, pretrain
 from benchmarks.spct_lab.recipe import MAIN, MAX_NEW, Files, Sizes, all_recipe, judged
 from benchmarks.spct_lab.world import Case, cases
 
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.engines.transformers import TransformersEngine
 from spct.errors import TrainingError
 from spct.items import read_items
-from spct.train.common.directory import read_json
 from spct.train.common.trajectories import write_rows
 from spct.train.rl.judging import Asking, judge_all
 

@@ -10,7 +10,7 @@ scripts and in notebooks alike; the ``a...`` methods run on the caller's loop. U
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,7 +94,7 @@ class GRM(OwnLoop):
 
     def judge_many(
         self, rows: Iterable[ItemRow], *, out: Path | str | None = None, resume: bool = False
-    ) -> Iterator[Verdict]:
+    ) -> Generator[Verdict, None, None]:
         """Like ``ajudge_many``, from plain code."""
         return self.iterate(self.ajudge_many(rows, out=out, resume=resume))
 

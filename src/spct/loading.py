@@ -49,7 +49,9 @@ class Family:
             maker, name = imported(self.entries[kind]), rest
         else:
             attribute, _, name = rest.partition(":")
-            if not ("." in kind or name if self.named else attribute and not name):
+            # "gong:big" is a misspelt entry; "bells.tower:Big" and "bells:Tower:big" can only be somebody's own.
+            own = "." in kind or name if self.named else attribute and not name
+            if not own:
                 raise InputError(f"{what}: {self.expected}")
             maker = imported_own(f"{kind}:{attribute}", what, self.expected)
         try:

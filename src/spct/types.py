@@ -23,12 +23,55 @@ class Message:
     content: str
 
 
+TruthKind = Literal["best", "rewards", "ranking", "pair", "label", "grade"]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of an item's responses, as one value for each of them: higher is better.
+
+    "best": 1 for the best one, 0 for the others. "rewards": the rewards. "ranking": how many responses it is ranked
+    above, ties half. "pair": 1 and 0, or a half each for a tie. "label": 0 or 1, of one response. "grade": the grade of
+    one response on ``scale`` (lowest, highest), None where nobody says.
+    ``people`` is what each of several people said, all of the same kind. ``values_N`` is then the answer that most of
+    them gave (best, pair, label), and () if no answer has the most; or their mean (rewards, ranking, grade).
+    """
+
+    kind: TruthKind
+    values_N: tuple[float, ...]
+    scale: tuple[float, float] | None = None
+    people: tuple[Truth, ...] = ()
+
+    @property
+    def best(self) -> int | None:
+        """The place of the only highest value among two or more."""
+        top = [i for i, value in enumerate(self.values_N) if value == max(self.values_N)]
+        return top[0] if len(top) == 1 < len(self.values_N) else None
+
+    @property
+    def rewards_N(self) -> tuple[float, ...] | None:  # noqa: N802
+        """The values where they are numbers that somebody gave, not places."""
+        return (self.values_N or None) if self.kind in ("rewards", "label", "grade") else None
+
+
+def plain_truth(best: int | None, rewards_N: tuple[float, ...] | None, n: int) -> Truth | None:  # noqa: N803
+    """The truth of an item of which ``best`` or ``rewards_N`` is known; a lone reward of 0 or 1 is a label."""
+    if rewards_N is not None:
+        if n == 1:
+            return Truth("label" if rewards_N[0] in (0, 1) else "grade", rewards_N)
+        return Truth("rewards", rewards_N)
+    if best is None or n == 1:
+        return None
+    return Truth("best", tuple([float(i == best) for i in range(n)]))
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A query and its candidate responses, with whatever ground truth came along.
 
     ``messages`` is the query x, the context turns with the user's last. ``best`` is the 0-based index of the ground
     truth's unique best response, ``rewards_N`` its reward per response (0 or 1 for a labelled single response).
+    ``truth`` is all that is known, made of these two where it is not given.
     """
 
     id: str
@@ -39,6 +82,11 @@ class Item:
     reference: str | None = None
     principles: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if self.truth is None and (self.best is not None or self.rewards_N is not None):
+            object.__setattr__(self, "truth", plain_truth(self.best, self.rewards_N, len(self.responses)))
 
 
 ProblemCode = Literal[

@@ -35,6 +35,15 @@ def rate_over(seconds: float, number: float, noun: str) -> str:
     return rate(number / seconds, noun) if number and seconds >= MEASURED_S else ""
 
 
+def spell_invalid(completions: int, missing: float, judgments: int) -> str:
+    """``12 of them invalid (1.2%)``; where scores were recorded one by one, ``1.2% of their scores missing``.
+
+    ``missing`` is the number of judgments that the invalid ``completions`` make, fewer where each is of one score.
+    """
+    share = percent(missing, judgments)
+    return f"{share} of their scores missing" if missing < completions else f"{completions:,} of them invalid ({share})"
+
+
 def spell_seconds(seconds: float) -> str:
     """Seconds in the two largest units that matter: ``0.4 s``, ``42 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
     if seconds < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from spct import GRM
 from spct.engines import SampleRequest
@@ -24,6 +25,12 @@ def judging(request: SampleRequest, j: int) -> str:
     return judgment_text([min(10, max(1, response.count("e"))) for response in shown])
 
 
-def letters(**settings: object) -> GRM:
-    """A GRM over ``judging``; ``letters().engine.requests`` is what it was asked."""
+def letters(**settings: Any) -> GRM:
+    """A GRM over ``judging``."""
     return GRM(ScriptedEngine(judging), **{"k": 2, "retries": 0, **settings})
+
+
+def requests_of(grm: GRM) -> list[SampleRequest]:
+    """What the engine of ``letters()`` was asked."""
+    assert isinstance(grm.engine, ScriptedEngine)
+    return grm.engine.requests

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from adapters.letters import letters, shown_in
+from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, rollout_answer
 from spct.adapters.nemo import GymReward, RLReward, output_text, query_in
 from spct.errors import InputError, MemberConflictError, NoVerdictError
@@ -36,7 +36,7 @@ async def test_verify_gives_each_rollout_its_reward_among_its_group():
     answers = await asyncio.gather(*[reward.verify(one) for one in bodies])
     assert [answer["reward"] for answer in answers] == [1, 3, 2]
     assert answers[1] == {**bodies[1], "reward": 3}
-    assert sorted(shown_in(grm.engine.requests[0])) == ["e", "ee", "eee"]
+    assert sorted(shown_in(requests_of(grm)[0])) == ["e", "ee", "eee"]
     assert await reward.verify(bodies[1]) == answers[1]
     with pytest.raises(MemberConflictError):
         await reward.verify(body("eeee", _ng_group_id="g", _ng_rollout_index=1))
@@ -88,7 +88,7 @@ async def test_message_logs_of_a_batch():
     grm = letters(k=1)
     logs = [log("p", "e"), log("q", "ee"), log("p", "eee"), log("q", "ee")]
     assert await RLReward(grm).rewards(logs) == [1, 2, 3, 2]
-    assert sorted(len(shown_in(request)) for request in grm.engine.requests) == [1, 2]
+    assert sorted(len(shown_in(request)) for request in requests_of(grm)) == [1, 2]
     with pytest.raises(InputError, match="an assistant's turn at its end"):
         await RLReward(grm).rewards([[{"role": "user", "content": "p"}]])
 

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adapters.letters import letters, shown_in
+from adapters.letters import letters, requests_of, shown_in
 from spct.adapters.openrlhf import reward_func_by
 from spct.errors import InputError, NoVerdictError
 
@@ -15,7 +15,7 @@ def test_a_function_called_from_a_pool_of_threads_judges_groups_together():
         answers = [future.result(30) for future in asked]
     assert [answer["rewards"] for answer in answers] == [[1], [3], [2]]
     assert answers[0] == {"rewards": [1], "scores": [1], "extra_logs": {"members": [3.0]}}
-    assert sorted(shown_in(grm.engine.requests[0])) == ["e", "ee", "eee"]
+    assert sorted(shown_in(requests_of(grm)[0])) == ["e", "ee", "eee"]
 
 
 def test_a_rollout_without_a_reward_raises():

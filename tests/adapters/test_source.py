@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.letters import letters
+from adapters.letters import letters, requests_of
 from spct.adapters.source import LocalRewards, reward_source
 from spct.client import RewardClient
 from spct.errors import DeadlineError, InputError, LoneMemberError
@@ -15,7 +15,7 @@ async def test_options_of_one_request_reach_the_judge():
     rewards = reward_source(grm)
     found = await rewards.areward("p", ["e", "ee"], k=5, normalisation="total")
     assert (found.rewards, found.range, found.counts, found.valid) == ((5, 10), (5, 50), (5, 5), 5)
-    assert found.usage.requests == len(grm.engine.requests)
+    assert found.usage.requests == len(requests_of(grm))
     with pytest.raises(InputError, match=r"options\.temprature"):
         await rewards.areward("p", ["e", "ee"], temprature=1)
 
@@ -27,7 +27,7 @@ async def test_a_normalisation_that_cannot_be_is_refused_before_anything_is_samp
         await rewards.areward("p", ["e"], normalisation="rank")
     with pytest.raises(InputError, match="normalisation: Input should be"):
         await rewards.arollout_reward("p", "e", normalisation="best")
-    assert grm.engine.requests == []
+    assert requests_of(grm) == []
 
 
 async def test_a_rollout_that_came_alone_is_not_compared():

@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from adapters.letters import letters, shown_in
+from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, group_answer, refusal
 from spct.adapters.trl import AsyncTRLReward, TRLReward
 from spct.client import RewardClient
@@ -11,7 +11,7 @@ from spct.errors import EngineUnreachableError, InputError, NoVerdictError
 
 def groups_of(grm):
     """The distinct groups that were judged, as sets of texts."""
-    return {frozenset(shown_in(request)) for request in grm.engine.requests}
+    return {frozenset(shown_in(request)) for request in requests_of(grm)}
 
 
 def test_completions_of_a_prompt_are_judged_together_and_come_back_in_order():
@@ -40,7 +40,7 @@ async def test_conversations_and_columns_reach_the_judge():
     completions = [[{"role": "assistant", "content": text}] for text in ("e", "ee")]
     given = await reward([prompt, prompt], completions, answer=["eel"] * 2, rules=[None] * 2, trainer_state=object())
     assert given == [1, 2]
-    text = grm.engine.requests[0].messages[-1].content
+    text = requests_of(grm)[0].messages[-1].content
     assert "Be brief." in text and "Spell it." in text and "eel" in text
     with pytest.raises(InputError, match="no column 'answer' with 2 values; it has rules"):
         await reward([prompt, prompt], completions, rules=[None] * 2)
@@ -61,7 +61,7 @@ async def test_the_same_prompt_twice_in_a_batch():
 async def test_equal_completions_are_judged_once():
     grm = letters(k=1)
     assert await AsyncTRLReward(grm)(["p"] * 4, ["e", "ee", "e", "e"]) == [1, 2, 1, 1]
-    assert [sorted(shown_in(request)) for request in grm.engine.requests] == [["e", "ee"]]
+    assert [sorted(shown_in(request)) for request in requests_of(grm)] == [["e", "ee"]]
 
 
 async def test_normalisation():

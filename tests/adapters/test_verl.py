@@ -3,7 +3,7 @@ import inspect
 
 import pytest
 
-from adapters.letters import letters, shown_in
+from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, refusal, rollout_answer
 from spct.adapters import verl
 from spct.adapters.verl import compute_score, compute_score_by
@@ -24,7 +24,7 @@ async def test_rollouts_of_a_prompt_are_judged_together():
     score = compute_score_by(grm, group_size=3)
     both = calls(score, ["e", "eee", "ee"], question="p") + calls(score, ["eeee", "e", "e"], question="q")
     assert [result["score"] for result in await asyncio.gather(*both)] == [1, 3, 2, 4, 1, 1]
-    assert {frozenset(shown_in(request)) for request in grm.engine.requests} == {
+    assert {frozenset(shown_in(request)) for request in requests_of(grm)} == {
         frozenset({"e", "eee", "ee"}),
         frozenset({"eeee", "e"}),
     }
@@ -60,8 +60,8 @@ async def test_the_ground_truth_is_shown_only_where_asked_for():
     hidden, shown = letters(k=1), letters(k=1)
     await calls(compute_score_by(hidden, group_size=1), ["e"], question="p")[0]
     await calls(compute_score_by(shown, group_size=1, use_ground_truth=True), ["e"], question="p")[0]
-    assert "eel" not in hidden.engine.requests[0].messages[-1].content
-    assert "eel" in shown.engine.requests[0].messages[-1].content
+    assert "eel" not in requests_of(hidden)[0].messages[-1].content
+    assert "eel" in requests_of(shown)[0].messages[-1].content
 
 
 def test_the_query_is_found_or_asked_for():

@@ -8,8 +8,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
-    BertConfig,
-    DebertaV2Config,
     PreTrainedTokenizerFast,
 )
 
@@ -56,8 +54,10 @@ def save_encoder(path: Path) -> Path:
     """A BERT with one label and no chat template."""
     size = save_tokenizer(path, PAIR_TOKENS)
     torch.manual_seed(0)
-    made = BertConfig(vocab_size=size, num_labels=1, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-                      num_attention_heads=2, max_position_embeddings=256, initializer_range=0.5)  # fmt: skip
+    made = AutoConfig.for_model(
+        "bert", vocab_size=size, num_labels=1, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+        num_attention_heads=2, max_position_embeddings=256, initializer_range=0.5,
+    )  # fmt: skip
     AutoModelForSequenceClassification.from_config(made).save_pretrained(path)
     return path
 
@@ -67,9 +67,11 @@ def save_pairrm(path: Path) -> Path:
     size = save_tokenizer(path, PAIR_TOKENS)
     torch.manual_seed(0)
     marks = dict(zip(("source_prefix_id", "cand1_prefix_id", "cand2_prefix_id"), range(size - 3, size), strict=True))
-    made = DebertaV2Config(vocab_size=size, hidden_size=16, intermediate_size=32, num_hidden_layers=1, n_tasks=1,
-                           num_attention_heads=2, relative_attention=True, pos_att_type=["p2c", "c2p"],
-                           position_biased_input=False, initializer_range=0.5, **marks)  # fmt: skip
+    made = AutoConfig.for_model(
+        "deberta-v2", vocab_size=size, hidden_size=16, intermediate_size=32, num_hidden_layers=1, n_tasks=1,
+        num_attention_heads=2, relative_attention=True, pos_att_type=["p2c", "c2p"], position_biased_input=False,
+        initializer_range=0.5, **marks,
+    )  # fmt: skip
     made.architectures = ["DebertaV2PairRM"]
     model = PairRM(made)
     model.save_pretrained(path)

@@ -2,6 +2,9 @@ import json
 
 from click.testing import CliRunner
 
+from spct.bench.scoring.results import score_run
+from spct.bench.scoring.stored import open_stored
+from spct.bench.suites.grading import means_of
 from spct.cli import spct
 from spct.errors import InputError
 from spct.run import RunStore
@@ -23,11 +26,44 @@ def test_a_recording_becomes_a_run(tmp_path):
     )
     assert done.exit_code == 0
     assert done.output == (
-        f"imported 3 judgments of 1 items, 1 of them invalid, k = 3 into {out}; see it with: spct show {out}\n"
+        f"imported 3 judgments of 1 items, 1 of them invalid (33.3%), k = 3 into {out}; see it with: spct show {out}\n"
     )
     store = RunStore.open(tmp_path / "run")
     assert [judgment.scores for judgment in store.history(0)] == [(9, 4), None, (8, 5)]
     assert [row["totals"] for _, row in store.verdict_rows()] == [[17, 9]]
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(spct, list(map(str, arguments)), catch_exceptions=False).output
+
+
+def test_a_score_that_is_missing_leaves_its_response_the_mean_of_the_others_everywhere(tmp_path):
+    """Import, vote, show, a guided vote and the benchmark: one vote, on the scale of the scores, and one count."""
+    four = {"id": "a", "prompt": "q", "responses": ["w", "x", "y", "z"], "best": 1, "subset": "s"}
+    scores = [[10, 10, 1, 2], [10, 10, None, 2], [None, 9, 1, 2], [10, 10, 1, None]]
+    row = four | {"judgments": [{"scores": found} for found in scores]}
+    (tmp_path / "recorded.jsonl").write_text(json.dumps(row))
+    run = tmp_path / "run"
+    said = invoke("import", "jsonl", tmp_path / "recorded.jsonl", "--out", run)
+    assert "4 judgments of 1 items, 18.8% of their scores missing, k = 4" in said
+    means, best = [10, 9.75, 1, 2], 0
+    for voted in [
+        invoke("vote", run, "--json"),
+        invoke("vote", run, "--json", "--rule", "sum"),
+        invoke("show", run, "--json"),
+    ]:
+        found = json.loads(voted.splitlines()[0])
+        assert (found["means"], found["best"]) == (means, best)
+    assert "judgments   4, 18.8% of their scores missing: no_box 3" in invoke("vote", run, "--summary")
+    stored = open_stored(run)
+    assert means_of(stored.ballots["a"]) == tuple(means)
+    assert score_run(stored).spent["invalid_share"] == 3 / 16
+    invoke("meta", run, "--meta", "random")
+    guided = json.loads(invoke("vote", run, "--json", "--meta", "random:0", "--k-meta", 4).splitlines()[0])
+    assert guided["means"] == means
+    assert json.loads(invoke("show", run, "--json").splitlines()[0])["means"] == means
+    first = json.loads(invoke("vote", run, "--json", "--k", 2).splitlines()[0])
+    assert first["means"] == list(means_of(stored.ballots["a"][:2]))
 
 
 def test_wrong_kinds_and_options_are_clear(tmp_path):

@@ -113,7 +113,8 @@ def test_labels_that_the_template_cannot_give_are_pointed_out(folder):
     rows = [{"prompt": "x", "responses": ["a"], "label": n % 2} for n in range(3)]
     (folder / "single.jsonl").write_text("\n".join(map(json.dumps, rows)))
     done = run(folder, "--json", "-k", "1", source="single.jsonl", model="one")
-    assert "note: items with a label: 3;" in done.stderr and "--template grm-single" in done.stderr
+    assert "note: items with a label of 0 or 1: 3;" in done.stderr and "--template grm-single" in done.stderr
+    assert "correct" not in done.stderr and "ROC-AUC" in done.stderr
     done = run(folder, "-k", "1", "--template", "grm-single", source="single.jsonl", model="one")
     assert "note:" not in done.stderr
     assert "✓ 1 correct, ✗ 2 wrong" in done.stdout

@@ -82,15 +82,17 @@ async def test_a_run(tmp_path):
         "vote        sum of scores over k = 2",
         "ties        none for first place",
         "truth       ✓ 1 correct, ✗ 0 wrong, = 0 tied, - 0 invalid, of 1 item with a known best or label",
-        "            100.0% correct by Eq 10 (strict: a tie or no verdict is wrong)",
+        "            100.0% correct (strict: a tie counts as wrong, and so does no verdict)",
         "            100.0% if a tie earns 1/#tied (what breaking ties at random scores)",
-        body[12],
+        "            mean reciprocal rank 1.000",
+        "not graded  1 item: nothing says which response is right",
+        body[14],
     ]
     assert body[1].startswith("prime                ✓ 0     0: 9.00±0.0  1: 2.00±0.0 ")
     assert body[5].startswith(
         "            evil\\x1b[1A: none of the 2 judgments validly scores all responses (truncated 2)"
     )
-    assert body[12].endswith(" out, 4 requests")
+    assert body[14].endswith(" out, 4 requests")
 
 
 async def test_an_item_in_full(tmp_path):
@@ -167,10 +169,13 @@ async def test_only_invalid_ones(tmp_path):
 
 
 async def test_a_label(tmp_path):
-    await make_run(tmp_path, ITEMS[2:])
-    text = shown(tmp_path, "label")
+    await make_run(tmp_path / "zero-to-one", ITEMS[2:], template="grm-single")
+    text = shown(tmp_path / "zero-to-one", "label")
     assert text.startswith("item #0 label  1 response\n")
     assert text.endswith("  ✓ correct: the item's label is 1\n")
+    await make_run(tmp_path / "one-to-ten", ITEMS[2:])
+    text = shown(tmp_path / "one-to-ten", "label")
+    assert text.endswith("\n  the item's label is 1\n")  # the lowest score of that scale is not the label 1
 
 
 async def test_all_reasoning(tmp_path):

@@ -353,8 +353,8 @@ async def test_shapes_of_others():
         RewardServer(answering(lambda body: ranking)) as server,
         RewardClient(server.url, patience_s=20) as client,
     ):
-        hits = await client.arerank("q", ["a", "b"], top_n=2)
-    assert [(hit.index, hit.relevance_score) for hit in hits] == [(1, 0.9), (0, 0.2)]
+        found = await client.arerank("q", ["a", "b"], top_n=2)
+    assert [(hit.index, hit.relevance_score) for hit in found] == [(1, 0.9), (0, 0.2)]
     assert server.bodies == [{"query": "q", "documents": ["a", "b"], "top_n": 2, "return_documents": False}]
     data = [{"index": 1, "score": 0.9}, {"index": 0, "score": 0.2}]
     scores = {"id": "s", "created": 1, "model": "m", "data": data, "usage": used}

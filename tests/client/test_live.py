@@ -70,9 +70,9 @@ async def test_rewards_equal_those_in_process(served):
             assert (there.rewards, there.range, there.counts) == (here.rewards, here.range, here.counts)
             asked = {"run": normalisation, "size": 5, "normalisation": normalisation}
             rollouts = [[source.arollout_reward("p", text, **asked) for text in texts] for source in (client, local)]
-            there, here = [await asyncio.gather(*rollouts_of_source) for rollouts_of_source in rollouts]
-            assert [reward.reward for reward in there] == [reward.reward for reward in here]
-            assert {reward.members for reward in there} == {5}
+            theirs, ours = [await asyncio.gather(*rollouts_of_source) for rollouts_of_source in rollouts]
+            assert [reward.reward for reward in theirs] == [reward.reward for reward in ours]
+            assert {reward.members for reward in theirs} == {5}
 
 
 async def test_the_adapters_against_the_service(served):

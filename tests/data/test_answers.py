@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from spct.data.answers import UncheckableError, final_answer, number, same_answer
+from spct.data.answers import UncheckableError, exact_number, final_answer, same_answer
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_last_marked_answer_counts(text, answer):
     ],
 )
 def test_plain_numbers_are_read_exactly(text, value):
-    assert number(text) == value
+    assert exact_number(text) == value
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from spct.data.build import build
-from spct.data.conversation import conversation_of
+from spct.data.conversation import conversation_hash
 from spct.data.manifest import is_current, read_manifest
 from spct.data.recipe import DataRecipe
 from spct.errors import InputError, RunError
@@ -45,7 +45,7 @@ def test_one_item_of_each_form(tmp_path):
         "split": "train",
         "form": "single",
         "domain": "math",
-        "conversation": f"{conversation_of((), rows.GSM8K_HUB['question']):016x}",
+        "conversation": f"{conversation_hash((), rows.GSM8K_HUB['question']):016x}",
         "origin": "gsm8k.jsonl.gz, line 1",
     }
     for item in items:

@@ -1,4 +1,4 @@
-from spct.data.forms import Candidate, candidates, length
+from spct.data.forms import Candidate, candidates, chars_of
 from spct.data.group import Group, wins_of
 from spct.types import Message
 
@@ -51,4 +51,4 @@ def test_a_best_response_that_stands_there_twice_is_no_single_best():
 
 
 def test_length_counts_the_query_and_the_items_own_responses():
-    assert length(group(["abc", "de", "f"]), Candidate("pair", (1, 2))) == 2 + 2 + 1
+    assert chars_of(group(["abc", "de", "f"]), Candidate("pair", (1, 2))) == 2 + 2 + 1

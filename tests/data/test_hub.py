@@ -10,7 +10,7 @@ import pytest
 from spct.data.inputs import Opened
 from spct.data.recipe import SourceRecipe
 from spct.data.sources import fetch_source, load_source
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 
 from . import rows
@@ -86,4 +86,4 @@ def test_what_the_hub_does_not_have_is_one_clear_error(endpoint, tmp_path):
     ):
         fetch_source(about, about.hub, cache=tmp_path, endpoint="http://127.0.0.1:9")
     with pytest.raises(InputError, match="RMB is not on the hub; give the path of its files"):
-        fetch_source(About("RMB", "none", "rows"), None, cache=tmp_path, endpoint=endpoint)
+        fetch_source(SourceAbout("RMB", "none", "rows"), None, cache=tmp_path, endpoint=endpoint)

@@ -1,6 +1,6 @@
 import pytest
 
-from spct.data.conversation import conversation_of, normalised
+from spct.data.conversation import conversation_hash, normalised
 from spct.data.overlap import OverlapIndex
 from spct.types import Message
 
@@ -82,7 +82,7 @@ def test_a_query_without_words_matches_only_itself():
 
 
 def test_a_conversation_is_its_first_user_turn():
-    first = conversation_of(user("Name a prime.", "A bigger one."))
-    assert first == conversation_of((Message("system", "Be brief."), *user("name a  PRIME")))
-    assert first != conversation_of(user("Name a prime number."))
-    assert conversation_of(user("Passage. Question?"), "Name a prime.") == first
+    first = conversation_hash(user("Name a prime.", "A bigger one."))
+    assert first == conversation_hash((Message("system", "Be brief."), *user("name a  PRIME")))
+    assert first != conversation_hash(user("Name a prime number."))
+    assert conversation_hash(user("Passage. Question?"), "Name a prime.") == first

@@ -80,8 +80,9 @@ async def test_more_samples_than_sequences(engine: Engine) -> None:
 
 async def test_every_sample_is_counted_and_the_prompt_once(smollm2: ModelFile) -> None:
     """Trap: usage counts one choice. A fresh engine, so that nothing of the prompt is cached."""
-    engine = load_engine("llamacpp:smollm2-135m", threads=1, parallel=4, context_tokens=1024)
+    engine = load_engine(f"llamacpp:{smollm2.path}", threads=1, parallel=4, context_tokens=1024)
     batch = await engine.sample(SampleRequest(COMPARE, n=4, temperature=0.9, max_tokens=12))
+    assert (engine.configuration["encoding"], engine.configuration["threads"]) == ("Q4_1", 1)
     prompt_tokens = await engine.count_tokens(COMPARE)
     await engine.close()
     counts = [sample.completion_tokens for sample in batch.samples]

@@ -80,6 +80,7 @@ TRANSIENT = {
     "empty": does.replies(b""),
     "cut short": does.cut_short,
     "hangs up": does.hangs_up,
+    "resets": does.resets,
     "not http": does.not_http,
 }
 
@@ -99,6 +100,7 @@ LASTING = {
     "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "has a choice that is no message"),
     "cut short": (does.cut_short, "broke off in the middle of its reply"),
     "hangs up": (does.hangs_up, "closed the connection without a reply"),
+    "resets": (does.resets, "closed the connection without a reply"),
     "not http": (does.not_http, "sent something that is not HTTP"),
 }
 

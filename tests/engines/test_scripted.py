@@ -76,7 +76,7 @@ def test_default_capabilities_follow_the_script() -> None:
 
 async def test_a_wrong_answer_type_is_named() -> None:
     with pytest.raises(EngineError, match="answered with a int"):
-        await ScriptedEngine([3]).sample(SampleRequest(ASK))  # type: ignore[list-item]
+        await ScriptedEngine([3]).sample(SampleRequest(ASK))
 
 
 def test_judgment_text() -> None:

@@ -138,7 +138,7 @@ BAD = [
     ({"prompt": "q", "responses": ["a", "b"], "rewards": [1, math.inf]}, "rewards[1]: got float inf"),
     ({"prompt": "q", "responses": ["a", "b"], "rewards": [1, False]}, "rewards[1]: got false"),
     ({"prompt": "q", "responses": ["a", "b"], "rewards": {"a": 1}}, "rewards: got an object"),
-    ({"prompt": "q", "responses": ["a", "b"], "label": 1}, "label: got a label beside 2 responses"),
+    ({"prompt": "q", "responses": ["a", "b", "c"], "label": 1}, "label: got a label of 3 responses"),
     ({"prompt": "q", "responses": ["a"], "label": 2}, "label: got int 2; expected 0 or 1"),
     ({"prompt": "q", "responses": ["a"], "label": 1, "rewards": [0]}, "rewards [0.0] and label 1"),
     ({"prompt": "q", "responses": ["a"], "reference": ""}, "reference: got blank text"),
@@ -164,7 +164,7 @@ def test_bad_rows_say_where_what_and_how(row: dict[str, object], expected: str) 
 
 def test_a_row_that_is_no_object() -> None:
     with pytest.raises(InputError, match="f, line 3: got a list; expected an object"):
-        parse_item([1], where="f, line 3")  # type: ignore[arg-type]
+        parse_item([1], where="f, line 3")
 
 
 def test_canonical_row() -> None:
@@ -245,7 +245,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_arbitrary_json_is_an_item_or_an_input_error(row: object) -> None:
     try:
-        item = parse_item(row, where="f")  # type: ignore[arg-type]
+        item = parse_item(row, where="f")
     except InputError as error:
         assert str(error).startswith("f")
     else:

@@ -63,8 +63,10 @@ def test_the_same_items_however_written(tmp_path: Path, data: bytes) -> None:
 def test_parquet(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    rows = [{"id": str(i), "prompt": f"q{i}", "responses": ["a"] * (1 + i % 3), "best": None} for i in range(600)]
-    rows[5]["best"] = 0
+    rows = [
+        {"id": str(i), "prompt": f"q{i}", "responses": ["a"] * (1 + i % 3), "best": 0 if i == 5 else None}
+        for i in range(600)
+    ]
     path = tmp_path / "items.parquet"
     parquet.write_table(arrow.Table.from_pylist(rows), path)
     items = list(read_items(path))
@@ -185,7 +187,7 @@ def test_format() -> None:
     with pytest.raises(InputError, match="format 'csv': expected one of jsonl, json, parquet"):
         read(LINES, format="csv")
     with pytest.raises(InputError, match="expected one opened in binary mode"):
-        list(read_items(io.StringIO(LINES)))  # type: ignore[arg-type]
+        list(read_items(io.StringIO(LINES)))
 
 
 def test_a_huge_line() -> None:

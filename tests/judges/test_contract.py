@@ -8,7 +8,8 @@ from judges.judging import index_sample, item, logprob_engine, names_best, shown
 from judges.test_cloud import ReadsNumbers, critic
 from judges.test_pairrm import Margins
 from judges.test_scalar import Lengths
-from spct.bench.scoring.ballots import ballots_of, means_of
+from spct.bench.scoring.ballots import ballots_of
+from spct.bench.suites.grading import means_of
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, ResumeRefusedError
 from spct.judges import JUDGES, judge_options, load_judge

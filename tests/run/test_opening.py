@@ -113,11 +113,12 @@ def test_from_python_a_run_is_kept_and_gone_on_with(tmp_path):
 
     with GRM(ScriptedEngine(script), k=2) as model:
         first = list(model.judge_many(ROWS[:3], out=tmp_path / "run"))
-    with GRM(ScriptedEngine(script), k=2) as model:
+    engine = ScriptedEngine(script)
+    with GRM(engine, k=2) as model:
         with pytest.raises(RunError, match="already holds a run"):
             list(model.judge_many(ROWS, out=tmp_path / "run"))
         verdicts = list(model.judge_many(ROWS, out=str(tmp_path / "run"), resume=True))
-        assert len(model.engine.requests) == 4
+        assert len(engine.requests) == 4
     assert [verdict.as_row() for verdict in verdicts[:3]] == [verdict.as_row() for verdict in first]
     store = RunStore.open(tmp_path / "run")
     assert [row for _, row in store.verdict_rows()] == [verdict.as_row() for verdict in verdicts]

@@ -15,6 +15,7 @@ from spct.run import judge_items, open_run
 from spct.run.rating import CHUNK, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
+from spct.voting.noise import PILOT_ITEMS
 from spct.voting.ratings import Rating, place_of
 
 
@@ -34,8 +35,8 @@ def failing(request, j):
     return RejectedError("no") if "question 3" in request.messages[0].content else noisy(request, j)
 
 
-async def made(path, script=noisy, meta=None, count=12, **settings):
-    settings = judge_settings(**settings)
+async def made(path, script=noisy, meta=None, count=12, **options):
+    settings = judge_settings(**options)
     judge = GRMJudge(ScriptedEngine(script), settings, meta=meta)
     store = open_run(path, judge, resume=False)
     outcomes = judge_items(judge, [item(n) for n in range(count)], in_flight=4, store=store)
@@ -79,7 +80,7 @@ async def test_other_rules(tmp_path):
 
 
 async def test_an_adaptive_run_keeps_to_what_it_sampled(tmp_path):
-    store, settings, verdicts = await made(tmp_path, k=8, adaptive=0.8)
+    store, settings, verdicts = await made(tmp_path, k=8, adaptive=0.8, count=PILOT_ITEMS + 10)
     assert min(verdict.sampled for verdict in verdicts) < 8
     assert rows(revote(store, revote_settings(store, settings))) == [verdict.as_row() for verdict in verdicts]
     store.close()

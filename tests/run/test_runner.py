@@ -142,6 +142,15 @@ async def test_a_server_that_fails_item_after_item_ends_the_run():
     assert len(engine.requests) <= GIVE_UP_AFTER + 1
 
 
+async def test_items_that_fail_between_others_do_not_end_the_run():
+    def every_second(request, j):
+        number = int(request.messages[-1].content.split("question ")[1].split()[0])
+        return ReplyError("garbage") if number % 2 else judgment_text([5, 6])
+
+    outcomes = await collect(ScriptedEngine(every_second), items(4 * GIVE_UP_AFTER), in_flight=1, k=1)
+    assert sum(outcome.verdict.error is not None for outcome in outcomes) == 2 * GIVE_UP_AFTER
+
+
 async def test_closing_early_leaves_nothing_running():
     async def slow(request, j):
         await asyncio.sleep(30)
@@ -183,7 +192,7 @@ class BySeed:
 
 async def judge_long(path, context_tokens, *, create=False):
     """Six responses of a hundred words: whole where the context holds them all, in blocks where it is smaller."""
-    can = Capabilities(seeding="sample", deterministic=True, context_tokens=context_tokens)
+    can = Capabilities(seeding="sample", context_tokens=context_tokens)
     settings = judge_settings(k=4, max_tokens=100)
     judge = GRMJudge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
     store = open_run(path, judge, resume=not create)

@@ -1,11 +1,14 @@
 import asyncio
+import gc
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
 from spct.errors import ResumeRefusedError, RunError
 from spct.run.store import FILE, RunStore, holds_run
 from spct.types import Item, Judgment, Message, Problem, Usage
+from spct.voting.ratings import Rating, place_of
 
 ITEM = Item("a", (Message("system", "s"), Message("user", "q — ü")), ("x", "y"), best=1, extra={"subset": "chat"})
 GOOD = Judgment(
@@ -66,6 +69,53 @@ def test_another_item_in_the_same_place_is_refused(tmp_path):
     changed = Item("a", ITEM.messages, ("x", "z"))
     with pytest.raises(ResumeRefusedError, match="differs from 'a'"):
         store.add_item(0, changed)
+
+
+@pytest.mark.parametrize("changed", [replace(ITEM, id="b"), replace(ITEM, responses=("x", "z"))])
+def test_another_item_in_the_same_place_is_refused_at_resume(tmp_path, changed):
+    store = RunStore.create(tmp_path, {})
+    store.add_item(0, ITEM)
+    store.close()
+    again = RunStore.open(tmp_path, write=True)
+    with pytest.raises(ResumeRefusedError, match=f"item 0 of the input is '{changed.id}' now and differs from 'a'"):
+        again.add_item(0, changed)
+    assert not again.add_item(0, ITEM)
+    again.close()
+
+
+def test_what_is_put_and_dropped_is_so_in_that_order(tmp_path):
+    store = RunStore.create(tmp_path, {})
+    place, later = place_of(GOOD), replace(GOOD, text="another")
+    store.add_item(0, ITEM)
+    store.record(0, [GOOD, BAD], Usage())
+    store.record_ratings(0, "m", {place: Rating(0.5)})
+    store.forget(0, [place, place_of(BAD)])
+    store.record(0, [later], Usage())
+    store.record_ratings(0, "m", {place: Rating(0.25)})
+    assert store.history(0) == [later]
+    store.forget_ratings(0, [place])
+    store.close()
+    again = RunStore.open(tmp_path)
+    assert again.history(0) == [later]
+    assert again.ratings(0, "m") == {}
+    again.close()
+
+
+async def test_a_commit_that_fails_unawaited_is_not_reported_by_the_event_loop(tmp_path):
+    """Whoever waits for it raises it; a run that was cancelled meanwhile has nobody left who does."""
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    store = RunStore.create(tmp_path, {})
+    store.add_item(0, ITEM)
+    store.flush()
+    store._db.execute("PRAGMA max_page_count = 1")
+    store.record(0, [replace(GOOD, text="x" * 400_000)], Usage())
+    await asyncio.wait([store.next_commit])  # which does not look at the outcome
+    store.close()
+    del store  # and with it the error, which holds on to the commit
+    gc.collect()
+    await asyncio.sleep(0)
+    assert reported == []
 
 
 def test_one_writer_at_a_time_and_no_second_create(tmp_path):

@@ -70,7 +70,8 @@ async def test_a_head_without_end_is_refused():
         status, body = await answer(reader)
         assert (status, body["error"]["type"]) == (431, "InputError")
         assert await the_end(reader) == b""
-        assert server.server.server_state.connections == set()
+        writer.close()
+        await until(lambda: server.server.server_state.connections == set())
 
 
 async def test_the_next_head_of_a_connection_has_the_same_time():

@@ -1,13 +1,14 @@
 """Under load and when things break: every caller gets its verdict or the error that says why not."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from serve.live import PAIR, live, until
 from service.serving import by_digit, gated
 from spct import errors
-from spct.engines.scripted import ScriptedEngine, judgment_text
+from spct.engines.scripted import Answer, ScriptedEngine, judgment_text
 
 
 async def test_a_full_queue_is_429_and_when_to_come_again():
@@ -102,7 +103,7 @@ async def test_an_engines_failure_is_an_error_that_gives_nothing_away(failure, s
 
 
 async def test_an_engine_that_comes_back_is_used_again():
-    answers = iter([errors.EngineUnreachableError("gone"), judgment_text([7])])
+    answers: Iterator[Answer] = iter([errors.EngineUnreachableError("gone"), judgment_text([7])])
     async with live(ScriptedEngine(lambda request, j: next(answers))) as server:
         body = {"query": "q", "responses": ["a"]}
         assert (await server.post("/v1/reward", body)).status == 503

@@ -120,7 +120,7 @@ async def test_a_group_that_does_not_fill_is_judged_as_it_is_and_says_so():
 async def test_a_rollout_that_contradicts_its_group():
     async with live() as server:
         first = asyncio.create_task(server.post("/v1/reward", rollout("2", member="0")))
-        await until(lambda: server.serving.cohorts.open == 1)
+        await until(lambda: server.serving.open_groups == 1)
         reply = await server.post("/v1/reward", rollout("2", member="1", size=4))
         first.cancel()
     assert (reply.status, reply.error) == (409, "MemberConflictError")
@@ -129,9 +129,9 @@ async def test_a_rollout_that_contradicts_its_group():
 async def test_a_rollout_that_leaves_makes_room_in_its_group():
     async with live() as server:
         first = asyncio.create_task(server.post("/v1/reward", rollout("2", member="0", size=2)))
-        await until(lambda: server.serving.cohorts.open == 1)
+        await until(lambda: server.serving.open_groups == 1)
         first.cancel()
-        await until(lambda: server.serving.cohorts.open == 0)
+        await until(lambda: server.serving.open_groups == 0)
         asked = [rollout(text, member=text, size=2) for text in ("4", "6")]
         replies = await asyncio.gather(*[server.post("/v1/reward", body) for body in asked])
     assert [reply.json["reward"] for reply in replies] == [4, 6]
@@ -152,7 +152,7 @@ async def test_the_deadline_of_a_rollout():
     async with live() as server:
         reply = await server.post("/v1/reward", rollout("2", member="0", deadline_s=0.02))
         assert (reply.status, reply.error) == (504, "DeadlineError")
-        assert server.serving.cohorts.open == 0
+        assert server.serving.open_groups == 0
 
 
 async def test_cached_verdicts_expire():

@@ -112,7 +112,7 @@ async def test_openrlhf_rollouts_that_cannot_all_be_judged_leave_their_groups():
         body = {"query": ["p:2", "q:" + "x" * 300_000], "prompts": ["p:", "q:"]}
         reply = await server.post("/v1/openrlhf/reward?size=2", body)
         assert (reply.status, reply.error) == (422, "InputError")
-        assert server.serving.cohorts.open == 0
+        assert server.serving.open_groups == 0
 
 
 async def test_the_token_that_ends_a_response_is_no_part_of_it():

@@ -6,6 +6,8 @@ An honest sample of seed s has the text ``sample s``, so a test knows which seed
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import orjson
@@ -148,6 +150,13 @@ async def cut_short(call: Call, writer: asyncio.StreamWriter) -> None:
 
 async def hangs_up(call: Call, writer: asyncio.StreamWriter) -> None:
     """Takes the request and closes without a byte."""
+    writer.close()
+
+
+async def resets(call: Call, writer: asyncio.StreamWriter) -> None:
+    """Takes the request and drops the connection as a machine does that knows nothing of it."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.close()
 
 

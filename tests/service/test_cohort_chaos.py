@@ -10,7 +10,7 @@ from service.group_judge import QUERY, GroupJudge, verdict_on
 from service.virtual_time import run
 from spct.errors import EngineError, LateMemberError, LoneMemberError, MemberConflictError
 from spct.service.cohort import Cohorts, Member
-from spct.service.member import joint_item, place_in
+from spct.service.member import CohortPlace, joint_item, place_in
 from spct.types import Message
 
 OTHER_QUERY = (Message("user", "Name a colour."),)
@@ -91,7 +91,7 @@ def test_whatever_happens_on_the_way_the_reward_is_the_one_computed_offline(data
         for rollout in data.draw(st.permutations(rollouts + data.draw(st.lists(st.sampled_from(rollouts), max_size=3))))
     ]
     judge = GroupJudge(delay_s=1.5)
-    places: list[tuple[Member, object]] = []
+    places: list[tuple[Member, CohortPlace]] = []
 
     async def send(cohorts, rollout, start_s, breaks):
         await asyncio.sleep(start_s)

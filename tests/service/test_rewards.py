@@ -95,7 +95,7 @@ def test_blocks_have_no_stated_range_and_compare_within():
         Judgment(0, (0, 1), 1, "x", "stop", (3, 9), block=0),
         Judgment(0, (1, 2), 1, "y", "stop", (9, 6), block=1),
     ]
-    found = decide(blocks, id="a", n=3, k=1, rows_KN=[(3, 9, 6)])
+    found = decide(blocks, id="a", n=3, k=1)
     assert rewards_of(found, "mean", SCALE) == Rewards("mean", (3, 9, 6), None)
     assert rewards_of(found, "win_rate", SCALE).values == (0, 1, 0)
 

@@ -28,7 +28,7 @@ class Grammar:
         return self._alternatives(self.rules["root"], rng)
 
     def _alternatives(self, options: list, rng: random.Random) -> str:
-        return "".join(self._factor(*factor, rng) for factor in rng.choice(options))
+        return "".join(self._factor(atom, least, most, rng) for atom, least, most in rng.choice(options))
 
     def _factor(self, atom: object, least: int, most: int, rng: random.Random) -> str:
         count = rng.choice((least, min(least + 3, most), rng.randint(least, most), most))

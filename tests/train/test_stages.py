@@ -15,10 +15,11 @@ pytest.importorskip("trl")
 from spct.cli import spct
 from spct.cli.train import train
 from spct.errors import EngineMissingError, InputError
+from spct.loading import imported
 from spct.recipe import Strict
 from spct.train import STAGES, load_stage, load_stages
 from spct.train.common.packages import check_stage
-from spct.train.stage import Stage, filled, load_named
+from spct.train.stage import Stage, filled_in
 
 ROWS = {
     "data": ((), ["data", "build"]),
@@ -44,16 +45,16 @@ def test_the_contract(name, commands, words):
     stage = load_stage(name)
     assert (stage.id, stage.name, stage.after) == (name, name, "")
     assert stage.help.endswith(".") and "\n" not in stage.help and len(stage.help) <= 100
-    assert issubclass(load_named(stage.recipe), Strict)
+    assert issubclass(imported(stage.recipe), Strict)
     assert tuple(stage.commands) == commands
-    command = spct
+    command: click.Command = spct
     for word in words:  # there is such a command, with the options that the pipeline gives it
         command = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else command
     options = {option for one in command.params for option in one.opts}
     assert "--out" in options
     assert stage.jobs is not None or ("--resume" in options) >= stage.command.resume
     assert not stage.command.launch or {"--launch", "--resume"} <= options
-    assert not stage.run or callable(load_named(stage.run))
+    assert not stage.run or callable(imported(stage.run))
     assert stage.results and (stage.report is None or stage.report in stage.results)
     assert not stage.trains_judge or "model" in stage.results
     check_stage(stage)
@@ -89,9 +90,9 @@ def test_a_package_that_is_missing_is_said():
 
 def test_a_section_goes_over_what_is_filled_in():
     given = {"model": "m", "data": None, "heldout": {"path": "p", "items": 1}}
-    assert filled(given, {}) == {"model": "m", "heldout": {"path": "p", "items": 1}}
-    assert filled(given, {"heldout": {"items": 2}})["heldout"] == {"path": "p", "items": 2}
-    assert filled(given, {"heldout": None, "model": "n"}) == {"model": "n", "heldout": None}
+    assert filled_in(given, {}) == {"model": "m", "heldout": {"path": "p", "items": 1}}
+    assert filled_in(given, {"heldout": {"items": 2}})["heldout"] == {"path": "p", "items": 2}
+    assert filled_in(given, {"heldout": None, "model": "n"}) == {"model": "n", "heldout": None}
 
 
 TOY = """
@@ -124,34 +125,34 @@ def tables(reports):
 POLISH = Stage(
     name="polish",
     help="Polish the judge.",
-    recipe="toy_stage:PolishRecipe",
-    run="toy_stage:polish",
+    recipe=PolishRecipe,
+    run=polish,
     after="sft",
     inputs=lambda upstream: {"model": upstream.last, "data": upstream.split("train")},
     trains_judge=True,
     results=("model", "report.json"),
     tables=tables,
 )
-AGAIN = Stage(name="again", help="Polish it last.", recipe="toy_stage:PolishRecipe", inputs=POLISH.inputs)
-TWICE = Stage(name="sft", help="A name that is taken.", recipe="toy_stage:PolishRecipe")
-LOST = Stage(name="lost", help="After nothing.", recipe="toy_stage:PolishRecipe", after="nothing")
+AGAIN = Stage(name="again", help="Polish it last.", recipe="toy:PolishRecipe", run="toy:polish")
+IDLE = Stage(name="idle", help="Do nothing.", recipe=PolishRecipe)
+TWICE = Stage(name="sft", help="A name that is taken.", recipe=PolishRecipe, run=polish)
+LOST = Stage(name="lost", help="After nothing.", recipe=PolishRecipe, run=polish, after="nothing")
 """
+OWN = "toy.py:POLISH"
 
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """A file with stages that Python finds, and the folder that we are in; each test imports it anew."""
-    (tmp_path / "toy_stage.py").write_text(TOY)
+    """The folder that we are in, with a file of stages."""
+    (tmp_path / "toy.py").write_text(TOY)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    sys.modules.pop("toy_stage", None)
+    return tmp_path
 
 
 def recipe(**more):
     Path("items.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     Path("kept.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}], "completion": "b"}\n')
-    values = {"model": "some/model", "seed": 7, "stages": ["toy_stage:POLISH"], "polish": {"rounds": 3}}
+    values = {"model": "some/model", "seed": 7, "stages": [OWN], "polish": {"rounds": 3}}
     Path("all.yaml").write_text(yaml.safe_dump(values | more))
 
 
@@ -187,39 +188,40 @@ def test_a_stage_of_your_own_runs_is_reported_and_is_skipped_once_done(toy):
     report = json.loads(all_("--json"))
     (job,) = report["branches"]["main"]["jobs"]
     assert job["name"] == "polish" and job["done"]
-    assert job["command"][:3] == ["train", "toy_stage:POLISH", f"out/{job['directory']}.yaml"]
+    assert job["command"][:3] == ["train", OWN, f"out/{job['directory']}.yaml"]
     assert report["branches"]["main"]["stages"]["polish"] == {"rounds": 3, "seed": 7, "resumed": True}
     assert Path("out", job["directory"], "model", "weights").read_text() == "some/model"
     assert "### Polish\n\npolish: 3 rounds\n" in Path("out/report.md").read_text()
     assert all_("--dry-run") == f"skip  {job['directory']}: done, and nothing has changed\n"
-    Path("toy_stage.py").write_text(TOY + "# another version of it\n")
+    Path("toy.py").write_text(TOY + "# another version of it\n")
     assert all_("--dry-run").startswith("run   polish-")
 
 
 def test_a_stage_of_your_own_is_a_command(toy):
-    done = CliRunner().invoke(spct, ["train", "toy_stage:POLISH", "--set", "model=m", "--out", "alone", "--json"])
+    done = CliRunner().invoke(spct, ["train", OWN, "--set", "model=m", "--out", "alone", "--json"])
     assert (done.exit_code, json.loads(done.stdout)) == (0, {"rounds": 1, "seed": 0, "resumed": False})
     assert done.stderr == "polished\n"
     with pytest.raises(InputError, match="the recipe says nowhere to write"):
-        CliRunner().invoke(spct, ["train", "toy_stage:POLISH", "--set", "model=m"], catch_exceptions=False)
-    help = CliRunner().invoke(spct, ["train", "toy_stage:POLISH", "--help"]).output
+        CliRunner().invoke(spct, ["train", OWN, "--set", "model=m"], catch_exceptions=False)
+    help = CliRunner().invoke(spct, ["train", OWN, "--help"]).output
     assert "Polish the judge." in help and "--launch CONFIG" in help
 
 
 def test_the_order_of_stages_of_your_own(toy):
-    names = [*load_stages(["toy_stage:AGAIN", "toy_stage:POLISH"])]
+    names = [*load_stages(["toy.py:AGAIN", OWN])]
     assert names == [*list(STAGES)[:3], "polish", *list(STAGES)[3:], "again"]
 
 
 @pytest.mark.parametrize(
     ("id", "words"),
     [
-        ("nope", "stage 'nope': expected one of data, rft, .*, or package.module:NAME"),
-        ("no_such_module:X", "cannot import no_such_module:X: No module named"),
-        ("toy_stage:NONE", "cannot import toy_stage:NONE: module 'toy_stage' has no attribute 'NONE'"),
-        ("toy_stage:polish", "got function; expected a spct.train.Stage"),
-        ("toy_stage:TWICE", "got the name 'sft'; expected one word that no other stage has"),
-        ("toy_stage:LOST", "runs after 'nothing'; expected one of data, rft"),
+        ("nope", "^stage 'nope': expected one of data, rft, .*, or module:NAME of your own"),
+        ("no_such_module:X", "^stage 'no_such_module:X': cannot import no_such_module:X: ModuleNotFoundError"),
+        ("toy.py:NONE", "cannot import toy.py:NONE: AttributeError"),
+        ("toy.py:polish", "got function; expected a spct.train.Stage"),
+        ("toy.py:IDLE", "has nothing to run; expected a run, or a command that exists"),
+        ("toy.py:TWICE", "got the name 'sft'; expected one word that no other stage has"),
+        ("toy.py:LOST", "runs after 'nothing'; expected one of data, rft"),
     ],
 )
 def test_a_stage_that_is_none_is_one_error(toy, id, words):
@@ -228,8 +230,8 @@ def test_a_stage_that_is_none_is_one_error(toy, id, words):
 
 
 def test_stages_that_are_no_list_are_one_error(toy):
-    recipe(stages="toy_stage:POLISH")
-    with pytest.raises(InputError, match="all.yaml: stages: got 'toy_stage:POLISH'; expected a list"):
+    recipe(stages=OWN)
+    with pytest.raises(InputError, match="all.yaml: stages: got 'toy.py:POLISH'; expected a list"):
         all_("--dry-run")
     recipe()
     with pytest.raises(InputError, match="--only: got 'polsh'; expected one of data, rft, sft, polish, rl"):

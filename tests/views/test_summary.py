@@ -1,3 +1,4 @@
+from spct.items import parse_item
 from spct.judges.settings import judge_settings
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
 from spct.views import Totals, run_summary
@@ -49,11 +50,15 @@ def test_a_run_in_full():
         "            bad\\x1b[2J: none of the 2 judgments validly scores all responses (no_box 2); raise max_…",
         "            long: it can never fit",
         "judgments   12, 5 of them invalid (41.7%): no_box 3, truncated 2; 2 of them were in the run directory already",
+        "short       1 of 4 votes rest on fewer judgments than planned: no_box 1, truncated 1; --resume with --retries "
+        "above 2 asks again for the invalid ones; a larger --max-tokens (a run of its own) ends fewer of them early",
         "vote        sum of scores over k = 2",
         'ties        1 item tied for first place; tie rule "random": a seeded shuffle decides',
         "truth       ✓ 1 correct, ✗ 1 wrong, = 1 tied, - 1 invalid, of 4 items with a known best or label",
-        "            25.0% correct by Eq 10 (strict: a tie or no verdict is wrong)",
+        "            25.0% correct (strict: a tie counts as wrong, and so does no verdict)",
         "            37.5% if a tie earns 1/#tied (what breaking ties at random scores)",
+        "            mean reciprocal rank 0.562",
+        "not graded  2 items: nothing says which response is right",
         "tokens      5,000 in (100 cached), 1,200 out, 12 requests, 1 min 15 s: 16 tokens/s out",
         "cost        0.0123 in the unit of the prices given",
         "warning: 1 judgment on 1 item repeats an earlier one of the same prompt word for word (8.3%).",
@@ -95,11 +100,64 @@ def test_few_repeats_are_a_line_and_no_warning():
 
 
 def test_a_single_response_is_graded_by_its_label():
+    for scale, counted in [((0, 1), (1, 1)), ((1, 10), (0, 0)), (None, (0, 0))]:
+        totals = Totals(scale=scale)
+        for label, scores in [(1.0, 1), (0.0, 1)]:
+            totals.add(judged([(scores,), (scores,)]), Item("one", QUERY, ("a",), rewards_N=(label,)))
+        assert (totals.grades.correct, totals.grades.wrong) == counted
+        text = run_summary(totals, judge_settings(k=2), surface=PLAIN)
+        assert ("correct" in text) == (scale == (0, 1))
+        assert "ROC-AUC 0.500" in text
+
+
+def rewarded(*rewards):
+    return parse_item({"prompt": "x", "responses": ["a", "b"], "rewards": rewards}, where="row")
+
+
+def test_groups_with_several_right_or_none_all_count():
     totals = Totals()
-    for label, scores in [(1.0, 1), (0.0, 1)]:
-        totals.add(judged([(scores,), (scores,)]), Item("one", QUERY, ("a",), rewards_N=(label,)))
-    grades = totals.grades
-    assert (grades.correct, grades.wrong) == (1, 1)
+    for rewards in [(1, 0), (1, 1), (0, 0), (0, 1)]:
+        totals.add(judged([(9, 3), (8, 3)]), rewarded(*rewards))
+    text = run_summary(totals, judge_settings(k=2), surface=PLAIN).splitlines()
+    assert text[4:] == [
+        "rewards     4 items with rewards, of which several may be the highest",
+        "            mean reward of the one chosen 0.500",
+        "            mean reward of the best there 0.750",
+        "            mean reward of one at random 0.500",
+        "            regret against the best there 0.250",
+        "            Kendall's tau-b 0.000 (2 left out, where it is not defined)",
+        "            Spearman's rho 0.000 (2 left out, where it is not defined)",
+        "            NDCG 0.877 (1 left out, where it is not defined)",
+        "            mean reward of the one chosen among S at random: S = 1 0.500, S = 2 0.500",
+    ]
+
+
+def test_rewards_with_one_best_each_are_right_or_wrong_too():
+    totals = Totals()
+    for rewards in [(1, 0), (0, 1)]:
+        totals.add(judged([(9, 3), (8, 3)]), rewarded(*rewards))
+    assert (totals.grades.correct, totals.grades.wrong) == (1, 1)
+
+
+def test_votes_on_fewer_judgments_than_planned_are_counted():
+    totals = Totals()
+    totals.add(judged([(3, 9), (4, 8)]), pair(1))
+    cut = Judgment(1, (0, 1), 5, "bad", "length", None, Problem("truncated", "why"))
+    failed = Judgment(1, (0, 1), 5, "bad", "stop", None, Problem("no_box", "why"))
+    filled = Judgment(1, (0, 1), 6, "good", "stop", (3, 9), attempt=1)
+    first = Judgment(0, (0, 1), 1, "fine", "stop", (3, 9))
+    totals.add(decide([first, cut], id="q", n=2, k=2), pair(1))
+    totals.add(decide([first, failed, filled], id="q", n=2, k=2), pair(1))
+    totals.add(decide([first, failed], id="q", n=2, k=2), pair(1))
+    totals.add(decide([first], id="q", n=2, k=2, error=ItemError("RequestRefusedError", "no")), pair(1))
+    totals.add(decide([first], id="q", n=2, k=2), pair(1))  # adaptive k: settled after one
+    assert (totals.short, totals.short_causes) == (3, {"truncated": 1, "no_box": 1, "RequestRefusedError": 1})
+    (said,) = [row for row in run_summary(totals, judge_settings(k=2), surface=PLAIN).splitlines() if "short" in row]
+    assert said == (
+        "short       3 of 6 votes rest on fewer judgments than planned: RequestRefusedError 1, no_box 1, truncated 1; "
+        "--resume samples what an error kept away; --resume with --retries above 2 asks again for the invalid ones; "
+        "a larger --max-tokens (a run of its own) ends fewer of them early"
+    )
 
 
 def test_spell_seconds():
@@ -116,7 +174,7 @@ def test_rates_are_figures_that_say_something():
         "0.037 tokens/s",
     ]
     assert rate_over(3.0, 300, "token") == "100 tokens/s"
-    assert [rate_over(*given, "token") for given in ((2.9, 300), (0, 300), (10, 0))] == ["", "", ""]
+    assert [rate_over(seconds, count, "token") for seconds, count in ((2.9, 300), (0, 300), (10, 0))] == ["", "", ""]
 
 
 def test_a_summary_has_a_rate_only_where_the_time_measured_carries_one():

@@ -103,5 +103,5 @@ def test_judgments_in_blocks_count_once_per_pass():
         for i in range(2)
         for block, order in enumerate([(0, 1), (1, 2)])
     ]
-    in_blocks = decide(judgments, id="b", n=3, k=2, rows_KN=[[3, 3.5, 4], [3, 3.5, 4]])
+    in_blocks = decide(judgments, id="b", n=3, k=2)
     assert "  2/2" in verdict_line(in_blocks, item(3))

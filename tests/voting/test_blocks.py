@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import pytest
@@ -16,6 +17,13 @@ def test_every_response_is_covered_and_blocks_are_linked(n, size):
             if reached & set(block):
                 reached |= set(block)
     assert reached == set(range(n))
+
+
+@pytest.mark.parametrize(("n", "size", "count", "shared"), [(7, 3, 4, 1), (12, 6, 3, 2), (10, 9, 2, 3), (5, 2, 5, 1)])
+def test_neighbours_share_a_third_of_a_block(n, size, count, shared):
+    blocks = block_orders(n, size, seed=0, key="x", index=0)
+    assert len(blocks) == count
+    assert all(block[-shared:] == after[:shared] for block, after in itertools.pairwise(blocks))
 
 
 def test_passes_differ_and_repeat():

@@ -187,6 +187,26 @@ def test_an_end_token_after_the_text_and_broken_characters_before_it_do_no_harm(
     assert expected_scores("é{8}", tokens, (2, 3), [8], (1, 10)).expected_N == (8.0,)
 
 
+@pytest.mark.parametrize(("after", "problem"), [(1, None), (2, None), (3, "do not spell")])
+def test_at_most_two_tokens_may_follow_the_text(after: int, problem: str | None) -> None:
+    tokens = tuple(TokenLogprob(piece, 0.0) for piece in ["{", "8", "}", *["<|im_end|>", "<|end|>", "<pad>"][:after]])
+    got = expected_scores("{8}", tokens, (1, 2), [8], (1, 10))
+    assert (got.expected_N == (8.0,)) if problem is None else (problem in (got.problem or ""))
+
+
+def test_white_space_in_the_scores_own_token_ends_it() -> None:
+    pieces = ["{", "1 ", "}"]
+    got = read(pieces, certain_but({"{": {"1 ": 0.75, "7\n": 0.25}}, pieces))
+    assert got.expected_N == pytest.approx((0.75 * 1 + 0.25 * 7,))
+    assert got.ambiguous_N == (0.0,)
+
+
+def test_no_expectation_of_next_to_no_mass_however_little_is_asked_for() -> None:
+    tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", -50.0, (("x", 0.0),)), TokenLogprob("}", 0.0))
+    got = expected_scores("{8}", tokens, (1, 2), [8], (1, 10), min_resolved=0.0)
+    assert (got.problem or "").startswith("score 1: 0.00 of the probability")
+
+
 def test_no_expectation_without_matching_log_probabilities() -> None:
     other = (TokenLogprob("{", 0.0), TokenLogprob("9", 0.0), TokenLogprob("}", 0.0))
     both = (TokenLogprob("{", 0.0), TokenLogprob("8,7", 0.0), TokenLogprob("}", 0.0))
@@ -196,6 +216,15 @@ def test_no_expectation_without_matching_log_probabilities() -> None:
     assert expected_scores("{8,7}", both, (1, 4), [8, 7], (1, 10)).problem == "score 2: another score shares its token"
     assert "add up to 1.81" in (expected_scores("{8}", doubled, (1, 2), [8], (1, 10)).problem or "")
     assert "parsed" in (expected_scores("{9}", other, (1, 2), [8], (1, 10)).problem or "")
+
+
+@pytest.mark.parametrize(
+    ("total", "problem"), [(1.008, None), (1.02, "score 1: the listed probabilities add up to 1.02")]
+)
+def test_listed_probabilities_may_exceed_1_by_what_servers_round(total: float, problem: str | None) -> None:
+    top = (("8", log(0.6)), ("9", log(total - 0.6)))
+    tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", log(0.6), top), TokenLogprob("}", 0.0))
+    assert expected_scores("{8}", tokens, (1, 2), [8], (1, 10)).problem == problem
 
 
 @pytest.fixture

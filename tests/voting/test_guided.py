@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from meta.judged import judgment
@@ -42,7 +44,10 @@ def test_half_is_rounded_up():
 
 
 def test_equal_ratings_keep_the_judgment_sampled_first():
-    assert best_rated({3: 0.5, 1: 0.5, 2: 0.7, 0: 0.1}, 2) == (1, 2)
+    rated = {3: 0.5, 1: 0.5, 2: 0.7, 0: 0.1}
+    assert best_rated(rated, range(4), 2) == (1, 2)
+    assert best_rated(rated, (0, 3, 5)) == (0, 3)  # half of three, rounded up, of the two that are rated
+    assert best_rated(rated, (0, 3, 5), 1) == (3,)
 
 
 def test_an_invalid_judgment_is_never_kept():
@@ -83,6 +88,25 @@ def test_no_rating_at_all_is_no_verdict():
 
 def test_without_a_valid_judgment_the_reason_is_that():
     assert guided([None, None], {}).error.type == "NoValidJudgment"
+
+
+def test_only_valid_judgments_can_lack_a_rating():
+    judgments = [judgment(0, (1, 5)), judgment(1, (5, 6)), judgment(2, None)]
+    found = decide_guided(judgments, ratings(0.9), id="q", n=2, k=3)
+    assert (found.kept, found.unrated, found.valid, found.invalid) == ((0,), 1, 2, 1)
+
+
+@pytest.mark.parametrize(("temperature", "duplicates"), [(0.5, 1), (0.0, 0)])
+def test_repeats_are_counted_over_all_judgments_unless_decoding_is_greedy(temperature, duplicates):
+    judgments = [replace(judgment(i, (1, 5)), text="the same") for i in range(2)]
+    found = decide_guided(judgments, ratings(0.9, 0.1), id="q", n=2, k=2, k_meta=1, temperature=temperature)
+    assert (found.kept, found.duplicates) == ((0,), duplicates)
+
+
+def test_a_callers_error_comes_before_that_of_the_ratings():
+    error = ItemError("ReplyError", "the server gave up")
+    assert decide_guided([judgment(0, (1, 5))], {}, id="q", n=2, k=2, error=error).error == error
+    assert decide_guided([judgment(0, (1, 5))], ratings(0.9), id="q", n=2, k=2, error=error).best == 1
 
 
 def test_half_of_what_was_sampled_not_of_what_was_planned():

@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 
 import pytest
 
@@ -56,3 +57,18 @@ def test_seeds_of_an_item_never_collide():
 def test_random_orders_are_shuffles_and_fixed_is_not():
     assert len({slot.order for slot in slots(6, 30, seed=0, key="x", ordering="random")}) > 20
     assert {slot.order for slot in slots(6, 9, seed=0, key="x", ordering="fixed")} == {(0, 1, 2, 3, 4, 5)}
+
+
+def test_which_row_of_the_square_comes_first_is_drawn_for_each_item():
+    """Without the draw, who is first in judgment 1 would always have been third in judgment 0."""
+    places = Counter()
+    for item in range(600):
+        first, second = (slot.order for slot in slots(4, 2, seed=0, key=f"item {item}"))
+        places[first.index(second[0])] += 1
+    assert set(places) == {1, 2, 3}
+    assert all(150 < count < 250 for count in places.values())
+
+
+def test_every_order_of_the_responses_comes_first_for_some_item():
+    firsts = {slots(4, 1, seed=0, key=f"item {item}")[0].order for item in range(400)}
+    assert len(firsts) == 24

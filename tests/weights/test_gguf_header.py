@@ -7,7 +7,7 @@ import gguf
 import pytest
 
 from spct.errors import WeightsError
-from spct.weights import file_encoding, read_header
+from spct.weights import ModelFile, file_encoding, read_header
 from spct.weights.gguf_header import TENSOR_TYPES
 from weights.tiny_gguf import write_tiny
 
@@ -36,7 +36,7 @@ def test_encoding_is_that_of_most_elements(tmp_path: Path, encoding: str) -> Non
     assert file_encoding(write_tiny(tmp_path / "tiny.gguf", encoding)) == encoding
 
 
-def test_real_model(smollm2: object) -> None:
+def test_real_model(smollm2: ModelFile) -> None:
     header = read_header(smollm2.path)
     assert (header.encoding, len(header.tensors)) == ("Q4_1", 272)
     assert {"<|im_start|>", "<|im_end|>", "<|endoftext|>"} < set(header.special_tokens)

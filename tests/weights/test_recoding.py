@@ -35,7 +35,7 @@ def test_encodings_and_metadata(tmp_path: Path) -> None:
 def test_unknown_encoding_and_full_failure_leave_nothing(tmp_path: Path) -> None:
     before = write_tiny(tmp_path / "a.gguf")
     with pytest.raises(WeightsError, match="cannot re-encode to 'Q3_K'; expected one of Q8_0, F16"):
-        recode(before, tmp_path / "b.gguf", "Q3_K")  # type: ignore[arg-type]
+        recode(before, tmp_path / "b.gguf", "Q3_K")
     with pytest.raises(WeightsError, match="cannot write"):
         recode(before, tmp_path / "a.gguf" / "b.gguf", "Q8_0")
     assert [path.name for path in tmp_path.iterdir()] == ["a.gguf"]

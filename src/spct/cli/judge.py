@@ -6,8 +6,10 @@ import contextlib
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ from spct.cli.session import engine_options, run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
 from spct.judges import Judge
+from spct.judges.template_choice import scale_in
+from spct.measures import why_ungraded
+from spct.measures.case import Scale
+from spct.measures.text import ungraded_text
 from spct.run import Outcome
 from spct.run.opening import file_facts
 from spct.types import Item
@@ -57,16 +63,21 @@ class _Input:
 
     def check(self, judge: Judge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
-        off_scale = 0
+        scale = scale_in(judge.templates, judge.settings.template)
+        off_scale, ungraded = 0, Counter[str]()
         for item in self.items(judge, self._count_bad):
             self.total += 1
-            off_scale += len(item.responses) == 1 and item.rewards_N is not None and _misses_labels(judge)
+            off_scale += item.truth is not None and item.truth.kind == "label" and scale != (0, 1)
+            ungraded.update(filter(None, [why_ungraded(item)]))
         if off_scale:
             click.echo(
-                f"note: items with a label: {off_scale}; their template does not score from 0 to 1, so what it gives is "
-                "neither right nor wrong: judge them with --template grm-single",
+                f"note: items with a label of 0 or 1: {off_scale}; the scores are not on that scale, so they are neither "
+                "right nor wrong, and are measured by ROC-AUC and at a threshold; judge with --template grm-single for "
+                "right and wrong",
                 err=True,
             )
+        if 0 < ungraded.total() < self.total:
+            click.echo(f"note: not graded: {ungraded_text(ungraded)}", err=True)
 
     def items(self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
         for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name):
@@ -90,11 +101,6 @@ class _Input:
             click.echo(f"skipped: {error}", err=True)
 
 
-def _misses_labels(judge: Judge) -> bool:
-    template = judge.templates.get(judge.settings.template)
-    return template is not None and template.kind == "scores" and template.scale != (0, 1)
-
-
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     judge = make_judge(options, make_meta_if_named(options))
     source.check(judge)
@@ -102,7 +108,8 @@ async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     async with begun_run(
         judge, options["out"], options, settings={"skip_bad": source.skip_bad}, session=session
     ) as store:
-        printed = _json_line if options["as_json"] else _table_line
+        scale = scale_in(judge.templates, judge.settings.template)
+        printed = _json_line if options["as_json"] else partial(_table_line, scale)
         header = None if options["as_json"] else verdict_header()
         totals = await judge_all(judge, source.items(judge), source.total, store, options, printed, header)
         click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
@@ -113,8 +120,8 @@ def _json_line(outcome: Outcome) -> str:
     return outcome.verdict.to_json()
 
 
-def _table_line(outcome: Outcome) -> str:
-    return verdict_line(outcome.verdict, outcome.item)
+def _table_line(scale: Scale | None, outcome: Outcome) -> str:
+    return verdict_line(outcome.verdict, outcome.item, scale=scale)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from spct.cli.pace import Pace, samples_left
+from spct.measures.case import Scale
 from spct.run import Outcome
 from spct.types import Judgment, Usage
 from spct.views import Totals
@@ -43,8 +44,8 @@ class RunProgress:
     """Counts a run and shows how it goes, between ``with`` and its end.
 
     ``total`` items are to be judged, by ``k`` samples each; ``k`` is None where that is not fixed, ``total`` where nobody
-    knows. ``price_in`` and ``price_out`` are for a million tokens; a cost is shown if one of them is given. ``interval_s``
-    is the least time between two plain lines. ``clock`` gives seconds.
+    knows. ``scale`` is that of the scores, None if unknown. ``price_in`` and ``price_out`` are for a million tokens; a cost
+    is shown if one of them is given. ``interval_s`` is the least time between two plain lines. ``clock`` gives seconds.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class RunProgress:
         total: int | None,
         *,
         k: int | None = None,
+        scale: Scale | None = None,
         price_in: float | None = None,
         price_out: float | None = None,
         console: Console | None = None,
@@ -65,7 +67,7 @@ class RunProgress:
         self._live = self._console.is_interactive and not _is_pipe(self._out)
         self._k, self._prices = k, (price_in, price_out)
         self._interval_s, self._tick_s, self._clock = interval_s, tick_s, clock
-        self._totals = Totals(planned=total)
+        self._totals = Totals(planned=total, scale=scale)
         self._sampled = self._invalid = 0
         self._replayed_before = 0
         self._started = self._said_at = clock()

@@ -12,6 +12,7 @@ import click
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.judges import Judge
+from spct.judges.template_choice import scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.types import Item
 from spct.views import Totals
@@ -42,7 +43,10 @@ async def judge_all(
     """Judge ``total`` items with their progress on the terminal, and a ``line`` on stdout for each if asked; their sums."""
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
     k = judge.settings.k if judge.settings.adaptive is None else None
-    progress = RunProgress(total, k=k, price_in=options.get("price_in"), price_out=options.get("price_out"))
+    scale = scale_in(judge.templates, judge.settings.template)
+    progress = RunProgress(
+        total, k=k, scale=scale, price_in=options.get("price_in"), price_out=options.get("price_out")
+    )
     with progress:
         if header is not None:
             progress.print(header)

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
 @click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
 @click.option("--limit", multiple=True, metavar="NAME=NUMBER",
-              help="Most that a request may ask for: head_bytes, head_s, body_bytes, body_s, n, items, turns, text_chars, "
-              "k, max_tokens.")  # fmt: skip
+              help="A bound on requests: head_bytes, head_s, body_bytes, body_s, answer_s, waiting_bytes, values, n, items, "
+              "turns, text_chars, k, max_tokens.")  # fmt: skip
 @click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every judgment in this run directory."
@@ -64,7 +64,8 @@ def serve(**options: Any) -> int:
     limits = _limits(options["limit"])
     log, metrics = JsonLog(requests=not options["quiet"]), Metrics()
     log.take_errors_of("uvicorn", "asyncio")
-    service = _service(options, metrics, log)
+    callers = max(1, len(keys.digests))
+    service = _service(options, metrics, log, callers)
     with new_runner() as runner:
         runner.run(_serve(service, options, limits, keys, metrics, log))
     return 0
@@ -88,7 +89,7 @@ def serve_key(name: str, keys: Path | None) -> None:
     click.echo(key)
 
 
-def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> RewardService:
+def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers: int) -> RewardService:
     from spct.service.cache import VerdictCache
     from spct.service.recording import Recording
     from spct.service.service import RewardService
@@ -109,7 +110,8 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog) -> Rewa
         queue=options["queue"],
         deadline_s=options["deadline"],
         cache=VerdictCache(int(options["cache_mb"] * 2**20), options["cache_ttl"]),
-        recording=None if options["out"] is None else Recording(options["out"], on_fault),
+        recording=None if options["out"] is None else Recording(options["out"], on_fault, callers=callers),
+        callers=callers,
         on_judged=metrics.judged,
     )
 
@@ -123,7 +125,7 @@ async def _serve(
 
     with _listening(options["host"], options["port"]) as listening:
         async with service:  # here, so that an engine that does not start is this command's own error
-            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"])
+            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"], keys=len(keys.digests))
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
             await Server(app, serving, log, drain_s=options["drain"]).serve(sockets=[listening])
 

@@ -21,7 +21,7 @@ from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import template_for
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_item, stored_items, stored_settings
+from spct.run.stored import StoredItem, stored_item, stored_items, stored_scale, stored_settings
 from spct.templates import Template
 from spct.types import Item, Judgment
 from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
@@ -89,6 +89,7 @@ def show(
             reasoning,
             requests,
             prompts,
+            stored_scale(store, settings),
         )
         _print([orjson.dumps(_item_row(stored, chosen, view)).decode()] if as_json else view.render(stored, chosen))
         return 0
@@ -110,11 +111,12 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield from _session_lines(store, surface)
     yield ""
     yield verdict_header(surface)
-    totals, unfinished = Totals(), 0
+    scale = stored_scale(store, settings)
+    totals, unfinished = Totals(scale=scale), 0
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
             totals.add(stored.verdict, stored.item)
-            yield verdict_line(stored.verdict, stored.item, surface)
+            yield verdict_line(stored.verdict, stored.item, surface, scale)
         else:
             unfinished += 1
     yield ""

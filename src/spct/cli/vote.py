@@ -12,7 +12,7 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.run import RunStore
 from spct.run.revote import choose_meta, revote, revote_settings
-from spct.run.stored import stored_settings
+from spct.run.stored import stored_scale, stored_settings
 from spct.views import Totals, run_summary, verdict_header, verdict_line
 from spct.voting.verdict import Rule, TieRule
 
@@ -50,7 +50,8 @@ def vote(
         settings = revote_settings(
             store, settings, k=k, k_meta=k_meta, meta=chosen, rule=rule, tie_rule=tie_rule
         )  # fmt: skip
-        totals, unfinished = Totals(), 0
+        scale = stored_scale(store, settings)
+        totals, unfinished = Totals(scale=scale), 0
         if not (as_json or summary):
             write_line(sys.stdout, verdict_header())
         for voted in revote(store, settings, chosen):
@@ -59,7 +60,10 @@ def vote(
                 continue
             totals.add(voted.verdict, voted.item)
             if not summary:
-                write_line(sys.stdout, voted.verdict.to_json() if as_json else verdict_line(voted.verdict, voted.item))
+                write_line(
+                    sys.stdout,
+                    voted.verdict.to_json() if as_json else verdict_line(voted.verdict, voted.item, scale=scale),
+                )
         click.echo(run_summary(totals, settings), err=as_json)
         if chosen is not None:
             click.echo(f"meta        {chosen}", err=as_json)

@@ -6,7 +6,7 @@ with RewardClient("http://127.0.0.1:8000", key="...") as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any
 
 from spct.client.rewards import Query, RewardSource, listed, request, turns_of
@@ -134,7 +134,9 @@ class RewardClient(RewardSource):
         """Like ``ajudge``, from plain code."""
         return self.run(self.ajudge(query, responses, **given))
 
-    def judge_batch(self, groups: Sequence[GroupIn | Mapping[str, Any]], **given: Any) -> Iterator[BatchEntry]:
+    def judge_batch(
+        self, groups: Sequence[GroupIn | Mapping[str, Any]], **given: Any
+    ) -> Generator[BatchEntry, None, None]:
         """Like ``ajudge_batch``, from plain code."""
         return self.iterate(self.ajudge_batch(groups, **given))
 

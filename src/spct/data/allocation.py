@@ -7,6 +7,7 @@ augmenting paths, the cells opened step by step so that a source gives its forms
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import floor
 
 from spct.errors import InputError
@@ -37,72 +38,87 @@ def allocate(
     Sources that are neither counted nor shared give what is still needed. Without ``size`` the total is the sum of the
     counts where all sources have one, else the largest that can be met. Raises InputError, saying what is short.
     """
-    counted = sum(counts.values())
     if size is None and counts and len(counts) < len(usable) and (forms or shares):
         raise InputError(
             "size: some sources have a count and others follow shares; expected the size of the whole as well"
         )
-    have = sum(sum(cells.values()) for cells in usable.values())
-    best = counted if len(counts) == len(usable) else _largest(usable, counts, shares, forms, size or have)
+    mix = _Mix(usable, counts, shares, forms)
+    best = sum(counts.values()) if len(counts) == len(usable) else mix.largest(size or mix.have)
     asked = best if size is None else size
-    found = _try(usable, counts, shares, forms, asked) if asked else None
+    found = mix.cells(asked) if asked else None
     if found is None:
-        raise InputError(_why_not(usable, counts, shares, forms, asked or 1, best if best < asked else 0))
+        raise InputError(mix.why_not(asked or 1, best if best < asked else 0))
     return found
 
 
-def _largest(
-    usable: Mapping[str, Mapping[str, int]],
-    counts: Mapping[str, int],
-    shares: Mapping[str, float],
-    forms: Mapping[str, float] | None,
-    high: int,
-) -> int:
-    """The largest total up to ``high`` that can be met: what can be met can be scaled down. 0 if there is none.
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """What is asked of which sources, as ``allocate`` takes it."""
 
-    Where the rounding of two kinds of shares disagrees, a single total between others cannot be met: each look is at
-    ``ROUNDING`` totals.
-    """
+    usable: Mapping[str, Mapping[str, int]]
+    counts: Mapping[str, int]
+    shares: Mapping[str, float]
+    forms: Mapping[str, float] | None
 
-    def near(size: int) -> int:
-        tried = range(size, max(size - ROUNDING, 0), -1)
-        return next((total for total in tried if _try(usable, counts, shares, forms, total) is not None), 0)
+    @property
+    def have(self) -> int:
+        """All items that are usable."""
+        return sum(sum(cells.values()) for cells in self.usable.values())
 
-    low = sum(counts.values())
-    while low < high:
-        middle = (low + high + 1) // 2
-        if near(middle):
-            low = middle
-        else:
-            high = middle - 1
-    return near(low)
+    def largest(self, high: int) -> int:
+        """The largest total up to ``high`` that can be met: what can be met can be scaled down. 0 if there is none.
 
+        Where the rounding of two kinds of shares disagrees, a single total between others cannot be met: each look is at
+        ``ROUNDING`` totals.
+        """
 
-def _try(
-    usable: Mapping[str, Mapping[str, int]],
-    counts: Mapping[str, int],
-    shares: Mapping[str, float],
-    forms: Mapping[str, float] | None,
-    size: int,
-) -> Counts | None:
-    """The cells for exactly ``size`` items, None where they cannot be had."""
-    fixed = {**counts, **split_by(size, shares)}
-    free = [name for name in usable if name not in fixed]
-    rest = size - sum(fixed.values())
-    if rest < 0 or (rest and not free):
-        return None
-    columns = {form: size for cells in usable.values() for form in cells} if forms is None else split_by(size, forms)
-    flow = _Flow(usable, columns)
-    if any(flow.send(name, fixed[name], usable) < fixed[name] for name in fixed):
-        return None
-    have = {name: sum(usable[name].values()) for name in free}
-    sent = 0
-    if rest:
-        parts = split_by(rest, {name: have[name] / max(sum(have.values()), 1) for name in free})
-        sent = sum(flow.send(name, parts[name], usable) for name in free)
-    for name in free:  # where the forms do not let a source give its part, the others give more
-        sent += flow.send(name, rest - sent, usable)
-    return flow.cells if sent == rest else None
+        def near(size: int) -> int:
+            tried = range(size, max(size - ROUNDING, 0), -1)
+            return next((total for total in tried if self.cells(total) is not None), 0)
+
+        low = sum(self.counts.values())
+        while low < high:
+            middle = (low + high + 1) // 2
+            if near(middle):
+                low = middle
+            else:
+                high = middle - 1
+        return near(low)
+
+    def cells(self, size: int) -> Counts | None:
+        """The cells for exactly ``size`` items, None where they cannot be had."""
+        fixed = {**self.counts, **split_by(size, self.shares)}
+        free = [name for name in self.usable if name not in fixed]
+        rest = size - sum(fixed.values())
+        if rest < 0 or (rest and not free):
+            return None
+        every = {form: size for cells in self.usable.values() for form in cells}
+        flow = _Flow(self.usable, every if self.forms is None else split_by(size, self.forms))
+        if any(flow.send(name, fixed[name]) < fixed[name] for name in fixed):
+            return None
+        have = {name: sum(self.usable[name].values()) for name in free}
+        sent = 0
+        if rest:
+            parts = split_by(rest, {name: have[name] / max(sum(have.values()), 1) for name in free})
+            sent = sum(flow.send(name, parts[name]) for name in free)
+        for name in free:  # where the forms do not let a source give its part, the others give more
+            sent += flow.send(name, rest - sent)
+        return flow.cells if sent == rest else None
+
+    def why_not(self, size: int, best: int) -> str:
+        """One sentence that names what is short at this size; ``best`` is what can be met, 0 if nothing."""
+        mend = f"the largest size that can be met is {best:,}" if best else "lower it, or add data"
+        for name, asked in {**self.counts, **split_by(size, self.shares)}.items():
+            if asked > (have := sum(self.usable[name].values())):
+                return f"source {name!r}: {asked:,} items are asked for and {have:,} are usable; {mend}"
+        for form, asked in split_by(size, self.forms or {}).items():
+            if asked > (have := sum(cells.get(form, 0) for cells in self.usable.values())):
+                return f"form {form!r}: {asked:,} items are asked for and the sources have {have:,}; {mend}"
+        if size > self.have:
+            return f"size: {size:,} items are asked for and {self.have:,} are usable; {mend}"
+        if size < (counted := sum(self.counts.values())):
+            return f"size: {size:,} is less than the counts of the sources, {counted:,}; raise it or lower them"
+        return f"the shares of the sources and of the forms cannot be met together at {size:,} items; {mend}"
 
 
 class _Flow:
@@ -110,52 +126,50 @@ class _Flow:
 
     def __init__(self, usable: Mapping[str, Mapping[str, int]], columns: Mapping[str, int]) -> None:
         self.cells: Counts = {name: dict.fromkeys(columns, 0) for name in usable}
+        self._usable = usable
         self._columns = dict(columns)
 
-    def send(self, source: str, amount: int, usable: Mapping[str, Mapping[str, int]]) -> int:
+    def send(self, source: str, amount: int) -> int:
         """Send up to ``amount`` items of a source, moving other sources' to other forms where that makes room."""
         sent = 0
         for step in range(1, STEPS + 1):
             while sent < amount:
-                path = self._path(source, usable, step)
+                path = self._path(source, step)
                 if path is None:
                     break
-                sent += self._push(path, amount - sent, usable, step)
+                sent += self._push(path, amount - sent, step)
         return sent
 
-    def _room(self, source: str, form: str, usable: Mapping[str, Mapping[str, int]], step: int) -> int:
-        have = usable[source].get(form, 0)
+    def _room(self, source: str, form: str, step: int) -> int:
+        have = self._usable[source].get(form, 0)
         return (have if step == STEPS else have * step // STEPS) - self.cells[source][form]
 
-    def _path(self, source: str, usable: Mapping[str, Mapping[str, int]], step: int) -> list[tuple[str, str]] | None:
+    def _left(self, form: str) -> int:
+        """What may still be sent to a form."""
+        return self._columns[form] - sum(cells[form] for cells in self.cells.values())
+
+    def _path(self, source: str, step: int) -> list[tuple[str, str]] | None:
         """Source, form, source, form, ...: each source sends to the form after it, taking from the next one's there."""
-        queue: list[list[tuple[str, str]]] = [
-            [(source, form)] for form in self._columns if self._room(source, form, usable, step) > 0
-        ]
+        queue = [[(source, form)] for form in self._columns if self._room(source, form, step) > 0]
         seen = {source}
         while queue:
             path = queue.pop(0)
             form = path[-1][1]
-            if self._columns[form] > sum(cells[form] for cells in self.cells.values()):
+            if self._left(form) > 0:
                 return path
             for other in self.cells:
                 if other not in seen and self.cells[other][form] > 0:
                     seen.add(other)
                     queue += [
-                        [*path, (other, to)]
-                        for to in self._columns
-                        if to != form and self._room(other, to, usable, step) > 0
+                        [*path, (other, to)] for to in self._columns if to != form and self._room(other, to, step) > 0
                     ]
         return None
 
-    def _push(
-        self, path: Sequence[tuple[str, str]], limit: int, usable: Mapping[str, Mapping[str, int]], step: int
-    ) -> int:
-        last = path[-1][1]
+    def _push(self, path: Sequence[tuple[str, str]], limit: int, step: int) -> int:
         amount = min(
             limit,
-            self._columns[last] - sum(cells[last] for cells in self.cells.values()),
-            *(self._room(name, form, usable, step) for name, form in path),
+            self._left(path[-1][1]),
+            *(self._room(name, form, step) for name, form in path),
             *(self.cells[name][path[i][1]] for i, (name, _) in enumerate(path[1:])),
         )
         for i, (name, form) in enumerate(path):
@@ -163,28 +177,3 @@ class _Flow:
             if i:
                 self.cells[name][path[i - 1][1]] -= amount
         return amount
-
-
-def _why_not(
-    usable: Mapping[str, Mapping[str, int]],
-    counts: Mapping[str, int],
-    shares: Mapping[str, float],
-    forms: Mapping[str, float] | None,
-    size: int,
-    best: int,
-) -> str:
-    """One sentence that names what is short."""
-    mend = f"the largest size that can be met is {best:,}" if best else "lower it, or add data"
-    for name, asked in {**counts, **split_by(size, shares)}.items():
-        if asked > (have := sum(usable[name].values())):
-            return f"source {name!r}: {asked:,} items are asked for and {have:,} are usable; {mend}"
-    for form, asked in split_by(size, forms or {}).items():
-        if asked > (have := sum(cells.get(form, 0) for cells in usable.values())):
-            return f"form {form!r}: {asked:,} items are asked for and the sources have {have:,}; {mend}"
-    if size > (have := sum(sum(cells.values()) for cells in usable.values())):
-        return f"size: {size:,} items are asked for and {have:,} are usable; {mend}"
-    if size < sum(counts.values()):
-        return (
-            f"size: {size:,} is less than the counts of the sources, {sum(counts.values()):,}; raise it or lower them"
-        )
-    return f"the shares of the sources and of the forms cannot be met together at {size:,} items; {mend}"

@@ -51,7 +51,7 @@ def _last_boxed(text: str) -> str | None:
     return None
 
 
-def number(answer: str) -> Fraction | None:
+def exact_number(answer: str) -> Fraction | None:
     """An integer, decimal or fraction with what people put around it: $, %, commas of thousands, a unit in words."""
     plain = THOUSANDS.sub("", answer.replace("$", "").replace("\\", "").strip().rstrip(".%").strip())
     if (unit := UNIT.search(plain)) and unit.end() == len(plain):
@@ -63,7 +63,7 @@ def number(answer: str) -> Fraction | None:
 
 def same_answer(reference: str, answer: str) -> bool:
     """Whether the two final answers are equal. Raises UncheckableError, and MissingPackageError without math-verify."""
-    known, found = number(reference), number(answer)
+    known, found = exact_number(reference), exact_number(answer)
     if known is not None and found is not None:
         return known == found
     if "".join(reference.split()) == "".join(answer.split()):

@@ -18,13 +18,13 @@ from typing import Any
 from spct.bench.suites import load_benchmark
 from spct.data.allocation import allocate
 from spct.data.conversation import hash64
-from spct.data.forms import candidates, length
+from spct.data.forms import candidates, chars_of
 from spct.data.group import Dropped
 from spct.data.inputs import Opened, hashed, open_source
 from spct.data.manifest import benchmark_path, inputs_of, write_manifest
 from spct.data.output import SplitWriters, write_json, write_text
 from spct.data.overlap import OverlapIndex
-from spct.data.pool import Entry, Pool, Stored, usable
+from spct.data.pool import Pool, PoolEntry, Stored, usable
 from spct.data.recipe import DataRecipe
 from spct.data.report import Report, SourceCounts, report_lines
 from spct.errors import InputError, RunError
@@ -89,7 +89,7 @@ def _fill(pool: Pool, source: Opened, index: OverlapIndex, max_chars: int | None
             continue
         found, dropped = candidates(group)
         wanted = [(place, one) for place, one in enumerate(found) if one.form in source.recipe.forms]
-        fitting = [(place, one) for place, one in wanted if length(group, one) <= (max_chars or math.inf)]
+        fitting = [(place, one) for place, one in wanted if chars_of(group, one) <= (max_chars or math.inf)]
         dropped["longer than max_chars"] = len(wanted) - len(fitting)
         counts.dropped += dropped
         for owner, reason in pool.add(name, read.row, read.origin, group, fitting):
@@ -102,7 +102,7 @@ def _fill(pool: Pool, source: Opened, index: OverlapIndex, max_chars: int | None
         )
 
 
-def _chosen(recipe: DataRecipe, pool: Pool, report: Report) -> list[Entry]:
+def _chosen(recipe: DataRecipe, pool: Pool, report: Report) -> list[PoolEntry]:
     """The items to write, in random order: all of them, or as many of each source and form as the recipe asks for."""
     entries = pool.entries()
     have: dict[str, dict[str, int]] = {source.label: {} for source in recipe.sources}
@@ -126,14 +126,14 @@ def _chosen(recipe: DataRecipe, pool: Pool, report: Report) -> list[Entry]:
     return chosen
 
 
-def _write(recipe: DataRecipe, pool: Pool, entries: list[Entry], out: Path, report: Report) -> dict[str, Any]:
+def _write(recipe: DataRecipe, pool: Pool, entries: list[PoolEntry], out: Path, report: Report) -> dict[str, Any]:
     """Write every entry to its split's file; returns rows, bytes and hash by file name."""
     references = {source.label: source.reference for source in recipe.sources}
     conversations: dict[str, Counter[int]] = {name: Counter() for name in recipe.split}
     with SplitWriters(out, recipe.split) as writers:
         for entry in entries:
             split = split_of(entry.conversation, recipe.split, recipe.seed)
-            item = item_of(entry, pool.stored(entry), split, recipe.seed, references[entry.source])
+            item = chosen_item(entry, pool.stored(entry), split, recipe.seed, references[entry.source])
             writers.write(split, item_to_row(item))
             conversations[split][entry.conversation] += 1
             counts = writers.counts[split]
@@ -168,7 +168,7 @@ def split_of(conversation: int, split: Mapping[str, float], seed: int) -> str:
     return names[-1]
 
 
-def item_of(entry: Entry, stored: Stored, split: str, seed: int, reference: bool) -> Item:
+def chosen_item(entry: PoolEntry, stored: Stored, split: str, seed: int, reference: bool) -> Item:
     """The item of an entry, its responses in an order drawn from the seed and its id."""
     group = stored.group
     one = candidates(group)[0][entry.place]

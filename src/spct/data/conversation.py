@@ -28,7 +28,7 @@ def user_turns(messages: Iterable[Message]) -> list[str]:
     return [turn.content for turn in listed if turn.role == "user"] or [turn.content for turn in listed]
 
 
-def conversation_of(messages: Iterable[Message], topic: str | None = None) -> int:
+def conversation_hash(messages: Iterable[Message], topic: str | None = None) -> int:
     """64 bits that are the same for all items of one conversation."""
     return hash64(normalised(topic if topic is not None else user_turns(messages)[0]))
 

@@ -50,7 +50,7 @@ def candidates(group: Group) -> tuple[list[Candidate], Counter[str]]:
     return found, dropped
 
 
-def length(group: Group, one: Candidate) -> int:
+def chars_of(group: Group, one: Candidate) -> int:
     """Characters of the query and the item's responses."""
     return sum(len(turn.content) for turn in group.messages) + sum(len(group.responses[i]) for i in one.indices)
 

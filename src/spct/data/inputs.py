@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -11,13 +10,12 @@ from typing import Any
 
 from spct.bench.suites.assembly import data_files
 from spct.data.group import Dropped, Group, LabelRangeError, MissingPackageError
+from spct.data.output import file_hash
 from spct.data.recipe import SourceRecipe
 from spct.data.sources import fetch_source, load_source
 from spct.data.sources.source import Source
 from spct.errors import InputError
 from spct.items import read_rows
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +97,5 @@ def relative(file: Path, root: Path) -> str:
 
 
 def hashed(files: tuple[Path, ...], root: Path) -> dict[str, str]:
-    """64 hex digits over the bytes of each file, by its place below ``root``. Raises InputError."""
-    found = {}
-    for file in files:
-        digest = hashlib.blake2b(digest_size=32)
-        try:
-            with file.open("rb") as stream:
-                while chunk := stream.read(CHUNK_BYTES):
-                    digest.update(chunk)
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
-        found[relative(file, root)] = digest.hexdigest()
-    return found
+    """The hash of each file by its place below ``root``. Raises InputError."""
+    return {relative(file, root): file_hash(file) for file in files}

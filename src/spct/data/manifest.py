@@ -10,11 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from spct.bench.suites import fetch_benchmark, load_benchmark
 from spct.data.inputs import Opened, hashed, open_source
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.data.recipe import DataRecipe, ExcludedRecipe
 from spct.errors import InputError
 
@@ -50,14 +48,8 @@ def write_manifest(inputs: Mapping[str, Any], files: Mapping[str, Any], out: Pat
 
 
 def read_manifest(out: Path) -> dict[str, Any] | None:
-    """The manifest of a finished build, None where there is none. Raises InputError where it cannot be read."""
-    try:
-        found = orjson.loads((out / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise InputError(f"{out / MANIFEST}: cannot be read: {error}; delete it to build the data again") from error
-    return found if isinstance(found, dict) else None
+    """The manifest of a finished build, None where there is none. Raises RunError where it cannot be read."""
+    return read_json(out / MANIFEST)
 
 
 def is_current(recipe: DataRecipe, out: Path) -> bool:

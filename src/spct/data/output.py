@@ -1,4 +1,7 @@
-"""Files of a build: written beside their place and moved there when whole. Raises RunError where the disk says no."""
+"""Files of a build or a stage: written beside their place and moved there when whole, hashed, read again.
+
+Raises RunError where the disk says no.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 import orjson
 
 from spct.data.report import SplitCounts
-from spct.errors import RunError
+from spct.errors import InputError, RunError
 
 
 class SplitWriters:
@@ -82,3 +85,26 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def file_hash(path: Path) -> str:
+    """BLAKE2b of a file, 64 hex digits. Raises InputError."""
+    digest = hashlib.blake2b(digest_size=32)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, None where there is no such file. Raises RunError where it cannot be read."""
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}; delete it, or what it is in, to begin anew") from error
+    return found if isinstance(found, dict) else None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import orjson
 
-from spct.data.conversation import conversation_of, hash64
+from spct.data.conversation import conversation_hash, hash64
 from spct.data.forms import Candidate, Form
 from spct.data.group import Group
 from spct.errors import RunError
@@ -25,7 +25,7 @@ from spct.types import Message
 DUPLICATE, CONTRADICTED = "duplicate", "contradicted by another row"
 
 
-class Entry(NamedTuple):
+class PoolEntry(NamedTuple):
     """One possible item: ``priority`` orders all of them at random, the rest says where it is."""
 
     priority: int
@@ -49,7 +49,7 @@ class Pool:
 
     def __init__(self, path: Path, seed: int) -> None:
         self._path, self._seed = path, seed
-        self._entries: list[Entry | None] = []
+        self._entries: list[PoolEntry | None] = []
         self._seen: dict[int, tuple[int, int]] = {}
         try:
             self._file = path.open("w+b")
@@ -61,14 +61,14 @@ class Pool:
     ) -> Iterator[tuple[str, str]]:
         """Take in items of a group, each with its place in ``candidates``; yields (source, reason) of those left out."""
         offset: int | None = None
-        conversation = conversation_of(group.messages, group.topic)
+        conversation = conversation_hash(group.messages, group.topic)
         for place, one in wanted:
             key, truth = _marks(group, one)
             if (earlier := self._seen.get(key)) is None:
                 self._seen[key] = truth, len(self._entries)
                 offset = self._store(row, origin, group) if offset is None else offset
                 priority = hash64(f"{self._seed}:{source}/{row}/{one.name}")
-                self._entries.append(Entry(priority, source, one.form, offset, place, conversation))
+                self._entries.append(PoolEntry(priority, source, one.form, offset, place, conversation))
                 continue
             known, index = earlier
             yield source, DUPLICATE if known == truth else CONTRADICTED
@@ -84,7 +84,7 @@ class Pool:
             raise RunError(f"{self._path}: cannot be written: {error.strerror or error}") from error
         return offset
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PoolEntry]:
         """All items that can be had, in the seed's random order."""
         try:
             self._file.flush()
@@ -92,7 +92,7 @@ class Pool:
             raise RunError(f"{self._path}: cannot be written: {error.strerror or error}") from error
         return sorted(entry for entry in self._entries if entry is not None)
 
-    def stored(self, entry: Entry) -> Stored:
+    def stored(self, entry: PoolEntry) -> Stored:
         self._file.seek(entry.offset)
         row, origin, values = orjson.loads(self._file.readline())
         values["messages"] = tuple(Message(**message) for message in values["messages"])
@@ -107,7 +107,7 @@ class Pool:
             self._path.unlink()
 
 
-def usable(entries: Iterable[Entry]) -> dict[str, dict[str, int]]:
+def usable(entries: Iterable[PoolEntry]) -> dict[str, dict[str, int]]:
     """How many items each source can give of each form."""
     counts = Counter((entry.source, entry.form) for entry in entries)
     found: dict[str, dict[str, int]] = {}

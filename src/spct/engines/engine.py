@@ -24,10 +24,13 @@ class Capabilities:
     ``max_n``: samples one request may ask for (None: any number). ``seeding``: "sample" if sample j of a request with
     seed s is the sample that a request of its own with seed s + j would give; "request" if it depends on the whole
     request; "none" if seeds have no effect. ``shares_prefill``: the n samples of a request process the prompt once.
-    ``grammar``: how grammars are put into effect ("gbnf" in process, behind HTTP the request's field), None if they are
-    not. ``context_tokens``: prompt plus completion, None where unknown. ``concurrency``: requests worth having in flight.
-    ``special_tokens``: strings that the tokenizer would turn into control tokens, as far as the engine can tell, and those
-    that its option of this name adds; templates keep them out of untrusted text.
+    ``seed_alone``: whether a sample was measured on this processor to depend on its prompt, its settings and its seed
+    alone, whatever is asked beside it, so that a run that is stopped and resumed ends as one that was not; False too
+    where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
+    effect ("gbnf" in process, behind HTTP the request's field), None if they are not. ``context_tokens``: prompt plus
+    completion, None where unknown. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
+    tokenizer would turn into control tokens, as far as the engine can tell, and those that its option of this name adds;
+    templates keep them out of untrusted text.
     """
 
     max_n: int | None = None
@@ -35,7 +38,7 @@ class Capabilities:
     logprobs: bool = False
     grammar: str | None = None
     shares_prefill: bool = False
-    deterministic: bool = False
+    seed_alone: bool | None = None
     context_tokens: int | None = None
     concurrency: int = 8
     special_tokens: tuple[str, ...] = ()

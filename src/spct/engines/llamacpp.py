@@ -119,10 +119,10 @@ class LlamaCppEngine:
         repeats = self._exact and self._gpu_layers == 0  # independence of the batch was measured on CPU kernels only
         return Capabilities(
             seeding="sample" if repeats else "request",
+            seed_alone=None if self._exact else False,
             logprobs=True,
             grammar=GRAMMAR,
             shares_prefill=True,
-            deterministic=repeats,
             context_tokens=self._context_tokens,
             concurrency=self._parallel,
             special_tokens=self._special_tokens,

@@ -70,8 +70,8 @@ class TransformersEngine:
     of the tokenizer.
 
     Sampling: temperature, then top_p; top-k and penalties of the model's own defaults are not applied. A sample
-    depends on its own seed; in rare cases the rounding of batched arithmetic turns a draw, so it is not claimed to be
-    deterministic. Log-probabilities are the model's before temperature.
+    depends on its own seed, and in rare cases on the rounding of batched arithmetic, which turns a draw: hence
+    ``seed_alone`` is False. Log-probabilities are the model's before temperature.
     """
 
     notes: tuple[str, ...] = ()
@@ -129,6 +129,7 @@ class TransformersEngine:
         loaded = self._loaded
         return Capabilities(
             seeding="sample",
+            seed_alone=False,
             logprobs=True,
             shares_prefill=True,
             context_tokens=loaded.context_tokens if loaded else self._context_tokens,

@@ -6,11 +6,13 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from spct.aio import gather_all
+from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
@@ -18,18 +20,25 @@ from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, template_for
+from spct.judges.template_choice import load_templates, noise_in, template_for
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
-from spct.types import Item, ItemError, Judgment, Message, Usage
-from spct.voting.adaptive import settled
-from spct.voting.blocks import block_orders, reconciled
-from spct.voting.guided import decide_guided
+from spct.types import Item, ItemError, Judgment, Usage
+from spct.voting.adaptive import FIRST_LOOK, settled
+from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
+from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import ScoreRow, decide, rows_of
+
+LARGE_CHARS = 250_000
+"""An item with more text is rendered in another thread, where it holds up nobody,"""
+LARGE_AT_ONCE = 2
+"""and so many of its prompts are asked at a time."""
+MANY_SCORES = 4096
+"""More are voted on in another thread: it takes tens of milliseconds."""
 
 
 class GRMJudge:
@@ -53,6 +62,11 @@ class GRMJudge:
         if self.settings.principles == "query":
             writer = self.templates["principles"]
             self._writer = PrinciplesWriter(engine, writer, sampling, self.settings.seed)
+
+    @property
+    def noise(self) -> float:
+        """How much its margins vary as far as its template's scale tells, in squared points."""
+        return noise_in(self.templates, self.settings.template)
 
     def describe(self) -> dict[str, Any]:
         """Everything a verdict depends on besides the items, as one flat dict of JSON values.
@@ -86,24 +100,24 @@ class GRMJudge:
         task = _Task(item, memory)
         template = self.template_of(item)
         error: ItemError | None = None
-        rows_KN: list[ScoreRow] | None = None  # noqa: N806
         judgments: list[Judgment] = []
         ratings: Ratings = {}
         try:
             principles = await self._principles(task)
-            judgments, rows_KN = await self._sample(task, template, principles)  # noqa: N806
+            judgments = await self._sample(task, template, principles)
             if self.meta is not None:
                 ratings = await self._rate(self.meta, task, template, principles, judgments)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
+        finally:
+            template.forget(item)
         settings = self.settings
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        vote = vote_arguments(item, settings, task.usage)
-        if self.meta is not None:
-            return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-        return decide(judgments, rows_KN=rows_KN, **vote)
+        rated = None if self.meta is None else ratings
+        vote = partial(verdict_of, item, settings, judgments, ratings=rated, usage=task.usage, noise=self.noise)
+        return await aside(vote, len(judgments) * len(item.responses) > MANY_SCORES)
 
     async def _rate(
         self,
@@ -125,25 +139,20 @@ class GRMJudge:
         task.memory.record_ratings(fresh)
         return {**rated, **fresh}
 
-    async def _sample(
-        self, task: _Task, template: Template, principles: str | None
-    ) -> tuple[list[Judgment], list[ScoreRow] | None]:
-        """All judgments, and for blocks the reconciled rows; blocks shrink until they fit the context."""
+    async def _sample(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
+        """All judgments; blocks shrink until they fit the context."""
         n = len(task.item.responses)
         size = min(n, self.settings.block_size or n)
         while True:
             try:
                 await self._check_fit(task, template, principles, size)
                 if size == n:
-                    judgments = await self._rounds(task, template, principles)
-                else:
-                    judgments = await self._run(task, template, principles, self._blocks(task, size))
+                    return await self._rounds(task, template, principles)
+                return await self._run(task, template, principles, self._blocks(task, size))
             except ContextLengthError as error:
                 if size <= 2:
                     raise _never_fits(task.item, size, error) from error
                 size = max(2, size * 2 // 3)
-                continue
-            return judgments, None if size == n else reconciled(judgments, n, self.settings.k)
 
     async def _rounds(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
         """All k judgments at once, or round by round until the winner is settled.
@@ -151,36 +160,45 @@ class GRMJudge:
         Whether to go on depends on the judgments so far alone, so a resumed or repeated run stops at the same place.
         """
         settings = self.settings
-        size = settings.k if settings.adaptive is None else settings.adaptive_round
+        if settings.adaptive is None or task.memory.pilot:
+            return await self._run(task, template, principles, self._whole(task, 0, settings.k))
         judgments: list[Judgment] = []
-        for start in range(0, settings.k, size):
-            end = min(start + size, settings.k)
+        start, end = 0, max(FIRST_LOOK, settings.adaptive_round)
+        while start < settings.k:
+            end = min(end, settings.k)
             judgments += await self._run(task, template, principles, self._whole(task, start, end))
-            if end < settings.k and self._is_settled(judgments, settings.k - end):
+            noise = await task.memory.noise() or self.noise
+            if end < settings.k and self._is_settled(judgments, settings.k - end, noise):
                 break
+            start, end = end, end + settings.adaptive_round
         return judgments
 
-    def _is_settled(self, judgments: Sequence[Judgment], more: int) -> bool:
+    def _is_settled(self, judgments: Sequence[Judgment], more: int, noise: float) -> bool:
         """Whether the winner stays with ``more`` judgments to come, of which none is taken to be invalid."""
         settings = self.settings
-        valid = [judgment for judgment in judgments if judgment.scores is not None]
-        rows = rows_of(valid, len(valid[0].order), settings.rule) if valid else None
+        rows = rows_of(judgments, len(judgments[0].order), settings.rule)
         if not rows or settings.adaptive is None:
             return False
-        return settled(rows, len(rows) + more, settings.adaptive)
+        return settled(rows, len(rows) + more, settings.adaptive, noise)
 
     async def _run(
         self, task: _Task, template: Template, principles: str | None, streams: Sequence[Stream]
     ) -> list[Judgment]:
         sampler = self._samplers[template.name]
         special = self.engine.capabilities.special_tokens
+        # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be held
+        # as often as it is asked. And one after the other, as the texts are sealed with the first.
+        room = asyncio.Semaphore(LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency))
+        rendering = asyncio.Lock()
 
-        def messages(stream: Stream) -> tuple[Message, ...]:
-            return template.render(task.item, stream.order, principles=principles, special_tokens=special)
+        async def judged(stream: Stream) -> list[Judgment]:
+            render = partial(template.render, task.item, stream.order, principles=principles, special_tokens=special)
+            async with room:
+                async with rendering:
+                    messages = await aside(render, task.is_large)
+                return await sampler.run(stream, messages, task.history, task.record)
 
-        parts = await gather_all(
-            [sampler.run(stream, messages(stream), task.history, task.record) for stream in streams]
-        )
+        parts = await gather_all([judged(stream) for stream in streams])
         return sorted((j for part in parts for j in part), key=lambda j: (j.index, j.block, j.attempt))
 
     def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
@@ -212,7 +230,8 @@ class GRMJudge:
             return
         longest = sorted(range(len(task.item.responses)), key=lambda i: -len(task.item.responses[i]))[:size]
         special = self.engine.capabilities.special_tokens
-        messages = template.render(task.item, longest, principles=principles, special_tokens=special)
+        render = partial(template.render, task.item, longest, principles=principles, special_tokens=special)
+        messages = await aside(render, task.is_large)
         room = context - self.settings.sampling.max_tokens
         if sum(len(message.content.encode()) for message in messages) + 64 <= room:
             return  # a token is at least one byte
@@ -239,6 +258,7 @@ class _Task:
         self.memory = memory
         self.history: History = {place_of(judgment): judgment for judgment in memory.history}
         self.key = fingerprint(item)
+        self.is_large = sum(map(len, (*item.responses, *[turn.content for turn in item.messages]))) > LARGE_CHARS
         self.usage = Usage()
         self._fresh: list[Judgment] = []
 
@@ -256,51 +276,6 @@ class _Task:
         """Everything there is of the item when it fails half way."""
         kept = {**self.history, **{place_of(judgment): judgment for judgment in self._fresh}}
         return [kept[place] for place in sorted(kept)]
-
-
-def vote_arguments(item: Item, settings: JudgeSettings, usage: Usage = Usage()) -> dict[str, Any]:  # noqa: B008
-    """What ``vote.decide`` is told of an item besides its judgments."""
-    return {
-        "id": item.id,
-        "n": len(item.responses),
-        "k": settings.k,
-        "rule": settings.rule,
-        "tie_rule": settings.tie_rule,
-        "seed": settings.seed,
-        "temperature": settings.sampling.temperature,
-        "usage": usage,
-    }
-
-
-def no_verdict(
-    item: Item,
-    settings: JudgeSettings,
-    error: ItemError,
-    judgments: Sequence[Judgment] = (),
-    usage: Usage = Usage(),  # noqa: B008
-) -> Verdict:
-    """The verdict of an item that failed: no ranking, the reason, and the judgments there are."""
-    valid = sum(judgment.scores is not None for judgment in judgments)
-    return Verdict(
-        id=item.id,
-        n=len(item.responses),
-        k=settings.k,
-        best=None,
-        ranking=None,
-        totals=None,
-        means=None,
-        spread=None,
-        valid_N=(),
-        valid=valid,
-        invalid=len(judgments) - valid,
-        tied=(),
-        rule=settings.rule,
-        tie_rule=settings.tie_rule,
-        confidence=None,
-        judgments=tuple(judgments),
-        error=error,
-        usage=usage,
-    )
 
 
 def _check_meta(settings: JudgeSettings, meta: MetaRM | None) -> None:

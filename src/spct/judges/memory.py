@@ -19,14 +19,20 @@ class Memory:
     """``history`` are the judgments that there are of the item, ``ratings`` those of the judge's meta RM on them.
 
     ``principles`` are query-only principles by ``principles.query_key``, shared by all items; None leaves them to the judge.
+    ``pilot`` items are taken to k also with adaptive k: from them a run learns how noisy its judge is.
     """
 
     history: Sequence[Judgment] = ()
     ratings: Ratings = {}  # noqa: RUF012 - never changed in place
     principles: MutableMapping[str, str] | None = None
+    pilot: bool = False
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         """Keep one finished request: the judgments that came of it, all or none, what it cost, and what was asked."""
+
+    async def noise(self) -> float | None:
+        """How noisy the judge is, as a run with adaptive k learns from its pilot, which this waits for; None elsewhere."""
+        return None
 
     def record_ratings(self, ratings: Ratings) -> None:
         """Keep what the meta RM said of judgments."""

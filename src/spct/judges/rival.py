@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 
 from spct.errors import InputError, RequestError, TemplateError
 from spct.items import fingerprint
-from spct.judges.grm import no_verdict, vote_arguments
 from spct.judges.judge import Backend
 from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Problem, Usage
+from spct.voting.noise import TEN_POINTS
 from spct.voting.verdict import Verdict
-from spct.voting.vote import decide
 
 
 class Trial:
@@ -59,6 +59,7 @@ class Rival(ABC):
     least: ClassVar[int] = 1
     """Fewest responses that it can judge."""
     meta: MetaRM | None = None
+    noise = TEN_POINTS
     templates: Mapping[str, Template] = {}
 
     def __init__(self, engine: Backend, settings: JudgeSettings) -> None:
@@ -94,7 +95,7 @@ class Rival(ABC):
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             return no_verdict(item, self.settings, error, trial.judgments(), trial.usage)
-        return decide(trial.judgments(), **vote_arguments(item, self.settings, trial.usage))
+        return verdict_of(item, self.settings, trial.judgments(), usage=trial.usage, noise=self.noise)
 
 
 def row(

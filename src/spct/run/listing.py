@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spct.run.store import FILE, RunStore, holds_run
-from spct.run.stored import stored_settings
-from spct.voting.accuracy import Grades, grades_of
+from spct.run.stored import stored_scale, stored_settings
+from spct.voting.accuracy import GradesByKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,12 @@ def run_facts(directory: Path) -> RunFacts:
     with contextlib.closing(RunStore.open(directory)) as store:
         written, settings = stored_settings(store)
         rows = dict(store.verdict_rows())
-        grades = Grades()
+        graded = GradesByKind(stored_scale(store, settings))
         for position, item in store.items():
             if (row := rows.get(position)) is not None:
                 single = len(item.responses) == 1
-                grades += grades_of(row["means" if single or settings.rule != "sum" else "totals"], item)
+                graded.add(row["means" if single or settings.rule != "sum" else "totals"], item)
+        grades = graded.grades
         completions = store.count("judgments")
         sessions = store.sessions()
         return RunFacts(

@@ -87,14 +87,18 @@ def begun(
 
 
 def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise ResumeRefusedError, listing every difference, unless ``asked`` only raises k."""
-    more = stored.get("k") is not None and asked.get("k", 0) > stored["k"]
-    changed = differences({**stored, "k": asked["k"]} if more else stored, asked, "in the run", "now")
+    """Raise ResumeRefusedError, listing every difference, unless ``asked`` only raises k or retries.
+
+    Neither changes what there is: the judgments kept are those that a run with more would have begun with.
+    """
+    known = [name for name in ("k", "retries") if stored.get(name) is not None]
+    raised = {name: asked[name] for name in known if asked.get(name, 0) > stored[name]}
+    changed = differences({**stored, **raised}, asked, "in the run", "now")
     if changed:
         raise ResumeRefusedError(
             "the run was made with other settings:\n"
             + "\n".join(changed)
-            + "\nresume with those of the run (only k may be raised), or start a new run with another --out"
+            + "\nresume with those of the run (only k and retries may be raised), or start a new run with another --out"
         )
 
 

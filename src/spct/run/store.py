@@ -303,15 +303,17 @@ class RunStore:
         """Position and id of every item the run has begun, in input order."""
         yield from self._rows("SELECT position, id FROM items ORDER BY position")
 
-    def score_rows(self) -> Iterator[tuple[int, int, int, str, str | None, str | None]]:
-        """Every judgment without its text, in order: position, index, block, shown order, scores, expected scores.
+    def score_rows(self) -> Iterator[tuple[int, Place, str, str | None, str | None]]:
+        """Every judgment without its text, by position and place: both, then shown order, scores, expected scores.
 
-        Orders and scores are JSON lists as text, None where there are none. Attempts at one sample follow each other, the
-        last attempt last.
+        Orders and scores are JSON lists as text, None where there are none.
         """
-        yield from self._rows(
-            "SELECT position, idx, block, shown, scores, expected FROM judgments ORDER BY position, idx, block, attempt"
+        query = (
+            "SELECT position, idx, block, attempt, shown, scores, expected FROM judgments "
+            "ORDER BY position, idx, block, attempt"
         )
+        for position, index, block, attempt, *texts in self._rows(query):
+            yield position, (index, block, attempt), *texts
 
     def verdict_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every verdict so far, as the JSON row it was reported as, in input order."""

@@ -9,16 +9,17 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, SpctError
-from spct.judges.grm import vote_arguments
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
+from spct.judges.template_choice import noise_in, scale_in
+from spct.judges.verdicts import verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.blocks import reconciled
-from spct.voting.guided import best_rated, decide_guided, default_k_meta, index_ratings
+from spct.voting.guided import best_rated, index_ratings
 from spct.voting.ratings import Ratings
+from spct.voting.rows import scored_N
 from spct.voting.verdict import Verdict
-from spct.voting.vote import count_duplicates, decide
+from spct.voting.vote import count_duplicates
 
 SETTINGS = tuple(
     name for kind in (JudgeSettings, SamplingSettings) for name in kind.__dataclass_fields__ if name != "sampling"
@@ -50,6 +51,11 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
         raise RunError(
             f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
         ) from error
+
+
+def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
+    """The scale of the run's scores, None for judges that state none."""
+    return scale_in(store.templates(), settings.template)
 
 
 def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:
@@ -106,7 +112,7 @@ def _verdict(
         k=row["k"],
         rule=settings.rule,
         tie_rule=settings.tie_rule,
-        valid_N=_valid_N(item, judgments),
+        valid_N=scored_N(judgments, len(item.responses)),
         valid=row["valid"],
         invalid=row["invalid"],
         best=row["best"],
@@ -126,15 +132,14 @@ def _verdict(
 def _guided(verdict: Verdict, settings: JudgeSettings, ratings: Ratings) -> Verdict:
     """The verdict with what its row does not say: which judgments the meta RM let into the vote."""
     rated = index_ratings(verdict.judgments, ratings)
-    sampled = {judgment.index for judgment in verdict.judgments}
-    kept = best_rated(rated, settings.k_meta or default_k_meta(len(sampled)))
+    kept = best_rated(rated, {judgment.index for judgment in verdict.judgments}, settings.k_meta)
     valid = [judgment for judgment in verdict.judgments if judgment.problem is None]
     voting = [judgment for judgment in valid if judgment.index in kept]
     return replace(
         verdict,
         kept=kept,
         unrated=len({judgment.index for judgment in valid} - rated.keys()),
-        valid_N=tuple(sum(i in judgment.order for judgment in voting) for i in range(verdict.n)),
+        valid_N=scored_N(voting, verdict.n),
     )
 
 
@@ -146,17 +151,8 @@ def _so_far(
     judgments: Sequence[Judgment],
     ratings: Ratings | None,
 ) -> Verdict:
-    n = len(item.responses)
-    vote = vote_arguments(item, settings, store.usage(position))
-    if ratings is not None:
-        return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)
-    in_blocks = any(len(judgment.order) < n for judgment in judgments)
-    return decide(judgments, rows_KN=reconciled(judgments, n, settings.k) if in_blocks else None, **vote)
-
-
-def _valid_N(item: Item, judgments: Sequence[Judgment]) -> tuple[int, ...]:  # noqa: N802
-    valid = [judgment for judgment in judgments if judgment.problem is None]
-    return tuple(sum(i in judgment.order for judgment in valid) for i in range(len(item.responses)))
+    noise = noise_in(store.templates(), settings.template)
+    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position), noise=noise)
 
 
 def _listed(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -36,7 +37,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         begun = perf_counter()
-        exchange = _Exchange(send, self._serving)
+        exchange = _Exchange(scope, send, self._serving)
         counted = scope["path"] not in QUIET_PATHS
         self._serving.active += counted
         try:
@@ -49,6 +50,7 @@ class Edge:
                 await answer(scope, receive, exchange.send)
         finally:
             self._serving.active -= counted
+            self._serving.bodies.give(scope.get("spct.key", ""), scope.get("spct.body_bytes", 0))
             self._note(scope, exchange, perf_counter() - begun)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
@@ -66,6 +68,7 @@ class Edge:
             scope["spct.key"] = key
             await self._app(scope, receive, exchange.send)
             return
+        exchange.last = True
         await answer(scope, receive, exchange.send)
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
@@ -81,11 +84,17 @@ class Edge:
 
 
 class _Exchange:
-    """One request's answer on its way: its id, which the answer carries too, and its status, 0 before it begins."""
+    """One request's answer on its way: its id, which the answer carries too, and its status, 0 before it begins.
 
-    def __init__(self, send: Send, serving: ServerState) -> None:
+    The answer is the ``last`` of its connection where its caller was not let in, where its body has not come to an end by
+    then, and while the server drains: whoever comes again should not do so on a connection that is about to close.
+    """
+
+    def __init__(self, scope: Scope, send: Send, serving: ServerState) -> None:
         self.id = secrets.token_hex(8)
         self.status = 0
+        self.last = False
+        self._arriving: Callable[[], bool] = scope.get("spct.arriving", bool)
         self._send = send
         self._serving = serving
 
@@ -93,7 +102,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = [(b"x-request-id", self.id.encode())]
-            if self._serving.draining:  # whoever comes again should not do so on a connection that is about to close
+            if self.last or self._serving.draining or self._arriving():
                 own.append((b"connection", b"close"))
             message["headers"] = [*message["headers"], *own]
         await self._send(message)

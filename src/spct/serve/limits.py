@@ -14,14 +14,19 @@ from spct.types import Item
 class Limits:
     """``n`` responses a group, ``items`` groups a request, ``turns`` of a conversation, ``text_chars`` of one text.
 
-    ``k`` and ``max_tokens`` bound the options of a request, not the server's own settings. ``head_s`` and ``body_s`` are
-    how long the two parts of a request may take to arrive.
+    ``values`` is how many numbers, strings, lists and so on the JSON of a body may hold. ``k`` and ``max_tokens`` bound the
+    options of a request, not the server's own settings. ``head_s`` and ``body_s`` are how long the two parts of a request
+    may take to arrive, ``answer_s`` how long a client may take nothing of its answer. ``waiting_bytes`` bounds the bodies of
+    all requests together that are read or wait for their answer.
     """
 
     head_bytes: int = 64 * 2**10
     head_s: float = 30.0
     body_bytes: int = 16 * 2**20
     body_s: float = 60.0
+    answer_s: float = 60.0
+    waiting_bytes: int = 2**30
+    values: int = 100_000
     n: int = 128
     items: int = 256
     turns: int = 256

@@ -72,8 +72,8 @@ class _ServiceCounts(Collector):
             ("spct_queue_waiting", "Verdicts whose turn has not come", service.waiting),
             ("spct_running", "Verdicts being made", service.running),
             ("spct_capacity", "Callers that there is room for", service.capacity),
-            ("spct_cohorts_open", "Groups of rollouts gathering or being judged", serving.cohorts.open),
-            ("spct_rollouts_held", "Rollouts held for a caller that comes again", serving.holding.held),
+            ("spct_cohorts_open", "Groups of rollouts gathering or being judged", serving.open_groups),
+            ("spct_rollouts_held", "Rollouts held for a caller that comes again", serving.held_rollouts),
             ("spct_cache_bytes", "Estimated bytes of the verdict cache", service.cache.bytes),
             ("spct_cache_verdicts", "Verdicts in the cache", len(service.cache)),
         ):

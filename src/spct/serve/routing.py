@@ -14,17 +14,23 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
-from spct.errors import SpctError
+from spct.errors import BusyError, SpctError
 from spct.serve.gone import ClientGone, unless_gone
 from spct.serve.limits import Limits
 from spct.serve.problems import invalid, problem, problem_of
-from spct.serve.state import ServerState
+from spct.serve.shape import ValueCount
+from spct.serve.state import Caller, ServerState
 
 
 def serving_of(request: Request) -> ServerState:
     """What the server of this request shares."""
     serving: ServerState = request.app.state.serving
     return serving
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, by the key that the request came with."""
+    return serving_of(request).caller(request.scope.get("spct.key", ""))
 
 
 class JudgingRoute(APIRoute):
@@ -40,58 +46,76 @@ class JudgingRoute(APIRoute):
         params: TypeAdapter[Any] | None = TypeAdapter(hints["params"]) if "params" in hints else None
 
         async def handle(request: Request) -> Response:
-            raw = await _body(request, serving_of(request).limits)
-            if isinstance(raw, Response):
-                return raw
             try:
-                arguments = [bodies.validate_json(raw), request]
+                # Nothing here may keep the bytes: the endpoint waits for its verdict with the values alone.
+                arguments = [bodies.validate_json(await _body(request)), request]
                 if params is not None:
                     arguments.append(params.validate_python(dict(request.query_params)))
+                return await unless_gone(request.receive, endpoint(*arguments))
+            except _RefusedError as refused:
+                return refused.answer
             except ValidationError as error:
                 return invalid(error)
-            try:
-                return await unless_gone(request.receive, endpoint(*arguments))
             except SpctError as error:
                 request.scope["spct.error"] = type(error).__name__
                 return problem_of(error)
             except ClientGone:
-                return _gone(request)
+                request.scope["spct.error"] = "ClientGone"
+                return Response(status_code=499)  # nobody reads it; the log and the counts tell of it
 
         return handle
 
 
-async def _body(request: Request, limits: Limits) -> bytes | Response:
-    """The whole body, or the answer to one that is too large, too slow or not JSON by its own account."""
+class _RefusedError(Exception):
+    """The request is answered without being understood."""
+
+    def __init__(self, status: int, type: str, message: str) -> None:
+        self.answer = problem(status, type, message)
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body, counted in ``bodies`` until the request has been answered.
+
+    Raises _RefusedError for one that is too large, too slow or not JSON by its own account, BusyError where it and all
+    others together are too large.
+    """
+    caller = caller_of(request)
+    limits, bodies = caller.server.limits, caller.server.bodies
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        return problem(415, "InputError", "expected the header Content-Type: application/json")
+        raise _RefusedError(415, "InputError", "expected the header Content-Type: application/json")
     if int(request.headers.get("content-length") or 0) > limits.body_bytes:
-        return _too_large(limits.body_bytes)
+        raise _too_large(limits)
     parts: list[bytes] = []
+    count, counted = ValueCount(), 0
     size, more = 0, True
     try:
         async with asyncio.timeout(limits.body_s):
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
-                    return _gone(request)
+                    raise ClientGone
                 parts.append(message["body"])
                 size, more = size + len(parts[-1]), message["more_body"]
                 if size > limits.body_bytes:
-                    return _too_large(limits.body_bytes)
+                    raise _too_large(limits)
+                if not bodies.has_room(caller.name, len(parts[-1])):
+                    raise BusyError("the requests that wait are as large as this server takes; ask again later", 2.0)
+                bodies.take(caller.name, len(parts[-1]))
+                request.scope["spct.body_bytes"] = size  # given back by the layer around the application
+                if size > limits.values:  # no text holds more values than bytes
+                    for part in parts[counted:]:
+                        count.feed(part)
+                    counted = len(parts)
+                    if count.values > limits.values:
+                        what = f"the body holds more than {limits.values} values; this server takes at most that many"
+                        raise _RefusedError(422, "InputError", what)
     except TimeoutError:
-        return problem(
-            408, "DeadlineError", f"the body did not arrive within {limits.body_s:g} s", {"Connection": "close"}
-        )
+        raise _RefusedError(408, "DeadlineError", f"the body did not arrive within {limits.body_s:g} s") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _gone(request: Request) -> Response:
-    """What nobody reads; the log and the counts tell of it."""
-    request.scope["spct.error"] = "ClientGone"
-    return Response(status_code=499)
-
-
-def _too_large(limit: int) -> Response:
-    message = f"the body is larger than the {limit} bytes that this server takes"
-    return problem(413, "InputError", message, {"Connection": "close"})
+def _too_large(limits: Limits) -> _RefusedError:
+    return _RefusedError(
+        413, "InputError", f"the body is larger than the {limits.body_bytes} bytes that this server takes"
+    )

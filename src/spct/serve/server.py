@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from spct.errors import InputError
 from spct.serve.accepting import Accepting
 from spct.serve.auth import Keys
-from spct.serve.connection import connection_class
+from spct.serve.connection import Connection, connection_class
 from spct.serve.log import JsonLog
 from spct.serve.state import ServerState
 
@@ -70,6 +70,7 @@ class Server(uvicorn.Server):
         self._log = log
         self._drain_s = drain_s
         self._draining: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._accepting: list[Accepting] = []
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -84,12 +85,25 @@ class Server(uvicorn.Server):
             self._accepting = [Accepting(each, self._protocol) for each in sockets]
             host, port = sockets[0].getsockname()[:2]
             self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            self._looking = asyncio.create_task(self._look())
             self._log.write("listening", address=self.address, model=self._serving.model)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for accepting in self._accepting:
             accepting.close()
+        if self._looking is not None:
+            self._looking.cancel()
         await super().shutdown(sockets)
+
+    async def _look(self) -> None:
+        """Look at every connection now and then, for clients that do not read: one timer for all of them."""
+        answer_s = self._serving.limits.answer_s
+        while True:
+            await asyncio.sleep(min(1.0, answer_s / 4))
+            patience_s = min(answer_s, LAST_ANSWERS_S) if self._serving.draining else answer_s
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(self._loop.time(), patience_s)
 
     def _protocol(self) -> asyncio.Protocol:
         """What uvicorn serves one connection with."""
@@ -112,7 +126,7 @@ class Server(uvicorn.Server):
 
     async def _drain(self, signal_name: str) -> None:
         serving = self._serving
-        self._log.write("draining", signal=signal_name, active=serving.active, cohorts=serving.cohorts.open)
+        self._log.write("draining", signal=signal_name, active=serving.active, cohorts=serving.open_groups)
         if not await serving.drain(self._drain_s):
             self._log.write("drain_timeout", seconds=self._drain_s, active=serving.active)
             await serving.service.close()

@@ -1,11 +1,11 @@
-"""What the routes of one server share: the service, its cohorts, its limits."""
+"""What the routes of one server share: the service, its limits, how it drains; and what belongs to each caller alone."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from spct.errors import DrainingError, SpctError
@@ -16,52 +16,117 @@ from spct.service.member import CohortPlace, Member, joint_item
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.rewards import Scale, rewards_of
 from spct.service.service import Answer, Answers, RewardService
+from spct.service.shares import Shares
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
 DRAIN_LOOK_S = 0.02
+RETURN_S = 5.0
+"""A caller that has not come back for its held rollout for so long is not waited for when the server drains."""
 
 
 @dataclass(slots=True)
 class ServerState:
-    """``draining`` refuses what is new; ``active`` counts the requests being answered."""
+    """``draining`` refuses what is new; ``active`` counts the requests being answered.
+
+    ``keys`` is how many callers with keys of their own there may be. ``max_open`` bounds the groups of one caller.
+    """
 
     service: RewardService
     limits: Limits = field(default_factory=Limits)
     cohort_wait_s: float = 60.0
     max_open: int = 4096
+    keys: int = 1
     draining: bool = False
     active: int = 0
-    cohorts: Cohorts = field(init=False)
-    holding: Holding = field(init=False)
+    callers: dict[str, Caller] = field(default_factory=dict)
+    bodies: Shares = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cohorts = Cohorts(
-            partial(_verdict_of, self.service),
-            wait_s=self.cohort_wait_s,
-            max_open=self.max_open,
-            max_size=self.limits.n,
-        )
-        self.holding = Holding(self.cohorts)
+        self.bodies = Shares(self.limits.waiting_bytes, self.keys)
 
     @property
     def model(self) -> str:
         """The model as callers are told it."""
         return shown_model(self.service.model_id)
 
+    def caller(self, name: str) -> Caller:
+        """The caller of this name, which has been let in."""
+        if name not in self.callers:
+            self.callers[name] = Caller(name, self)
+            if self.draining:
+                self.callers[name].cohorts.refuse_new()
+        return self.callers[name]
+
+    @property
+    def open_groups(self) -> int:
+        """Groups of rollouts that are gathering or being judged now."""
+        return sum(caller.cohorts.open for caller in self.callers.values())
+
+    @property
+    def held_rollouts(self) -> int:
+        """Rollouts held for callers that come again."""
+        return sum(caller.holding.held for caller in self.callers.values())
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Refuse what is new and wait until all that was accepted is answered; False if that takes too long.
+
+        Rollouts whose group is open already are still taken, so that it is judged whole; when half the time is over, groups
+        that wait are judged as they are. Held rollouts that nobody has come back for are let go.
+        """
+        self.draining = True
+        for caller in self.callers.values():
+            caller.cohorts.refuse_new()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while self.active or self.open_groups or self.held_rollouts:
+            passed = loop.time() - begun
+            if passed >= timeout_s:
+                return False
+            for caller in self.callers.values():
+                caller.holding.let_go(RETURN_S)
+                if passed >= timeout_s / 2:
+                    caller.cohorts.flush()
+            await asyncio.sleep(DRAIN_LOOK_S)
+        return True
+
+
+@dataclass(slots=True)
+class Caller:
+    """What one caller asks: its items within the limits, and its own groups of rollouts.
+
+    ``name`` is that of its key, "" where the server has none: without keys all callers are one. No caller sees or touches
+    another's groups, whatever names it gives.
+    """
+
+    name: str
+    server: ServerState
+    cohorts: Cohorts = field(init=False)
+    holding: Holding = field(init=False)
+
+    def __post_init__(self) -> None:
+        server = self.server
+        self.cohorts = Cohorts(
+            self._joint_verdict,
+            wait_s=server.cohort_wait_s,
+            max_open=server.max_open,
+            max_size=server.limits.n,
+        )
+        self.holding = Holding(self.cohorts)
+
     async def ask(self, item: Item, options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None) -> Answer:
         """The answer to one item. Raises SpctError."""
         self._check(options)
-        self.limits.check_item(item)
-        return await self.service.ask(item, options, deadline_s=deadline_s)
+        self.server.limits.check_item(item)
+        return await self.server.service.ask(item, options, deadline_s=deadline_s, caller=self.name)
 
     def ask_each(
         self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None
     ) -> Answers:
         """The answers to several items as they come. Raises SpctError for what keeps all from being judged."""
         self._check(options)
-        self.limits.check_items(items)
-        return self.service.ask_each(items, options, deadline_s=deadline_s)
+        self.server.limits.check_items(items)
+        return self.server.service.ask_each(items, options, deadline_s=deadline_s, caller=self.name)
 
     async def ask_all(
         self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None
@@ -73,44 +138,35 @@ class ServerState:
 
     async def join(self, member: Member, deadline_s: float | None = None, hold_s: float | None = None) -> CohortPlace:
         """The place of a rollout in its group. Raises SpctError."""
-        self.limits.check_item(joint_item([member]))
+        server = self.server
+        server.limits.check_item(joint_item([member]))
         if hold_s is not None:
             return await self.holding.join(member, hold_s=hold_s)
-        limit_s = self.cohort_wait_s + self.service.deadline_s
+        limit_s = server.cohort_wait_s + server.service.deadline_s
         return await self.cohorts.join(member, limit_s if deadline_s is None else min(deadline_s, limit_s))
-
-    def _check(self, options: JudgeOptions) -> None:
-        self.limits.check_options(options)
-        if self.draining:
-            raise DrainingError("the service is stopping and accepts nothing new; ask again when it is back", 2.0)
 
     def scale(self, options: JudgeOptions = NO_OPTIONS) -> Scale | None:
         """The least and the greatest score of the judge with these options."""
-        return self.service.judges.of(options).scale
+        return self.server.service.judges.of(options, self.name).scale
 
     def relevance(self, verdict: Verdict) -> tuple[float, ...]:
         """Rewards for clients that expect relevance: on 0..1, or plain means where the judge states no scale."""
         scale = self.scale()
         return rewards_of(verdict, "mean" if scale is None else "unit", scale).values
 
-    async def drain(self, timeout_s: float) -> bool:
-        """Refuse what is new and wait until all that was accepted is answered; False if that takes too long.
+    @property
+    def model(self) -> str:
+        """The model as callers are told it."""
+        return self.server.model
 
-        Rollouts whose group is open already are still taken, so that it is judged whole; when half the time is over, groups
-        that wait are judged as they are.
-        """
-        self.draining = True
-        self.cohorts.refuse_new()
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        while self.active or self.cohorts.open or self.holding.held:
-            passed = loop.time() - begun
-            if passed >= timeout_s:
-                return False
-            if passed >= timeout_s / 2:
-                self.cohorts.flush()
-            await asyncio.sleep(DRAIN_LOOK_S)
-        return True
+    def _check(self, options: JudgeOptions) -> None:
+        self.server.limits.check_options(options)
+        if self.server.draining:
+            raise DrainingError("the service is stopping and accepts nothing new; ask again when it is back", 2.0)
+
+    async def _joint_verdict(self, item: Item) -> Verdict:
+        """A group's verdict: its members were accepted one by one, so the group is not refused."""
+        return (await self.server.service.ask(item, accepted=True, caller=self.name)).verdict
 
 
 @cache
@@ -122,8 +178,3 @@ def shown_model(model_id: str) -> str:
         return part.rpartition("/")[2] if is_path else part
 
     return ":".join(map(shown, model_id.split(":")))
-
-
-async def _verdict_of(service: RewardService, item: Item) -> Verdict:
-    """A cohort's verdict: its members were accepted one by one, so the group is not refused."""
-    return (await service.ask(item, accepted=True)).verdict

@@ -59,21 +59,24 @@ class Judges:
         """The judge without options; its run is opened at the first use, when its engine is started. Raises RunError."""
         return self._served(self.first)
 
-    def of(self, options: JudgeOptions) -> ServedJudge:
-        """Raises InputError or TemplateError for options that this judge cannot follow, RunError if it is not recorded."""
+    def of(self, options: JudgeOptions, caller: str = "") -> ServedJudge:
+        """The judge with these options, for a caller that has a share of those that are recorded.
+
+        Raises InputError or TemplateError for options that this judge cannot follow, RunError if it is not recorded.
+        """
         found = self._others.get(options)
         if found is not None:
             self._others.move_to_end(options)
             return found
         settings = options.apply(self._settings)
-        made = self.main if settings == self._settings else self._served(self._make(settings))
+        made = self.main if settings == self._settings else self._served(self._make(settings), caller)
         self._others[options] = made
         if len(self._others) > KEPT_JUDGES:
             self._others.popitem(last=False)
         return made
 
-    def _served(self, judge: Judge) -> ServedJudge:
+    def _served(self, judge: Judge, caller: str = "") -> ServedJudge:
         described = judge.describe()
-        recorder = None if self._recording is None else self._recording.run_of(judge)
+        recorder = None if self._recording is None else self._recording.run_of(judge, caller)
         digest = hashlib.blake2b(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
         return ServedJudge(judge, digest, scale_of(judge), recorder)

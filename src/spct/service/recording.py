@@ -26,6 +26,7 @@ from spct.judges.memory import Memory, Prompt
 from spct.judges.principles import KEPT_IN_MEMORY
 from spct.run.opening import open_run
 from spct.run.store import RunStore
+from spct.service.shares import Shares
 from spct.types import Item, Judgment, Usage
 from spct.voting.ratings import Ratings
 from spct.voting.verdict import Verdict
@@ -35,27 +36,38 @@ MAX_RUNS = 64
 
 
 class Recording:
-    """The runs of one service under ``directory``; ``on_fault`` is told when one cannot be written, once each time."""
+    """The runs of one service under ``directory``; ``on_fault`` is told when one cannot be written, once each time.
 
-    def __init__(self, directory: Path, on_fault: Callable[[RunError], None] | None = None) -> None:
+    ``callers`` share MAX_RUNS different ones fairly (``shares``): whoever asks for one first, it counts for.
+    """
+
+    def __init__(
+        self, directory: Path, on_fault: Callable[[RunError], None] | None = None, *, callers: int = 1
+    ) -> None:
         self.directory = directory
         self._on_fault = on_fault or (lambda error: None)
         self._runs: dict[str, Recorder] = {}
+        self._places = Shares(MAX_RUNS - 1, callers)
 
-    def run_of(self, judge: Judge) -> Recorder:
+    def run_of(self, judge: Judge, caller: str = "") -> Recorder:
         """The run of a judge, whose engine has been started: the first one's is the folder's own.
 
-        Raises RunError where it cannot be opened, InputError for more than MAX_RUNS different ones.
+        Raises RunError where it cannot be opened, InputError for more different ones than this caller's share.
         """
         text = orjson.dumps(judge.describe(), option=orjson.OPT_SORT_KEYS)
         digest = hashlib.blake2b(text, digest_size=6).hexdigest()
-        if digest not in self._runs:
-            if len(self._runs) >= MAX_RUNS:
-                raise InputError(
-                    f"this service records {MAX_RUNS} different sets of options at most, and has that many; use one of them"
-                )
-            place = self.directory / f"options-{digest}" if self._runs else self.directory
-            self._runs[digest] = Recorder(place, judge, self._on_fault)
+        if digest in self._runs:
+            return self._runs[digest]
+        if not self._runs:
+            self._runs[digest] = Recorder(self.directory, judge, self._on_fault)
+            return self._runs[digest]
+        if not self._places.has_room(caller):
+            raise InputError(
+                f"this service records {MAX_RUNS - 1} sets of options besides its own, and of them no more for this caller; "
+                "ask without options, or with some that were used before"
+            )
+        self._runs[digest] = Recorder(self.directory / f"options-{digest}", judge, self._on_fault)
+        self._places.take(caller)
         return self._runs[digest]
 
     def close(self) -> None:

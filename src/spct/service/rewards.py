@@ -17,15 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import fsum, isfinite
+from operator import itemgetter
 from typing import Literal, get_args
 
 from spct.errors import InputError, LoneMemberError, NoVerdictError
 from spct.judges.grm import GRMJudge
 from spct.judges.judge import Judge
+from spct.judges.template_choice import scale_in
 from spct.service.member import CohortPlace
+from spct.voting.blocks import in_blocks
+from spct.voting.rows import ScoreRow, sample_rows, samples_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import ScoreRow, rows_of
 
 Normalisation = Literal["total", "mean", "unit", "centred", "rank", "win_rate"]
 COMPARING: tuple[Normalisation, ...] = ("centred", "rank", "win_rate")
@@ -45,8 +49,7 @@ def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
     if not isinstance(judge, GRMJudge):
         return None
-    template = judge.templates[judge.settings.template]
-    return (0, 1) if template.kind == "index" else template.scale
+    return scale_in(judge.templates, judge.settings.template)
 
 
 def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:
@@ -80,12 +83,12 @@ def rewards_of(
             f"no reward: the vote over {verdict.valid} valid and {verdict.invalid} invalid judgments gave no verdict{reason}"
         )
     low, high = scale or (0.0, 0.0)
-    in_blocks = any(len(judgment.order) < verdict.n for judgment in verdict.judgments)
+    leaves_scale = in_blocks(samples_of(verdict.judgments))
 
     def of(values: Sequence[float], least: float, most: float) -> Rewards:
         if not all(map(isfinite, values)):
             raise NoVerdictError("no reward: a score is not a finite number")
-        return Rewards(normalisation, tuple(values), None if scale is None or in_blocks else (least, most))
+        return Rewards(normalisation, tuple(values), None if scale is None or leaves_scale else (least, most))
 
     means = verdict.means
     if normalisation == "total":
@@ -109,10 +112,10 @@ def place_rewards(place: CohortPlace, normalisation: Normalisation, scale: Scale
 
 
 def _voting_rows(verdict: Verdict) -> Sequence[ScoreRow]:
-    """The rows of scores that were voted over, as they were given."""
-    kept = verdict.kept
-    voting = [j for j in verdict.judgments if j.problem is None and (kept is None or j.index in kept)]
-    return rows_of(voting, verdict.n, verdict.rule) or []
+    """The scores that were voted over as they were given, a row for each judgment: blocks compare within themselves."""
+    voting = [j for j in verdict.judgments if verdict.kept is None or j.index in verdict.kept]
+    parts = [[part] for sample in samples_of(voting, verdict.rule) for part in sample]
+    return [row for row in sample_rows(parts, verdict.n) if row is not None]
 
 
 def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:
@@ -123,12 +126,16 @@ def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:
     n = len(copies)
     won, pairs = [0.0] * n, [0] * n
     for row in rows:
-        scored = [(i, score) for i, score in enumerate(row) if score is not None]
-        for i, mine in scored:
-            for j, other in scored:
-                count = copies[j] - (i == j)
-                won[i] += count * (1.0 if mine > other else 0.5 if mine == other else 0.0)
-                pairs[i] += count
+        scored = sorted((score, i) for i, score in enumerate(row) if score is not None)
+        others = sum(copies[i] for _, i in scored) - 1
+        lower = 0
+        for _, equal in groupby(scored, key=itemgetter(0)):
+            members = [i for _, i in equal]
+            count = sum(copies[i] for i in members)
+            for i in members:
+                won[i] += lower + 0.5 * (count - 1)
+                pairs[i] += others
+            lower += count
     if 0 in pairs:
         raise NoVerdictError(f"no reward: response {pairs.index(0)} was compared with no other in any judgment")
     return tuple([w / p for w, p in zip(won, pairs, strict=True)])

@@ -6,8 +6,8 @@
 What a caller can count on:
 - Equal items under equal options are judged once while that is under way, and for a while after (``cache``). Equal means
   the text: an item's id only names the answer, so it does not break ties here as it does in ``spct judge``.
-- More callers than there is room for: BusyError at once, with the time when to come again. A batch has room as a whole
-  or not at all.
+- More requests than there is room for: BusyError at once, with the time when to come again. A batch has room as a whole
+  or not at all. Where callers have names, room and turns are shared fairly among them (``shares``, ``turns``).
 - A caller that is cancelled, or whose deadline passes (DeadlineError), gives up its samples, unless another caller waits
   for the same verdict.
 - The engine's failures are raised as what they are. A verdict without a winner is answered as such: an honest answer of
@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from spct import errors
+from spct.aio import Passes
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
 from spct.judges.memory import NO_MEMORY
@@ -34,6 +35,8 @@ from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.recording import Recording, named
+from spct.service.shares import Shares
+from spct.service.turns import Turn, Turns
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
@@ -54,6 +57,7 @@ class _Work:
     """A verdict being made, and how many callers wait for it."""
 
     task: asyncio.Task[Verdict]
+    turn: Turn
     waiters: int = 0
 
 
@@ -90,7 +94,8 @@ class RewardService:
     """``make_judge`` makes the judge of any settings, ``settings`` are those of a request without options.
 
     ``concurrency`` items are judged side by side (the engine's own number if None), ``queue`` callers more may wait.
-    ``deadline_s`` is the longest a caller may wait. ``on_judged`` is told how long each verdict took.
+    ``deadline_s`` is the longest a caller may wait. ``callers`` is how many callers by name there are to share room and turns
+    with each other. ``on_judged`` is told how long each verdict took.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class RewardService:
         deadline_s: float = 600.0,
         cache: VerdictCache | None = None,
         recording: Recording | None = None,
+        callers: int = 1,
         on_judged: Callable[[Timing], None] | None = None,
     ) -> None:
         if (concurrency is not None and concurrency < 1) or queue < 0 or not deadline_s > 0:
@@ -116,13 +122,14 @@ class RewardService:
         self.counters = Counters()
         self.deadline_s = deadline_s
         self.draining = False
-        self.callers = 0
         self.running = 0
         self._recording = recording
         self._on_judged = on_judged or (lambda timing: None)
         self._queue = queue
         self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(self.concurrency)
+        self._turns = Turns(self.concurrency)
+        self._passes = Passes()
+        self._room = Shares(self.capacity, callers)
         self._works: dict[str, _Work] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -137,6 +144,11 @@ class RewardService:
     def capacity(self) -> int:
         """Callers that there is room for, those being served included."""
         return self.concurrency + self._queue
+
+    @property
+    def callers(self) -> int:
+        """Callers being served or waiting; each item of a batch counts as one."""
+        return self._room.taken
 
     @property
     def waiting(self) -> int:
@@ -154,8 +166,9 @@ class RewardService:
         if judge.meta is not None:
             await judge.meta.start()
         self.judges.main  # noqa: B018 - opens its run, now that the engine says what is in effect
-        if not self._works:
-            self._slots = asyncio.Semaphore(self.concurrency)  # an engine may know its number only now
+        if not self._works:  # an engine may know its number only now
+            self._turns = Turns(self.concurrency)
+            self._room.resize(self.capacity)
 
     async def drain(self, timeout_s: float | None = None) -> bool:
         """Accept nothing new and wait until all that was accepted is answered; False if that took too long."""
@@ -199,37 +212,48 @@ class RewardService:
         return (await self.ask(item, options, deadline_s=deadline_s)).verdict
 
     async def ask(
-        self, item: Item, options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None, accepted: bool = False
+        self,
+        item: Item,
+        options: JudgeOptions = NO_OPTIONS,
+        *,
+        deadline_s: float | None = None,
+        accepted: bool = False,
+        caller: str = "",
     ) -> Answer:
         """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room."""
-        served, key = self._look_up(item, options)
+        served, key = self._look_up(item, options, caller)
         if (answer := self._cached(key, item)) is not None:
             return answer
         if not accepted:
-            self.admit(1)
-        self._enter(1)
+            self.admit(1, caller)
+        self._enter(1, caller)
         try:
-            return await self._answer(key, served, item, deadline_s)
+            return await self._answer(key, served, item, deadline_s, caller)
         finally:
-            self._leave(1)
+            self._leave(caller)
 
     def ask_each(
-        self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, *, deadline_s: float | None = None
+        self,
+        items: Sequence[Item],
+        options: JudgeOptions = NO_OPTIONS,
+        *,
+        deadline_s: float | None = None,
+        caller: str = "",
     ) -> Answers:
         """The answers to several items, which are accepted together or, by BusyError, not at all."""
-        self.admit(len(items))
-        self._enter(len(items))
-        tasks = [asyncio.create_task(self._place(i, item, options, deadline_s)) for i, item in enumerate(items)]
+        self.admit(len(items), caller)
+        self._enter(len(items), caller)
+        tasks = [asyncio.create_task(self._place(i, item, options, deadline_s, caller)) for i, item in enumerate(items)]
         for task in tasks:
-            task.add_done_callback(lambda _: self._leave(1))
+            task.add_done_callback(lambda _: self._leave(caller))
         return Answers(tasks)
 
-    def admit(self, count: int) -> None:
-        """Raise BusyError if there is no room for ``count`` callers more, DrainingError if for none at all."""
+    def admit(self, count: int, caller: str = "") -> None:
+        """Raise BusyError if there is no room for ``count`` items more of a caller, DrainingError if for none at all."""
         if self.draining:
             self.counters.errors["DrainingError"] += 1
             raise DrainingError("the service is stopping and accepts nothing new; ask again when it is back", 2.0)
-        if self.callers + count > self.capacity:
+        if not self._room.has_room(caller, count):
             self.counters.errors["BusyError"] += 1
             what = "requests" if count == 1 else f"requests, and {count} more were asked for at once"
             raise BusyError(
@@ -237,17 +261,17 @@ class RewardService:
             )
 
     async def _place(
-        self, place: int, item: Item, options: JudgeOptions, deadline_s: float | None
+        self, place: int, item: Item, options: JudgeOptions, deadline_s: float | None, caller: str
     ) -> tuple[int, Answer | SpctError]:
         try:
-            served, key = self._look_up(item, options)
-            return place, self._cached(key, item) or await self._answer(key, served, item, deadline_s)
+            served, key = self._look_up(item, options, caller)
+            return place, self._cached(key, item) or await self._answer(key, served, item, deadline_s, caller)
         except SpctError as error:
             return place, error
 
-    def _look_up(self, item: Item, options: JudgeOptions) -> tuple[ServedJudge, str]:
+    def _look_up(self, item: Item, options: JudgeOptions, caller: str) -> tuple[ServedJudge, str]:
         """The judge for these options, and what its verdict on the item is known by."""
-        served = self.judges.of(options)
+        served = self.judges.of(options, caller)
         served.judge.check(item)
         return served, f"{served.digest}:{fingerprint(item)}"
 
@@ -258,14 +282,17 @@ class RewardService:
         self.counters.answered["cached"] += 1
         return Answer(_under(item.id, verdict), "cached")
 
-    async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None) -> Answer:
+    async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None, caller: str) -> Answer:
         """Join the work on this item, or begin it."""
         work = self._works.get(key)
         source: Origin = "sampled" if work is None else "shared"
         if work is None:
-            task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2])))
-            self._works[key] = work = _Work(task)
+            turn = Turn(caller)
+            task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2]), turn))
+            self._works[key] = work = _Work(task, turn)
             task.add_done_callback(lambda done: self._finished(key, done))
+        else:
+            self._turns.join(work.turn, caller)
         limit_s = self.deadline_s if deadline_s is None else min(deadline_s, self.deadline_s)
         verdict = await self._wait(key, work, limit_s)
         _raise_failure(verdict)
@@ -293,18 +320,20 @@ class RewardService:
                 work.task.cancel()
                 self._forget(key, work.task)
 
-    async def _make(self, served: ServedJudge, item: Item) -> Verdict:
+    async def _make(self, served: ServedJudge, item: Item, turn: Turn) -> Verdict:
         """Wait for a turn, judge, record."""
         accepted = monotonic()
-        async with self._slots:
-            begun = monotonic()
-            self.running += 1
-            try:
-                entry = None if served.recorder is None else served.recorder.begin(item)
-                verdict = await served.judge.judge(item, entry or NO_MEMORY)
-            finally:
-                self.running -= 1
-                ended = monotonic()
+        charged = await self._turns.begin(turn)
+        await self._passes.turn()
+        begun = monotonic()
+        self.running += 1
+        try:
+            entry = None if served.recorder is None else served.recorder.begin(item)
+            verdict = await served.judge.judge(item, entry or NO_MEMORY)
+        finally:
+            self.running -= 1
+            ended = monotonic()
+            self._turns.end(charged)
         self._judging_s += 0.1 * (ended - begun - self._judging_s)
         self._on_judged(Timing(begun - accepted, ended - begun))
         if entry is not None:
@@ -328,12 +357,12 @@ class RewardService:
         if work is not None and work.task is task:
             del self._works[key]
 
-    def _enter(self, count: int) -> None:
-        self.callers += count
+    def _enter(self, count: int, caller: str) -> None:
+        self._room.take(caller, count)
         self._idle.clear()
 
-    def _leave(self, count: int) -> None:
-        self.callers -= count
+    def _leave(self, caller: str) -> None:
+        self._room.give(caller)
         if self.callers == 0:
             self._idle.set()
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spct.errors import InputError
-from spct.train.stage import Command, Job, Planned, Stage, Upstream, load_named
+from spct.loading import imported, imported_own
+from spct.train.stage import BY_RECIPE, Command, Job, Planned, Stage, Upstream
 
 __all__ = ["STAGES", "Command", "Job", "Planned", "Stage", "Upstream", "load_stage", "load_stages"]
 
@@ -33,18 +34,15 @@ STAGES = {
 
 
 def load_stage(id: str) -> Stage:
-    """The stage of that name, or the ``package.module:NAME`` of your own. Raises InputError."""
-    target = STAGES.get(id) or (id if ":" in id else None)
-    if target is None:
-        raise InputError(f"stage {id!r}: expected one of {', '.join(STAGES)}, or package.module:NAME")
-    try:
-        found = load_named(target)
-    except (ModuleNotFoundError, AttributeError, ValueError) as error:
-        if id in STAGES:
-            raise
-        raise InputError(f"stage {id!r}: cannot import {target}: {error}") from error
+    """The stage of that name, or your own as ``module:NAME`` or ``path/to/file.py:NAME``. Raises InputError."""
+    expected = f"expected one of {', '.join(STAGES)}, or module:NAME of your own"
+    if id not in STAGES and ":" not in id:
+        raise InputError(f"stage {id!r}: {expected}")
+    found = imported(STAGES[id]) if id in STAGES else imported_own(id, f"stage {id!r}", expected)
     if not isinstance(found, Stage):
         raise InputError(f"stage {id!r}: got {type(found).__name__}; expected a spct.train.Stage")
+    if not found.run and found.command == BY_RECIPE:
+        raise InputError(f"stage {id!r}: has nothing to run; expected a run, or a command that exists")
     return replace(found, id=id)
 
 

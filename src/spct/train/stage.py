@@ -1,18 +1,23 @@
 """The contract of a training stage: one record that says all that ``spct train`` and ``spct train all`` know of it.
 
 The command group reads its commands, ``spct train all`` its keys, its wiring, its results and its packages. Loading a record
-imports neither torch nor pydantic: what needs those is named as ``module:name`` and imported when it is used.
+of ours imports neither torch nor pydantic: what needs those is named as ``module:name`` and imported when it is used.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spct.errors import InputError
+from spct.loading import imported
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Say = Callable[[str], None]
+"""Takes a line for the user."""
 Section = Mapping[str, Any]
 """The keys that a recipe of ``spct train all`` gives a stage."""
 BASE = "base"
@@ -127,14 +132,14 @@ class Upstream:
             found[name] = f"{section['engine']}:{file}"
         return found
 
-    def checked(self, recipe: str, values: Section, where: str) -> dict[str, Any]:
-        """Values checked by the class ``recipe`` (``module:Class``), with the recipe's seed if they have none.
+    def checked(self, recipe: str | type[BaseModel], values: Section, where: str) -> dict[str, Any]:
+        """Values checked by the class ``recipe``, with the recipe's seed if they have none.
 
         Raises InputError that begins with ``where``.
         """
         from spct.recipe import parse_recipe
 
-        kind = load_named(recipe)
+        kind = resolved(recipe)
         if values.get("out") is not None:
             raise InputError(f"{where}: unknown key 'out'; the directory is chosen by spct train all")
         seeded = {"seed": self.seed, **values} if "seed" in kind.model_fields else values
@@ -150,9 +155,10 @@ Tables = Iterator[tuple[str, Iterable[str]]]
 class Stage:
     """A stage. ``name`` is its section in a recipe and begins its directories' names; ``help`` is one line.
 
-    Its work: ``recipe`` (``module:Class``) checks its keys, ``run`` (``module:function``) does it, called as ``run(recipe, out,
-    resume=..., say=...)`` and giving the report; ``command`` runs it, and ``commands`` are its own subcommands of ``spct
-    train`` (``module:command``; none: one of its name, made of ``recipe`` and ``run``). ``packages`` are those it needs.
+    Its work: the class ``recipe`` checks its keys; the function ``run`` does it, called as ``run(recipe, out, resume=...,
+    say=...)`` with a recipe derived from ``StageRecipe``, and gives the report. ``command`` runs it, and ``commands`` are its
+    own subcommands of ``spct train`` (``module:command``; none: one of its name, made of ``recipe`` and ``run``).
+    ``packages`` are those it needs.
 
     Its place: it runs in the order of ``STAGES``, one of your own after the stage called ``after``. ``inputs`` gives the keys
     that are filled in from what is upstream; where it is more than one job, ``jobs`` gives them from its section.
@@ -167,8 +173,8 @@ class Stage:
 
     name: str
     help: str
-    recipe: str
-    run: str = ""
+    recipe: str | type[BaseModel]
+    run: str | Callable[..., Mapping[str, Any]] = ""
     command: Command = BY_RECIPE
     commands: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
@@ -187,20 +193,19 @@ class Stage:
         if self.jobs is not None:
             yield from self.jobs(upstream, section, where)
         else:
-            values = filled(self.inputs(upstream), section)
+            values = filled_in(self.inputs(upstream), section)
             yield Planned(self.name, upstream.checked(self.recipe, values, where), self.command)
 
 
-def filled(given: Section, section: Section) -> dict[str, Any]:
-    """``section`` over what is ``given`` it; where both have keys of one key, those are put together likewise."""
+def resolved(named: Any) -> Any:
+    """What ``module:name`` names, or ``named`` itself where it is no text."""
+    return imported(named) if isinstance(named, str) else named
+
+
+def filled_in(given: Section, section: Section) -> dict[str, Any]:
+    """``section`` over what is ``given`` it; where both have a mapping under one key, the keys of one over those of the other."""
     values = {key: value for key, value in given.items() if value is not None}
     for key, value in section.items():
         both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
         values[key] = {**values[key], **value} if both else value
     return values
-
-
-def load_named(target: str) -> Any:
-    """What ``module:name`` names."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)

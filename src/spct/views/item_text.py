@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spct.harmless import line
+from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import StoredItem
 from spct.templates import Parsed, Template
-from spct.types import Item, Judgment
+from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
 from spct.voting.ratings import Place, place_of
@@ -25,6 +26,7 @@ class ItemView:
     """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole.
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
+    ``scale`` is that of the scores, None if unknown.
     """
 
     surface: Surface = PLAIN
@@ -33,6 +35,7 @@ class ItemView:
     reasoning: bool = False
     requests: Mapping[Place, Request] = field(default_factory=dict)
     prompts: bool = False
+    scale: Scale | None = None
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
@@ -50,9 +53,10 @@ class ItemView:
         yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
         for remark in remarks(verdict):
             yield from indented(remark, self.surface, 2)
-        if (grade := graded(verdict, item)) is not None:
-            mark, style = MARKS[grade]
-            yield "  " + self.surface.paint(f"{mark} {grade}", style) + ": " + _truth(item)
+        if item.truth is not None:
+            grade = graded(verdict, item, self.scale)
+            mark = "" if grade is None else self.surface.paint(f"{MARKS[grade][0]} {grade}", MARKS[grade][1]) + ": "
+            yield f"  {mark}{truth_text(item.truth)}"
 
     def _head(self, text: str) -> str:
         return self.surface.paint(text, "bold")
@@ -157,11 +161,23 @@ def _numbered(item: Item) -> str:
     return "1 response" if n == 1 else f"{n} responses, numbered from 0"
 
 
-def _truth(item: Item) -> str:
-    if len(item.responses) > 1:
-        return f"the item says that response {item.best} is best"
-    assert item.rewards_N is not None
-    return f"the item's label is {item.rewards_N[0]:g}"
+def truth_text(truth: Truth) -> str:
+    """What the item says of its responses."""
+    if truth.people:
+        each = "; ".join(
+            truth_text(replace(person, people=())).removeprefix("the item says that ") for person in truth.people
+        )
+        return f"{len(truth.people)} people say: {each}"
+    values = truth.values_N
+    if truth.kind in ("label", "grade"):
+        scale = "" if truth.scale is None else f" on a scale from {truth.scale[0]:g} to {truth.scale[1]:g}"
+        return f"the item's {truth.kind} is {values[0]:g}{scale}"
+    if truth.kind == "pair" and truth.best is None:
+        return "the item says that its two responses are level"
+    if truth.kind in ("best", "pair"):
+        return f"the item says that response {truth.best} is best"
+    what = "rewards" if truth.kind == "rewards" else "places in the ranking (more is better)"
+    return f"the item's {what}: " + ", ".join(f"response {i}: {value:g}" for i, value in enumerate(values))
 
 
 def _scores(judgment: Judgment, scores: Sequence[float]) -> str:

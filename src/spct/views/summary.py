@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 from spct.harmless import line
 from spct.judges.settings import JudgeSettings
+from spct.types import ProblemCode
 from spct.views.surface import LABEL, Surface, cut, labelled
-from spct.views.table import MARKS
 from spct.views.totals import Totals
-from spct.voting.accuracy import Grade
+from spct.views.truth import truth_facts
 from spct.voting.verdict import RULES, TIE_RULES
-from spct.wording import by_cause, count, percent, rate_over, spell_seconds
+from spct.wording import by_cause, count, percent, rate_over, spell_invalid, spell_seconds
 
 FEW_REPEATS = 0.02
 """Below this share of the judgments, repeats are chance and get no warning."""
@@ -25,10 +26,11 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         *(("", example) for example in _examples(totals, surface.width - LABEL)),
         ("judgments", _judgments(totals)),
         ("adaptive", _adaptive(totals, settings)),
+        ("short", _short(totals, settings)),
         ("vote", f"{RULES[settings.rule]} over k = {settings.k}"),
         ("kept", _kept(totals)),
         ("ties", _ties(totals, settings)),
-        *_truth(totals),
+        *truth_facts(totals),
         ("tokens", _tokens(totals)),
         ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
     ]
@@ -53,7 +55,7 @@ def _examples(totals: Totals, width: int) -> list[str]:
 
 def _judgments(totals: Totals) -> str:
     invalid = sum(totals.invalid.values())
-    parts = [f"{totals.judgments:,}, {invalid:,} of them invalid ({percent(invalid, totals.judgments)})"]
+    parts = [f"{totals.judgments:,}, {spell_invalid(invalid, totals.missing, totals.judgments)}"]
     if invalid:
         parts[0] += f": {by_cause(totals.invalid)}"
     if totals.replayed:
@@ -85,18 +87,23 @@ def _ties(totals: Totals, settings: JudgeSettings) -> str:
     return f'{count(totals.ties, "item")} tied for first place; tie rule "{settings.tie_rule}": {how}'
 
 
-def _truth(totals: Totals) -> list[tuple[str, str]]:
-    grades = totals.grades
-    if not grades.count:
-        return []
-    names: tuple[Grade, ...] = ("correct", "wrong", "tied", "invalid")
-    counts = ", ".join(f"{MARKS[name][0]} {getattr(grades, name):,.0f} {name}" for name in names)
-    known = f"{count(grades.count, 'item')} with a known best or label"
-    return [
-        ("truth", f"{counts}, of {known}"),
-        ("", f"{percent(grades.correct, grades.count)} correct by Eq 10 (strict: a tie or no verdict is wrong)"),
-        ("", f"{percent(grades.credit, grades.count)} if a tie earns 1/#tied (what breaking ties at random scores)"),
-    ]
+def _short(totals: Totals, settings: JudgeSettings) -> str:
+    """How many votes rest on fewer judgments than were planned, why, and what gives them the rest."""
+    if not totals.short:
+        return ""
+    retries = settings.resolved_sampling.retries
+    problems = totals.short_causes.keys() & get_args(ProblemCode)
+    cures = []
+    if totals.short_causes.keys() - problems:
+        cures.append("--resume samples what an error kept away")
+    if problems:
+        cures.append(f"--resume with --retries above {retries} asks again for the invalid ones")
+    if "truncated" in problems:
+        cures.append("a larger --max-tokens (a run of its own) ends fewer of them early")
+    return (
+        f"{totals.short:,} of {count(totals.verdicts, 'vote')} rest on fewer judgments than planned: "
+        f"{by_cause(totals.short_causes)}; {'; '.join(cures)}"
+    )
 
 
 def _tokens(totals: Totals) -> str:

@@ -9,10 +9,11 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from spct.harmless import line
+from spct.measures.case import Scale
 from spct.types import Item
 from spct.views.surface import Surface, cut
-from spct.voting.accuracy import Grade, grade
-from spct.voting.verdict import Verdict, passes, voted
+from spct.voting.accuracy import Grade, can_be_right, grade
+from spct.voting.verdict import Verdict, passes
 
 MARKS: dict[Grade | None, tuple[str, str]] = {
     "correct": ("✓", "green"),
@@ -69,11 +70,16 @@ def verdict_header(surface: Surface | None = None) -> str:
     return Columns.within(surface.width).join(surface, [(title, "bold") for title in titles])
 
 
-def verdict_line(verdict: Verdict, item: Item | None = None, surface: Surface | None = None) -> str:
-    """One verdict on one line of at most the surface's width (default: that of stdout)."""
+def verdict_line(
+    verdict: Verdict, item: Item | None = None, surface: Surface | None = None, scale: Scale | None = None
+) -> str:
+    """One verdict on one line of at most the surface's width (default: that of stdout).
+
+    ``scale`` is that of the judge's scores, which marks lone labelled responses as right or wrong if it is theirs.
+    """
     surface = surface or Surface.of(sys.stdout)
     columns = Columns.within(surface.width)
-    mark, mark_style = MARKS[graded(verdict, item)]
+    mark, mark_style = MARKS[graded(verdict, item, scale)]
     best = "-" if verdict.best is None else str(verdict.best)
     confidence = "-" if verdict.confidence is None else f"{verdict.confidence:.2f}"
     failed = verdict.best is None
@@ -89,9 +95,9 @@ def verdict_line(verdict: Verdict, item: Item | None = None, surface: Surface | 
     return columns.join(surface, cells)
 
 
-def graded(verdict: Verdict, item: Item | None) -> Grade | None:
-    """The verdict against the item's ground truth by Eq 10; None where that is not known."""
-    return None if item is None else grade(voted(verdict), item)
+def graded(verdict: Verdict, item: Item | None, scale: Scale | None) -> Grade | None:
+    """The verdict against the item's best response or label; None where it can be neither right nor wrong."""
+    return grade(verdict.means, item) if item is not None and can_be_right(item, scale) else None
 
 
 def scores_text(verdict: Verdict, width: int) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from spct.measures import TruthMeasured, measured, why_ungraded
+from spct.measures.case import Case, Scale, case_of
 from spct.types import Item, Usage
-from spct.voting.accuracy import Grades, grades_of
-from spct.voting.verdict import Verdict, voted
+from spct.voting.accuracy import Grades, GradesByKind
+from spct.voting.rows import count_judgments, short_of
+from spct.voting.verdict import Verdict
 
 
 @dataclass(slots=True)
@@ -15,19 +18,25 @@ class Totals:
     """Counts over the items that are done; ``planned`` is None where the number of items is not known.
 
     ``judgments`` and ``invalid`` (by problem code) count the completions behind the verdicts, ``replayed`` of them
-    taken from the run directory. ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
+    taken from the run directory. ``missing`` judgments are invalid, in part where scores were recorded one by one.
+    ``no_verdict`` counts items by error type, ``examples`` has an (id, message) of each.
     ``kept`` judgments were let into the votes of ``guided`` items by a meta RM, which could not rate ``unrated``.
     ``saved`` are planned judgments that adaptive k made unnecessary, of ``settled`` items. ``duplicates`` are repeated
-    completions, on ``duplicate_items`` items. ``usage``, ``seconds`` and ``cost`` (in the
-    unit of the prices, None without them) are this session's; ``seconds`` is None where nothing was timed.
+    completions, on ``duplicate_items`` items. ``short`` votes rest on fewer judgments than were planned, for the
+    ``short_causes`` (problem codes, error types) of those that lack. ``scale`` is that of the judge's scores, None if
+    it states none; ``cases`` are the votes whose items have a truth, ``ungraded`` counts the others by reason.
+    ``usage``, ``seconds`` and ``cost`` (in the unit of the prices, None without them) are this session's; ``seconds`` is
+    None where nothing was timed.
     """
 
     planned: int | None = None
+    scale: Scale | None = None
     items: int = 0
     verdicts: int = 0
     no_verdict: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
     judgments: int = 0
+    missing: float = 0
     invalid: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
     ties: int = 0
@@ -38,17 +47,22 @@ class Totals:
     unrated: int = 0
     duplicates: int = 0
     duplicate_items: int = 0
-    grades: Grades = field(default_factory=Grades)
+    short: int = 0
+    short_causes: Counter[str] = field(default_factory=Counter)
+    cases: list[Case] = field(default_factory=list)
+    ungraded: Counter[str] = field(default_factory=Counter)
+    graded: GradesByKind = field(default_factory=GradesByKind)
     usage: Usage = field(default_factory=Usage)
     seconds: float | None = None
     cost: float | None = None
 
     def add(self, verdict: Verdict, item: Item, replayed: int = 0) -> None:
         """Count an item that is done; ``replayed`` of its judgments came from the run directory."""
-        judgments = verdict.valid + verdict.invalid
+        count, missing = count_judgments(verdict.judgments, verdict.n)
         self.items += 1
         self.replayed += replayed
-        self.judgments += judgments
+        self.judgments += count
+        self.missing += missing
         self.ties += bool(verdict.tied)
         if verdict.best is not None and verdict.error is None and 0 < verdict.sampled < verdict.k:
             self.saved += verdict.k - verdict.sampled
@@ -67,4 +81,29 @@ class Totals:
             self.examples.setdefault(type_, (verdict.id, message))
         if verdict.invalid:
             self.invalid.update(j.problem.code for j in verdict.judgments if j.problem is not None)
-        self.grades += grades_of(voted(verdict), item)
+        self._add_short(verdict)
+        self._add_truth(verdict, item)
+
+    @property
+    def grades(self) -> Grades:
+        """Right and wrong, of the kinds of truth of which every item can be either."""
+        return self.graded.grades
+
+    def measured(self) -> TruthMeasured:
+        """Every measure that fits the truth of the items so far."""
+        return measured(self.cases, self.ungraded, self.scale)
+
+    def _add_short(self, verdict: Verdict) -> None:
+        lacking = short_of(verdict)
+        self.short += bool(lacking)
+        self.short_causes.update(lacking)
+
+    def _add_truth(self, verdict: Verdict, item: Item) -> None:
+        self.graded.scale = self.scale
+        self.graded.add(verdict.means, item)
+        if (why := why_ungraded(item)) is not None:
+            self.ungraded[why] += 1
+        expected = verdict.rule == "expected"
+        shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
+        if (case := case_of(item, verdict.means, shown)) is not None:
+            self.cases.append(case)

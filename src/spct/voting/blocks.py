@@ -7,10 +7,12 @@ every response is judged once or twice a pass and no block stands alone. A judge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from spct.types import Judgment
 from spct.voting.orders import shuffled
+
+Part = tuple[tuple[int, ...], tuple[float, ...] | None]
+"""The responses that one judgment shows, and their scores in item order; None if it is invalid."""
 
 PRIOR_OBSERVATIONS = 1.0
 """Weight of "this block has no drift", counted in scores. 1 says drift varies as much as a single score does."""
@@ -51,17 +53,26 @@ def block_drift(blocks: Sequence[tuple[Sequence[int], Sequence[float]]], n: int)
     return drift
 
 
-def reconciled(judgments: Sequence[Judgment], n: int, k: int) -> list[Sequence[float | None]]:
-    """Up to k rows of n scores, one per pass: each block's drift taken out, a response judged twice averaged.
+def in_blocks(samples: Iterable[Sequence[Part]]) -> bool:
+    """Whether an item was judged in blocks: some sample shows a response in two of its parts.
 
-    A pass that lost a block is left out as long as there is a whole one; None marks what a row does not score.
+    Parts that share no response, such as scores recorded one by one, have nothing to be reconciled by.
     """
-    valid = [(j.index, sorted(j.order), j.scores) for j in judgments if j.scores is not None]
-    drift = block_drift([(members, scores) for _, members, scores in valid], n)
-    passes: list[list[list[float]]] = [[[] for _ in range(n)] for _ in range(k)]
-    for (index, members, scores), shift in zip(valid, drift, strict=True):
-        for member, score in zip(members, scores, strict=True):
-            passes[index][member].append(score - shift)
-    rows: list[Sequence[float | None]] = [[sum(s) / len(s) if s else None for s in scores_N] for scores_N in passes]
-    whole = [row for row in rows if None not in row]
-    return whole or [row for row in rows if any(score is not None for score in row)]
+    for parts in samples:
+        if len(parts) > 1:
+            shown = [i for order, _ in parts for i in order]
+            if len(set(shown)) < len(shown):
+                return True
+    return False
+
+
+def reconciled(samples: Sequence[Sequence[Part]], n: int) -> list[list[Part]]:
+    """The samples of an item judged in blocks, each block's drift taken out of its scores."""
+    valid = [(sorted(order), scores) for parts in samples for order, scores in parts if scores is not None]
+    drift = iter(block_drift(valid, n))
+
+    def levelled(scores: tuple[float, ...]) -> tuple[float, ...]:
+        shift = next(drift)
+        return tuple([score - shift for score in scores])
+
+    return [[(order, scores and levelled(scores)) for order, scores in parts] for parts in samples]

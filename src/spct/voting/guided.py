@@ -9,16 +9,15 @@ rule favours no response.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
-from typing import Any
+from typing import Unpack
 
 from spct.types import ItemError, Judgment
-from spct.voting.blocks import reconciled
-from spct.voting.ratings import Ratings, place_of
+from spct.voting.ratings import Place, Ratings, place_of
 from spct.voting.verdict import Verdict
-from spct.voting.vote import count_duplicates, decide
+from spct.voting.vote import VoteOptions, count_duplicates, decide
 
 
 def default_k_meta(k: int) -> int:
@@ -31,11 +30,15 @@ def index_ratings(judgments: Sequence[Judgment], ratings: Ratings) -> dict[int, 
 
     A judgment made in blocks has the mean of its blocks' ratings, and none if one of its valid blocks has none.
     """
+    return sample_ratings([place_of(judgment) for judgment in judgments if judgment.problem is None], ratings)
+
+
+def sample_ratings(valid: Iterable[Place], ratings: Ratings) -> dict[int, float]:
+    """As ``index_ratings``, from the places of the valid judgments."""
     parts: dict[int, list[float | None]] = defaultdict(list)
-    for judgment in judgments:
-        if judgment.problem is None:
-            rating = ratings.get(place_of(judgment))
-            parts[judgment.index].append(None if rating is None else rating.value)
+    for place in valid:
+        rating = ratings.get(place)
+        parts[place[0]].append(None if rating is None else rating.value)
     rated = {}
     for index, values in parts.items():
         known = [value for value in values if value is not None]
@@ -44,28 +47,31 @@ def index_ratings(judgments: Sequence[Judgment], ratings: Ratings) -> dict[int, 
     return rated
 
 
-def best_rated(rated: dict[int, float], k_meta: int) -> tuple[int, ...]:
-    """The ``k_meta`` indices rated highest, in ascending order; equal ratings go to the lower index."""
-    return tuple(sorted(sorted(rated, key=lambda index: (-rated[index], index))[:k_meta]))
+def best_rated(rated: Mapping[int, float], sampled: Collection[int], k_meta: int | None = None) -> tuple[int, ...]:
+    """The ``k_meta`` indices among ``sampled`` that are rated highest, in ascending order; by default half of them.
+
+    Equal ratings go to the lower index.
+    """
+    by_rating = sorted([i for i in sampled if i in rated], key=lambda index: (-rated[index], index))
+    return tuple(sorted(by_rating[: k_meta or default_k_meta(len(sampled))]))
 
 
 def decide_guided(
-    judgments: Sequence[Judgment], ratings: Ratings, *, n: int, k: int, k_meta: int | None = None, **vote: Any
+    judgments: Sequence[Judgment], ratings: Ratings, *, k_meta: int | None = None, **vote: Unpack[VoteOptions]
 ) -> Verdict:
-    """The verdict over the best rated of an item's judgments; ``vote`` are the other arguments of ``vote.decide``.
+    """The verdict over the best rated of an item's judgments; ``vote`` are the arguments of ``vote.decide``.
 
     ``k_meta`` defaults to half of the judgments that were sampled, rounded up. Totals, means, spread and ``valid_N``
     are those of the kept judgments (``kept``), ``valid`` and ``invalid`` count all. Without a rated judgment the
     error's type is "NoRating".
     """
     if not any(judgment.problem is None for judgment in judgments):
-        return decide(judgments, n=n, k=k, **vote)
-    sampled = len({judgment.index for judgment in judgments})
+        return decide(judgments, **vote)
     rated = index_ratings(judgments, ratings)
-    kept = best_rated(rated, k_meta or default_k_meta(sampled))
-    chosen = [judgment for judgment in judgments if judgment.index in kept and judgment.problem is None]
-    in_blocks = any(len(judgment.order) < n for judgment in chosen)
-    verdict = decide(chosen, n=n, k=k, rows_KN=reconciled(chosen, n, k) if in_blocks else None, **vote)
+    kept = best_rated(rated, {judgment.index for judgment in judgments}, k_meta)
+    # with their invalid judgments, which show whether they were made in blocks
+    chosen = [judgment for judgment in judgments if judgment.index in kept]
+    verdict = decide(chosen, **vote)
     valid = [judgment for judgment in judgments if judgment.problem is None]
     return replace(
         verdict,

@@ -74,8 +74,8 @@ class Verdict:
 
     ``k`` judgments were planned; ``valid`` and ``invalid`` count all completions, resampled ones included, so their sum
     may exceed k. ``best``, ``ranking``, ``totals``, ``means`` and ``spread`` are as in ``Tally``, and None without a
-    verdict; ``valid_N`` is the number of valid judgments that scored each response (blocks can make them differ).
-    ``error`` is set where there is no verdict, and also where part of the judgments could not be sampled.
+    verdict; ``valid_N`` says in how many of the k judgments each response was scored (a lost block scores none of its
+    own). ``error`` is set where there is no verdict, and also where part of the judgments could not be sampled.
     ``confidence`` is the chance that ``best`` would still lead this judge's vote were sampling continued; it says
     nothing about being right. ``duplicates`` counts completions that repeat an earlier one of the same prompt.
     ``kept`` are the indices of the judgments that a meta RM's ratings let into the vote, None if it was over all;
@@ -143,16 +143,8 @@ def _listed(values: tuple[Any, ...] | None) -> list[Any] | None:
     return None if values is None else list(values)
 
 
-def voted(verdict: Verdict) -> tuple[float, ...] | None:
-    """What the vote ranked by, in item order: totals under the rule "sum", else means; for one response its mean."""
-    return verdict.totals if verdict.rule == "sum" and verdict.n > 1 else verdict.means
-
-
 def passes(verdict: Verdict) -> int:
-    """How many of the k judgments are valid; those made in blocks count once."""
-    in_blocks = any(judgment.block for judgment in verdict.judgments)
-    if not in_blocks:
-        return verdict.valid
+    """How many of the k judgments are valid; those made in several parts count once."""
     return len({judgment.index for judgment in verdict.judgments if judgment.problem is None})
 
 
@@ -181,10 +173,9 @@ def response_rows(verdict: Verdict) -> list[tuple[str, ...]]:
     """
     if verdict.ranking is None or verdict.totals is None or verdict.means is None or verdict.spread is None:
         return []
-    values = verdict.totals if verdict.rule == "sum" else verdict.means
     rows: list[tuple[str, ...]] = []
     for i in verdict.ranking:
-        rank = 1 + sum(value > values[i] for value in values)
+        rank = 1 + sum(mean > verdict.means[i] for mean in verdict.means)
         spread = verdict.spread[i]
         valid = verdict.valid_N[i] if verdict.valid_N else verdict.valid
         rows.append(

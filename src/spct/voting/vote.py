@@ -10,64 +10,73 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import fsum, sqrt
-from typing import Any, get_args
+from typing import Required, TypedDict, get_args
 
 from spct.errors import InputError
 from spct.types import ItemError, Judgment, Usage
 from spct.voting.confidence import lead_confidence
+from spct.voting.noise import TEN_POINTS
+from spct.voting.rows import ScoreRow, rows_of, scored_N
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
-ScoreRow = Sequence[float | None]
+Means = tuple[float, ...]
 
 _NO_USAGE = Usage()
-_RULES: tuple[str, ...] = get_args(Rule)
 _TIE_RULES: tuple[str, ...] = get_args(TieRule)
 
 
 def vote(
     scores_KN: Sequence[ScoreRow],  # noqa: N803
     *,
-    rule: Rule = "sum",
     tie_rule: TieRule = "random",
     seed_key: str = "",
+    noise: float = TEN_POINTS,
 ) -> Tally:
     """Vote over K rows of N scores; None in a row is a response that the row does not score.
 
-    "sum" ranks by totals, "mean" and "expected" by means; they differ only where responses have unequal counts.
-    Integer scores keep integer totals. Ties are broken by place in the item ("first", "last") or, as in the paper,
-    by a shuffle before the argmax ("random"), whose order depends on ``seed_key`` and N alone.
-    Raises InputError for an unknown rule, no rows, rows of unequal length, or a response that no row scores.
+    Ranks by means. Where each row scores each response that is the paper's ranking by totals; where one does not, a
+    score that is missing must not count as 0. Integer scores keep integer totals. Ties are broken by place in the item
+    ("first", "last") or, as in the paper, by a shuffle before the argmax ("random"), whose order depends on ``seed_key``
+    and N alone. ``noise`` is the judge's, for the confidence. Raises InputError for no rows, rows of unequal length, or a
+    response that no row scores.
     """
-    _check(scores_KN, rule, tie_rule)
-    columns = [[s for s in column if s is not None] for column in zip(*scores_KN, strict=True)]
+    if tie_rule not in _TIE_RULES:
+        raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
+    columns = _columns(scores_KN)
+    if not columns:
+        raise InputError("vote: got no scores; expected at least one row with at least one score")
     if missing := [i for i, column in enumerate(columns) if not column]:
         raise InputError(f"vote: no row scores response {missing[0]} (of {len(columns)}); expected at least one each")
     totals = tuple([_total(column) for column in columns])
-    counts = tuple([len(column) for column in columns])
-    means = tuple([t / c for t, c in zip(totals, counts, strict=True)])
-    ranking, tied = _rank(totals if rule == "sum" else means, tie_rule, seed_key)
+    means = tuple([total / len(column) for total, column in zip(totals, columns, strict=True)])
+    ranking, tied = _rank(means, tie_rule, seed_key)
     return Tally(
         best=ranking[0],
         ranking=ranking,
         totals=totals,
         means=means,
         spread=tuple([_deviation(column, total) for column, total in zip(columns, totals, strict=True)]),
-        counts=counts,
+        counts=tuple([len(column) for column in columns]),
         tied=tied,
-        confidence=lead_confidence(scores_KN, ranking[0]),
+        confidence=lead_confidence(scores_KN, ranking[0], noise),
     )
 
 
-def _check(scores_KN: Sequence[ScoreRow], rule: str, tie_rule: str) -> None:  # noqa: N803
-    if rule not in _RULES:
-        raise InputError(f"vote rule {rule!r}: expected one of {', '.join(_RULES)}")
-    if tie_rule not in _TIE_RULES:
-        raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
-    if not scores_KN or not scores_KN[0]:
-        raise InputError("vote: got no scores; expected at least one row with at least one score")
-    if any(len(row) != len(scores_KN[0]) for row in scores_KN):
-        raise InputError(f"vote: got rows of {sorted({len(row) for row in scores_KN})} scores; expected equal lengths")
+def row_means(scores_KN: Sequence[ScoreRow]) -> Means | None:  # noqa: N803
+    """The means that ``vote`` ranks by, without the rest; None where some response is scored by no row.
+
+    Raises InputError for rows of unequal length.
+    """
+    columns = _columns(scores_KN)
+    return tuple([_total(column) / len(column) for column in columns]) if columns and all(columns) else None
+
+
+def _columns(scores_KN: Sequence[ScoreRow]) -> list[list[float]]:  # noqa: N803
+    if len(lengths := {len(row) for row in scores_KN}) > 1:
+        raise InputError(f"vote: got rows of {sorted(lengths)} scores; expected equal lengths")
+    return [[score for score in column if score is not None] for column in zip(*scores_KN, strict=True)]
 
 
 def _total(column: list[float]) -> float:
@@ -96,6 +105,21 @@ def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[
     return ranking, tied if len(tied) > 1 else ()
 
 
+class VoteOptions(TypedDict, total=False):
+    """The keyword arguments of ``decide``."""
+
+    id: Required[str]
+    n: Required[int]
+    k: Required[int]
+    rule: Rule
+    tie_rule: TieRule
+    seed: int
+    temperature: float
+    usage: Usage
+    error: ItemError | None
+    noise: float
+
+
 def decide(
     judgments: Sequence[Judgment],
     *,
@@ -108,27 +132,26 @@ def decide(
     temperature: float = 0.5,
     usage: Usage = _NO_USAGE,
     error: ItemError | None = None,
-    rows_KN: Sequence[ScoreRow] | None = None,  # noqa: N803
+    noise: float = TEN_POINTS,
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
     ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
-    ``error`` says why some judgments are missing; the vote is held over those that are there. ``rows_KN`` replaces the
-    valid judgments' own scores, for blocks whose scores have been reconciled. Without a verdict the error's type is
-    "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule "expected" and
-    some valid judgment lacks it).
+    ``error`` says why some judgments are missing; the vote is held over those that are there. ``noise`` is the judge's,
+    for the confidence. Without a verdict the error's type is "NoValidJudgment" (no response, or not every one, was
+    validly scored) or "NoExpectedScore" (rule "expected" and some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
-    valid_N = _scored(valid, n)  # noqa: N806
-    rows = rows_of(valid, n, rule) if rows_KN is None else rows_KN
-    voted: dict[str, Any] = {}
+    valid_N = scored_N(judgments, n)  # noqa: N806
+    rows = rows_of(judgments, n, rule)
+    tally = None
     if rows is None:
         error = error or _no_expected(valid)
     elif min(valid_N, default=0) == 0:
         error = error or _no_valid(judgments, valid_N)
     else:
-        voted = _voted(vote(rows, rule=rule, tie_rule=tie_rule, seed_key=f"{seed}:{id}"))
-    return Verdict(
+        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise)
+    verdict = Verdict(
         id=id,
         n=n,
         k=k,
@@ -141,29 +164,19 @@ def decide(
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
         usage=usage,
         error=error,
-        **voted,
     )
-
-
-def _scored(valid: Sequence[Judgment], n: int) -> tuple[int, ...]:
-    """How many of the valid judgments score each of n responses."""
-    counts = [0] * n
-    for judgment in valid:
-        for index in judgment.order:
-            counts[index] += 1
-    return tuple(counts)
-
-
-def _voted(tally: Tally) -> dict[str, Any]:
-    return {
-        "best": tally.best,
-        "ranking": tally.ranking,
-        "totals": tally.totals,
-        "means": tally.means,
-        "spread": tally.spread,
-        "tied": tally.tied,
-        "confidence": tally.confidence,
-    }
+    if tally is None:
+        return verdict
+    return replace(
+        verdict,
+        best=tally.best,
+        ranking=tally.ranking,
+        totals=tally.totals,
+        means=tally.means,
+        spread=tally.spread,
+        tied=tally.tied,
+        confidence=tally.confidence,
+    )
 
 
 def count_duplicates(judgments: Sequence[Judgment]) -> int:
@@ -176,21 +189,6 @@ def count_duplicates(judgments: Sequence[Judgment]) -> int:
         return 0
     seen = [(j.order, j.text, j.reasoning) for j in judgments if j.text]
     return len(seen) - len(set(seen))
-
-
-def rows_of(valid: Sequence[Judgment], n: int, rule: Rule) -> list[ScoreRow] | None:
-    """Return a row of n scores per valid judgment, in item order; None if an expected score is wanted and missing."""
-    rows: list[ScoreRow] = []
-    for judgment in valid:
-        scores: Sequence[float] | None = judgment.expected if rule == "expected" else judgment.scores
-        if scores is None:
-            return None
-        if len(scores) == n:
-            rows.append(scores)
-        else:
-            by_index = dict(zip(sorted(judgment.order), scores, strict=True))
-            rows.append([by_index.get(i) for i in range(n)])
-    return rows
 
 
 def _no_expected(valid: Sequence[Judgment]) -> ItemError:

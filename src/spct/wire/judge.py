@@ -9,7 +9,7 @@ from pydantic import Field
 from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
 from spct.voting.verdict import Rule, TieRule
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, UsageOut, shown_as
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Some, UsageOut, shown_as
 
 
 class JudgeRequest(GroupIn):
@@ -31,7 +31,7 @@ class BatchRequest(Own):
         {"items": [{"id": "primes", "query": "Name a prime above 10.", "responses": ["12", "11"]}], "stream": True}
     )
 
-    items: Annotated[list[GroupIn], Field(min_length=1)]
+    items: Some[GroupIn]
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True

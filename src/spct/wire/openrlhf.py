@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from spct.service.rewards import Normalisation
-from spct.wire.parts import Foreign, Out, Own, shown_as
+from spct.wire.parts import Foreign, Out, Own, Some, shown_as
 
 
 class OpenRLHFRequest(Foreign):
@@ -15,8 +15,8 @@ class OpenRLHFRequest(Foreign):
 
     model_config = shown_as({"query": ["Name a prime: 11"], "prompts": ["Name a prime: "], "labels": [""]})
 
-    query: Annotated[list[str], Field(min_length=1)]
-    prompts: Annotated[list[str], Field(min_length=1)]
+    query: Some[str]
+    prompts: Some[str]
     labels: list[Any] | None = None
 
 

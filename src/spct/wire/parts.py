@@ -10,6 +10,9 @@ from spct.types import Role
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
+MOST_FAULTS = 200
+LONGEST_NAME = 64
+
 
 class In(BaseModel):
     """A request."""
@@ -43,16 +46,26 @@ def shown_as(*examples: dict[str, Any]) -> ConfigDict:
 
 def json_fault(error: ValidationError) -> str | None:
     """What keeps a text from being JSON at all, if that is the fault."""
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if error.error_count() > 1:
+        return None
+    (fault,) = error.errors(include_url=False, include_input=False, include_context=False)
     return fault["msg"] if fault["type"] == "json_invalid" else None
 
 
 def faults_of(error: ValidationError) -> str:
     """The first faults of a request or an answer: where, and what was expected; not what was there."""
+    if (count := error.error_count()) > MOST_FAULTS:  # naming them makes each an object, as many as a caller likes
+        return f"body: {count} faults, too many to name; /openapi.json says what is expected"
     faults = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
+    told = [f"{'.'.join(map(_named, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5]]
     more = f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""
     return "; ".join(told) + more
+
+
+def _named(part: str | int) -> str:
+    """A step on the way to a fault; a key may be as long as its sender likes."""
+    text = str(part)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 class MessageIn(Own):
@@ -65,8 +78,12 @@ class MessageIn(Own):
 Text = Annotated[str, Field(pattern=r"\S")]
 """Text that is not blank."""
 
+Listed = TypeVar("Listed")
+Some = Annotated[list[Listed], Field(min_length=1, fail_fast=True)]
+"""A list with something in it. Reading it ends with its first fault: a million of them would each be an object."""
+
 Query = Annotated[
-    Text | Annotated[list[MessageIn], Field(min_length=1)],
+    Text | Some[MessageIn],
     Field(description="The user's text, or a conversation that ends in it."),
 ]
 Deadline = Annotated[
@@ -98,7 +115,7 @@ class GroupIn(Own):
 
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     query: Query
-    responses: Annotated[list[str], Field(min_length=1)]
+    responses: Some[str]
     reference: Text | None = None
     principles: Text | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from spct.wire.parts import Foreign, Out, Text, TokensUsed, shown_as
+from spct.wire.parts import Foreign, Out, Some, Text, TokensUsed, shown_as
 
 
 class RerankText(Foreign):
@@ -22,7 +22,7 @@ class RerankRequest(Foreign):
 
     model: str | None = None
     query: Text
-    documents: Annotated[list[str | RerankText], Field(min_length=1)]
+    documents: Some[str | RerankText]
     top_n: Annotated[int | None, Field(ge=0)] = None
     return_documents: bool = True
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from spct.service.rewards import Normalisation
 from spct.service.service import Origin
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Text, UsageOut, shown_as
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Some, Text, UsageOut, shown_as
 
 
 class RewardGroup(GroupIn):
@@ -29,7 +29,7 @@ class RewardGroups(Own):
         {"groups": [{"query": "Name a prime above 10.", "responses": ["12", "11"]}], "normalisation": "unit"}
     )
 
-    groups: Annotated[list[GroupIn], Field(min_length=1)]
+    groups: Some[GroupIn]
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from spct.wire.parts import Foreign, Out, Text, TokensUsed, shown_as
+from spct.wire.parts import Foreign, Out, Some, Text, TokensUsed, shown_as
 
-Queries = Annotated[Text | Annotated[list[Text], Field(min_length=1)], Field(union_mode="left_to_right")]
-Texts = Annotated[str | Annotated[list[str], Field(min_length=1)], Field(union_mode="left_to_right")]
+Queries = Annotated[Text | Some[Text], Field(union_mode="left_to_right")]
+Texts = Annotated[str | Some[str], Field(union_mode="left_to_right")]
 
 
 class ScoreTexts(Foreign):

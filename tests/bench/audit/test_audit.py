@@ -5,7 +5,7 @@ import pytest
 from bench.runs import pair, write_run
 from spct.bench.audit.audit import audit, audit_lines, audit_markdown, shown
 from spct.bench.audit.domains import domain_ranks, domains
-from spct.bench.audit.evidence import Evidence, Judged, evidence_of
+from spct.bench.audit.evidence import Evidence, Judged, evidence_of, whole_ballots
 from spct.bench.audit.probes import (
     length,
     length_in_groups,
@@ -16,18 +16,18 @@ from spct.bench.audit.probes import (
     style,
     wilson,
 )
-from spct.bench.scoring.ballots import means_of
 from spct.bench.scoring.stored import open_stored
 from spct.bench.suites.benchmark import Ballot
+from spct.bench.suites.grading import means_of
 from spct.types import Item, Message
 
 
 def judged(item, *ballots):
-    return Judged(item, item.id, tuple(b for b in ballots if b.scores_N), means_of(ballots))
+    return Judged(item, item.id, tuple(whole_ballots(ballots)), means_of(ballots))
 
 
 def evidence(*found, **values):
-    return Evidence("judge", found, planned=sum(len(j.valid) for j in found), invalid=0, invalid_codes={},
+    return Evidence("judge", found, planned=sum(len(j.valid) for j in found), missing=0.0, invalid_codes={},
                     completions=10, **values)  # fmt: skip
 
 

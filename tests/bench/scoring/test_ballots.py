@@ -1,11 +1,12 @@
 import pytest
 
 from bench.samples import ballot
-from spct.bench.scoring.ballots import ballots_of, games_of, graded_best, means_of
+from spct.bench.scoring.ballots import ballots_of, missing_share
 from spct.bench.suites import Ballot
-from spct.errors import InputError
+from spct.bench.suites.grading import means_of
 from spct.run.store import RunStore
 from spct.types import Item, Judgment, Message, Problem, Usage
+from spct.voting.vote import decide
 
 BAD = Problem("no_box", "no box")
 
@@ -78,34 +79,55 @@ def test_blocks_that_share_responses_have_their_drift_taken_out(tmp_path):
     store.close()
 
 
-def test_a_vote_is_the_mean_of_the_valid_ballots():
-    assert means_of([ballot(8, 8), ballot(5, 9), Ballot(None, (0, 1)), ballot(7, 10)]) == (20 / 3, 9.0)
-    assert means_of([]) is None
-    assert means_of([Ballot(None, ())]) is None
-    with pytest.raises(InputError, match="equal numbers"):
-        means_of([ballot(1, 2), ballot(1, 2, 3)])
+def by_blocks(index, *scores, **more):
+    """A sample of five responses in three blocks."""
+    orders = [(0, 1, 2), (2, 3, 4), (4, 0, 1)]
+    return [
+        judgment(index, found, order=order, block=block, **more)
+        for block, (order, found) in enumerate(zip(orders, scores, strict=True))
+    ]
+
+
+WHOLE = by_blocks(0, (8, 6, 4), (6, 3, 9), (9, 9, 7))
 
 
 @pytest.mark.parametrize(
-    ("means", "expected"),
+    ("judgments", "n"),
     [
-        ((3.0, 2.0, 1.0), ("correct", 1.0, 1.0, 1.0)),
-        ((3.0, 3.0, 3.0), ("tied", 1 / 3, 0.0, 1 / 3)),
-        ((2.0, 3.0, 3.0), ("wrong", 0.0, 0.0, 0.0)),
-        (None, ("invalid", 0.25, 0.0, 0.0)),
+        (WHOLE, 5),
+        ([*WHOLE, *by_blocks(1, (2, 6, 4), None, (9, 1, 7))], 5),
+        ([*by_blocks(0, None, (6, 3, 9), (9, 9, 7)), *by_blocks(1, (2, 6, 4), None, (9, 1, 7))], 5),
+        (by_blocks(0, (8, 6, 4), None, (9, 9, 7)), 5),  # response 3 is scored by nobody
+        ([*WHOLE, *by_blocks(1, None, None, None)], 5),
+        ([*by_blocks(0, None, None, None), *by_blocks(0, (8, 6, 4), (6, 3, 9), (9, 9, 7), attempt=1)], 5),
+        (
+            [
+                judgment(0, (7, 5), order=(0, 2)),
+                judgment(0, None, order=(1,), block=2),
+                judgment(1, (6, 9), order=(1, 2)),
+            ],
+            3,
+        ),
+        (
+            [
+                judgment(0, (7, 5), order=(0, 2)),
+                judgment(1, (10, 1), order=(0, 2)),
+                judgment(2, (1, 2, 2), order=(2, 1, 0)),
+            ],
+            3,
+        ),
+        ([judgment(0, None), judgment(0, (7, 6), attempt=1), judgment(1, None), judgment(2, (3, 5))], 2),
+        ([judgment(0, None)], 2),
     ],
 )
-def test_grades(means, expected):
-    found = graded_best(means, 0, invalid=0.25)
-    assert (found.grade, found.own, found.strict, found.random) == expected
+def test_the_vote_over_the_ballots_is_that_of_the_verdict(tmp_path, judgments, n):
+    store = stored(tmp_path, (item("a", n), judgments))
+    verdict = decide(judgments, id="a", n=n, k=3)
+    assert means_of(ballots_of(store)["a"]) == verdict.means
+    store.close()
 
 
-def test_own_credit_of_a_tie():
-    found = graded_best((3.0, 3.0), 1, tie=0.0)
-    assert (found.own, found.strict, found.random) == (0.0, 0.0, 0.5)
-
-
-def test_games_are_votes_within_each_order():
-    ballots = [ballot(8, 6), ballot(5, 6, order=(1, 0)), ballot(7, 9), Ballot(None, (1, 0))]
-    assert games_of(ballots) == {False: (7.5, 7.5), True: (5.0, 6.0)}
-    assert games_of([Ballot(None, (0, 1))]) == {False: None}
+def test_a_ballot_is_missing_by_the_share_of_its_scores_that_is():
+    ballots = {"a": [ballot(1, 2), ballot(1, None)], "b": [Ballot(None, (0, 1, 2)), ballot(1, 2, None)]}
+    assert missing_share(ballots) == pytest.approx((0.5 + 1 + 1 / 3) / 4)
+    assert missing_share({"a": []}) == 0

@@ -32,6 +32,22 @@ def test_difference_and_flips_by_hand(runs):
     assert found.gained[0].grades == ("correct", "wrong")
 
 
+def test_runs_of_different_k_are_compared_at_the_smaller_one(tmp_path, runs):
+    short = open_stored(write_run(tmp_path / "c", [pair(id) for id in IDS], {id: [(2, 1)] for id in IDS}))
+    assert compare(runs[0], short).k == compare(short, runs[0]).k == 1
+
+
+def test_right_is_what_is_right_more_often_than_not(tmp_path):
+    """At k = 1 the first run's two samples disagree on every item: half right is not right."""
+    items = [pair(id) for id in IDS[:2]]
+    half, right, wrong = (
+        open_stored(write_run(tmp_path / name, items, {item.id: rows for item in items}))
+        for name, rows in (("half", [(2, 1), (1, 2)]), ("right", [(2, 1), (2, 1)]), ("wrong", [(1, 2), (1, 2)]))
+    )
+    assert (len(compare(half, right, k=1).lost), compare(half, right, k=1).gained) == (2, ())
+    assert (compare(half, wrong, k=1).lost, compare(half, wrong, k=1).gained) == ((), ())
+
+
 def test_the_p_value_is_the_exact_sign_test(runs):
     """Four items differ, three one way: patterns with a sum of at least 2 in size are 10 of 16."""
     found = compare(*runs)

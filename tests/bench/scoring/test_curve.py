@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from spct.bench.scoring.curve import curve, default_ks
-from spct.bench.suites import Ballot, Loaded, Unit
+from spct.bench.scoring.curve import curve, default_ks, mean_metrics
+from spct.bench.suites import Ballot, Loaded, Metrics, Unit
 from spct.bench.suites.judgebench import JudgeBench
 from spct.bench.suites.llmbar import LLMBar
 from spct.bench.suites.realmistake import ReaLMistake
@@ -81,6 +81,22 @@ def test_units_of_several_items_are_picked_alike():
     found = curve(RMBPairs(), loaded, ballots, [1, 2])
     assert units_at(found, 1)["set"].grades == (0.5, 0.5, 0, 0)
     assert units_at(found, 2)["set"].grades == (0, 0, 1, 0)
+
+
+def test_items_of_a_unit_with_unequal_numbers_of_samples_are_drawn_side_by_side():
+    items = [item(id, best=0, subset="bon/Helpfulness/Chat/x") for id in ("p", "q")]
+    loaded = Loaded({one.id: one for one in items}, (Unit("set", ("p", "q"), "bon/Helpfulness/Chat/x", "c"),))
+    ballots = {"p": plain((2, 1), (2, 1)), "q": plain((2, 1), (1, 2), (1, 2), (1, 2))}
+    found = curve(RMBPairs(), loaded, ballots, [1, 4])
+    assert units_at(found, 1)["set"].strict == pytest.approx(1 / 4, abs=0.1)
+    assert units_at(found, 4)["set"].strict == 0
+
+
+def test_figures_that_some_draw_lacks_are_left_out():
+    whole, less = Metrics(0.5, {"a": 1.0, "b": 0.0}, {"c": 0.25}), Metrics(None, {"a": 0.5}, {})
+    assert mean_metrics([whole, less]) == Metrics(None, {"a": 0.75}, {})
+    assert mean_metrics([less, whole]) == Metrics(None, {"a": 0.75}, {})
+    assert mean_metrics([whole, whole]) == whole
 
 
 def test_an_item_stopped_early_votes_with_all_it_has():

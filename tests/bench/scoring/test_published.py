@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bench.samples import grades, metrics, real, replayed
-from spct.bench.scoring.ballots import means_of
 from spct.bench.suites import load_benchmark
+from spct.bench.suites.grading import means_of
 from spct.bench.suites.llmbar import PAIRS, statistics
 
 OUTPUTS = "dataset=judgebench,response_model=gpt-4o-2024-05-13,judge_name={},judge_model={}.jsonl.gz"

@@ -1,18 +1,23 @@
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from bench.runs import pair, write_run
 from spct.bench.report import curve_table, markdown, points, terminal_lines
-from spct.bench.scoring.curve import curve
+from spct.bench.scoring.curve import curve, guided_by
 from spct.bench.scoring.figures import Intervals
 from spct.bench.scoring.results import Prices, Scoring, score_run, write_results
 from spct.bench.scoring.statistics import Figure, Resamples
 from spct.bench.scoring.stored import open_stored
-from spct.bench.suites import Unit
+from spct.bench.suites import Metrics, Unit
+from spct.bench.suites.llmbar import LLMBar
 from spct.errors import RunError
 from spct.run import RunStore
+from spct.types import Judgment, Problem, Usage
+from spct.voting.guided import decide_guided
 from spct.voting.ratings import Rating
+from spct.voting.vote import decide
 
 SCORES = {"Natural/0": [(6, 5), (6, 5), None, (7, 5)], "Natural/1": [(5, 5), (4, 6), (6, 5), (5, 5)]}
 
@@ -50,11 +55,23 @@ def test_cost_is_in_proportion_to_samples_and_prompts(run):
     assert result.last.cost.price == pytest.approx((100 * 1 + 40 * 10) / 1e6)
 
 
+def test_where_every_sample_was_a_request_prompts_cost_in_proportion_to_samples(tmp_path):
+    """16 requests for 8 samples on two items, 200 tokens in and 80 out: 25 in and 10 out a sample and item."""
+    run = write_run(tmp_path / "run", [pair(id) for id in SCORES], SCORES)
+    store = RunStore.open(run, write=True)
+    store.record(0, [], Usage(requests=12))
+    store.close()
+    costs = [point.cost.prompt_tokens for point in score_run(open_stored(run)).points]
+    assert costs == [25, 50, 100]
+
+
 def test_unfinished_items_are_left_out_and_named(run):
     store = RunStore.open(run, write=True)
     store.add_item(2, pair("Natural/2"))
     store.close()
-    result = score_run(open_stored(run))
+    stored = open_stored(run)
+    result = score_run(stored)
+    assert (stored.unfinished, stored.complete) == (1, False)
     assert result.data["items"] == 2
     assert result.notes == ("1 items are begun and not finished; go on with --resume",)
 
@@ -68,6 +85,52 @@ def test_ratings_make_a_guided_curve(tmp_path):
     assert result.last.rules["strict"].units.value == 0
     assert result.guided[-1].rules["strict"].units.value == 1
     assert "meta:m" in result.estimator["guided"]
+
+
+def test_the_rating_of_a_sample_is_that_of_its_valid_judgments(tmp_path):
+    """A retried sample by the attempt that is valid, a pass in blocks by their mean, and none where one has none."""
+    store = RunStore.create(tmp_path, {"settings": "{}"})
+    problem = Problem("no_box", "no box")
+    judgments = [
+        Judgment(0, (0, 1, 2), 0, "bad", "stop", None, problem),
+        Judgment(0, (0, 1, 2), 0, "good", "stop", (3, 2, 1), attempt=1),
+        *(Judgment(1, order, 0, "block", "stop", (3, 2), block=b) for b, order in enumerate([(0, 1), (1, 2)])),
+        *(Judgment(2, order, 0, "block", "stop", (3, 2), block=b) for b, order in enumerate([(0, 1), (1, 2)])),
+        Judgment(3, (0, 1), 0, "block", "stop", (3, 2)),
+        Judgment(3, (1, 2), 0, "lost", "stop", None, problem, block=1),
+    ]
+    said = {(0, 0, 1): 0.9, (1, 0, 0): 0.2, (1, 1, 0): 0.4, (2, 0, 0): 0.8, (3, 0, 0): 0.7}
+    item = pair("a", responses=("x", "y", "z"))
+    store.add_item(0, item)
+    store.record(0, judgments, Usage())
+    store.record_ratings(0, "m", {place: Rating(value) for place, value in said.items()})
+    store.put_verdict(0, decide(judgments, id="a", n=3, k=4).as_row())
+    store.close()
+    assert open_stored(tmp_path).ratings == {"a": {0: 0.9, 1: pytest.approx(0.3), 3: 0.7}}
+    kept = decide_guided(judgments, {p: Rating(v) for p, v in said.items()}, id="a", n=3, k=4).kept
+    assert kept == guided_by(open_stored(tmp_path).ratings)("a", (0, 1, 2, 3)) == (0, 3)
+
+
+@dataclass(frozen=True)
+class Worst(LLMBar):
+    """Its headline is the worst unit's credit, which is no weighted sum of means."""
+
+    linear: bool = False
+
+    def aggregate(self, credits, graded, loaded):
+        return Metrics(min(credits.values()))
+
+
+def test_a_figure_that_is_no_sum_of_means_is_aggregated_replicate_by_replicate(tmp_path):
+    """All right: each subset alone gives the worst of them nothing, so weights cannot explain the 1.0."""
+    items = [pair(f"{subset}/{i}", subset=subset) for subset in ("Natural", "Manual") for i in range(2)]
+    stored = open_stored(write_run(tmp_path / "run", items, {item.id: [(2, 1)] for item in items}), Worst())
+    point = curve(stored.benchmark, stored.loaded, stored.ballots).last
+    intervals = Intervals(
+        stored.benchmark, stored.loaded, Resamples([unit.cluster for unit in stored.loaded.units], 40)
+    )
+    assert intervals.headline_weights(point, "own") is None
+    assert intervals.of(point)["own"].headline == Figure(1.0, 1.0, 1.0)
 
 
 def test_results_are_json_and_tables_show_them(run, tmp_path):

@@ -74,5 +74,9 @@ def test_the_random_sign_flip_test_agrees_with_the_sign_test():
     assert p_value == pytest.approx(2 * tail, abs=0.006)
 
 
+def test_the_random_sign_flip_test_never_says_that_chance_is_impossible():
+    assert sign_flip_p(np.ones(60), flips=999) == (1 / 1000, False)
+
+
 def test_no_difference_has_p_one():
     assert sign_flip_p(np.zeros(30)) == (1.0, True)

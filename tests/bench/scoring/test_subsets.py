@@ -36,7 +36,7 @@ def test_orders_with_unequal_counts_still_weigh_the_same():
     assert weights == {(0,): 0.25, (2,): 0.25, (1,): 0.5}
 
 
-@pytest.mark.parametrize("shape", [(7, 3, 4), (8, 4, 5), (5, 5, 2), (9, 2, 4), (10, 4, 3)])
+@pytest.mark.parametrize("shape", [(7, 3, 4), (8, 4, 5), (5, 5, 2), (9, 2, 4), (10, 4, 3), (5, 3, 4), (8, 3, 7)])
 def test_weights_add_up_and_every_pick_is_even(shape):
     size, groups, k = shape
     found = picks(size, groups, k, 10**6)
@@ -55,6 +55,11 @@ def test_picks_are_drawn_where_they_are_many():
     assert all(Counter(i % 2 for i in pick.indices) == {0: 4, 1: 4} for pick in found)
     assert found == picks(32, 2, 8, 50, seed=3)
     assert found != picks(32, 2, 8, 50, seed=4)
+
+
+def test_an_order_without_samples_to_spare_is_never_drawn_for_the_extra_one():
+    found = picks(5, 3, 4, 200, drawn=True)  # samples 0 and 3, 1 and 4, and 2 alone
+    assert {pick.indices for pick in found} == {(0, 1, 2, 3), (0, 1, 2, 4), (0, 2, 3, 4), (1, 2, 3, 4)}
 
 
 def test_all_samples_are_one_pick_or_as_many_equal_draws():

@@ -125,3 +125,13 @@ def _of_ties(units):
 def test_a_broken_row_is_named(tmp_path, bad, message):
     with pytest.raises(InputError, match=rf"a\.jsonl, line 2.*{message}"):
         BENCH.load(write_jsonl(tmp_path / "a.jsonl", [row(0), bad]))
+
+
+@pytest.mark.parametrize(
+    ("models", "writers"),
+    [(["m"], ["m", "m", "m", "m"]), (list("abcd"), list("abcd")), (list("ab"), None), (None, None), ("abcd", None)],
+)
+def test_one_writer_named_has_written_all_responses(tmp_path, models, writers):
+    loaded = BENCH.load(write_jsonl(tmp_path / "a.jsonl", [row(1, models=models)]))
+    (item,) = loaded.items.values()
+    assert item.extra.get("writers") == writers

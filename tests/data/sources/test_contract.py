@@ -1,6 +1,7 @@
 """The contract of the sources, one upstream row each: what becomes of it, and how each refuses what is not its own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from spct.errors import InputError
 from spct.types import Message
 
 FILE = Path("hh/harmless-base/test.jsonl")
-ROWS = {
+ROWS: dict[str, list[dict[str, Any]]] = {
     "helpsteer2": [rows.HELPSTEER2],
     "helpsteer3": [rows.HELPSTEER3],
     "ultrafeedback": [rows.ULTRAFEEDBACK, rows.BINARIZED],
@@ -184,4 +185,4 @@ def test_unknown_and_own_kinds():
         load_source("helpster2")
     with pytest.raises(InputError, match="cannot import"):
         load_source("spct.nothing:Here")
-    assert load_source("spct.data.sources.rmb:RMB").about.title == "RMB"
+    assert load_source("spct.data.sources.rmb:RMBSource").about.title == "RMB"

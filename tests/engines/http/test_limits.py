@@ -66,3 +66,36 @@ def test_retry_after(headers, seconds):
 def test_backoff_is_bounded():
     for tries in (1, 2, 5, 1000):
         assert all(0 <= backoff_s(tries, 0.5) <= min(LONGEST_BACKOFF_S, 0.5 * 2 ** (tries - 1)) for _ in range(50))
+
+
+async def still_waits(limits):
+    """Whether a request is held back now and for as long as a test looks."""
+    task = asyncio.create_task(limits.wait(1))
+    await asyncio.wait([task], timeout=0.05)
+    waits = not task.done()
+    task.cancel()
+    return waits
+
+
+@pytest.mark.parametrize("limits", [Limits(6, 600_000), Limits(600_000, 6)])
+async def test_a_request_waits_for_the_slower_of_both_limits(limits):
+    await limits.wait(1)
+    assert await still_waits(limits)
+
+
+async def test_a_shorter_pause_does_not_end_a_longer_one():
+    limits = Limits(None, None)
+    limits.pause(60)
+    limits.pause(0)
+    assert await still_waits(limits)
+
+
+async def test_a_pause_that_grows_holds_those_who_wait_already():
+    limits = Limits(None, None)
+    limits.pause(0.01)
+    waiting = asyncio.create_task(limits.wait(1))
+    await asyncio.sleep(0)
+    limits.pause(60)
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    waiting.cancel()

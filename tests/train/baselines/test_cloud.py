@@ -14,6 +14,7 @@ from spct.errors import InputError
 from spct.items import fingerprint
 from spct.judges import load_judge
 from spct.judges.critiques import CRITIQUE_REQUEST
+from spct.judges.memory import Memory
 from spct.judges.settings import judge_settings
 from spct.recipe import parse_recipe
 from spct.train.baselines.cloud import _Collator, load, rows
@@ -123,7 +124,9 @@ async def test_critiques_are_asked_for_as_the_judge_asks():
     ]
     again = ScriptedEngine(critic)
     half = [judgment for judgment in verdict.judgments if judgment.block == 1 or judgment.index < 2]
-    resumed = await CritiqueJudge(again, settings).judge(ITEM, half)
+    memory = Memory()
+    memory.history = half
+    resumed = await CritiqueJudge(again, settings).judge(ITEM, memory)
     assert resumed.judgments == verdict.judgments
     assert [(request.n, request.seed) for request in again.requests] == [(1, own.requests[0].seed + 2)]
 

@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 from spct.cli import spct
 from spct.errors import InputError, TrainingError
+from spct.loading import imported
 from spct.recipe import parse_recipe
 from spct.train.baselines import KINDS as BASELINES
 from spct.train.baselines.pairs import comparisons, read_pairs
 from spct.train.baselines.run import train_baseline
 from spct.train.sft.recipe import SftRecipe
 from spct.train.sft.run import run_sft
-from spct.train.stage import load_named
 from train import small
 
 KINDS = ["scalar", "pairrm", "cloud"]
@@ -71,7 +71,7 @@ def recipe(folder, **more):
     kind = more.pop("kind", "scalar")
     if kind == "cloud":
         values["critiques"] = str(folder / "critiques" / "critiques.jsonl")
-    return parse_recipe(load_named(BASELINES[kind].recipe), values | more)
+    return parse_recipe(imported(BASELINES[kind].recipe), values | more)
 
 
 @pytest.mark.parametrize("kind", KINDS)

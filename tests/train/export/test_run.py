@@ -18,10 +18,10 @@ from engines.tiny_models import CONTROL, SIZES, TEMPLATE, save_model
 from spct.engines import load_engine
 from spct.errors import TrainingError
 from spct.train.common.models import load_trainable
-from spct.train.export.check import Agreement, Checked, _agreement, compare, require_pass
+from spct.train.export.check import Agreement, Checked, _agreement, compare_greedily, require_pass
 from spct.train.export.form import Architecture
 from spct.train.export.gguf import write_gguf
-from spct.train.export.run import REPORT, export_adapter, export_model
+from spct.train.export.run import REPORT, Checking, export_adapter, export_model
 from spct.train.export.tokenizer import CUTS, cut_of
 from spct.weights import file_encoding, read_header
 
@@ -67,7 +67,7 @@ def save(path, family="llama", cut=None, seed=0, **more):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_llamacpp_says_what_transformers_says(tmp_path, family):
     path = save(tmp_path / "it", family, seed=SEEDS.get(family, 0))
-    report = export_model(str(path), tmp_path, prompts=PROMPTS, threads=1)
+    report = export_model(str(path), tmp_path, checking=Checking(PROMPTS, 1))
     assert report["files"]["it.F16.gguf"]["check"]["equal"] == 3
     for encoding in ("F16", "Q8_0"):
         name = f"it.{encoding}.gguf"
@@ -89,7 +89,7 @@ def test_digits_are_cut_as_the_tokenizer_cuts_them(tmp_path):
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     path = save(tmp_path / "it", cut=cut)
-    report = export_model(str(path), tmp_path, ["F16"], prompts=["17 times 2024 is 34408", *PROMPTS], threads=1)
+    report = export_model(str(path), tmp_path, ["F16"], checking=Checking(["17 times 2024 is 34408", *PROMPTS], 1))
     assert read_header(tmp_path / "it.F16.gguf").metadata["tokenizer.ggml.pre"] == "smollm"
     assert report["files"]["it.F16.gguf"]["check"]["first_token"] == 1.0
 
@@ -105,10 +105,10 @@ def test_an_adapter_on_its_base(tmp_path):
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.3)
     adapted.save_pretrained(tmp_path / "adapter")
-    report = export_adapter(tmp_path / "adapter", tmp_path, base=str(path), name="mine", prompts=PROMPTS, threads=1)
+    report = export_adapter(tmp_path / "adapter", tmp_path, base=str(path), name="mine", checking=Checking(PROMPTS, 1))
     with_it = report["files"]["mine.lora.gguf"]["check"]
     assert (with_it["passed"], with_it["first_token"]) == (True, 1.0)
-    without = export_model(str(path), tmp_path, ["F16"], prompts=PROMPTS, threads=1)["files"]["it.F16.gguf"]["check"]
+    without = export_model(str(path), tmp_path, ["F16"], checking=Checking(PROMPTS, 1))["files"]["it.F16.gguf"]["check"]
     texts = [[row["texts"][1] for row in found["texts"]] for found in (with_it, without)]
     assert all(a != b for a, b in zip(*texts, strict=True))
     assert set(json.loads((tmp_path / REPORT).read_text())["files"]) == {"mine.lora.gguf", "it.F16.gguf"}
@@ -119,11 +119,9 @@ def test_a_file_that_says_something_else_is_not_called_good(tmp_path):
     wrong = save(tmp_path / "wrong", seed=1)
     trainable = load_trainable(str(wrong))
     write_gguf(trainable, tmp_path / "wrong.gguf", "F16")
-    engines = [
-        load_engine(f"transformers:{path}"),
-        load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1),
-    ]
-    checked = asyncio.run(compare(*engines, load_trainable(str(path)), PROMPTS))
+    right = load_engine(f"transformers:{path}")
+    other = load_engine(f"llamacpp:{tmp_path / 'wrong.gguf'}", parallel=1, threads=1)
+    checked = asyncio.run(compare_greedily(right, other, load_trainable(str(path)), PROMPTS))
     assert not checked.passed
     with pytest.raises(TrainingError, match=r"x\.gguf is not good: on \d+% of the prompts .* nats apart: "):
         require_pass(checked, "x.gguf")
@@ -142,6 +140,24 @@ def test_the_marks():
     assert not Checked((*[row(10)] * 6, *[row(0, gap=0.1)] * 4)).passed
     with pytest.raises(TrainingError, match="has 5 tokens in transformers and 6 in llama.cpp"):
         require_pass(Checked((row(10, tokens=(5, 6)),)), "x.gguf")
+
+
+class Parting(Checking):
+    """Finds that the texts part at the first token."""
+
+    def run(self, trainable, model, file, adapters=None):
+        assert file.name.startswith("unchecked.") and file.is_file()
+        return Checked((Agreement("p", (5, 5), ("a", "b"), 0, 1, gap=9.0),))
+
+
+def test_a_file_that_does_not_pass_is_deleted(tmp_path):
+    path = save(tmp_path / "it")
+    with pytest.raises(TrainingError, match=r"it\.F16\.gguf is not good"):
+        export_model(str(path), tmp_path / "out", ["F16"], checking=Parting())
+    assert [*(tmp_path / "out").iterdir()] == []
+    report = export_model(str(path), tmp_path / "out", ["F16"], checking=None)
+    assert report["files"]["it.F16.gguf"]["check"] is None
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [REPORT, "it.F16.gguf"]
 
 
 def test_how_near_a_tie_was(tmp_path):

@@ -17,9 +17,8 @@ from spct.train import STAGES
 from spct.train.baselines.recipe import CritiquesRecipe
 from spct.train.common import packages
 from spct.train.export.recipe import ExportRecipe
-from spct.train.pipeline.bench_recipe import BenchRecipe
 from spct.train.pipeline.plan import command_of, plan
-from spct.train.pipeline.recipe import read_recipe
+from spct.train.pipeline.recipe import BenchRecipe, read_recipe
 from spct.train.pipeline.run import chosen_stages, run_all, state_of, steps, unused
 from spct.train.rft.recipe import SamplingRecipe
 from train import small
@@ -256,6 +255,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
         f"out/{data.directory}",
     ]
     assert command_of(sft, out, Path("gpus.yaml"))[-2:] == ["--launch", "gpus.yaml"]
+    assert not any("--launch" in command_of(job, out, Path("gpus.yaml")) for job in (data, rft, judged))
     command = command_of(rft, out, None)
     assert command[:3] == ["train", "rft-data", f"out/{data.directory}/train.jsonl"]
     assert {"--resume", "--hinted", "--n-rft", "--seed"} <= set(command)
@@ -457,7 +457,7 @@ def test_one_process_at_a_time():
     found = branches()
 
     def command(arguments):
-        with pytest.raises(RunError, match="in use by another spct train all"):
+        with pytest.raises(RunError, match="out is in use by another process"):
             run(found, Command())
         return Command()(arguments)
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from spct.cli import spct
-from spct.train.rft.places import Places, place_lines, place_of
+from spct.train.rft.places import Places, place_lines, shown_place
 from spct.train.rft.rejection import select
 from spct.types import Item, Judgment, Message
 from train import small
@@ -33,7 +33,7 @@ def judgment(order, scores, index=0):
     ],
 )
 def test_the_place_of_the_best_response(given, order, place):
-    assert place_of(given, order) == place
+    assert shown_place(given, order) == place
 
 
 def test_a_judge_that_scores_by_place_is_kept_where_the_best_stands_last():

@@ -1,7 +1,9 @@
 """The too-easy filter, with scripted weak models."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,8 @@ class Weak:
 
     model_id = "scripted:weak"
     capabilities = Capabilities(concurrency=1)
+    notes: Sequence[str] = ()
+    configuration: Mapping[str, Any] = {}
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit

@@ -2,7 +2,7 @@ from collections import defaultdict
 
 import pytest
 
-from spct.train.rl.monitors import Alarms, figures_of, heldout_line, histogram, train_line
+from spct.train.rl.monitors import Alarms, figures_of, heldout_line, score_line, train_line
 from spct.train.rl.reward import Scored
 
 
@@ -64,6 +64,6 @@ def test_each_trouble_rings(figures: dict[str, float], name: str) -> None:
 def test_lines() -> None:
     figures = {"accuracy": 0.5, "kl": 0.01, "scores/1": 0.5, "scores/2": 0.0, "scores/3": 0.25, "loss": 1.0}
     assert train_line(3, 900, figures) == "step 3/900  acc 50.0%  kl 0.0100  scores 1|█ ▅|3"
-    assert histogram({}) == "" and histogram({"scores/1": 0.0}) == ""
+    assert score_line({}) == "" and score_line({"scores/1": 0.0}) == ""
     line = heldout_line(20, {"eval_accuracy": 0.75, "eval_accuracy@8": 0.8, "eval_runtime": 3.0})
     assert line == "held out after step 20:  accuracy 75.0%  accuracy@8 80.0%"

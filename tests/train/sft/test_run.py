@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,8 @@ def test_it_learns_its_data_by_heart_and_the_result_is_a_whole_model(folder, tmp
     assert losses[0] > 4
     assert losses[-1] < 0.02
     assert (report["steps"], report["epochs"], report["data"]["trajectories"]) == (40, 40.0, 8)
-    tokenizer, model = AutoTokenizer.from_pretrained(out / "model"), AutoModelForCausalLM.from_pretrained(out / "model")
+    tokenizer = AutoTokenizer.from_pretrained(out / "model")
+    model: Any = AutoModelForCausalLM.from_pretrained(out / "model")
     for i, word in enumerate(small.WORDS):
         turns = [{"role": "user", "content": f"after {word}"}]
         ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=False)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from spct.bench.audit.evidence import Evidence, Finding, Judged, best_credit, pair_credit
+from spct.bench.audit.evidence import Evidence, Finding, Judged, pair_credit
 from spct.bench.audit.findings import percent, unmeasured
 from spct.bench.scoring.statistics import Floats, Resamples, bounded
+from spct.voting.accuracy import tie_credit
 
 LEAST_DOMAIN = 5
 """Items a domain needs to count in the spread."""
@@ -99,7 +100,7 @@ def votes(evidence: Evidence) -> list[tuple[Judged, float]]:
     found = []
     for judged in evidence.judged:
         if judged.item.best is not None and len(judged.item.responses) > 1:
-            found.append((judged, 0.0 if judged.vote is None else best_credit(judged.vote, judged.item.best)))
+            found.append((judged, 0.0 if judged.vote is None else tie_credit(judged.vote, judged.item.best)))
         elif pairs := judged.pairs:
             credits = [0.0 if judged.vote is None else pair_credit(judged.vote, i, j) for i, j in pairs]
             found.append((judged, sum(credits) / len(credits)))

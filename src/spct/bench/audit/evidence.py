@@ -5,16 +5,18 @@ Accuracy of a vote or of a single judgment counts a tie as 1/#tied throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spct.bench.scoring.ballots import Means, means_of
+from spct.bench.scoring.ballots import missing_share
 from spct.bench.scoring.statistics import Figure
 from spct.bench.scoring.stored import StoredBench
 from spct.bench.suites.assembly import cluster_of
 from spct.bench.suites.benchmark import Ballot
+from spct.bench.suites.grading import means_of
 from spct.types import Item
+from spct.voting.vote import Means
 
 Probe = Callable[["Evidence"], Iterable["Finding"]]
 
@@ -37,12 +39,20 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeBallot:
+    """A ballot that scores every response; ``order`` is as in ``Ballot``."""
+
+    scores_N: tuple[float, ...]
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """An item with its valid ballots and its vote over all of them."""
+    """An item with its whole ballots and its vote, which is over the others too."""
 
     item: Item
     cluster: str
-    valid: tuple[Ballot, ...]
+    valid: tuple[WholeBallot, ...]
     vote: Means | None
 
     @property
@@ -64,12 +74,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the probes look at. ``judge_name`` is the judge's own name among the writers, if given."""
+    """What the probes look at: ``planned`` samples, of which the share ``missing`` stayed invalid.
+
+    ``judge_name`` is the judge's own name among the writers, if given.
+    """
 
     label: str
     judged: tuple[Judged, ...]
     planned: int
-    invalid: int
+    missing: float
     invalid_codes: Mapping[str, int]
     completions: int
     judge_name: str | None = None
@@ -79,23 +92,20 @@ def evidence_of(stored: StoredBench, judge_name: str | None = None) -> Evidence:
     judged = []
     for id, item in stored.loaded.items.items():
         row = stored.ballots.get(id, ())
-        valid = tuple(ballot for ballot in row if ballot.scores_N is not None and None not in ballot.scores_N)
-        judged.append(Judged(item, cluster_of(item), valid, means_of(row)))
+        judged.append(Judged(item, cluster_of(item), tuple(whole_ballots(row)), means_of(row)))
     planned = sum(len(row) for row in stored.ballots.values())
-    invalid = sum(ballot.scores_N is None for row in stored.ballots.values() for ballot in row)
-    spent = stored.spent
-    return Evidence(stored.label, tuple(judged), planned, invalid, spent.invalid, spent.completions, judge_name)
+    missing, spent = missing_share(stored.ballots), stored.spent
+    return Evidence(stored.label, tuple(judged), planned, missing, spent.invalid, spent.completions, judge_name)
 
 
-def pair_credit(scores_N: Sequence[float | None], better: int, worse: int) -> float:  # noqa: N803
+def whole_ballots(ballots: Iterable[Ballot]) -> Iterator[WholeBallot]:
+    for ballot in ballots:
+        scores_N = [score for score in ballot.scores_N or () if score is not None]  # noqa: N806
+        if scores_N and len(scores_N) == len(ballot.scores_N or ()):
+            yield WholeBallot(tuple(scores_N), ballot.order)
+
+
+def pair_credit(scores_N: Sequence[float], better: int, worse: int) -> float:  # noqa: N803
     """1 if the better response has the higher score, half for a tie."""
     first, second = scores_N[better], scores_N[worse]
-    assert first is not None and second is not None
     return 1.0 if first > second else 0.5 if first == second else 0.0
-
-
-def best_credit(scores_N: Sequence[float | None], best: int) -> float:  # noqa: N803
-    """1/#tied if the best response has the highest score, else 0."""
-    scores = [score for score in scores_N if score is not None]
-    top = max(scores)
-    return 1 / scores.count(top) if scores_N[best] == top else 0.0

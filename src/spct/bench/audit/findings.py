@@ -27,8 +27,8 @@ def mean_of(rows: Sequence[Sequence[Any]], top: int, bottom: int) -> float:
     return float(sum(row[top] for row in rows) / sum(row[bottom] for row in rows))
 
 
-def winners(scores_N: Sequence[float | None]) -> frozenset[int]:  # noqa: N803
-    top = max(score for score in scores_N if score is not None)
+def winners(scores_N: Sequence[float]) -> frozenset[int]:  # noqa: N803
+    top = max(scores_N)
     return frozenset(i for i, score in enumerate(scores_N) if score == top)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from spct.bench.audit.domains import domains
-from spct.bench.audit.evidence import Evidence, Finding, Probe, best_credit, pair_credit
+from spct.bench.audit.evidence import Evidence, Finding, Probe, pair_credit
 from spct.bench.audit.findings import correlation_of, figure_of, leaning, mean_of, percent, unmeasured, winners
 from spct.bench.scoring.statistics import Figure, ratio, ratio_difference
+from spct.voting.accuracy import tie_credit
 
 STYLES = ("concise", "detailed", "markdown")
 
@@ -25,9 +26,9 @@ def position(evidence: Evidence) -> Iterator[Finding]:
         if best is None or n < 2:
             continue
         for ballot in judged.valid:
-            if len(ballot.order) != n or ballot.scores_N is None:
+            if len(ballot.order) != n:
                 continue
-            place, credit = ballot.order.index(best), best_credit(ballot.scores_N, best)
+            place, credit = ballot.order.index(best), tie_credit(ballot.scores_N, best)
             by_place[f"{place + 1} of {n}"].append(credit)
             rows.append((judged.cluster, credit * (place == 0), place == 0, credit * (place == n - 1), place == n - 1))
     if not rows:
@@ -62,7 +63,7 @@ def _agreement(evidence: Evidence) -> Iterator[Finding]:
             continue
         across = within = agree_across = agree_within = 0.0
         for a, b in combinations(judged.valid, 2):
-            same = float(winners(a.scores_N or ()) == winners(b.scores_N or ()))
+            same = float(winners(a.scores_N) == winners(b.scores_N))
             if a.order == b.order:
                 within, agree_within = within + 1, agree_within + same
             else:
@@ -194,7 +195,7 @@ def score_use(evidence: Evidence) -> Iterator[Finding]:
         if len(judged.item.responses) < 2:
             continue
         for ballot in judged.valid:
-            single.append((judged.cluster, float(len(winners(ballot.scores_N or ())) > 1), 1.0))
+            single.append((judged.cluster, float(len(winners(ballot.scores_N)) > 1), 1.0))
         if judged.vote is not None:
             voted.append((judged.cluster, float(len(winners(judged.vote)) > 1), 1.0))
     for name, rows in (("single judgments tied for first", single), ("votes tied for first", voted)):
@@ -213,14 +214,14 @@ def _histogram(evidence: Evidence) -> Iterator[Finding]:
     counts: Counter[float] = Counter()
     for judged in evidence.judged:
         for ballot in judged.valid:
-            counts.update(score for score in ballot.scores_N or () if score is not None)
+            counts.update(ballot.scores_N)
     if not counts:
         yield unmeasured("scores", "most used score", "no valid judgments")
         return
     (top, _), total = counts.most_common(1)[0], sum(counts.values())
     rows = []
     for judged in evidence.judged:
-        scores = [score for ballot in judged.valid for score in ballot.scores_N or ()]
+        scores = [score for ballot in judged.valid for score in ballot.scores_N]
         rows.append((judged.cluster, scores.count(top), len(scores)))
     figure = figure_of(rows, ratio)
     histogram = {f"{score:g}": counts[score] for score in sorted(counts)}
@@ -234,8 +235,7 @@ def _invalid(evidence: Evidence) -> Iterator[Finding]:
         yield unmeasured("scores", "invalid samples", "nothing was sampled")
         return
     causes = ", ".join(f"{code} {count:,}" for code, count in evidence.invalid_codes.items()) or "none"
-    low, high = wilson(evidence.invalid, evidence.planned)
-    figure = Figure(evidence.invalid / evidence.planned, low, high)
+    figure = Figure(evidence.missing, *wilson(evidence.missing * evidence.planned, evidence.planned))
     yield Finding("scores", "invalid samples after retries",
                   f"Of {evidence.completions:,} completions these were invalid, by cause: {causes}.", figure, "share",
                   {"causes": dict(evidence.invalid_codes), "completions": evidence.completions})  # fmt: skip
@@ -279,7 +279,7 @@ def same_name(judge: str, writer: object) -> bool:
     return bool(plain[0]) and plain[0] == plain[1]
 
 
-def wilson(hits: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(hits: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
     """Wilson's interval of a share; for samples counted one by one."""
     share, scale = hits / trials, z * z / trials
     middle = share + scale / 2

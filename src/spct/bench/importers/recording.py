@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from spct.errors import InputError, RunError
 from spct.run.opening import begun
 from spct.run.store import RunStore, holds_run
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
-from spct.voting.blocks import reconciled
+from spct.voting.rows import count_judgments
 from spct.voting.verdict import Rule
 from spct.voting.vote import decide
+from spct.wording import spell_invalid
 
 FLUSH_EVERY = 2000
 
@@ -44,9 +46,11 @@ class RecordedRun:
 
     def __str__(self) -> str:
         """How much there is, in a line."""
-        judgments = [judgment for item in self.items for judgment in item.judgments]
-        invalid = sum(judgment.scores is None for judgment in judgments)
-        return f"{len(judgments):,} judgments of {len(self.items):,} items, {invalid:,} of them invalid, k = {self.k}"
+        counts = [count_judgments(one.judgments, len(one.item.responses)) for one in self.items]
+        judgments, missing = sum(count for count, _ in counts), fsum(missing for _, missing in counts)
+        invalid = sum(judgment.scores is None for one in self.items for judgment in one.judgments)
+        said = spell_invalid(invalid, missing, judgments)
+        return f"{judgments:,} judgments of {len(self.items):,} items, {said}, k = {self.k}"
 
     @property
     def k(self) -> int:
@@ -113,29 +117,15 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
 
 
 def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun) -> None:
-    n = len(recorded.item.responses)
-    in_blocks = recorded_in_overlapping_blocks(recorded.judgments)
     verdict = decide(
         recorded.judgments,
         id=recorded.item.id,
-        n=n,
+        n=len(recorded.item.responses),
         k=recording.k,
         rule=recording.rule,
         temperature=recording.temperature,
         usage=recorded.usage,
-        rows_KN=reconciled(recorded.judgments, n, recording.k) if in_blocks else None,
     )
     store.add_item(position, recorded.item)
     store.record(position, recorded.judgments, recorded.usage)
     store.put_verdict(position, verdict.as_row())
-
-
-def recorded_in_overlapping_blocks(judgments: Sequence[Judgment]) -> bool:
-    """Whether some sample shows a response in two of its blocks, so that the blocks' scales need reconciling."""
-    shown: set[tuple[int, int]] = set()
-    count = 0
-    for judgment in judgments:
-        if judgment.attempt == 0:
-            shown.update((judgment.index, i) for i in judgment.order)
-            count += len(judgment.order)
-    return len(shown) < count

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from spct.bench.scoring.subsets import Pick, is_dealt, orders_dealt, picks
+from spct.bench.suites.assembly import mean
 from spct.bench.suites.benchmark import Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
+from spct.voting.guided import best_rated
 
 CreditRule = Literal["own", "strict", "random"]
 CREDIT_RULES: tuple[CreditRule, ...] = get_args(CreditRule)
@@ -106,6 +108,11 @@ def curve(
     plan = Plan(is_dealt(ballots), draws if benchmark.linear else JOINT_DRAWS, seed)
     grader = _Grader(benchmark, loaded, ballots, plan, keep)
     return Curve(tuple(grader.point(k) for k in ks), plan)
+
+
+def guided_by(ratings: Mapping[str, Mapping[int, float]]) -> Keep:
+    """The choice of a meta RM, by its ratings of each item's samples: the better half of those picked, rounded up."""
+    return lambda id, indices: best_rated(ratings.get(id, {}), indices)
 
 
 class _Grader:
@@ -214,13 +221,9 @@ def _mean_of(weighted: Sequence[tuple[float, Graded]]) -> Expected:
 def mean_metrics(found: Sequence[Metrics]) -> Metrics:
     """Figures averaged over draws; a figure that some draw lacks is left out."""
     heads = [metrics.headline for metrics in found]
-    headline = None if any(head is None for head in heads) else _mean([head for head in heads if head is not None])
+    headline = None if any(head is None for head in heads) else mean([head for head in heads if head is not None])
     return Metrics(headline, _means([m.parts for m in found]), _means([m.partial for m in found]))
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: _mean([row[name] for row in rows]) for name in rows[0] if all(name in row for row in rows)}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return {name: mean([row[name] for row in rows]) for name in rows[0] if all(name in row for row in rows)}

@@ -16,8 +16,11 @@ from spct.bench.selection import PartOf
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
+from spct.judges.template_choice import scale_in
 from spct.run import RunStore
 from spct.types import Item, Usage
+from spct.voting.guided import sample_ratings
+from spct.voting.ratings import Place
 
 IMPORTED = {"rewardbench2-k8": "rewardbench2", "judgebench": "judgebench", "llmbar": "llmbar"}
 """The benchmark that a recording of a kind is of, where nobody says otherwise."""
@@ -37,7 +40,7 @@ class Spent:
 class StoredBench:
     """A run's finished items as a benchmark's data, with the ballots on them. ``unfinished`` items are left out.
 
-    ``ratings`` are those of the meta RM ``meta``, by item and sample.
+    ``ratings`` are those of the meta RM ``meta``, by item and sample. ``scale`` is that of the scores, None if unknown.
     """
 
     label: str
@@ -50,6 +53,7 @@ class StoredBench:
     unfinished: int = 0
     ratings: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     meta: str | None = None
+    scale: tuple[float, float] | None = None
 
     @property
     def complete(self) -> bool:
@@ -75,11 +79,12 @@ def open_stored(
         loaded = benchmark.assemble(items)
         ballots = ballots_of(store, scored=scored)
         spent = _spent(store)
+        scale = scale_in(store.templates(), str(settings.get("template")))
         meta = settings.get("meta") or next(iter(store.metas()), None)
         ratings = {} if meta is None else _ratings(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
     name = label or _label(settings) or directory.name
-    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta)
+    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta, scale)
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
@@ -119,17 +124,11 @@ def _spent(store: RunStore) -> Spent:
 
 
 def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
-    """The rating of each sample that has one: that of its last attempt, the mean over its blocks."""
+    """The rating of each sample that has one, by item."""
     names = dict(store.item_ids())
-    found: dict[str, dict[int, float]] = {}
-    for position, rated in store.all_ratings(meta):
-        last: dict[int, dict[int, float | None]] = defaultdict(dict)
-        for (index, block, _), rating in sorted(rated.items()):
-            last[index][block] = rating.value
-        whole = {index: list(blocks.values()) for index, blocks in last.items()}
-        found[names[position]] = {
-            index: sum(known) / len(known)
-            for index, values in whole.items()
-            if len(known := [value for value in values if value is not None]) == len(values)
-        }
-    return found
+    valid: dict[int, list[Place]] = defaultdict(list)
+    for position, place, _, scores, _ in store.score_rows():
+        if scores is not None:
+            valid[position].append(place)
+    rated = store.all_ratings(meta)
+    return {names[position]: sample_ratings(valid[position], ratings) for position, ratings in rated}

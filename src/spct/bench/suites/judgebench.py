@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import Means, games_of
 from spct.bench.suites.assembly import assembled_items, data_files, lacks, make_item, mean, means_by, require
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import games_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item
+from spct.voting.vote import Means
 
 GPT_4O, CLAUDE = "gpt-4o-2024-05-13", "claude-3-5-sonnet-20240620"
 PAIRS = {

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import Means, games_of
 from spct.bench.suites.assembly import assembled_items, data_files, lacks, make_item, mean, means_by, require
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import games_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item
+from spct.voting.vote import Means
 
 PAIRS = {"Natural": 100, "Neighbor": 134, "GPTInst": 92, "GPTOut": 47, "Manual": 46}
 PROCESSED = {"FairEval": 66, "LLMEval^2": 200, "MT-Bench": 200}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import graded_best, means_of
 from spct.bench.suites.assembly import assembled_items, data_files, lacks, make_item, mean, means_by, numbered, require
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import graded_best, means_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import means_of
 from spct.bench.suites.assembly import assembled_items, data_files, lacks, make_item, mean, require
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import means_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item

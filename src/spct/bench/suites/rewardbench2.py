@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import Means, graded_best, means_of
 from spct.bench.suites.assembly import assembled_items, data_files, item_unit, lacks, make_item, mean, means_by, require
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import graded_best, means_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item
 from spct.voting.accuracy import Grade
+from spct.voting.vote import Means
 
 TIES = "Ties"
 ROWS = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, TIES: 102}

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spct.bench.scoring.ballots import Means, graded_best, means_of
 from spct.bench.suites.assembly import (
     assembled,
     by_id,
@@ -27,9 +26,11 @@ from spct.bench.suites.assembly import (
     require,
 )
 from spct.bench.suites.benchmark import About, Ballots, Graded, Loaded, Metrics, Unit
+from spct.bench.suites.grading import graded_best, means_of
 from spct.errors import InputError
 from spct.items import read_rows
 from spct.types import Item
+from spct.voting.vote import Means
 
 DOMAINS = {
     "chat": {"chat": 129},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
+from spct.loading import imported
 from spct.train import STAGES, Stage, load_stage
 
 
@@ -25,8 +24,7 @@ class _Stages(click.Group):
             return stage_command(found)
         if found is None:
             return None
-        module, _, attribute = found.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = imported(found)
         assert isinstance(command, click.Command)
         return command
 

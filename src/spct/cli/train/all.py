@@ -18,6 +18,7 @@ import orjson
 
 from spct.cli.bench import check_extra
 from spct.cli.progress import write_line
+from spct.cli.train.by_recipe import say
 from spct.errors import InputError
 from spct.train import STAGES, load_stage, load_stages
 
@@ -69,12 +70,12 @@ def all_(recipe: Path, **options: Any) -> int:
             write_line(sys.stdout, line)
         return 0
     try:
-        code = run_all(branches, out, chosen, run_command, _say, options["launch"] or main.launch)
+        code = run_all(branches, out, chosen, run_command, say, options["launch"] or main.launch)
     finally:
         report = write_report(branches, out) if out.is_dir() else {}
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report, branches):
         write_line(sys.stdout, line)
-    _say(f"{out / 'report.md'} has this report")
+    say(f"{out / 'report.md'} has this report")
     return code
 
 
@@ -82,7 +83,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run spct with these arguments in this process, as if they had been typed; what it prints goes to stderr."""
     from spct.cli import spct
 
-    _say(f"spct {shlex.join(arguments)}")
+    say(f"spct {shlex.join(arguments)}")
     with _as_typed(arguments), _stdout_to_stderr():
         code = spct.main(list(arguments), prog_name="spct", standalone_mode=False)
     _free_memory()
@@ -125,7 +126,3 @@ def _free_memory() -> None:
 
 def _where(recipe: Path, branch: str) -> str:
     return str(recipe) if branch == "main" else f"{recipe}: ablations.{branch}"
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)

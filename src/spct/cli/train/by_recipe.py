@@ -15,7 +15,7 @@ from spct.cli.train.launch import launched, main_process
 from spct.errors import InputError
 from spct.train import Stage
 from spct.train.common.packages import check_stage
-from spct.train.stage import load_named
+from spct.train.stage import resolved
 
 Command = Callable[..., Any]
 
@@ -63,11 +63,11 @@ def train_by_recipe(
         return 0
     from spct.recipe import flag_values, load_recipe
 
-    recipe = load_recipe(load_named(stage.recipe), path, flag_values({**options, **values}, more))
+    recipe = load_recipe(resolved(stage.recipe), path, flag_values({**options, **values}, more))
     if recipe.out is None:
         raise InputError("the recipe says nowhere to write; add the key out, or give --out DIR")
     speaks = main_process()
-    report = load_named(stage.run)(*given, recipe, recipe.out, resume=resume, say=_say if speaks else _silent)
+    report = resolved(stage.run)(*given, recipe, recipe.out, resume=resume, say=say if speaks else _silent)
     if speaks:
         for line in [orjson.dumps(report).decode()] if as_json else lines(report):
             write_line(sys.stdout, line)
@@ -89,7 +89,7 @@ def stage_command(stage: Stage) -> click.Command:
     return command
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     click.echo(line, err=True)
 
 

@@ -18,13 +18,14 @@ from spct.items import read_items
 from spct.judges.settings import judge_settings
 from spct.train.baselines.critiques import (
     CRITIQUES,
+    REPORT,
     RUN,
     CritiqueJudge,
     report_lines,
     write_critiques,
-    write_manifest,
 )
-from spct.train.baselines.pairs import usable
+from spct.train.baselines.pairs import gives_pairs
+from spct.train.common.directory import finish_sampling
 from spct.types import Item
 
 
@@ -64,7 +65,7 @@ async def _critiques(paths: Sequence[Path], options: Mapping[str, Any]) -> int:
         assert store is not None
         report = write_critiques(_items(paths, options["skip_bad"]), judge, store, out)
         described = judge.describe()
-    write_manifest(out, described, paths)
+    finish_sampling(out, "critiques", described, paths, (CRITIQUES, REPORT))
     lines = [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report)
     for line in lines:
         write_line(sys.stdout, line)
@@ -77,7 +78,7 @@ def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Itera
     bad: list[SpctError] = []
     left = 0
     for item in (item for path in paths for item in read_items(path, skip_bad=skip_bad, on_bad=bad.append)):
-        if usable(item):
+        if gives_pairs(item):
             yield item
         else:
             left += 1

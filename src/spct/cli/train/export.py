@@ -11,6 +11,7 @@ import click
 import orjson
 
 from spct.cli.progress import write_line
+from spct.cli.train.by_recipe import say
 from spct.errors import EngineMissingError, InputError
 from spct.train import load_stage
 from spct.train.common.packages import check_stage
@@ -50,25 +51,18 @@ def export(
         raise EngineMissingError("the check needs xllamacpp: pip install 'spct[llamacpp]', or give --no-check")
     from spct.train.export.check import PROMPTS
     from spct.train.export.gguf import ENCODINGS
-    from spct.train.export.run import export_adapter, export_model
+    from spct.train.export.run import Checking, export_adapter, export_model
 
     asked = PROMPTS if prompts is None else tuple(line.strip() for line in prompts if line.strip())
     if not asked:
         raise InputError("--prompts: got no prompt; expected one per line")
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
+    if base is not None and encoding:
+        raise InputError("--encoding is of whole models; an adapter is written in F16: drop it, or --base")
+    checking = Checking(asked, threads) if check else None
     if base is not None:
-        if encoding:
-            raise InputError("--encoding is of whole models; an adapter is written in F16: drop it, or --base")
-        report = export_adapter(
-            Path(model), out, base=base, name=name, check=check, prompts=asked, threads=threads, say=say
-        )
+        report = export_adapter(Path(model), out, base=base, name=name, checking=checking, say=say)
     else:
-        report = export_model(
-            model, out, encoding or ENCODINGS, name=name, check=check, prompts=asked, threads=threads, say=say
-        )  # fmt: skip
+        report = export_model(model, out, encoding or ENCODINGS, name=name, checking=checking, say=say)
     if as_json:
         write_line(sys.stdout, orjson.dumps(report).decode())
     return 0

@@ -19,16 +19,17 @@ from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
 from spct.judges.settings import judge_settings
 from spct.run.opening import file_facts
+from spct.train.common.directory import finish_sampling
 from spct.train.common.mixed import MixedJudge
 from spct.train.rft.run import (
     HINTED,
     PLAIN,
+    REPORT,
     TABLE,
     TRAJECTORIES,
     Sampling,
     check_trainable,
     report_lines,
-    write_manifest,
     write_trajectories,
 )
 from spct.types import Item
@@ -84,7 +85,8 @@ async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
         assert plain is not None
         report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
         described = judge.describe()
-    write_manifest(out, {**described, "hinted": sampling.hinted, "rejection": sampling.rejection}, [path])
+    kept = {**described, "hinted": sampling.hinted, "rejection": sampling.rejection}
+    finish_sampling(out, "rft-data", kept, [path], (TRAJECTORIES, REPORT, TABLE))
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
         write_line(sys.stdout, line)
     click.echo(f"{out / TRAJECTORIES} has the trajectories, {out / TABLE} this table", err=True)

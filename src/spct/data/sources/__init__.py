@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from spct.bench.suites.assembly import SUFFIXES
-from spct.data.sources.source import About, Source
+from spct.data.sources.source import Source, SourceAbout
 from spct.errors import InputError
 from spct.hub import fetch_data
 from spct.loading import Family
@@ -24,8 +24,8 @@ SOURCES = {
     "finegrained": "spct.data.sources.finegrained:FineGrainedRLHF",
     "gsm8k": "spct.data.sources.gsm8k:GSM8K",
     "math": "spct.data.sources.math:MATH",
-    "rmb": "spct.data.sources.rmb:RMB",
-    "items": "spct.data.sources.items:Items",
+    "rmb": "spct.data.sources.rmb:RMBSource",
+    "items": "spct.data.sources.items:ItemsSource",
 }
 
 
@@ -38,7 +38,7 @@ def load_source(kind: str) -> Source:
 
 
 def fetch_source(
-    about: About,
+    about: SourceAbout,
     repo: str | None,
     revision: str | None = None,
     *,

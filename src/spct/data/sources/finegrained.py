@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, LabelRangeError, integer, need
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items.conversation import text_of
 from spct.types import Message
@@ -20,7 +20,7 @@ PAIRS = tuple(combinations(range(4), 2))
 
 
 class FineGrainedRLHF:
-    about = About(
+    about = SourceAbout(
         title="FineGrainedRLHF, QA feedback",
         licence="Apache-2.0",
         layout="question, passages, 'prediction 1' to 'prediction 4', preference (6 labels), gold",

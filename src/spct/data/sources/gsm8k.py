@@ -9,13 +9,13 @@ from typing import Any
 from spct.data.answers import final_answer
 from spct.data.group import Dropped, Group, need
 from spct.data.sources.solved import attempts_of, solved
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items.conversation import text_of
 
 
 class GSM8K:
-    about = About(
+    about = SourceAbout(
         title="GSM8K",
         licence="MIT",
         layout="question, answer or ground_truth; attempts as columns {solution, is_correct} or a list solutions",

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, integer, need, pair
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 
 TURN = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 
 
 class HelpSteer2:
-    about = About(
+    about = SourceAbout(
         title="HelpSteer2-Preference",
         licence="CC-BY-4.0",
         layout="prompt, response_1, response_2, preference_strength -3..3 (below 0: response 1 is better)",

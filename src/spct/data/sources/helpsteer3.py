@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, integer, need, pair
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 
 
 class HelpSteer3:
-    about = About(
+    about = SourceAbout(
         title="HelpSteer3-Preference",
         licence="CC-BY-4.0",
         layout="context (messages), response1, response2, overall_preference -3..3 (below 0: response 1 is better), domain",

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Dropped, Group, LabelRangeError, need
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, response_of
 
 
 class HHRLHF:
-    about = About(
+    about = SourceAbout(
         title="HH-RLHF",
         licence="MIT",
         layout="chosen, rejected (transcripts); or evaluation_sample with input and outputs labelled chosen, rejected",

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Dropped, Group, LabelRangeError, integer, wins_of
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.items import parse_item
 
 
-class Items:
-    about = About(
+class ItemsSource:
+    about = SourceAbout(
         title="your own items",
         licence="yours",
         layout="rows as in docs/items.md with best, rewards, label or chosen and rejected; strength, domain optional",

@@ -9,12 +9,12 @@ from typing import Any
 from spct.data.answers import final_answer
 from spct.data.group import Dropped, Group, need
 from spct.data.sources.solved import attempts_of, solved
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.items.conversation import text_of
 
 
 class MATH:
-    about = About(
+    about = SourceAbout(
         title="MATH",
         licence="MIT",
         layout="problem, solution (its answer boxed) or answer, type, level; attempts as a list solutions",

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, integer, need, pair
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 
 
 class OffsetBias:
-    about = About(
+    about = SourceAbout(
         title="OffsetBias",
         licence="BSD-3-Clause",
         layout="instruction, output_1, output_2, label 1 or 2 (the better one)",

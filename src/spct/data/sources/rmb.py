@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, need
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items.conversation import query_of, text_of
 
 
-class RMB:
-    about = About(
+class RMBSource:
+    about = SourceAbout(
         title="RMB",
         licence="none stated",
         layout="conversation_input with chosen, reject, or with bon_best, loser_list; answers under answer",

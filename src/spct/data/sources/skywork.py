@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Group, need
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.items import parse_item
 
 
 class Skywork:
-    about = About(
+    about = SourceAbout(
         title="Skywork-Reward-Preference-80K-v0.2",
         licence="of its parts; see the data set card",
         layout="chosen and rejected (messages that differ in the last one), source",

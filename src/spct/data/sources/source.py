@@ -17,7 +17,7 @@ from spct.data.group import Dropped, Group
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class SourceAbout:
     """What a source is. ``hub`` is its data set on the Hugging Face hub; ``files`` are globs over paths, any of them."""
 
     title: str
@@ -31,7 +31,7 @@ class Source(Protocol):
     """Reads rows of one data set. Stateless."""
 
     @property
-    def about(self) -> About: ...
+    def about(self) -> SourceAbout: ...
 
     def read(self, row: Mapping[str, Any], where: str, file: Path) -> Iterator[Group | Dropped]:
         """The groups of one row; ``where`` names it for people, ``file`` is where it stands. Raises InputError."""

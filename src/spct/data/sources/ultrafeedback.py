@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.data.group import Dropped, Group, LabelRangeError, need, wins_of
-from spct.data.sources.source import About
+from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.conversation import query_of, text_of
@@ -20,7 +20,7 @@ ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 
 
 class UltraFeedback:
-    about = About(
+    about = SourceAbout(
         title="UltraFeedback",
         licence="MIT",
         layout="instruction, completions [{response, fine-grained_score, annotations}]; or prompt, chosen, rejected",

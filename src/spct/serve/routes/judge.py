@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 
 from spct.errors import SpctError
 from spct.serve.problems import Json, documented, entry
-from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.routing import JudgingRoute, caller_of
 from spct.service.service import Answer, Answers
 from spct.wire.answers import verdict_out
 from spct.wire.asked import item_of, options_of
@@ -32,21 +32,21 @@ def _described_lines() -> dict[int | str, dict[str, Any]]:
 @router.post("/v1/judge", response_model=VerdictOut)
 async def judge(body: JudgeRequest, request: Request) -> Response:
     """Judge one query's responses."""
-    serving = serving_of(request)
-    answer = await serving.ask(item_of(body), options_of(body.options), body.deadline_s)
-    return Json(verdict_out(answer, serving.model, body.judgments))
+    caller = caller_of(request)
+    answer = await caller.ask(item_of(body), options_of(body.options), body.deadline_s)
+    return Json(verdict_out(answer, caller.model, body.judgments))
 
 
 @router.post("/v1/judge/batch", response_model=BatchAnswer, responses=_described_lines())
 async def judge_batch(body: BatchRequest, request: Request) -> Response:
     """Judge many; one that fails does not keep the others from their verdicts."""
-    serving = serving_of(request)
+    caller = caller_of(request)
     items = [item_of(group) for group in body.items]
-    answers = serving.ask_each(items, options_of(body.options), body.deadline_s)
+    answers = caller.ask_each(items, options_of(body.options), body.deadline_s)
     if body.stream:
-        return StreamingResponse(_lines(answers, len(items), serving.model, body.judgments), media_type=NDJSON)
+        return StreamingResponse(_lines(answers, len(items), caller.model, body.judgments), media_type=NDJSON)
     async with answers:
-        found = {place: _entry(place, answer, serving.model, body.judgments) async for place, answer in answers}
+        found = {place: _entry(place, answer, caller.model, body.judgments) async for place, answer in answers}
     results = [found[place] for place in range(len(items))]
     return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
 

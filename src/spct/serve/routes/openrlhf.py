@@ -17,8 +17,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from spct.errors import InputError, LoneMemberError, SpctError
 from spct.serve.problems import Json, documented
-from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.state import ServerState
+from spct.serve.routing import JudgingRoute, caller_of
+from spct.serve.state import Caller
 from spct.service.joined import response_in
 from spct.service.member import Member
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
@@ -51,18 +51,20 @@ class _Judged:
 @router.post("/v1/openrlhf/reward", response_model=OpenRLHFAnswer)
 async def openrlhf(body: OpenRLHFRequest, request: Request, params: Annotated[OpenRLHFParams, Query()]) -> Response:
     """The rewards of rollouts as OpenRLHF sends them."""
-    serving = serving_of(request)
-    check_normalisation(params.normalisation, 2, serving.scale())
+    caller = caller_of(request)
+    check_normalisation(params.normalisation, 2, caller.scale())
     rollouts = _rollouts(body, params)
     if params.size is None:
-        judged = await _together(rollouts, serving)
+        judged = await _together(rollouts, caller)
     else:
-        judged = await _in_cohorts(rollouts, params, serving)
-    rewards = [_reward(found, params.normalisation, serving) for found in judged]
+        judged = await _in_cohorts(rollouts, params, caller)
+    rewards = _of_each(judged, params.normalisation, caller)
+    verdicts = {id(found.verdict): found.verdict for found in judged}
+    relevance = {key: caller.relevance(verdict) for key, verdict in verdicts.items()}
     return Json(
         {
             "rewards": rewards,
-            "scores": [serving.relevance(found.verdict)[found.index] for found in judged],
+            "scores": [relevance[id(found.verdict)][found.index] for found in judged],
             "extra_logs": {
                 "spct_valid": [float(found.verdict.valid) for found in judged],
                 "spct_invalid": [float(found.verdict.invalid) for found in judged],
@@ -88,7 +90,7 @@ def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
     return rollouts
 
 
-async def _together(rollouts: Sequence[_Rollout], serving: ServerState) -> list[_Judged]:
+async def _together(rollouts: Sequence[_Rollout], caller: Caller) -> list[_Judged]:
     """Rollouts of one request: those of the same prompt jointly."""
     groups: dict[tuple[str, str | None], list[int]] = {}
     for i, rollout in enumerate(rollouts):
@@ -98,14 +100,14 @@ async def _together(rollouts: Sequence[_Rollout], serving: ServerState) -> list[
         for (prompt, reference), members in groups.items()
     ]
     judged: dict[int, _Judged] = {}
-    for answer, members in zip(await serving.ask_all(items), groups.values(), strict=True):
+    for answer, members in zip(await caller.ask_all(items), groups.values(), strict=True):
         if isinstance(answer, SpctError):
             raise answer
         judged |= {i: _Judged(answer.verdict, place) for place, i in enumerate(members)}
     return [judged[i] for i in range(len(rollouts))]
 
 
-async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serving: ServerState) -> list[_Judged]:
+async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, caller: Caller) -> list[_Judged]:
     """Rollouts of many requests: each joins the others of its prompt."""
     members = [
         Member(
@@ -113,7 +115,7 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serv
         )
         for r in rollouts
     ]
-    joining = [asyncio.ensure_future(serving.join(member)) for member in members]
+    joining = [asyncio.ensure_future(caller.join(member)) for member in members]
     try:
         places = await asyncio.gather(*joining)
     finally:
@@ -122,9 +124,16 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, serv
     return [_Judged(place.verdict, place.index, place.copies) for place in places]
 
 
-def _reward(judged: _Judged, normalisation: Normalisation, serving: ServerState) -> float:
-    if normalisation in COMPARING and sum(judged.copies or [judged.verdict.n]) == 1:
-        raise LoneMemberError(
-            f"normalisation {normalisation!r} compares, and a rollout came alone; add ?size=N to the URL to gather groups"
-        )
-    return rewards_of(judged.verdict, normalisation, serving.scale(), judged.copies).values[judged.index]
+def _of_each(judged: Sequence[_Judged], normalisation: Normalisation, caller: Caller) -> list[float]:
+    """The rewards of the rollouts, worked out once for each verdict that they share."""
+    scale = caller.scale()
+    found: dict[tuple[int, tuple[int, ...] | None], tuple[float, ...]] = {}
+    for one in judged:
+        if normalisation in COMPARING and sum(one.copies or [one.verdict.n]) == 1:
+            raise LoneMemberError(
+                f"normalisation {normalisation!r} compares, and a rollout came alone; add ?size=N to the URL to gather "
+                "groups"
+            )
+        if (id(one.verdict), one.copies) not in found:
+            found[id(one.verdict), one.copies] = rewards_of(one.verdict, normalisation, scale, one.copies).values
+    return [found[id(one.verdict), one.copies][one.index] for one in judged]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from spct.serve.problems import Json, documented
-from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.routing import JudgingRoute, caller_of
 from spct.wire.answers import tokens_used
 from spct.wire.asked import item_of
 from spct.wire.parts import GroupIn
@@ -19,11 +19,11 @@ router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], response
 @router.post("/rerank", response_model=RerankAnswer)
 async def rerank(body: RerankRequest, request: Request) -> Response:
     """Rank documents as responses to the query, best first."""
-    serving = serving_of(request)
+    caller = caller_of(request)
     texts = [text if isinstance(text, str) else text.text for text in body.documents]
-    answer = await serving.ask(item_of(GroupIn(query=body.query, responses=texts)))
+    answer = await caller.ask(item_of(GroupIn(query=body.query, responses=texts)))
     verdict = answer.verdict
-    relevance = serving.relevance(verdict)
+    relevance = caller.relevance(verdict)
     ranking = (verdict.ranking or ())[: body.top_n or None]
     results = [
         {
@@ -33,4 +33,4 @@ async def rerank(body: RerankRequest, request: Request) -> Response:
         }
         for index in ranking
     ]
-    return Json({"id": verdict.id, "model": serving.model, "results": results, "usage": tokens_used([verdict])})
+    return Json({"id": verdict.id, "model": caller.model, "results": results, "usage": tokens_used([verdict])})

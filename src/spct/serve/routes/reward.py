@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from spct.errors import SpctError
 from spct.serve.problems import Json, documented, entry
-from spct.serve.routing import JudgingRoute, serving_of
-from spct.serve.state import ServerState
+from spct.serve.routing import JudgingRoute, caller_of
+from spct.serve.state import Caller
 from spct.service.rewards import Normalisation, Scale, check_normalisation, place_rewards, rewards_of
 from spct.service.service import Answer
 from spct.wire.answers import group_rewards, rollout_reward
@@ -30,30 +30,30 @@ router = APIRouter(route_class=JudgingRoute, tags=["reward"], responses=document
 @router.post("/v1/reward", response_model=GroupRewards | GroupsRewards | RolloutReward)
 async def reward(body: RewardRequest, request: Request) -> Response:
     """The rewards of one group, of several groups, or of one rollout of a group."""
-    serving = serving_of(request)
+    caller = caller_of(request)
     if isinstance(body, RewardGroup):
-        return await _of_group(body, serving)
+        return await _of_group(body, caller)
     if isinstance(body, RewardGroups):
-        return await _of_groups(body, serving)
-    return await _of_rollout(body, serving)
+        return await _of_groups(body, caller)
+    return await _of_rollout(body, caller)
 
 
-async def _of_group(body: RewardGroup, serving: ServerState) -> Response:
+async def _of_group(body: RewardGroup, caller: Caller) -> Response:
     options = options_of(body.options)
-    scale = serving.scale(options)
+    scale = caller.scale(options)
     check_normalisation(body.normalisation, len(body.responses), scale)
-    answer = await serving.ask(item_of(body), options, body.deadline_s)
+    answer = await caller.ask(item_of(body), options, body.deadline_s)
     rewards = rewards_of(answer.verdict, body.normalisation, scale)
-    return Json(group_rewards(answer, rewards, serving.model))
+    return Json(group_rewards(answer, rewards, caller.model))
 
 
-async def _of_groups(body: RewardGroups, serving: ServerState) -> Response:
+async def _of_groups(body: RewardGroups, caller: Caller) -> Response:
     options = options_of(body.options)
-    scale = serving.scale(options)
+    scale = caller.scale(options)
     for group in body.groups:
         check_normalisation(body.normalisation, len(group.responses), scale)
-    answers = await serving.ask_all([item_of(group) for group in body.groups], options, body.deadline_s)
-    results = [_outcome(i, answer, body.normalisation, scale, serving.model) for i, answer in enumerate(answers)]
+    answers = await caller.ask_all([item_of(group) for group in body.groups], options, body.deadline_s)
+    results = [_outcome(i, answer, body.normalisation, scale, caller.model) for i, answer in enumerate(answers)]
     return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
 
 
@@ -68,8 +68,8 @@ def _outcome(
         return entry(place, "rewards", error)
 
 
-async def _of_rollout(body: RewardRollout, serving: ServerState) -> Response:
-    check_normalisation(body.normalisation, 2, serving.scale())
-    place = await serving.join(member_of(body), body.deadline_s, body.hold_s)
-    rewards = place_rewards(place, body.normalisation, serving.scale())
-    return Json(rollout_reward(place, rewards, serving.model))
+async def _of_rollout(body: RewardRollout, caller: Caller) -> Response:
+    check_normalisation(body.normalisation, 2, caller.scale())
+    place = await caller.join(member_of(body), body.deadline_s, body.hold_s)
+    rewards = place_rewards(place, body.normalisation, caller.scale())
+    return Json(rollout_reward(place, rewards, caller.model))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from spct.errors import InputError, SpctError
 from spct.serve.problems import Json, documented
-from spct.serve.routing import JudgingRoute, serving_of
+from spct.serve.routing import JudgingRoute, caller_of
 from spct.types import Item
 from spct.wire.answers import tokens_used
 from spct.wire.asked import query_messages
@@ -21,22 +21,22 @@ router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], response
 @router.post("/v1/score", response_model=ScoreAnswer)
 async def score(body: ScoreRequest, request: Request) -> Response:
     """Score responses: one query's jointly, or several queries' each alone."""
-    serving = serving_of(request)
+    caller = caller_of(request)
     items = _items(*_sides(body))
-    answers = await serving.ask_all(items)
+    answers = await caller.ask_all(items)
     scores: list[float] = []
     verdicts = []
     for answer in answers:
         if isinstance(answer, SpctError):
             raise answer
-        scores += serving.relevance(answer.verdict)
+        scores += caller.relevance(answer.verdict)
         verdicts.append(answer.verdict)
     return Json(
         {
             "id": verdicts[0].id,
             "object": "list",
             "created": int(time.time()),
-            "model": serving.model,
+            "model": caller.model,
             "data": [{"index": i, "object": "score", "score": score} for i, score in enumerate(scores)],
             "usage": tokens_used(verdicts),
         }

@@ -19,13 +19,12 @@ from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import CritiqueSampler, critique_options, critique_template
-from spct.judges.grm import no_verdict
 from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.rival import Rival, Trial
 from spct.judges.sampling import Record, Stream
 from spct.judges.settings import JudgeSettings
+from spct.judges.verdicts import no_verdict
 from spct.run import RunStore
-from spct.train.common.directory import MANIFEST, file_hash
 from spct.train.common.judging_templates import keep_templates
 from spct.train.common.trajectories import messages_in, read_trajectories, source_of, write_rows
 from spct.types import Item, ItemError, Judgment, Message, Usage
@@ -81,7 +80,7 @@ class CritiqueJudge(Rival):
 
 
 @dataclass(slots=True)
-class SourceCounts:
+class CritiqueCounts:
     """What became of one source's items. ``failed_items`` lack critiques because requests failed."""
 
     items: int = 0
@@ -96,7 +95,7 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
 
     Raises TrainingError if there is none, RunError where the disk refuses.
     """
-    sources: dict[str, SourceCounts] = {}
+    sources: dict[str, CritiqueCounts] = {}
     count = write_rows(out / CRITIQUES, _rows(items, judge, store, sources))
     rows = {
         name: {
@@ -120,17 +119,6 @@ def write_critiques(items: Iterable[Item], judge: CritiqueJudge, store: RunStore
     return report
 
 
-def write_manifest(out: Path, settings: Mapping[str, Any], items: Sequence[Path]) -> None:
-    """Say what made the critiques, by hashes; written last."""
-    row = {
-        "stage": "critiques",
-        "settings": dict(settings),
-        "inputs": {str(path): file_hash(path) for path in items},
-        "outputs": {name: file_hash(out / name) for name in (CRITIQUES, REPORT)},
-    }
-    write_json(out / MANIFEST, row)
-
-
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
     yield f"{report['critiques']:,} critiques; {report['k']} of each response."
@@ -142,12 +130,12 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(
-    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, SourceCounts]
+    items: Iterable[Item], judge: CritiqueJudge, store: RunStore, sources: dict[str, CritiqueCounts]
 ) -> Iterator[dict[str, Any]]:
     special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         found = [judgment for judgment in store.history(position) if judgment.index < judge.settings.k]
-        counts = sources.setdefault(source_of(item), SourceCounts())
+        counts = sources.setdefault(source_of(item), CritiqueCounts())
         counts.items += 1
         counts.failed_items += len({(j.index, j.block) for j in found}) < judge.settings.k * len(item.responses)
         counts.responses += len(item.responses)

@@ -48,7 +48,7 @@ class Pairs:
             yield from comparisons(item)
 
 
-def usable(item: Item) -> bool:
+def gives_pairs(item: Item) -> bool:
     """Whether the item gives a pair."""
     return item.best is not None and len(item.responses) > 1
 
@@ -66,13 +66,13 @@ def read_pairs(recipe: BaselineRecipe) -> Pairs:
     counts: Counter[str] = Counter()
     items = _usable(recipe.data, counts)
     if recipe.heldout is None:
-        queries = sorted({query_key(item) for item in items}, key=lambda query: keyed_hash(recipe.seed, query))
+        queries = sorted({query_id(item) for item in items}, key=lambda query: keyed_hash(recipe.seed, query))
         chosen = set(queries[: max(1, round(recipe.heldout_share * len(queries)))])
-        heldout = [item for item in items if query_key(item) in chosen]
+        heldout = [item for item in items if query_id(item) in chosen]
     else:
         heldout = _usable(recipe.heldout, counts)
-        chosen = {query_key(item) for item in heldout}
-    train = [item for item in items if query_key(item) not in chosen]
+        chosen = {query_id(item) for item in heldout}
+    train = [item for item in items if query_id(item) not in chosen]
     counts["asked in held-out items"] = len(items) - len(train) if recipe.heldout is not None else 0
     counts["train items"], counts["held-out items"] = len(train), len(heldout)
     for side, found in (("to learn from", train), ("held out", heldout)):
@@ -84,7 +84,7 @@ def read_pairs(recipe: BaselineRecipe) -> Pairs:
     return Pairs(tuple(train), tuple(heldout), dict(counts))
 
 
-def query_key(item: Item) -> str:
+def query_id(item: Item) -> str:
     """What tells one query from another: its conversation where the row names it, else its messages."""
     return str(
         item.extra.get("conversation") or fingerprint(replace(item, responses=(), reference=None, principles=None))
@@ -118,7 +118,7 @@ def _usable(path: Path, counts: Counter[str]) -> list[Item]:
     found = []
     for item in read_items(path):
         counts["read"] += 1
-        if usable(item):
+        if gives_pairs(item):
             found.append(item)
         else:
             counts["without a pair"] += 1

@@ -22,12 +22,11 @@ from spct.train.common.card import Card
 from spct.train.common.classifier import with_adapter
 from spct.train.common.course import Course, best_step, log_rows
 from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
-from spct.train.common.guarded import drop_partial, train_on
+from spct.train.common.guarded import train_on
 from spct.train.common.models import Trainable
 from spct.train.common.saving import MODEL, save_trained
 from spct.train.common.token_rows import token_rows
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 def train_baseline(
@@ -44,14 +43,11 @@ def train_baseline(
         raise InputError(f"{kind} {reason}; leave lora out")
     processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
-    facts = stage_facts(f"baseline-{kind}", recipe, recipe.inputs)
-    facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
+    facts = stage_facts(f"baseline-{kind}", recipe, recipe.inputs, keeps_best=True)
     pairs = read_pairs(recipe)
     if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
         return done
     trainable = made.load(recipe.model, recipe)
-    if processes.is_main_process:
-        drop_partial(out)
     with processes.main_process_first():
         rows, counts = _rows(made, pairs, trainable, recipe, out)
     steps = recipe.steps_for(len(rows["train"]))

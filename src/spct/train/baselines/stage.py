@@ -9,7 +9,7 @@ from typing import Any
 from spct.errors import InputError
 from spct.train.baselines import KINDS
 from spct.train.common.tables import cell
-from spct.train.stage import BY_RECIPE, TRAIN, TRAINING, Command, Planned, Section, Stage, Tables, Upstream, filled
+from spct.train.stage import BY_RECIPE, TRAIN, TRAINING, Command, Planned, Section, Stage, Tables, Upstream, filled_in
 
 CRITIQUES = "baselines-critiques"
 
@@ -26,7 +26,7 @@ def _jobs(upstream: Upstream, section: Section, where: str) -> Iterator[Planned]
         if not isinstance(own, Mapping):
             raise InputError(f"{here}: got {own!r}; write {kind}: {{}} for its defaults, or leave it out")
         given = {"model": upstream.model, "data": upstream.split(TRAIN), "heldout": upstream.choosing}
-        values = filled(given, own)
+        values = filled_in(given, own)
         if kind == "cloud" and isinstance(asked := values.get("critiques", {}), Mapping):
             yield _critiques(upstream, values, asked, f"{here}.critiques")
             values["critiques"] = upstream.result(CRITIQUES, "critiques.jsonl")
@@ -37,7 +37,7 @@ def _jobs(upstream: Upstream, section: Section, where: str) -> Iterator[Planned]
 def _critiques(upstream: Upstream, values: Section, asked: Section, where: str) -> Planned:
     files = [values[key] for key in ("data", "heldout") if values.get(key) is not None]
     given = {"model": f"transformers:{values['model']}", "items": files}
-    checked = upstream.checked("spct.train.baselines.recipe:CritiquesRecipe", filled(given, asked), where)
+    checked = upstream.checked("spct.train.baselines.recipe:CritiquesRecipe", filled_in(given, asked), where)
     return Planned(CRITIQUES, checked, Command(("train", "critiques"), argument="items"))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from transformers.utils import logging
 from spct.train.common.models import use_bfloat16
 from spct.train.common.packages import check_keys
 from spct.train.common.recipe import TrainingRecipe
+from spct.train.stage import Say
 
-Say = Callable[[str], None]
 SHOWN = ("loss", "reward", "kl", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate")
 
 

@@ -16,10 +16,10 @@ from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
+from spct.data.output import read_json
 from spct.errors import TrainingError
 from spct.train.common.classifier import padded
 from spct.train.common.course import AS_GIVEN, Course
-from spct.train.common.directory import read_json
 from spct.train.common.guarded import Guarded
 from spct.train.common.rating_figures import figures
 

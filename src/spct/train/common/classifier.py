@@ -19,7 +19,7 @@ from transformers.utils import logging
 from spct.classifiers.torch_model import chat_ids
 from spct.errors import EngineMissingError, TrainingError, WeightsError
 from spct.train.common.chat import ChatEncoder
-from spct.train.common.models import Trainable, context_of, load_tokenizer, lora_config, one_line, source_of
+from spct.train.common.models import Trainable, context_of, load_tokenizer, lora_config, one_line, pretrained_source
 from spct.train.common.recipe import LoraRecipe
 from spct.types import Message
 
@@ -35,7 +35,7 @@ def load_classifier(name: str, max_tokens: int | None = None, seed: int = 0) -> 
     """
     tokenizer = load_tokenizer(name)
     encoder = ChatEncoder(tokenizer, name)
-    source, options = source_of(name)
+    source, options = pretrained_source(name)
     if "gguf_file" in options:
         options["quantization_config"] = GgufConfig(dequantize=True)
     set_seed(seed)  # the head is drawn while loading

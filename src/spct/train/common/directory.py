@@ -7,17 +7,14 @@ Failure rule: going on with other facts is a ResumeRefusedError that lists them,
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
-from spct.data.output import write_json
-from spct.errors import InputError, ResumeRefusedError, RunError
+from spct.data.output import file_hash, read_json, write_json
+from spct.errors import ResumeRefusedError, RunError
 
 if TYPE_CHECKING:  # accelerate and pydantic are needed by those who train, not by those who read a directory
     from accelerate import PartialState
@@ -35,12 +32,17 @@ FREE = {"out", "save_every", "keep", "log_every", "report_to"}
 State = Literal["new", "interrupted", "finished"]
 
 
-def stage_facts(stage: str, recipe: TrainingRecipe, inputs: Sequence[Path]) -> dict[str, Any]:
-    """Everything a stage's result depends on. Raises InputError for an input that cannot be read."""
+def stage_facts(
+    stage: str, recipe: TrainingRecipe, inputs: Sequence[Path], *, keeps_best: bool = False
+) -> dict[str, Any]:
+    """Everything a stage's result depends on; if it ``keeps_best``, also which checkpoints there are to choose from.
+
+    Raises InputError for an input that cannot be read.
+    """
     return {
         "stage": stage,
         "version": version("spct"),
-        "recipe": recipe.model_dump(mode="json", exclude=FREE),
+        "recipe": recipe.model_dump(mode="json", exclude=FREE - {"save_every"} if keeps_best else FREE),
         "inputs": {str(path): file_hash(path) for path in inputs},
         "model_files": model_files(recipe.model),
     }
@@ -59,7 +61,7 @@ def open_stage(out: Path, facts: Mapping[str, Any], *, resume: bool) -> State:
         _make(out)
         write_json(out / FACTS, facts)
         return "new"
-    changed = differences(found, facts)
+    changed = changed_keys(found, facts)
     if not changed and is_finished(out, facts):
         return "finished"
     if not resume:
@@ -89,7 +91,7 @@ def finished_report(
 def is_finished(out: Path, facts: Mapping[str, Any]) -> bool:
     """Whether ``out`` holds what the stage with these facts gave, unharmed."""
     found = read_json(out / MANIFEST)
-    if found is None or differences(found, facts):
+    if found is None or changed_keys(found, facts):
         return False
     outputs: Mapping[str, str] = found["outputs"]
     return all((out / name).is_file() and file_hash(out / name) == digest for name, digest in outputs.items())
@@ -105,13 +107,26 @@ def finish_stage(out: Path, facts: Mapping[str, Any], report: Mapping[str, Any],
     shutil.rmtree(out / TOKENS, ignore_errors=True)
 
 
-def differences(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:
+def finish_sampling(
+    out: Path, stage: str, settings: Mapping[str, Any], inputs: Sequence[Path], outputs: Sequence[str]
+) -> None:
+    """Write the manifest of a stage that keeps its samples in a run: what made its results, by hashes."""
+    row = {
+        "stage": stage,
+        "settings": dict(settings),
+        "inputs": {str(path): file_hash(path) for path in inputs},
+        "outputs": {name: file_hash(out / name) for name in outputs},
+    }
+    write_json(out / MANIFEST, row)
+
+
+def changed_keys(found: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = "") -> list[str]:
     """A line for each key of ``asked`` whose value in ``found`` is another."""
     lines: list[str] = []
     for key, value in asked.items():
         before, name = found.get(key), f"{prefix}{key}"
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            lines += differences({**dict.fromkeys(value), **before}, {**dict.fromkeys(before), **value}, f"{name}.")
+            lines += changed_keys({**dict.fromkeys(value), **before}, {**dict.fromkeys(before), **value}, f"{name}.")
         elif before != value:
             lines.append(f"  {name}: {before!r} there, {value!r} now")
     return lines
@@ -122,29 +137,6 @@ def model_files(name: str) -> dict[str, str]:
     path = Path(name).expanduser()
     files = [path] if path.is_file() else sorted(path.glob("*")) if path.is_dir() else []
     return {file.name: file_hash(file) for file in files if file.is_file()}
-
-
-def file_hash(path: Path) -> str:
-    """BLAKE2b of a file, 64 hex digits. Raises InputError."""
-    digest = hashlib.blake2b(digest_size=32)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, None where there is no such file. Raises RunError where it cannot be read."""
-    try:
-        found = orjson.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RunError(f"{path}: cannot be read: {error}; delete the directory to begin anew") from error
-    return found if isinstance(found, dict) else None
 
 
 def _has_begun(out: Path) -> bool:

@@ -98,6 +98,9 @@ class Guarded(Base):
 
 def train_on(trainer: Any, out: Path, say: Callable[[str], None], *, evaluate: bool = False) -> None:
     """Train, from the last good checkpoint in ``out`` if there is one; ``evaluate`` once before the first step."""
+    if trainer.args.should_save:
+        _drop_partial(out)
+    trainer.accelerator.wait_for_everyone()
     checkpoint = last_checkpoint(out)
     if checkpoint is not None:
         say(f"going on from {checkpoint.name}")
@@ -116,7 +119,7 @@ def last_checkpoint(out: Path) -> Path | None:
     return next(reversed(checkpoints(out)), None)
 
 
-def drop_partial(out: Path) -> None:
+def _drop_partial(out: Path) -> None:
     """Remove checkpoints that a killed process left unfinished."""
     for path in out.glob(f"{PREFIX}*"):
         if not (path / COMPLETE).is_file():

@@ -37,7 +37,7 @@ class Trainable:
 
 def load_tokenizer(name: str) -> Any:
     """The tokenizer of a model. Raises WeightsError."""
-    source, options = source_of(name)
+    source, options = pretrained_source(name)
     return _load(AutoTokenizer, name, source, options)
 
 
@@ -48,7 +48,7 @@ def load_trainable(name: str, max_tokens: int | None = None) -> Trainable:
     """
     tokenizer = load_tokenizer(name)
     encoder = ChatEncoder(tokenizer, name)
-    source, options = source_of(name)
+    source, options = pretrained_source(name)
     if "gguf_file" in options:
         options["quantization_config"] = GgufConfig(dequantize=True)
     model = _load(AutoModelForCausalLM, name, source, {**options, "dtype": torch.float32})
@@ -106,7 +106,7 @@ def use_bfloat16(recipe: TrainingRecipe) -> bool:
     return recipe.device == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
-def source_of(name: str) -> tuple[str, dict[str, Any]]:
+def pretrained_source(name: str) -> tuple[str, dict[str, Any]]:
     """What from_pretrained is given: a hub id or a directory, or the directory and the name of a GGUF file."""
     if not (name.endswith(".gguf") or name.startswith("hf:") or name in CATALOGUE):
         path = Path(name).expanduser()

@@ -15,12 +15,6 @@ ENGINES = {"openvino": "openvino_genai", "llamacpp": "xllamacpp"}
 """What stands before the colon in ``model`` where an engine of its own package samples or judges, and that package."""
 
 
-def check_packages(stage: Stage, recipe: Mapping[str, Any]) -> None:
-    """Raise EngineMissingError for a package that the stage needs or that its keys name, and that is not installed."""
-    check_stage(stage)
-    check_keys(recipe)
-
-
 def check_stage(stage: Stage) -> None:
     """Raise EngineMissingError unless the packages are there that the stage always needs."""
     if missing := [package for package in stage.packages if not _there(package)]:

@@ -13,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 from datasets import Dataset
 
-from spct.data.output import write_json
+from spct.data.output import read_json, write_json
 from spct.errors import RunError, SpctError
-from spct.train.common.directory import read_json
 
 CHUNK = 512
 

@@ -115,7 +115,7 @@ class Checked:
         }
 
 
-async def compare(
+async def compare_greedily(
     reference: Engine,
     exported: Engine,
     trainable: Trainable,

@@ -7,29 +7,44 @@ error. ``export.json`` beside the files has the figures of those that passed. Ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spct.data.output import write_json
-from spct.engines import Engine, load_engine
+from spct.data.output import file_hash, read_json, write_json
+from spct.engines import load_engine
 from spct.errors import InputError, TrainingError
 from spct.train.common.arguments import quiet
 from spct.train.common.classifier import adapter_of
-from spct.train.common.directory import file_hash, read_json
 from spct.train.common.guarded import disk_errors
 from spct.train.common.judging_templates import FOLDER
 from spct.train.common.models import Trainable, load_trainable
-from spct.train.export.check import PROMPTS, compare, require_pass
+from spct.train.export.check import PROMPTS, Checked, compare_greedily, require_pass
 from spct.train.export.gguf import ENCODINGS, Encoding, write_gguf, write_lora_gguf
+from spct.train.stage import Say
 from spct.weights import CATALOGUE
 
 REPORT = "export.json"
 CHECK_CONTEXT = 1024
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """How files are compared with the model they are made from: by which prompts, with how many threads of both engines."""
+
+    prompts: Sequence[str] = PROMPTS
+    threads: int | None = None
+
+    def run(self, trainable: Trainable, model: str, file: Path, adapters: tuple[Path, Path] | None = None) -> Checked:
+        """``model`` by transformers and ``file`` by llama.cpp; with ``adapters``, each under its own of these two."""
+        lora: list[dict[str, Any]] = [{"lora": (str(one),)} for one in adapters] if adapters else [{}, {}]
+        threads = {} if self.threads is None else {"threads": self.threads}
+        reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", **threads, **lora[0])
+        exported = load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT, **threads, **lora[1])
+        return asyncio.run(compare_greedily(reference, exported, trainable, self.prompts))
 
 
 def export_model(
@@ -38,15 +53,12 @@ def export_model(
     encodings: Sequence[Encoding] = ENCODINGS,
     *,
     name: str | None = None,
-    check: bool = True,
-    prompts: Sequence[str] = PROMPTS,
-    threads: int | None = None,
+    checking: Checking | None = Checking(),
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
-    """Write ``out/NAME.ENCODING.gguf`` for each encoding and give the report.
+    """Write ``out/NAME.ENCODING.gguf`` for each encoding and give the report; ``model`` is what ``spct train`` takes as a model.
 
-    ``model`` is what ``spct train`` takes as a model; ``threads`` are those of both engines of the check. Raises
-    TrainingError for a model that cannot be written or a file that does not pass, WeightsError, RunError, InputError.
+    Raises TrainingError for a model that cannot be written or a file that does not pass, WeightsError, RunError, InputError.
     """
     if unknown := [one for one in encodings if one not in ENCODINGS]:
         raise InputError(f"encoding {unknown[0]!r}: expected one of {', '.join(ENCODINGS)}")
@@ -56,12 +68,10 @@ def export_model(
     report: dict[str, Any] = {"model": model, "files": {}}
     for encoding in encodings:
         target = out / f"{name}.{encoding}.gguf"
-        unchecked = target.with_name(f"unchecked.{target.name}")
-        write_gguf(trainable, unchecked, encoding)
-        reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", threads=threads)
-        exported = _llamacpp(unchecked, threads)
-        checking = _Checking(reference, exported, trainable, prompts) if check else None
-        report["files"][target.name] = _settle(unchecked, target, checking, say)
+        with _unchecked(target) as file:
+            write_gguf(trainable, file, encoding)
+            checked = None if checking is None else checking.run(trainable, model, file)
+            report["files"][target.name] = _settle(file, target, checked, say)
     _keep_templates(Path(model), out / f"{name}.{FOLDER}")
     _write_report(out, report)
     return report
@@ -73,9 +83,7 @@ def export_adapter(
     *,
     base: str,
     name: str | None = None,
-    check: bool = True,
-    prompts: Sequence[str] = PROMPTS,
-    threads: int | None = None,
+    checking: Checking | None = Checking(),
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Write ``out/NAME.lora.gguf`` for the PEFT adapter in ``adapter``, made for the model ``base``, and give the report.
@@ -90,22 +98,14 @@ def export_adapter(
     trainable = load_trainable(base)
     name = name or _name_of(str(adapter))
     target = out / f"{name}.lora.gguf"
-    unchecked = target.with_name(f"unchecked.{target.name}")
-    write_lora_gguf(adapter, trainable.model.config, unchecked)
-    base_file = out / f"unchecked.base.{target.name}"
-    try:
-        if check:
+    with _unchecked(target) as file, _unchecked(out / f"base.{target.name}") as base_file:
+        write_lora_gguf(adapter, trainable.model.config, file)
+        checked = None
+        if checking is not None:
             write_gguf(trainable, base_file, "F16")
-        reference = load_engine(
-            f"transformers:{base}", device="cpu", dtype="float32", threads=threads, lora=(str(adapter),)
-        )
-        exported = _llamacpp(base_file, threads, lora=(str(unchecked),))
-        if check:
-            trainable = replace(trainable, model=PeftModel.from_pretrained(trainable.model, str(adapter)))
-        checking = _Checking(reference, exported, trainable, prompts) if check else None
-        row = _settle(unchecked, target, checking, say)
-    finally:
-        base_file.unlink(missing_ok=True)
+            adapted = replace(trainable, model=PeftModel.from_pretrained(trainable.model, str(adapter)))
+            checked = checking.run(adapted, base, base_file, (adapter, file))
+        row = _settle(file, target, checked, say)
     report = {"model": str(adapter), "base": base, "files": {target.name: row}}
     _keep_templates(adapter, out / f"{name}.{FOLDER}")
     _write_report(out, report)
@@ -123,34 +123,24 @@ def _generative(model: str) -> Trainable:
     return trainable
 
 
-@dataclass(frozen=True, slots=True)
-class _Checking:
-    """What a file is compared with, and by which prompts."""
-
-    reference: Engine
-    exported: Engine
-    trainable: Trainable
-    prompts: Sequence[str]
-
-
-def _settle(unchecked: Path, target: Path, checking: _Checking | None, say: Say) -> dict[str, Any]:
-    """Give the file its name if it passes; else delete it and raise TrainingError."""
-    found: dict[str, Any] | None = None
+@contextlib.contextmanager
+def _unchecked(target: Path) -> Iterator[Path]:
+    """A place beside ``target`` for a file that is not checked yet; what is still there in the end is deleted."""
+    file = target.with_name(f"unchecked.{target.name}")
     try:
-        if checking is not None:
-            checked = asyncio.run(compare(checking.reference, checking.exported, checking.trainable, checking.prompts))
-            found = checked.as_row()
-            require_pass(checked, target.name)
-        unchecked.replace(target)
+        yield file
     finally:
-        unchecked.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+
+
+def _settle(file: Path, target: Path, checked: Checked | None, say: Say) -> dict[str, Any]:
+    """Give the file its name unless it was checked and did not pass: then raise TrainingError."""
+    if checked is not None:
+        require_pass(checked, target.name)
+    file.replace(target)
+    found = None if checked is None else checked.as_row()
     say(f"{target}: {_summary(found)}")
     return {"bytes": target.stat().st_size, "hash": file_hash(target), "check": found}
-
-
-def _llamacpp(file: Path, threads: int | None, **more: Any) -> Engine:
-    options = {} if threads is None else {"threads": threads}
-    return load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT, **options, **more)
 
 
 def _summary(found: dict[str, Any] | None) -> str:

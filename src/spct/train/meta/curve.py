@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spct.bench.scoring.ballots import ballots_of
-from spct.bench.scoring.curve import Point, curve
+from spct.bench.scoring.curve import Point, curve, guided_by
 from spct.bench.scoring.statistics import Figure, mean_figure
 from spct.bench.suites.benchmark import Loaded
 from spct.bench.suites.items import Items
 from spct.train.meta.runs import JudgedRun
 from spct.types import Item
-from spct.voting.guided import best_rated, default_k_meta
+from spct.voting.guided import default_k_meta
 
 RatingsByItem = Mapping[str, Mapping[int, float]]
 """Ratings by the item's id and the index of the judgment."""
@@ -35,12 +35,7 @@ def guided_curve(run: JudgedRun, items: Sequence[Item], ratings: RatingsByItem, 
     known = ballots_of(run.store)
     ballots = {item.id: known.get(item.id, []) for item in paired}
     plain = curve(benchmark, loaded, ballots)
-
-    def keep(id: str, indices: tuple[int, ...]) -> tuple[int, ...]:
-        rated = ratings.get(id, {})
-        return best_rated({i: rated[i] for i in indices if i in rated}, default_k_meta(len(indices)))
-
-    guided = curve(benchmark, loaded, ballots, keep=keep)
+    guided = curve(benchmark, loaded, ballots, keep=guided_by(ratings))
     return {
         "run": run.name,
         "items": len(paired),

@@ -6,7 +6,7 @@ classifier:`` loads), ``report.json``, ``report.md``, and last ``manifest.json``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from spct.train.common.card import Card
 from spct.train.common.classifier import load_classifier, with_adapter
 from spct.train.common.course import Course, best_step, log_rows
 from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
-from spct.train.common.guarded import drop_partial, last_checkpoint, train_on
+from spct.train.common.guarded import last_checkpoint, train_on
 from spct.train.common.models import Trainable
 from spct.train.common.rating_figures import auc_within, figures, reliability, rounded, sigmoid
 from spct.train.common.saving import MODEL, save_trained
@@ -30,8 +30,8 @@ from spct.train.meta.curve import curve_lines, guided_curve
 from spct.train.meta.data import SCHEMA, MetaSplit, split_runs, write_part
 from spct.train.meta.recipe import MetaRecipe
 from spct.train.meta.runs import opened_runs
+from spct.train.stage import Say
 
-Say = Callable[[str], None]
 TABLE = "report.md"
 PARTS = ("train", "heldout")
 
@@ -49,8 +49,6 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
         if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
             return done
         trainable = load_classifier(recipe.model, recipe.max_tokens, recipe.seed)
-        if processes.is_main_process:
-            drop_partial(out)
         with processes.main_process_first():
             rows, counts = _parts(recipe, split, trainable, out)
         trainer = _trainer(recipe, trainable, rows, out, accumulation)
@@ -70,9 +68,7 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
 
 def meta_facts(recipe: MetaRecipe, split: MetaSplit) -> dict[str, Any]:
     """What the result depends on; of the runs their judgments and labels, not their files, which ratings change too."""
-    facts = stage_facts("meta", recipe, []) | {"judgments": split.digest}
-    facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
-    return facts
+    return stage_facts("meta", recipe, [], keeps_best=True) | {"judgments": split.digest}
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:

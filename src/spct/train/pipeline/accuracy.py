@@ -14,9 +14,9 @@ from spct.bench.report import Table
 from spct.bench.scoring.compare import compare
 from spct.bench.scoring.stored import open_stored
 from spct.bench.suites import load_benchmark
+from spct.data.output import read_json
 from spct.train import Job
 from spct.train.baselines import KINDS
-from spct.train.common.directory import read_json
 
 
 def measured(jobs: Sequence[Job], out: Path) -> dict[str, Any]:

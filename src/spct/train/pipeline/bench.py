@@ -11,7 +11,7 @@ from typing import Any
 from spct.errors import InputError
 from spct.train.baselines import KINDS
 from spct.train.baselines.stage import CRITIQUES
-from spct.train.stage import BASE, HELDOUT, Command, Planned, Section, Stage, Upstream, filled
+from spct.train.stage import BASE, HELDOUT, Command, Planned, Section, Stage, Upstream, filled_in
 
 COMMAND = Command(("bench",), argument="name")
 OF_ALL = ("name", "data", "subset", "limit", "seed", "replicates", "plots", "tie_rule", "concurrency")
@@ -34,8 +34,8 @@ def _jobs(upstream: Upstream, section: Section, where: str) -> Iterator[Planned]
     heldout = upstream.split(HELDOUT)
     models = upstream.judging
     own = [] if heldout is None else [{"name": "items", "data": heldout}]
-    given = filled({"model": models[BASE], "benchmarks": own or None}, _on_heldout(section, heldout))
-    values = upstream.checked("spct.train.pipeline.bench_recipe:BenchRecipe", given, where)
+    given = filled_in({"model": models[BASE], "benchmarks": own or None}, _on_heldout(section, heldout))
+    values = upstream.checked("spct.train.pipeline.recipe:BenchRecipe", given, where)
     names = [row["name"] for row in values["benchmarks"]]
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{where}: benchmarks: {again[0]!r} is there twice; expected each once")
@@ -87,7 +87,7 @@ def _of_baseline(kind: str, values: Section, of_classifiers: Section, upstream: 
 STAGE = Stage(
     name="bench",
     help="Measure the judge before training and after each stage, and the baselines, on benchmarks.",
-    recipe="spct.train.pipeline.bench_recipe:BenchRecipe",
+    recipe="spct.train.pipeline.recipe:BenchRecipe",
     command=COMMAND,
     packages=("numpy",),
     jobs=_jobs,

@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from spct.train.common.directory import FREE, file_hash
+from spct.data.output import file_hash
+from spct.train.common.directory import FREE
 from spct.train.stage import Stage
 
 CARRYING = {"pydantic", "datasets", "pyarrow", "accelerate", "numpy"}
@@ -72,8 +73,10 @@ def _versions(stage: Stage) -> dict[str, str]:
     """Of the packages that compute the result, and of the file that a stage of your own is in its content."""
     names = ("spct", *(name for name in stage.packages if name not in CARRYING))
     found = {name: found for name in names if (found := _version(name))}
-    if ":" in stage.id:
-        found[stage.id] = content_hash(Path(str(import_module(stage.id.partition(":")[0]).__file__)))
+    source = stage.id.rpartition(":")[0]
+    if source:
+        file = source if source.endswith(".py") else import_module(source).__file__
+        found[stage.id] = content_hash(Path(str(file)))
     return found
 
 

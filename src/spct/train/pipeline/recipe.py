@@ -12,19 +12,50 @@ from typing import Any
 from pydantic import Field, create_model
 
 from spct.errors import InputError
-from spct.recipe import Strict, parse_recipe, put, read_values, unknown_key
+from spct.recipe import OneOrMore, Strict, parse_recipe, put, read_values, unknown_key
 from spct.train import load_stages
+from spct.train.common.recipe import EngineRecipe
 from spct.train.stage import Section
 
 MAIN = "main"
+
+
+class MeasuredRecipe(Strict):
+    """A benchmark by its name in ``spct bench list``, its files, and the part of it that is judged."""
+
+    name: str = Field(min_length=1)
+    data: Path
+    subset: OneOrMore[str] = ()
+    limit: int | None = Field(default=None, ge=1)
+
+
+class BenchRecipe(EngineRecipe):
+    """The options of ``spct bench`` by their names, for all of ``benchmarks``; ``model`` is the model before training.
+
+    ``classifier_option`` are options of the classifiers: the meta RM that guides, and the baselines scalar and PairRM.
+    """
+
+    benchmarks: tuple[MeasuredRecipe, ...] = Field(min_length=1)
+    k: int | None = Field(default=None, ge=1)
+    greedy: bool = True
+    principles: str | None = Field(default=None, pattern="^(self|given|query)$")
+    retries: int | None = Field(default=None, ge=0)
+    block_size: int | None = None
+    adaptive: float | None = None
+    k_meta: int | None = Field(default=None, ge=1)
+    classifier_option: dict[str, Any] = Field(default_factory=dict)
+    rule: str | None = Field(default=None, pattern="^(sum|mean|expected)$")
+    tie_rule: str | None = Field(default=None, pattern="^(random|first|last)$")
+    replicates: int | None = Field(default=None, ge=1)
+    plots: bool | None = None
 
 
 class AllRecipe(Strict):
     """``model`` is trained and ``seed`` used wherever a section does not say otherwise. A stage without section is not run.
 
     ``launch`` is a configuration of accelerate for the stages that train. ``stages`` are those of your own, each
-    ``package.module:NAME``. ``ablations`` map a name to overrides: dotted keys of the recipe (``rl.beta``) and their values; a
-    section that is null is left out. The sections are keys too, which ``read_recipe`` adds.
+    ``module:NAME`` or ``file.py:NAME``. ``ablations`` map a name to overrides: dotted keys of the recipe (``rl.beta``) and their
+    values; a section that is null is left out. The sections are keys too, which ``read_recipe`` adds.
     """
 
     model: str = Field(min_length=1)
@@ -48,7 +79,7 @@ def read_recipe(path: Path, overrides: Mapping[str, Any]) -> dict[str, AllRecipe
     values = read_values(path)
     own = values.get("stages", [])
     if not isinstance(own, list) or not all(isinstance(id, str) for id in own):
-        raise InputError(f"{path}: stages: got {own!r}; expected a list of package.module:NAME")
+        raise InputError(f"{path}: stages: got {own!r}; expected a list of module:NAME or file.py:NAME")
     stages = list(load_stages(own))
     for name in stages:
         if name in values and values[name] is None:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spct.bench.report import Table
-from spct.data.output import write_json, write_text
+from spct.data.output import read_json, write_json, write_text
 from spct.train import Job
-from spct.train.common.directory import read_json
 from spct.train.common.tables import cell
 from spct.train.pipeline.accuracy import ablation_lines, accuracy_lines, measured
 from spct.train.pipeline.recipe import MAIN

@@ -8,7 +8,6 @@ for alone and lacks its input is an InputError, an output directory in use a Run
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +16,20 @@ from typing import Any, Literal
 
 import yaml
 
-from spct.data.output import write_json, write_text
+from spct.data.output import read_json, write_json, write_text
 from spct.errors import InputError, RunError
+from spct.run.lock import DirectoryLock
 from spct.train import STAGES, Job
-from spct.train.common.directory import differences, read_json
-from spct.train.common.packages import check_packages
+from spct.train.common.directory import changed_keys
+from spct.train.common.packages import check_keys, check_stage
 from spct.train.pipeline.facts import content_hash
 from spct.train.pipeline.plan import command_of, placed
+from spct.train.stage import Say
 
 STOPPED = 130
 
 State = Literal["done", "stale", "begun", "new"]
 Run = Callable[[Sequence[str]], int]
-Say = Callable[[str], None]
 Branches = Mapping[str, Mapping[str, Job]]
 
 
@@ -86,10 +86,11 @@ def run_all(
     ``command`` runs spct with arguments and gives its exit code. Call it again to go on.
     """
     code = 0
-    with _alone(out):
+    with contextlib.closing(_locked(out)):
         for step in list(steps(branches, out, chosen)):
             if step.runs:
-                check_packages(step.job.stage, step.job.values)
+                check_stage(step.job.stage)
+                check_keys(step.job.values)
         for step in steps(branches, out, chosen):
             if step.late:
                 raise InputError(
@@ -161,24 +162,19 @@ def _news(job: Job, out: Path) -> str:
     if not rows:
         return "not done yet"
     before = read_json(max(rows)[1])
-    changed = differences(before or {}, job.facts)
+    changed = changed_keys(before or {}, job.facts)
     return f"changed since {max(rows)[1].stem}: {'; '.join(line.strip() for line in changed)}"
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def _locked(out: Path) -> DirectoryLock:
     """Hold the directory for this process. Raises RunError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
+        return DirectoryLock(out)
+    except RunError:
+        raise
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error.strerror or error}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{out} is in use by another spct train all; wait for it, or name another --out") from error
-        yield
 
 
 def unused(branches: Branches, out: Path) -> list[str]:

@@ -37,7 +37,7 @@ class Places:
             (self.sampled, (*selection.plain, *selection.hinted)),
             (self.kept, selection.kept),
         ):
-            found = (place_of(item, judgment.order) for judgment, _ in judgments)
+            found = (shown_place(item, judgment.order) for judgment, _ in judgments)
             counts.update(place for place in found if place is not None)
 
     def as_row(self) -> dict[str, dict[str, int]]:
@@ -47,7 +47,7 @@ class Places:
         }
 
 
-def place_of(item: Item, order: Sequence[int]) -> ShownPlace | None:
+def shown_place(item: Item, order: Sequence[int]) -> ShownPlace | None:
     """Where the best response stands in ``order``; None for one response, or where it is not shown or not known."""
     if len(order) < 2 or item.best not in order:
         return None

@@ -19,7 +19,6 @@ from spct.errors import TrainingError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.train.common.directory import MANIFEST, file_hash
 from spct.train.common.judging_templates import keep_templates
 from spct.train.common.labels import check_label
 from spct.train.common.mixed import MixedJudge
@@ -155,17 +154,6 @@ def _rows(
                 model=judge.engine.model_id,
                 special_tokens=special,
             )
-
-
-def write_manifest(out: Path, settings: Mapping[str, Any], inputs: Sequence[Path]) -> None:
-    """Say what made the trajectories, by hashes; written last."""
-    row = {
-        "stage": "rft-data",
-        "settings": dict(settings),
-        "inputs": {str(path): file_hash(path) for path in inputs},
-        "outputs": {name: file_hash(out / name) for name in (TRAJECTORIES, REPORT, TABLE)},
-    }
-    write_json(out / MANIFEST, row)
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from spct.train.rl.monitors import Alarms, heldout_line, train_line
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 class Console(TrainerCallback):

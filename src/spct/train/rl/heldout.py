@@ -65,7 +65,7 @@ class HeldOut:
     def _grades(self, name: str, verdicts: Sequence[Verdict]) -> dict[str, Grades]:
         found = {name: Grades()}
         for item, verdict in zip(self.items, verdicts, strict=True):
-            grades = grades_of(verdict.means if len(item.responses) == 1 else verdict.totals, item)
+            grades = grades_of(verdict.means, item)
             for key in (name, f"{name}/{form_of(len(item.responses))}"):
                 found[key] = found.get(key, Grades()) + grades
         return found

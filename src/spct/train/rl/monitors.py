@@ -83,7 +83,7 @@ def train_line(step: int, steps: int, figures: Mapping[str, float]) -> str:
     for label, name, form in _COLUMNS:
         if (value := figures.get(name)) is not None:
             shown.append(f"{label} {value:{form}}")
-    if bars := histogram(figures):
+    if bars := score_line(figures):
         shown.append(f"scores {bars}")
     return "  ".join(shown)
 
@@ -109,7 +109,7 @@ def heldout_line(step: int, figures: Mapping[str, float]) -> str:
     return f"held out after step {step:,}:  " + "  ".join(shown)
 
 
-def histogram(figures: Mapping[str, float]) -> str:
+def score_line(figures: Mapping[str, float]) -> str:
     """A bar per score, lowest first, the tallest full: ``0▁▂█ 10``; "" without any."""
     shares = {int(name.removeprefix(SCORES)): share for name, share in figures.items() if name.startswith(SCORES)}
     if not shares or not max(shares.values()):

@@ -7,7 +7,6 @@ labels is said before the model is loaded; what goes wrong later leaves the last
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from spct.train.common.arguments import begin, common_arguments, evaluation
 from spct.train.common.card import Card
 from spct.train.common.course import best_step
 from spct.train.common.directory import finish_stage, finished_report, stage_facts
-from spct.train.common.guarded import drop_partial, train_on
-from spct.train.common.models import Trainable, load_trainable, lora_config, source_of
+from spct.train.common.guarded import train_on
+from spct.train.common.models import Trainable, load_trainable, lora_config, pretrained_source
 from spct.train.common.saving import save_trained
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
@@ -34,11 +33,10 @@ from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.rollout import RolloutSettings
 from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
+from spct.train.stage import Say
 from spct.types import Item
 
 VLLM = "vllm_"
-
-Say = Callable[[str], None]
 
 
 def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = print) -> dict[str, Any]:
@@ -58,9 +56,6 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
     say(f"{len(items.kept):,} items, {recipe.steps:,} steps of {recipe.batch:,} prompts x {recipe.group} rollouts")
     trainer = make_trainer(recipe, out, loaded, items, heldout, say=say, processes=process.num_processes)
-    if trainer.args.should_save:
-        drop_partial(out)
-    trainer.accelerator.wait_for_everyone()
     train_on(trainer, out, say, evaluate=heldout is not None)
     return _finish(trainer, recipe, out, facts, items)
 
@@ -68,10 +63,8 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
 def rl_facts(recipe: RLRecipe, templates: Templates) -> dict[str, Any]:
     """What the result depends on: the recipe, the templates, the model's files and the items."""
     inputs = [recipe.data, *([recipe.heldout.path] if recipe.heldout else [])]
-    facts = stage_facts("rl", recipe, inputs) | {"templates": templates.digests()}
-    if recipe.heldout:
-        facts["recipe"]["save_every"] = recipe.save_every  # it says which checkpoints can be the best
-    return facts
+    facts = stage_facts("rl", recipe, inputs, keeps_best=recipe.heldout is not None)
+    return facts | {"templates": templates.digests()}
 
 
 def make_trainer(
@@ -155,7 +148,7 @@ def _policy(loaded: Trainable) -> Policy:
 
 def _name_reference(loaded: Trainable, recipe: RLRecipe, out: Path) -> None:
     """TRL loads the reference policy by the model's name; weights from a GGUF file get a directory to have one."""
-    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in source_of(recipe.model)[1]:
+    if recipe.beta == 0 or recipe.lora is not None or "gguf_file" not in pretrained_source(recipe.model)[1]:
         return
     base = out / "base"
     with PartialState().main_process_first():

@@ -19,9 +19,9 @@ from spct.train.rl.easy import Sifted, leave_out_easy
 from spct.train.rl.judging import Asking
 from spct.train.rl.prompts import Templates
 from spct.train.rl.recipe import EasyRecipe, RLRecipe
+from spct.train.stage import Say
 from spct.types import Item
 
-Say = Callable[[str], None]
 EASY = "too_easy"
 SLACK = 8
 """Tokens by which a prompt may be longer in another order of its responses."""

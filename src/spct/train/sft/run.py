@@ -7,7 +7,6 @@ step, whichever examples they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,14 @@ from trl.trainer.sft_trainer import SFTTrainer
 from spct.train.common.arguments import begin, common_arguments, speak
 from spct.train.common.card import Card
 from spct.train.common.directory import TOKENS, finish_stage, finished_report, stage_facts
-from spct.train.common.guarded import Guarded, drop_partial, train_on
+from spct.train.common.guarded import Guarded, train_on
 from spct.train.common.judging_templates import templates_beside
 from spct.train.common.models import Trainable, load_trainable, lora_config
 from spct.train.common.saving import MODEL, save_trained
 from spct.train.common.token_rows import order, token_rows
 from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
-
-Say = Callable[[str], None]
+from spct.train.stage import Say
 
 
 class SftTrainer(Guarded, SFTTrainer):
@@ -46,8 +44,6 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
     if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
         return done
     trainable = load_trainable(recipe.model, recipe.max_tokens)
-    if processes.is_main_process:
-        drop_partial(out)
     with processes.main_process_first():
         rows, counts = _token_rows(recipe, trainable, out)
     steps = recipe.steps_for(len(rows))

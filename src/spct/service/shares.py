@@ -1,0 +1,40 @@
+"""A bounded number of places that several callers share fairly. One rule for all that one caller could take from the others.
+
+A caller that holds less than an equal part of the places is never refused; beyond its part it gets what is free. So one caller
+alone may have all, and at most twice as many as there are can be taken, when one had all before each of the others came.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class Shares:
+    """``places`` among ``callers``, who are known by name."""
+
+    def __init__(self, places: int, callers: int = 1) -> None:
+        self.taken = 0
+        self._callers = max(1, callers)
+        self._of: Counter[str] = Counter()
+        self.resize(places)
+
+    def resize(self, places: int) -> None:
+        """Have another number of places; what is taken stays so."""
+        self.places = places
+        self._part = max(1, places // self._callers)
+
+    def has_room(self, caller: str, count: int = 1) -> bool:
+        """Whether this caller may take ``count`` places."""
+        return self.taken + count <= self.places or self._of[caller] + count <= self._part
+
+    def take(self, caller: str, count: int = 1) -> None:
+        """Take them, whether there is room or not."""
+        self.taken += count
+        self._of[caller] += count
+
+    def give(self, caller: str, count: int = 1) -> None:
+        """Give them back."""
+        self.taken -= count
+        self._of[caller] -= count
+        if not self._of[caller]:
+            del self._of[caller]
