@@ -16,7 +16,8 @@ from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
-from spct.judges.memory import NO_MEMORY, Memory, Prompt
+from spct.items.copies import copies_of
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
@@ -97,7 +98,8 @@ class GRMJudge:
 
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        task = _Task(item, memory)
+        copies = copies_of(item.responses)
+        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
         error: ItemError | None = None
         judgments: list[Judgment] = []
@@ -111,8 +113,8 @@ class GRMJudge:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
         finally:
-            template.forget(item)
-        settings = self.settings
+            template.forget(task.item)
+        settings, judgments = self.settings, [copies.spread(judgment) for judgment in judgments]
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
         rated = None if self.meta is None else ratings
