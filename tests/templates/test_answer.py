@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spct.templates import load_template
-from spct.templates.answer import MOST_BRACES, box_in_box, closing_brace, last_box, reasoning
+from spct.templates.answer import MOST_BRACES, closing_brace, last_box, reasoning
 from spct.templates.parsing import parse_scores
 from spct.templates.shield import Shield
 
@@ -91,15 +91,6 @@ def test_a_box_after_any_blanks(blanks):
     assert last_box(text, 0, len(text)) == (2, 9 + len(blanks))
     assert parse_scores(text, 2, (1, 10)).scores == (8, 7)
     assert parse_scores(f"\\boxed{{8,{blanks}7{blanks}}}", 2, (1, 10)).scores == (8, 7)
-
-
-def test_an_unclosed_box_before_the_last_one():
-    """On the same line it is still open, so that the last one stands inside it; a line later it was given up."""
-    inside, after = "\\boxed{so \\boxed{8, 7}", "\\boxed{so\n\\boxed{8, 7}"
-    assert box_in_box(inside, 0, 10, len(inside) - 1)
-    assert not box_in_box(after, 0, 10, len(after) - 1)
-    assert parse_scores(inside, 2, (1, 10)).problem.code == "not_integer"
-    assert parse_scores(after, 2, (1, 10)).scores == (8, 7)
 
 
 def test_braces_beyond_what_is_read():

@@ -135,11 +135,6 @@ def test_a_box_in_a_box_that_is_never_closed_is_no_verdict_unless_a_line_ends_be
     assert begun_again.scores == (8, 7)
 
 
-@pytest.mark.parametrize("between", ["", " ", "\t", "\n", " \n\t "])
-def test_white_space_may_stand_before_the_brace_of_a_box(between):
-    assert parse_scores(f"\\boxed{between}{{8, 7}}", 2, (1, 10)).scores == (8, 7)
-
-
 @pytest.mark.parametrize("head", ["### Specific Criteria:", "**Specific Criteria**", "1. Specific criteria\n"])
 @pytest.mark.parametrize("body", ["### Analysis:", "**Analysis:**", "2) Analysis\n", "#### Critique"])
 @pytest.mark.parametrize("tail", ["### Scores:", "**Overall:**", ""])

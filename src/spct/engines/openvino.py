@@ -123,7 +123,7 @@ class OpenVINOEngine:
             shares_prefill=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
-            special_tokens=(*(self._facts.special_tokens if self._facts else ()), *self._named_tokens),
+            special_tokens=(self._facts.special_tokens if self._facts else ()) + self._named_tokens,
         )
 
     async def start(self) -> None:

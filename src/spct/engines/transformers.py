@@ -134,7 +134,7 @@ class TransformersEngine:
             shares_prefill=True,
             context_tokens=loaded.context_tokens if loaded else self._context_tokens,
             concurrency=max(8, 2 * self._batch),  # requests of one sample fill a batch, and another waits behind it
-            special_tokens=(*(loaded.special_tokens if loaded else ()), *self._named_tokens),
+            special_tokens=(loaded.special_tokens if loaded else ()) + self._named_tokens,
         )
 
     async def start(self) -> None:

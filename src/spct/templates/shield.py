@@ -16,8 +16,8 @@ What holds for every prompt, whatever the texts contain:
 
 Look-alikes of 2 to 4 are altered visibly and as little as possible: brackets become ``⟦⟧‹›``, a bar ``¦``, a backslash
 ``⧵`` (Unicode normalisation maps none of them back), and where there is no such character, ``·`` goes into the first
-word. All other text passes unchanged, byte for byte; but in a text with more than ``MANY`` look-alikes the characters or
-words that they begin with are altered everywhere.
+word. All other text passes unchanged, byte for byte; but in a text with ``MANY`` look-alikes or more the brackets or words
+that they begin with are altered everywhere, and in one with more boxes than that every backslash.
 
 Cost. All of it is linear in the texts: patterns that read no character twice, one pass to alter what they find.
 
