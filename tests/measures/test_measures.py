@@ -211,6 +211,8 @@ def people(*answers, kind="pair"):
 def test_people_counted():
     answers = [(1.0, 1.0, 0.5), (0.0, 0.0, 0.0), (0.5, 0.5, 1.0), (1.0, 0.0), (0.0, 0.0, 1.0)]
     cases = [Case(str(i), people(*a), (9, 3) if i % 2 else (4, 4)) for i, a in enumerate(answers)]
+    alone = Case("alone", people(1.0), None)
+    assert named([*cases, alone], kind="people")["Krippendorff's alpha of the people"].over == 5
     found = named(cases, kind="people")
     expected = naive.alpha(answers, lambda a, b: float(a != b))
     assert found["Krippendorff's alpha of the people"].value == pytest.approx(expected, abs=1e-12)
