@@ -53,7 +53,18 @@ def curve_table(results: Sequence[RunResult]) -> Table:
     """Every run at every k (greedy first) under the three tie rules, with the grades and the cost per item."""
     seconds = any(point.cost.seconds is not None for result in results for point in _all_points(result))
     priced = any(point.cost.price is not None for result in results for point in _all_points(result))
-    titles = ["judge", "k", *RULE_NAMES.values(), "correct", "wrong", "tied", "invalid", "tokens in", "out"]
+    titles = [
+        "judge",
+        "k",
+        *RULE_NAMES.values(),
+        "own, first k",
+        "correct",
+        "wrong",
+        "tied",
+        "invalid",
+        "tokens in",
+        "out",
+    ]
     titles += ["s"] * seconds + ["cost"] * priced
     rows = [
         [result.label, name, *_point_cells(point, seconds, priced)]
@@ -110,6 +121,7 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
     yield ""
     for result in results:
         yield _spent_line(result)
+        yield f"{result.label}: {picks_line(result)}"
     yield "accuracy in points of 100 with 95% intervals (bootstrap over prompts); tokens, seconds and cost per item"
 
 
@@ -120,6 +132,8 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
     text += ["", "## Accuracy against k", "", *curve_table(results).markdown(), ""]
     text += [
         "Points of 100, 95% intervals in brackets. A tie is worth what the column says; strict counts it wrong.",
+        "",
+        *(f"- {result.label}: {picks_line(result)}" for result in results),
         "",
     ]
     for caption, file in (plots or {}).items():
@@ -174,6 +188,7 @@ def _all_points(result: RunResult) -> list[ScoredPoint]:
 
 def _point_cells(point: ScoredPoint, seconds: bool, priced: bool) -> list[str]:
     cells = [points(point.rules[rule].main) for rule in CREDIT_RULES]
+    cells.append(points(point.first["own"].main))
     cells += [f"{100 * share:.1f}%" for share in point.grades.values()]
     cells += [f"{point.cost.prompt_tokens:,.0f}", f"{point.cost.completion_tokens:,.0f}"]
     if seconds:
@@ -181,6 +196,14 @@ def _point_cells(point: ScoredPoint, seconds: bool, priced: bool) -> list[str]:
     if priced:
         cells.append("-" if point.cost.price is None else f"{point.cost.price:.5f}")
     return cells
+
+
+def picks_line(result: RunResult) -> str:
+    """Over which picks of k samples the figures at each k are averaged."""
+    exact = [str(point.k) for point in result.points if point.exact]
+    drawn = [f"{point.picks:,} drawn picks an item at k = {point.k}" for point in result.points if not point.exact]
+    whole = [f"all picks at k = {', '.join(exact)}"] if exact else []
+    return f"figures at k average over {'; '.join([*whole, *drawn])}; first k: the vote over the first k samples"
 
 
 def _spent_line(result: RunResult) -> str:
