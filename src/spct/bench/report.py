@@ -13,6 +13,8 @@ from spct.bench.scoring.statistics import Figure
 RULE_NAMES = {"own": "own rule", "strict": "strict", "random": "random ties"}
 MOST_FLIPS = 20
 MOST_PARTS = 40
+"""Parts that a terminal shows."""
+INTERVALS = "95% intervals (bootstrap over the n prompts; Wilson's where they are fewer than ten or all say the same)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +76,24 @@ def curve_table(results: Sequence[RunResult]) -> Table:
     return Table(titles, rows)
 
 
-def parts_table(results: Sequence[RunResult]) -> Table:
-    """The benchmark's parts under its own rule at the largest k, a column per run; partial ones are marked."""
-    names: dict[str, str] = {}
-    for result in results:
-        figures = result.last.rules["own"]
-        names |= {name: name for name in figures.parts} | {name: f"{name} (partial)" for name in figures.partial}
+def parts_table(results: Sequence[RunResult], most: int | None = None) -> Table:
+    """The benchmark's parts under its own rule at the largest k, a column per run; partial ones are marked.
+
+    ``n`` are the prompts of a part, in the first run that has it. Only the first ``most`` parts; the last row then says
+    how many more there are.
+    """
+    found = [{**result.last.rules["own"].parts, **result.last.rules["own"].partial} for result in results]
+    partial = {name for result in results for name in result.last.rules["own"].partial}
+    whole = {name for result in results for name in result.last.rules["own"].parts}
+    names = list(dict.fromkeys(name for figures in found for name in figures))
     rows = []
-    for name, shown in list(names.items())[:MOST_PARTS]:
-        cells = []
-        for result in results:
-            figures = result.last.rules["own"]
-            cells.append(points(figures.parts.get(name) or figures.partial.get(name)))
-        rows.append([shown, *cells])
-    return Table(["part (own rule)", *(f"{result.label} k={result.last.k}" for result in results)], rows)
+    for name in names[:most]:
+        n = next(figures[name].n for figures in found if name in figures)
+        shown = f"{name} (partial)" if name in partial - whole else name
+        rows.append([shown, "-" if n is None else f"{n:,}", *(points(figures.get(name)) for figures in found)])
+    if most is not None and len(names) > most:
+        rows.append([f"and {len(names) - most:,} more parts: results.json has all", "", *("" for _ in results)])
+    return Table(["part (own rule)", "n", *(f"{result.label} k={result.last.k}" for result in results)], rows)
 
 
 def summary_lines(results: Sequence[RunResult]) -> Iterator[str]:
@@ -114,7 +120,7 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
     yield from summary_lines(results)
     yield ""
     yield from curve_table(results).lines()
-    parts = parts_table(results)
+    parts = parts_table(results, MOST_PARTS)
     if parts.rows:
         yield ""
         yield from parts.lines()
@@ -122,7 +128,7 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
     for result in results:
         yield _spent_line(result)
         yield f"{result.label}: {picks_line(result)}"
-    yield "accuracy in points of 100 with 95% intervals (bootstrap over prompts); tokens, seconds and cost per item"
+    yield f"accuracy in points of 100 with {INTERVALS}; tokens, seconds and cost per item"
 
 
 def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = None) -> str:
@@ -131,7 +137,7 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
     text += [f"- {line}" for line in summary_lines(results)]
     text += ["", "## Accuracy against k", "", *curve_table(results).markdown(), ""]
     text += [
-        "Points of 100, 95% intervals in brackets. A tie is worth what the column says; strict counts it wrong.",
+        f"Points of 100 with {INTERVALS}. A tie is worth what the column says; strict counts it wrong.",
         "",
         *(f"- {result.label}: {picks_line(result)}" for result in results),
         "",
@@ -156,7 +162,9 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     yield f"  A {first}: {100 * found.values[0]:.2f}"
     yield f"  B {second}: {100 * found.values[1]:.2f}"
     low, high = found.difference.low, found.difference.high
-    interval = "" if low is None or high is None else f", 95% interval [{100 * low:+.2f}, {100 * high:+.2f}]"
+    interval = f", 95% interval [{100 * (low or 0):+.2f}, {100 * (high or 0):+.2f}]"
+    if low is None or high is None:
+        interval = f"; no interval: {found.difference.note}"
     yield f"  A - B: {100 * found.difference.value:+.2f}{interval}"
     kind = "all sign patterns" if found.exact else "random sign patterns"
     yield f"  p = {found.p_value:.4f} (two-sided sign-flip test by prompt, {kind})"

@@ -2,6 +2,7 @@ import pytest
 
 from bench.runs import pair, write_run
 from spct.bench.scoring.compare import compare
+from spct.bench.scoring.statistics import Figure
 from spct.bench.scoring.stored import open_stored
 from spct.errors import InputError
 
@@ -20,6 +21,17 @@ def runs(tmp_path):
         open_stored(write_run(tmp_path / name, items, rows(right)))
         for name, right in (("a", {0, 1, 2, 3}), ("b", {2, 5}))
     ]
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """Twenty items, on five of which A alone is right and on two B."""
+    items = [pair(f"Natural/{i}") for i in range(20)]
+    rows = [
+        {item.id: [(1, 2) if i in wrong else (2, 1)] * 2 for i, item in enumerate(items)}
+        for wrong in ({5, 6}, {0, 1, 2, 3, 4})
+    ]
+    return [open_stored(write_run(tmp_path / f"wide{place}", items, found)) for place, found in enumerate(rows)]
 
 
 def test_difference_and_flips_by_hand(runs):
@@ -54,8 +66,8 @@ def test_the_p_value_is_the_exact_sign_test(runs):
     assert (found.p_value, found.exact) == (10 / 16, True)
 
 
-def test_the_interval_holds_the_difference_and_swaps_with_the_runs(runs):
-    forth, back = compare(*runs), compare(runs[1], runs[0])
+def test_the_interval_holds_the_difference_and_swaps_with_the_runs(wide):
+    forth, back = compare(*wide), compare(wide[1], wide[0])
     assert forth.difference.low < forth.difference.value < forth.difference.high
     assert back.difference.low == pytest.approx(-forth.difference.high)
     assert back.p_value == forth.p_value
@@ -63,7 +75,7 @@ def test_the_interval_holds_the_difference_and_swaps_with_the_runs(runs):
 
 def test_a_run_equals_itself(runs):
     found = compare(runs[0], runs[0], rule="strict", k=1)
-    assert (found.difference.value, found.difference.low, found.difference.high) == (0, 0, 0)
+    assert found.difference == Figure(0.0, n=6, note="6 prompts are too few for a bootstrap")
     assert (found.p_value, found.gained, found.lost) == (1.0, (), ())
 
 
@@ -88,7 +100,8 @@ def test_a_headline_weighs_the_subsets_as_the_benchmark_does(tmp_path):
     assert found.what == "headline"
     assert found.values == pytest.approx((1.0, 0.8))
     assert found.difference.value == pytest.approx(0.2)
-    assert (found.difference.low, found.difference.high) == pytest.approx((0.2, 0.2))  # every Manual item is wrong
+    assert found.difference.low is None  # every Manual item is wrong: nothing shows how far the difference scatters
+    assert found.difference.note == "every resample of the prompts gives the same"
     assert found.p_value < 0.001
     assert len(found.gained) == 46
 

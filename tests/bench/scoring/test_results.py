@@ -122,15 +122,18 @@ class Worst(LLMBar):
 
 
 def test_a_figure_that_is_no_sum_of_means_is_aggregated_replicate_by_replicate(tmp_path):
-    """All right: each subset alone gives the worst of them nothing, so weights cannot explain the 1.0."""
-    items = [pair(f"{subset}/{i}", subset=subset) for subset in ("Natural", "Manual") for i in range(2)]
-    stored = open_stored(write_run(tmp_path / "run", items, {item.id: [(2, 1)] for item in items}), Worst())
-    point = curve(stored.benchmark, stored.loaded, stored.ballots).last
+    """One pair is right in one order only: each subset alone gives the worst unit nothing, so weights cannot explain 0.5."""
+    items = [pair(f"{subset}/{i}", subset=subset) for subset in ("Natural", "Manual") for i in range(6)]
+    rows = {item.id: [(2, 1), (2, 1)] for item in items} | {"Manual/0": [(2, 1), (1, 2)]}
+    stored = open_stored(write_run(tmp_path / "run", items, rows), Worst())
+    found = curve(stored.benchmark, stored.loaded, stored.ballots, [1, 2])
     intervals = Intervals(
         stored.benchmark, stored.loaded, Resamples([unit.cluster for unit in stored.loaded.units], 40)
     )
-    assert intervals.headline_weights(point, "own") is None
-    assert intervals.of(point)["own"].headline == Figure(1.0, 1.0, 1.0)
+    assert intervals.headline_weights(found.last, "own") is None
+    assert intervals.of(found.last)["own"].headline == Figure(0.5, 0.5, 1.0, 12)
+    one = intervals.of(found.points[0])["own"].headline  # right with one pick and wrong with the other
+    assert one == Figure(0.5, pytest.approx(0.5), pytest.approx(1.0), 12)
 
 
 def test_results_are_json_and_tables_show_them(run, tmp_path):

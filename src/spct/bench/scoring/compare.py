@@ -170,7 +170,9 @@ def _aggregated(
         ]
         hits += abs(headline(sides[0]) - headline(sides[1])) >= abs(observed) - 1e-12
     values = [point.metrics[rule].headline or 0.0 for point in points]
-    return bounded(values[0] - values[1], np.array(spread)), (hits + 1) / (SLOW_FLIPS + 1), False
+    difference = values[0] - values[1]
+    moved = np.array(spread) + difference - observed  # from the first draw's difference to that of all draws
+    return bounded(difference, moved, resamples.count), (hits + 1) / (SLOW_FLIPS + 1), False
 
 
 def _headline_of(benchmark: Benchmark, loaded: Loaded, rule: CreditRule) -> Callable[[Mapping[Unit, Graded]], float]:

@@ -47,8 +47,8 @@ class Picked:
 def picks(size: int, groups: int, k: int, limit: int, seed: int = 0, draws: int | None = None) -> tuple[Pick, ...]:
     """The picks of k among ``size`` samples dealt round robin to ``groups`` orders.
 
-    All of them if there are at most ``limit``, else ``draws`` (None: as many as the limit) seeded ones. Picks depend on the arguments alone: items of
-    one shape share them, which costs nothing, since their samples are independent of each other.
+    All of them if there are at most ``limit``, else ``draws`` (None: as many as the limit) seeded ones. Picks depend on
+    the arguments alone: items of one shape share them, which costs nothing, since their samples are independent.
     """
     if count_picks(size, groups, k) <= limit:
         return tuple(_all(*_design(size, groups, k)))
