@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from spct.bench.scoring.compare import Comparison, Flip
+from spct.bench.scoring.compare import Agreed, Comparison, Flip
 from spct.bench.scoring.curve import CREDIT_RULES
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
+from spct.measures.text import measure_text
+from spct.wording import count
 
 RULE_NAMES = {"own": "own rule", "strict": "strict", "random": "random ties"}
 MOST_FLIPS = 20
+MOST_NAMED = 5
 MOST_PARTS = 40
 """Parts that a terminal shows."""
 INTERVALS = "95% intervals (bootstrap over the n prompts; Wilson's where they are fewer than ten or all say the same)"
@@ -154,8 +157,11 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
     return "\n".join(text)
 
 
-def comparison_lines(found: Comparison) -> Iterator[str]:
-    """A comparison as lines."""
+def comparison_lines(found: Comparison | Agreed) -> Iterator[str]:
+    """A comparison, or the agreement of runs without ground truth, as lines."""
+    if isinstance(found, Agreed):
+        yield from _agreement_lines(found)
+        return
     what = "headline" if found.what == "headline" else "mean over the units here"
     first, second = found.labels
     yield f"{found.benchmark}, {what}, k = {found.k}, {RULE_NAMES[found.rule]}"
@@ -169,8 +175,38 @@ def comparison_lines(found: Comparison) -> Iterator[str]:
     kind = "all sign patterns" if found.exact else "random sign patterns"
     yield f"  p = {found.p_value:.4f} (two-sided sign-flip test by prompt, {kind})"
     yield f"  {found.units:,} units of {found.clusters:,} prompts"
+    yield from _left_out_lines(found.left_out)
+    yield from _move_lines(found)
     yield from _flip_lines("right in A alone", found.gained)
     yield from _flip_lines("right in B alone", found.lost)
+
+
+def _move_lines(found: Comparison) -> Iterator[str]:
+    """Where the difference comes from: ties earn a part, so it need not be that of the units that one run has right."""
+    if not found.moves:
+        return
+    yield "where the difference comes from (likely grade in A, in B):"
+    for move in found.moves:
+        part = "" if move.share is None else f", {100 * move.share:+.2f}"
+        yield f"  {move.grades[0]}, {move.grades[1]}: {count(move.units, 'unit')}{part}"
+
+
+def _agreement_lines(found: Agreed) -> Iterator[str]:
+    yield f"{found.benchmark}, no ground truth, so how far the runs agree; votes over the first k = {found.k}"
+    yield f"  A {found.labels[0]}"
+    yield f"  B {found.labels[1]}"
+    without = f"; {found.without_vote:,} without a vote in both left out" if found.without_vote else ""
+    yield f"  {count(found.items, 'item')}{without}"
+    yield from _left_out_lines(found.left_out)
+    for measure in found.measures:
+        yield f"  {measure_text(measure)}"
+    if found.flips:
+        yield f"another choice in B: {_listed(found.flips, MOST_FLIPS)}"
+
+
+def _left_out_lines(left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for reason, ids in left_out.items():
+        yield f"  left out, {reason}: {count(len(ids), 'item')} ({_listed(ids, MOST_NAMED)})"
 
 
 def _flip_lines(title: str, flips: Sequence[Flip]) -> Iterator[str]:
