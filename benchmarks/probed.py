@@ -58,7 +58,7 @@ class ProbedEngine:
 
     def __init__(self, name: str, *, probe: str, delay_s: float = 0.0, parallel: int = 64) -> None:
         self.model_id = f"probed:{name}"
-        self.capabilities = Capabilities(seeding="sample", deterministic=True, concurrency=parallel)
+        self.capabilities = Capabilities(seeding="sample", concurrency=parallel)
         self.configuration: dict[str, str] = {}
         self._held = Held(Path(probe))
         self._delay_s = delay_s

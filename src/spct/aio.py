@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -101,6 +102,36 @@ class OwnLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+async def aside(work: Callable[[], T], long: bool) -> T:
+    """The result of ``work``: done in another thread if it is ``long``, so that the loop goes on meanwhile."""
+    return await asyncio.to_thread(work) if long else work()
+
+
+class Passes:
+    """Keeps one pass of the event loop from being filled by work that begins many times over.
+
+    Whoever is about to hold the loop for a moment awaits ``turn`` before: in a pass in which others have held it for ``pass_s``
+    already it waits for a later one, behind those that came before it.
+    """
+
+    def __init__(self, pass_s: float = 0.01) -> None:
+        self._pass_s = pass_s
+        self._line = asyncio.Lock()
+        self._began: float | None = None
+
+    async def turn(self) -> None:
+        """Return when there is room in this pass."""
+        async with self._line:
+            if self._began is not None and monotonic() - self._began > self._pass_s:
+                await asyncio.sleep(0)
+            if self._began is None:
+                self._began = monotonic()
+                asyncio.get_running_loop().call_soon(self._over)
+
+    def _over(self) -> None:
+        self._began = None
 
 
 async def _next(values: AsyncGenerator[T, None]) -> T:

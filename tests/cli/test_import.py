@@ -36,9 +36,7 @@ def test_a_recording_becomes_a_run(tmp_path):
 
 
 def invoke(*arguments):
-    done = CliRunner().invoke(spct, list(map(str, arguments)))
-    assert done.exit_code in (0, 1), done.output
-    return done.output
+    return CliRunner().invoke(spct, list(map(str, arguments)), catch_exceptions=False).output
 
 
 def test_a_score_that_is_missing_leaves_its_response_the_mean_of_the_others_everywhere(tmp_path):

@@ -19,7 +19,7 @@ from spct.voting.noise import SCALE_ITEMS, TEN_POINTS, learned_noise, margin_var
     ],
 )
 def test_a_wide_scale_goes_by_its_square_and_a_narrow_one_by_its_width(scale, noise):
-    assert scale_noise(*scale) == pytest.approx(TEN_POINTS * noise)
+    assert scale_noise(*scale) == pytest.approx(noise)
 
 
 def test_the_variance_of_margins_is_that_of_the_leader_over_each_rival():

@@ -46,10 +46,11 @@ _LABEL_CHARS = 34
 
 def bench_plots(results: Sequence[RunResult], out: Path) -> dict[str, str]:
     """Draw everything that the results allow into ``out``; file names (PNG) by caption. SVG stands beside each."""
+    charted = [result for result in results if result.points]
     drawn = {
-        "Accuracy against k, 95% intervals over prompts": ("curve", _curve(results)),
-        "Accuracy against tokens per item": ("compute", _compute(results)),
-        "Parts of the benchmark under its own rule": ("parts", _parts(results)),
+        "Accuracy against k, 95% intervals over prompts": ("curve", _curve(charted)),
+        "Accuracy against tokens per item": ("compute", _compute(charted)),
+        "Parts of the benchmark under its own rule": ("parts", _parts(charted)),
         "Scores given by single judgments": ("scores", _scores(results)),
     }
     return {caption: save(canvas, out, name) for caption, (name, canvas) in drawn.items() if canvas is not None}
@@ -69,7 +70,7 @@ def short(label: str, width: int = _LABEL_CHARS) -> str:
 
 
 def _curve(results: Sequence[RunResult]) -> Canvas | None:
-    if max(result.last.k for result in results) == 1:
+    if max((result.last.k for result in results), default=1) == 1:
         return None
     with rc_context(STYLE):
         if len(results) == 1:

@@ -9,7 +9,8 @@ from spct.bench.scoring.compare import Agreed, Comparison, Flip
 from spct.bench.scoring.curve import CREDIT_RULES
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
-from spct.measures.text import measure_text
+from spct.measures.agreement import Agreement
+from spct.measures.text import kind_lines, kind_title, measure_text
 from spct.wording import count
 
 RULE_NAMES = {"own": "own rule", "strict": "strict", "random": "random ties"}
@@ -106,11 +107,14 @@ def summary_lines(results: Sequence[RunResult]) -> Iterator[str]:
     yield f"{first.benchmark['title']}: {first.benchmark['measures']}"
     yield f"own tie rule: {first.benchmark['tie_rule']}"
     yield f"{data['items']:,} items, {data['units']:,} units, {data['clusters']:,} prompts; data {data['hash'][:12]}"
-    if any(result.last.rules["own"].headline is None for result in results):
+    charted = [result for result in results if result.points]
+    if any(result.last.rules["own"].headline is None for result in charted):
         yield "no overall figure: the data are not whole. Figures are plain means over the units here."
         if data["missing"]:
             yield f"missing: {_listed(data['missing'])}"
-    chance = data["chance"]["headline"] if first.last.rules["own"].headline else data["chance"]["units"]
+    chance = (
+        data["chance"]["headline"] if charted and charted[0].last.rules["own"].headline else data["chance"]["units"]
+    )
     if chance is not None:
         yield f"chance: {100 * chance:.1f}"
     for result in results:
@@ -122,32 +126,58 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
     """The whole report for a terminal."""
     yield from summary_lines(results)
     yield ""
-    yield from curve_table(results).lines()
-    parts = parts_table(results, MOST_PARTS)
-    if parts.rows:
+    charted = [result for result in results if result.points]
+    if charted:
+        yield from curve_table(charted).lines()
+        parts = parts_table(charted, MOST_PARTS)
+        if parts.rows:
+            yield ""
+            yield from parts.lines()
         yield ""
-        yield from parts.lines()
-    yield ""
+    for result in results:
+        yield from truth_lines(result)
     for result in results:
         yield _spent_line(result)
-        yield f"{result.label}: {picks_line(result)}"
-    yield f"accuracy in points of 100 with {INTERVALS}; tokens, seconds and cost per item"
+        if result.points:
+            yield f"{result.label}: {picks_line(result)}"
+    if charted:
+        yield f"accuracy in points of 100 with {INTERVALS}; tokens, seconds and cost per item"
+
+
+def truth_lines(result: RunResult) -> Iterator[str]:
+    """The measures of a user's own items, each kind of truth under its title, over all the samples."""
+    for kind in result.truth.kinds if result.truth is not None else ():
+        yield f"{result.label}: {kind_title(kind)}"
+        yield from (f"  {line}" for line in kind_lines(kind))
+
+
+def agreement_lines(labels: tuple[str, str], found: Agreement) -> Iterator[str]:
+    """How far two runs agree, whatever is right."""
+    yield f"agreement of A {labels[0]} and B {labels[1]}"
+    yield from (f"  {measure_text(measure)}" for measure in found.measures)
+    for id in found.flips[:MOST_FLIPS]:
+        yield f"  flip: {id}"
+    if len(found.flips) > MOST_FLIPS:
+        yield f"  and {len(found.flips) - MOST_FLIPS} more; --json lists all"
 
 
 def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = None) -> str:
     """The whole report as Markdown; ``plots`` maps a caption to a file beside it."""
     text = [f"# {results[0].benchmark['title']}", ""]
     text += [f"- {line}" for line in summary_lines(results)]
-    text += ["", "## Accuracy against k", "", *curve_table(results).markdown(), ""]
-    text += [
-        f"Points of 100 with {INTERVALS}. A tie is worth what the column says; strict counts it wrong.",
-        "",
-        *(f"- {result.label}: {picks_line(result)}" for result in results),
-        "",
-    ]
+    if charted := [result for result in results if result.points]:
+        text += ["", "## Accuracy against k", "", *curve_table(charted).markdown(), ""]
+        text += [
+            f"Points of 100 with {INTERVALS}. A tie is worth what the column says; strict counts it wrong.",
+            "",
+            *(f"- {result.label}: {picks_line(result)}" for result in charted),
+            "",
+        ]
     for caption, file in (plots or {}).items():
         text += [f"![{caption}]({file})", ""]
-    if (parts := parts_table(results)).rows:
+    if measures := [line for result in results for line in truth_lines(result)]:
+        text += ["", "## Measures", "", "```text", *measures, "```", ""]
+    if charted and (parts := parts_table(charted)).rows:
         text += ["## Parts", "", *parts.markdown(), ""]
     text += ["## Spent", "", *(f"- {_spent_line(result)}" for result in results), ""]
     text += ["## Protocol", ""]
@@ -160,7 +190,7 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
 def comparison_lines(found: Comparison | Agreed) -> Iterator[str]:
     """A comparison, or the agreement of runs without ground truth, as lines."""
     if isinstance(found, Agreed):
-        yield from _agreement_lines(found)
+        yield from _agreed_lines(found)
         return
     what = "headline" if found.what == "headline" else "mean over the units here"
     first, second = found.labels
@@ -191,17 +221,12 @@ def _move_lines(found: Comparison) -> Iterator[str]:
         yield f"  {move.grades[0]}, {move.grades[1]}: {count(move.units, 'unit')}{part}"
 
 
-def _agreement_lines(found: Agreed) -> Iterator[str]:
-    yield f"{found.benchmark}, no ground truth, so how far the runs agree; votes over the first k = {found.k}"
-    yield f"  A {found.labels[0]}"
-    yield f"  B {found.labels[1]}"
+def _agreed_lines(found: Agreed) -> Iterator[str]:
+    yield f"{found.benchmark}, votes over the first k = {found.k}, whatever is right"
     without = f"; {found.without_vote:,} without a vote in both left out" if found.without_vote else ""
     yield f"  {count(found.items, 'item')}{without}"
     yield from _left_out_lines(found.left_out)
-    for measure in found.measures:
-        yield f"  {measure_text(measure)}"
-    if found.flips:
-        yield f"another choice in B: {_listed(found.flips, MOST_FLIPS)}"
+    yield from agreement_lines(found.labels, Agreement(found.measures, found.flips))
 
 
 def _left_out_lines(left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:

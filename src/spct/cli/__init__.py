@@ -7,7 +7,6 @@ is wrong; 3 the engine, its weights, a service or training failed; 4 the run dir
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from typing import NoReturn
@@ -24,6 +23,7 @@ from spct.errors import (
     TrainingError,
     WeightsError,
 )
+from spct.loading import imported
 
 COMMANDS = {
     "judge": "spct.cli.judge:judge",
@@ -63,8 +63,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = imported(COMMANDS[cmd_name])
         assert isinstance(command, click.Command)
         return command
 

@@ -32,7 +32,7 @@ def compare(
 ) -> int:
     """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on.
 
-    Of runs without ground truth it says how far they agree: the same choice, kappa, rank correlation, flips.
+    Of runs over items of which nothing is known, or over lone responses, it says how far they agree.
     """
     check_extra()
     from spct.bench.report import comparison_lines
@@ -43,7 +43,7 @@ def compare(
     named = None if benchmark is None else load_benchmark(benchmark)
     first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))
     found: Comparison | Agreed
-    if first.loaded.units or second.loaded.units:
+    if first.loaded.units and second.loaded.units:
         found = compare_runs(first, second, k=k, rule=rule, seed=seed, common=common)
     else:
         found = agree(first, second, k=k, common=common)

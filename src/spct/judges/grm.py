@@ -6,15 +6,18 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from spct.aio import gather_all
+from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
-from spct.judges.memory import NO_MEMORY, Memory, Prompt
+from spct.items.copies import copies_of
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
@@ -23,13 +26,20 @@ from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
-from spct.types import Item, ItemError, Judgment, Message, Usage
+from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.adaptive import FIRST_LOOK, settled
 from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
 from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
+
+LARGE_CHARS = 250_000
+"""An item with more text is rendered in another thread, where it holds up nobody,"""
+LARGE_AT_ONCE = 2
+"""and so many of its prompts are asked at a time."""
+MANY_SCORES = 4096
+"""More are voted on in another thread: it takes tens of milliseconds."""
 
 
 class GRMJudge:
@@ -88,7 +98,8 @@ class GRMJudge:
 
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        task = _Task(item, memory)
+        copies = copies_of(item.responses)
+        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
         error: ItemError | None = None
         judgments: list[Judgment] = []
@@ -101,11 +112,14 @@ class GRMJudge:
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
-        settings = self.settings
+        finally:
+            template.forget(task.item)
+        settings, judgments = self.settings, [copies.spread(judgment) for judgment in judgments]
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
-        guided = None if self.meta is None else ratings
-        return verdict_of(item, settings, judgments, ratings=guided, usage=task.usage, noise=self.noise)
+        rated = None if self.meta is None else ratings
+        vote = partial(verdict_of, item, settings, judgments, ratings=rated, usage=task.usage, noise=self.noise)
+        return await aside(vote, len(judgments) * len(item.responses) > MANY_SCORES)
 
     async def _rate(
         self,
@@ -174,13 +188,19 @@ class GRMJudge:
     ) -> list[Judgment]:
         sampler = self._samplers[template.name]
         special = self.engine.capabilities.special_tokens
+        # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be held
+        # as often as it is asked. And one after the other, as the texts are sealed with the first.
+        room = asyncio.Semaphore(LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency))
+        rendering = asyncio.Lock()
 
-        def messages(stream: Stream) -> tuple[Message, ...]:
-            return template.render(task.item, stream.order, principles=principles, special_tokens=special)
+        async def judged(stream: Stream) -> list[Judgment]:
+            render = partial(template.render, task.item, stream.order, principles=principles, special_tokens=special)
+            async with room:
+                async with rendering:
+                    messages = await aside(render, task.is_large)
+                return await sampler.run(stream, messages, task.history, task.record)
 
-        parts = await gather_all(
-            [sampler.run(stream, messages(stream), task.history, task.record) for stream in streams]
-        )
+        parts = await gather_all([judged(stream) for stream in streams])
         return sorted((j for part in parts for j in part), key=lambda j: (j.index, j.block, j.attempt))
 
     def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
@@ -212,7 +232,8 @@ class GRMJudge:
             return
         longest = sorted(range(len(task.item.responses)), key=lambda i: -len(task.item.responses[i]))[:size]
         special = self.engine.capabilities.special_tokens
-        messages = template.render(task.item, longest, principles=principles, special_tokens=special)
+        render = partial(template.render, task.item, longest, principles=principles, special_tokens=special)
+        messages = await aside(render, task.is_large)
         room = context - self.settings.sampling.max_tokens
         if sum(len(message.content.encode()) for message in messages) + 64 <= room:
             return  # a token is at least one byte
@@ -239,6 +260,7 @@ class _Task:
         self.memory = memory
         self.history: History = {place_of(judgment): judgment for judgment in memory.history}
         self.key = fingerprint(item)
+        self.is_large = sum(map(len, (*item.responses, *[turn.content for turn in item.messages]))) > LARGE_CHARS
         self.usage = Usage()
         self._fresh: list[Judgment] = []
 

@@ -42,7 +42,7 @@ async def rate_run(
     ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. Raises TemplateError
     if the run's template is not there any more, EngineError if the meta RM cannot go on.
     """
-    # An imported run was judged by no template; its meta RM is shown what the run's settings name.
+    # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
     templates = store.templates() or load_templates(settings)
     totals = RatingTotals()
     chunk: list[tuple[int, Case]] = []

@@ -8,6 +8,8 @@ as its client does not read it. Here each of these ends: with a refusal where th
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import orjson
@@ -131,6 +133,8 @@ class Connection(HttpToolsProtocol):
         elif self._unread_since is None:
             self._unread_since = now
         elif now - self._unread_since >= patience_s:
+            at_once = struct.pack("ii", 1, 0)  # else the kernel goes on offering what it has taken
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
             self.transport.abort()
 
     def end(self) -> None:

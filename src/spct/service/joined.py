@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from spct.errors import InputError
@@ -29,7 +30,6 @@ def response_in(query: str, prompt: str, end_of_response: Sequence[str] = END_OF
             "a query does not begin with its prompt: it was cut to fit, or decoded to other text; raise the trainer's "
             "maximum length"
         )
-    end = len(query)
-    while ending := next((token for token in end_of_response if query.endswith(token, len(prompt), end)), None):
-        end -= len(ending)
-    return query[len(prompt) : end]
+    ends = "|".join(re.escape(token[::-1]) for token in end_of_response if token)
+    endings = re.match(f"(?:{ends})*+", query[: len(prompt) - 1 if prompt else None : -1]) if ends else None
+    return query[len(prompt) : len(query) - (endings.end() if endings else 0)]

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import fsum, isfinite
+from operator import itemgetter
 from typing import Literal, get_args
 
 from spct.errors import InputError, LoneMemberError, NoVerdictError
@@ -124,12 +126,16 @@ def _wins(rows: Sequence[ScoreRow], copies: Sequence[int]) -> tuple[float, ...]:
     n = len(copies)
     won, pairs = [0.0] * n, [0] * n
     for row in rows:
-        scored = [(i, score) for i, score in enumerate(row) if score is not None]
-        for i, mine in scored:
-            for j, other in scored:
-                count = copies[j] - (i == j)
-                won[i] += count * (1.0 if mine > other else 0.5 if mine == other else 0.0)
-                pairs[i] += count
+        scored = sorted((score, i) for i, score in enumerate(row) if score is not None)
+        others = sum(copies[i] for _, i in scored) - 1
+        lower = 0
+        for _, equal in groupby(scored, key=itemgetter(0)):
+            members = [i for _, i in equal]
+            count = sum(copies[i] for i in members)
+            for i in members:
+                won[i] += lower + 0.5 * (count - 1)
+                pairs[i] += others
+            lower += count
     if 0 in pairs:
         raise NoVerdictError(f"no reward: response {pairs.index(0)} was compared with no other in any judgment")
     return tuple([w / p for w, p in zip(won, pairs, strict=True)])

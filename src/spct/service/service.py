@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from spct import errors
+from spct.aio import Passes
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
 from spct.judges.memory import NO_MEMORY
@@ -127,6 +128,7 @@ class RewardService:
         self._queue = queue
         self._concurrency = concurrency
         self._turns = Turns(self.concurrency)
+        self._passes = Passes()
         self._room = Shares(self.capacity, callers)
         self._works: dict[str, _Work] = {}
         self._idle = asyncio.Event()
@@ -322,6 +324,7 @@ class RewardService:
         """Wait for a turn, judge, record."""
         accepted = monotonic()
         charged = await self._turns.begin(turn)
+        await self._passes.turn()
         begun = monotonic()
         self.running += 1
         try:

@@ -138,6 +138,12 @@ class Template:
         """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``)."""
         return write_grammar(self.kind, self.scale, n, max_tokens, self._source.meta.headings)
 
+    def forget(self, item: Item) -> None:
+        """Let go of the item, which is not rendered any more: else its texts stay until the next one."""
+        last = self._last
+        if last is not None and last.item is item:
+            self._last = None
+
     def _check(self, item: Item, order: Sequence[int], principles: str | None) -> None:
         n = len(order)
         given: Mapping[str, bool] = {

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from spct.errors import InputError
 from spct.voting.confidence import lead_chance
 from spct.voting.noise import TEN_POINTS
+from spct.voting.rows import ScoreRow
+from spct.voting.vote import row_means
 
 DEFAULT_LEVEL = 0.97
 """Loses at most 0.2 points of k = 8 accuracy on six recorded judges, strong and weak (docs/voting.md)."""
@@ -22,7 +24,7 @@ FIRST_LOOK = 2
 
 
 def settled(
-    scores_KN: Sequence[Sequence[float | None]],  # noqa: N803
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
     k_max: int,
     level: float = DEFAULT_LEVEL,
     noise: float = TEN_POINTS,
@@ -38,15 +40,8 @@ def settled(
         raise InputError(f"level is {level!r}; expected a chance between 0 and 1, such as {DEFAULT_LEVEL}")
     if len(scores_KN) >= k_max:
         return True
-    if len(scores_KN) < FIRST_LOOK:
+    means = row_means(scores_KN)
+    if means is None or len(scores_KN) < FIRST_LOOK:
         return False
-    chance = lead_chance(scores_KN, _leader(scores_KN), k_max - len(scores_KN), noise)
+    chance = lead_chance(scores_KN, means.index(max(means)), k_max - len(scores_KN), noise)
     return chance is not None and chance >= level
-
-
-def _leader(scores_KN: Sequence[Sequence[float | None]]) -> int:  # noqa: N803
-    means = []
-    for column in zip(*scores_KN, strict=True):
-        seen = [score for score in column if score is not None]
-        means.append(sum(seen) / len(seen) if seen else float("-inf"))
-    return means.index(max(means))

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from math import copysign, erfc, inf, log1p, sqrt
 
 from spct.voting.noise import TEN_POINTS
+from spct.voting.rows import ScoreRow
 
 PRIOR_JUDGMENTS = 4.0
 
@@ -26,7 +27,7 @@ CEILING = 0.999999
 
 
 def lead_confidence(
-    scores_KN: Sequence[Sequence[float | None]],  # noqa: N803
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
     best: int,
     noise: float = TEN_POINTS,
 ) -> float | None:
@@ -40,7 +41,7 @@ def lead_confidence(
 
 
 def lead_chance(
-    scores_KN: Sequence[Sequence[float | None]],  # noqa: N803
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
     best: int,
     more: float,
     noise: float = TEN_POINTS,
@@ -65,7 +66,7 @@ def lead_chance(
     return 1.0 / (1.0 + against)
 
 
-def _moments(scores_KN: Sequence[Sequence[float | None]], best: int, rival: int) -> tuple[int, float, float]:  # noqa: N803
+def _moments(scores_KN: Sequence[ScoreRow], best: int, rival: int) -> tuple[int, float, float]:  # noqa: N803
     """Return the margins' count, mean and sum of squared deviations, over the rows that score both."""
     margins = [
         ahead - behind for row in scores_KN if (ahead := row[best]) is not None and (behind := row[rival]) is not None

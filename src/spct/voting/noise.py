@@ -17,8 +17,8 @@ from math import fsum
 PILOT_ITEMS = 32
 SCALE_ITEMS = 4
 
-TEN_POINTS = 0.6
-"""The parameter on the scale 1..10: about that of a noisy judge, on the safe side of a steady one (docs/voting.md)."""
+TEN_POINTS = 0.5
+"""The parameter on the scale 1..10: between those of a steady and of a noisy judge (docs/voting.md)."""
 
 
 def scale_noise(low: float, high: float) -> float:

@@ -181,6 +181,6 @@ def test_runs_without_truth_have_their_agreement(tmp_path):
     assert values["Kendall's tau-b within the items"] == pytest.approx(0.5)
     lines = list(comparison_lines(found))
     assert "  4 items; 1 without a vote in both left out" in lines
-    assert "another choice in B: b" in lines
+    assert "  flip: b" in lines
     with pytest.raises(InputError, match="k = 2: got runs of 1 samples"):
         agree(open_stored(first), open_stored(second), k=2)

@@ -121,9 +121,10 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
         raise RunError(f"{out} already holds a run; name another directory to import into")
     if repeated := [id for id, count in ids.items() if count > 1]:
         raise InputError(f"{kind}: got item {repeated[0]!r} {ids[repeated[0]]} times; expected each once")
+    k = recording.k  # asks every judgment, so once
     settings = {
         "model": f"recorded:{recording.model}",
-        "k": recording.k,
+        "k": k,
         "seed": 0,
         "rule": recording.rule,
         "tie_rule": "random",
@@ -136,7 +137,7 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
     store = begun(out, settings, {"imported": kind, **recording.source})
     try:
         for position, recorded in enumerate(recording.items):
-            _write(store, position, recorded, recording)
+            _write(store, position, recorded, recording, k)
             if position % FLUSH_EVERY == 0:
                 store.flush()
         store.flush()
@@ -144,12 +145,12 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
         store.close()
 
 
-def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun) -> None:
+def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun, k: int) -> None:
     verdict = decide(
         recorded.judgments,
         id=recorded.item.id,
         n=len(recorded.item.responses),
-        k=recording.k,
+        k=k,
         rule=recording.rule,
         temperature=recording.temperature,
         usage=recorded.usage,

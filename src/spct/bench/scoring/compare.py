@@ -19,8 +19,8 @@ from spct.bench.scoring.curve import GRADES, CreditRule, Expected, Point, curve
 from spct.bench.scoring.figures import Intervals, resampled
 from spct.bench.scoring.statistics import REPLICATES, Figure, Floats, Resamples, bounded, ratio, sign_flip_p
 from spct.bench.scoring.stored import StoredBench, common_part
+from spct.bench.scoring.truth import votes_of
 from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Unit
-from spct.bench.suites.grading import means_of
 from spct.errors import InputError
 from spct.measures.agreement import agreement
 from spct.measures.case import Measure
@@ -152,7 +152,7 @@ def compare(
 def agree(a: StoredBench, b: StoredBench, *, k: int | None = None, common: bool = False) -> Agreed:
     """How far two runs agree, by the votes over the first ``k`` samples; arguments and errors as in ``compare``."""
     a, b, k, left_out = _side_by_side(a, b, k, common)
-    first, second = ({id: means_of(run.ballots[id][:k]) for id in run.loaded.items} for run in (a, b))
+    first, second = votes_of(a, k), votes_of(b, k)
     found = agreement(first, second)
     voted = sum(first[id] is not None and second[id] is not None for id in first)
     return Agreed((a.label, b.label), a.benchmark.name, a.loaded.data_hash, k, voted, len(first) - voted,

@@ -17,6 +17,7 @@ from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
 from spct.items import fingerprint
+from spct.judges.template_choice import scale_in
 from spct.run import RunStore
 from spct.types import Item, Usage
 from spct.voting.guided import sample_ratings
@@ -40,7 +41,7 @@ class Spent:
 class StoredBench:
     """A run's finished items as a benchmark's data, with the ballots on them. ``unfinished`` items are left out.
 
-    ``ratings`` are those of the meta RM ``meta``, by item and sample.
+    ``ratings`` are those of the meta RM ``meta``, by item and sample. ``scale`` is that of the scores, None if unknown.
     """
 
     label: str
@@ -53,6 +54,7 @@ class StoredBench:
     unfinished: int = 0
     ratings: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     meta: str | None = None
+    scale: tuple[float, float] | None = None
 
     @property
     def complete(self) -> bool:
@@ -78,11 +80,12 @@ def open_stored(
         loaded = benchmark.assemble(items)
         ballots = ballots_of(store, scored=scored)
         spent = _spent(store)
+        scale = scale_in(store.templates(), str(settings.get("template")))
         meta = settings.get("meta") or next(iter(store.metas()), None)
         ratings = {} if meta is None else _ratings(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
     name = label or _label(settings) or directory.name
-    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta)
+    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta, scale)
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
