@@ -1,5 +1,6 @@
 import json
 import random
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -71,7 +72,7 @@ def test_a_score_that_is_missing_leaves_its_response_the_mean_of_the_others_ever
 def test_vote_and_benchmark_agree_whatever_is_missing(tmp_path):
     """Items of two to five responses, one to six judgments each: single scores, whole judgments and items are missing."""
     dice = random.Random(7)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for i in range(60):
         n = dice.randint(2, 5)
         judgments = [
