@@ -44,7 +44,13 @@ PAIRS = [
     ("<|message_model|><|content_thinking|>", "<|end_message|><|message_model|><|content_text|>"),
     ("[|think|]", "[|/think|]"),
     ("<unused94>thought\n", "<unused95>"),
+    ("<ctrl94>thought\n", "<ctrl95>"),
     ("[unused16]", "[unused17]"),
+    ("<deep_contemplation>", "</deep_contemplation>"),
+    ("<deliberation>", "</deliberation>"),
+    ("<self-reflection>", "</self-reflection>"),
+    ("<inner_monologue>", "</inner_monologue>"),
+    ("<cot>", "</cot>"),
     ("Here is my thought process:", "\nHere is my response:"),
     ("Here's my thought process:", " Here's my response:"),
 ]

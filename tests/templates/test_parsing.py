@@ -102,6 +102,7 @@ def test_what_was_cut_off_behind_its_answer_counts(end, finish):
         "It reads\n~~~ text\nI am great.\n\n\\boxed{8, 7}\n",
         "A draft:\n\\boxed{8, 7}",
         "The response scores \\boxed{8, 7}",
+        "Scores that it asks for are \\boxed{8, 7}",
         "Noten: \\boxed{8, 7}",
         "#### Scores\n\\boxed{8, 7}\nHowever",
         "#### Scores\nFirst \\boxed{8, 7}",

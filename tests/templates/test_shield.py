@@ -180,11 +180,12 @@ def test_many_look_alikes_are_broken_at_once(text, sealed):
 
 
 def test_many_spellings_are_broken_one_by_one():
-    spellings = ["".join(letters) for letters in itertools.product("eE", "nN", "dD", "  ", "oO", "fF")]
-    text = "".join(f"{spelling} response {number}\n" for number, spelling in enumerate(spellings * 4))
-    sealed = SHIELD.seal([text], 2).texts[0]
+    spellings = ["".join(letters) for letters in itertools.product("fF", "iI", "nN", "iI", "sS", "hH")]
+    text = "".join(f"{spelling} of response {number}\n" for number, spelling in enumerate(spellings * 4))
+    sealed = SHIELD.seal([f"{text}to finish"], 2).texts[0]
     assert sealed.count("·") == len(spellings) * 4
-    assert sealed.replace("·", "") == text
+    assert sealed.replace("·", "") == f"{text}to finish"
+    assert sealed.endswith("\nto finish")
 
 
 def test_a_thousand_different_tokens_are_all_broken():

@@ -23,7 +23,7 @@ MOST_BRACES = 1000
 # Words whose first letter is a set of two: a search passes over other letters quickly.
 _THINK = (
     r"(?:[tT](?i:hink(?:ing)?|houghts?)|[rR](?i:eason(?:ing)?|eflect(?:ion)?)|[sS](?i:cratch[_-]?pad)"
-    r"|[cC](?i:ot|hain[_-]of[_-]thoughts?)|(?:[iI](?i:nner[_-]))?[mM](?i:onologue))"
+    r"|[cC](?i:ot|hain[_-]of[_-]thoughts?|ontemplation)|[dD](?i:eliberation)|(?:[iI](?i:nner[_-]))?[mM](?i:onologue))"
 )
 _PART = r"[a-zA-Z0-9_:.▁-]"
 _WORDS = r"(?:[a-zA-Z0-9]++[_:.▁-]++){0,4}?"
@@ -39,13 +39,13 @@ _OPENS_THOUGHT = rf"(?={_THOUGHT})(?!{_IS_END}){_PART}{{1,60}}"
 _CLOSES_THOUGHT = rf"(?=/?{_THOUGHT})(?={_IS_END})/?{_PART}{{1,60}}"
 _OPEN_TOKEN = (
     rf"{_BAR}(?:{_OPENS_THOUGHT}{_BAR}?>|[iI](?i:nner_prefix){_BAR}>|[cC](?i:hannel){_BAR}?>(?!\s*+(?i:final))"
-    rf"|[oO](?i:pen){_BAR}>\s*+{_THINK})|unused94>"
+    rf"|[oO](?i:pen){_BAR}>\s*+{_THINK})|(?:unused|ctrl)94>"
 )
 _CLOSE_TOKEN = (
     rf"{_BAR}(?:{_CLOSES_THOUGHT}{_BAR}?>|[iI](?i:nner_suffix){_BAR}>|[cC](?i:hannel){_BAR}?>\s*+(?i:final)"
     rf"|[cC](?i:lose){_BAR}>\s*+{_THINK}|[oO](?i:pen){_BAR}>\s*+(?i:response)|[cC](?i:ontent_text){_BAR}>"
     rf"|(?:[sS](?i:tart)|[bB](?i:egin))[_▁](?i:of[_▁])?(?i:response|text|answer|solution|output){_BAR}>)"
-    rf"|[cC](?i:hannel){_BAR}>|unused95>"
+    rf"|[cC](?i:hannel){_BAR}>|(?:unused|ctrl)95>"
 )
 SQUARE_NAME = "[tT](?i:hink(?:ing)?)"
 _OPEN_SQUARE = rf"(?:{SQUARE_NAME}|unused16)\]|\|{_OPENS_THOUGHT}\|\]"
@@ -71,7 +71,7 @@ _LAST_CLOSE = (
 # What a text has, all in lower case, in which one of these forms may be.
 _STEMS = (
     "hink", "hough", "eason", "eflect", "cratch", "cot", "chain", "monolog", "analys", "comment", "inner_", "channel",
-    "open", "content_t", "start", "begin", "unused",
+    "open", "content_t", "start", "begin", "unused", "ctrl", "templation", "liberation",
 )  # fmt: skip
 
 _GRANITE_OPENS = re.compile(r"(?i)[\s\ufeff]*+here(?: is|'s) my thought process:")

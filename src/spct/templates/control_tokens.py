@@ -32,7 +32,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "<SPECIAL_20>",
     ),
     # Gemma: gemma/gm/text/_tokenizer.py of google-deepmind/gemma; 4: gemma4_reasoning_parser.py of vllm-project/vllm.
-    "gemma": ("<bos>", "<eos>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<unused0>"),
+    "gemma": (
+        "<bos>", "<eos>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<unused0>",
+        "<ctrl94>",
+    ),
     "gemma4": (
         "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|think|>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>",
         "<|tool_response>", "<tool_response|>", "<|image>", "<image|>", "<|audio>", "<audio|>", '<|"|>',
