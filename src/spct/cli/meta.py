@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from spct.cli.paths import PATH
 from spct.errors import InputError
 from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
@@ -21,7 +22,7 @@ META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=PATH, metavar="RUN")
 @click.option("--meta", required=True, metavar="SPEC", help=META_HELP)
 @click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM.")
 @click.option("--retry", is_flag=True, help="Ask again about judgments that it could not rate before.")
