@@ -2,7 +2,8 @@
 
 From m of 8 samples, predict whether the leader also leads (a tie of t counts 1/t) the sums over all 8, which is what
 ``lead_chance`` states, and the sums over the other 8 - m alone, an independent target. Items are taken with all 4
-responses and with 2 drawn at random. Estimators compared: this package's; the same with the lowest rival only, or with
+responses and with 2 drawn at random. ``--pass-mark 8`` makes scores of 0 and 1 of them (8 and more is 1), as a judge of
+pass and fail would give. Estimators compared: this package's; the same with the lowest rival only, or with
 the product over rivals; and the plain t without a prior on the variance (m >= 2; zero variance counts as certainty).
 """
 
@@ -19,14 +20,23 @@ from statistics import fmean, variance
 from recorded import FITTED, K, Rows, credit, load
 
 from spct.voting.confidence import lead_chance, lead_confidence
+from spct.voting.noise import TEN_POINTS, scale_noise
 
 Estimator = Callable[[Rows, int, float], float]
+
+
+def chance(rows: Rows, best: int, more: float, *, fresh: bool = False) -> float:
+    """Return the package's chance, by the noise of the scale that the scores are on."""
+    return lead_chance(rows, best, more, NOISE[0], fresh=fresh) or 0.0
+
+
+NOISE = [TEN_POINTS]
 
 
 def pairwise(rows: Rows, best: int, more: float) -> list[float]:
     """Return the chance of keeping ahead of each rival on its own, by the package's model for n = 2."""
     rivals = [rival for rival in range(len(rows[0])) if rival != best]
-    return [lead_chance([(row[best], row[rival]) for row in rows], 0, more) or 0.0 for rival in rivals]
+    return [lead_chance([(row[best], row[rival]) for row in rows], 0, more, NOISE[0]) or 0.0 for rival in rivals]
 
 
 def plain(rows: Rows, best: int, more: float) -> float:
@@ -45,7 +55,7 @@ def plain(rows: Rows, best: int, more: float) -> float:
 
 
 ESTIMATORS: dict[str, Estimator] = {
-    "odds added (ours)": lambda rows, best, more: lead_chance(rows, best, more) or 0.0,
+    "odds added (ours)": chance,
     "lowest rival": lambda rows, best, more: min(pairwise(rows, best, more)),
     "product": lambda rows, best, more: prod(pairwise(rows, best, more)),
     "plain t": plain,
@@ -81,7 +91,16 @@ def leader(rows: Rows, rng: random.Random) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    judges = load(parser.parse_args().data)
+    parser.add_argument("--pass-mark", type=int, help="scores from it on are 1, below it 0")
+    options = parser.parse_args()
+    judges = load(options.data)
+    if options.pass_mark is not None:
+        mark = options.pass_mark
+        NOISE[0] = scale_noise(0, 1)
+        judges = {
+            name: [[tuple(int(score >= mark) for score in row) for row in rows] for rows in items]
+            for name, items in judges.items()
+        }
     print(f"constants fitted on {', '.join(FITTED)}; the others are held out")
     for fresh in (False, True):
         print(f"\nleads {'the other 8 - m alone' if fresh else 'all 8'}, from m: said / came, calibration error, Brier")
@@ -97,7 +116,7 @@ def horizon(items: Sequence[Rows], n: int, m: int, fresh: bool) -> str:
     rng, pairs = random.Random(m), []
     for rows in draw(items, n, rng):
         best = leader(rows[:m], rng)
-        said = lead_chance(rows[:m], best, K - m, fresh=fresh) or 0.0
+        said = chance(rows[:m], best, K - m, fresh=fresh)
         pairs.append((said, credit(rows[m:] if fresh else rows, best)))
     said, came = fmean([p for p, _ in pairs]), fmean([y for _, y in pairs])
     return f"m={m} {said:.3f}/{came:.3f} {error(pairs):.3f} {brier(pairs):.3f}"
@@ -125,7 +144,7 @@ def reliability(judges: dict[str, list[Rows]]) -> None:
         rng, bins = random.Random(2), defaultdict(list)
         for rows in draw(items, 4, rng):
             best = leader(rows[:4], rng)
-            said = lead_chance(rows[:4], best, K - 4) or 0.0
+            said = chance(rows[:4], best, K - 4)
             bins[min(9, int(10 * said))].append((said, credit(rows, best)))
         cells = [
             f"{fmean([p for p, _ in b]):.2f} {fmean([y for _, y in b]):.2f} ({len(b)})" for _, b in sorted(bins.items())
@@ -140,7 +159,7 @@ def correctness(judges: dict[str, list[Rows]]) -> None:
         rng, right = random.Random(3), defaultdict(list)
         for rows in items:
             best = leader(rows, rng)
-            confidence = lead_confidence(rows, best) or 0.0
+            confidence = lead_confidence(rows, best, NOISE[0]) or 0.0
             right[max(i for i, edge in enumerate(edges) if confidence >= edge)].append(best == 0)
         cells = [f">={edges[i]:.2f} {fmean(b):.2f} ({len(b)})" for i, b in sorted(right.items())]
         print(f"  {name:14} " + "   ".join(cells))

@@ -37,7 +37,7 @@ class InstantEngine:
 
     def __init__(self, name: str, *, delay_s: float = 0.0, parallel: int = 64) -> None:
         self.model_id = f"instant:{name}"
-        self.capabilities = Capabilities(seeding="sample", deterministic=True, concurrency=parallel)
+        self.capabilities = Capabilities(seeding="sample", concurrency=parallel)
         self.configuration: dict[str, str] = {}
         self._delay_s = delay_s
         self._texts = [judgment_text([1 + keyed_hash(v, i) % 10 for i in range(RESPONSES)]) for v in range(VARIANTS)]

@@ -58,7 +58,7 @@ class ProbedEngine:
 
     def __init__(self, name: str, *, probe: str, delay_s: float = 0.0, parallel: int = 64) -> None:
         self.model_id = f"probed:{name}"
-        self.capabilities = Capabilities(seeding="sample", deterministic=True, concurrency=parallel)
+        self.capabilities = Capabilities(seeding="sample", concurrency=parallel)
         self.configuration: dict[str, str] = {}
         self._held = Held(Path(probe))
         self._delay_s = delay_s
@@ -81,7 +81,9 @@ class ProbedEngine:
         n = request.messages[-1].content.count("[Begin response ")
         samples = []
         for seed in range(request.seed, request.seed + request.n):
-            samples.append(Sample(judgment_text([1 + (seed + i) % 10 for i in range(n)]), "stop", seed, completion_tokens=9))
+            samples.append(
+                Sample(judgment_text([1 + (seed + i) % 10 for i in range(n)]), "stop", seed, completion_tokens=9)
+            )
             await asyncio.sleep(0)  # answers of a server come one by one, too
         return SampleBatch(tuple(samples), Usage(1000, 200 * request.n, requests=1))
 
@@ -89,6 +91,4 @@ class ProbedEngine:
         while True:
             began, began_cpu = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK_S)
-            self._held.note(
-                1000 * (time.perf_counter() - began - TICK_S), 1000 * (time.thread_time() - began_cpu)
-            )
+            self._held.note(1000 * (time.perf_counter() - began - TICK_S), 1000 * (time.thread_time() - began_cpu))

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +49,9 @@ class Attacked:
         status = Path(f"/proc/{self.process.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.process.pid}/clear_refs").write_text("5")
+
 
 @contextlib.asynccontextmanager
 async def attacked(*options: str) -> AsyncIterator[Attacked]:
@@ -58,7 +62,7 @@ async def attacked(*options: str) -> AsyncIterator[Attacked]:
         await send(server, request("/v1/reward", json.dumps({"query": "q", "responses": ["1", "2"]}).encode()))
         await asyncio.sleep(0.2)
         server.idle_mb, server.idle_sockets = process.rss_mb(), open_sockets(server)
-        Path(f"/proc/{process.process.pid}/clear_refs").write_text("5")  # forgets the peak so far
+        server.forget_peak()
         held.reset()
         yield server
     finally:
@@ -158,44 +162,58 @@ def text_bodies() -> Iterator[tuple[str, str, bytes]]:
     for name, text, n in (
         ("20 plain responses", plain, 20),
         ("75 plain responses", plain, 75),
-        ("20 of non-ASCII text", plain.replace("a", "é") [:99_000] + "😀", 20),
+        ("20 of non-ASCII text", plain.replace("a", "é")[:99_000] + "😀", 20),
         ("20 of quotes", '"\\' * 60_000, 20),
         ("128 of 100,000 characters", plain[:100_000], 128),
     ):
         for path in ("/v1/reward", "/v1/judge"):
-            yield f"{name}, {path}", path, json.dumps(
-                {"query": "q", "responses": [f"{i} {text}" for i in range(n)]}, ensure_ascii=False
-            ).encode()
-    groups = [{"query": f"q{i}", "responses": [str(i), "b " + plain[:25_000], "c " + plain[:25_000]]} for i in range(250)]
+            yield (
+                f"{name}, {path}",
+                path,
+                json.dumps({"query": "q", "responses": [f"{i} {text}" for i in range(n)]}, ensure_ascii=False).encode(),
+            )
+    groups = [
+        {"query": f"q{i}", "responses": [str(i), "b " + plain[:25_000], "c " + plain[:25_000]]} for i in range(250)
+    ]
     yield "250 groups of 50 kB, batch", "/v1/judge/batch", json.dumps({"items": groups}).encode()
     many = [{"query": f"q{i}", "responses": [str(j) for j in range(128)]} for i in range(256)]
     yield "256 groups of 128, batch", "/v1/judge/batch", json.dumps({"items": many}).encode()
     few = {"query": "q", "responses": [str(j) for j in range(128)]}
     yield "128 short responses, k = 64", "/v1/judge", json.dumps({**few, "options": {"k": 64}}).encode()
-    yield "the same, win_rate", "/v1/reward", json.dumps(
-        {**few, "options": {"k": 64}, "normalisation": "win_rate"}
-    ).encode()
+    yield (
+        "the same, win_rate",
+        "/v1/reward",
+        json.dumps({**few, "options": {"k": 64}, "normalisation": "win_rate"}).encode(),
+    )
     yield "the same, adaptive", "/v1/reward", json.dumps({**few, "options": {"k": 64, "adaptive": 0.999}}).encode()
-    yield "20 plain responses, k = 20", "/v1/reward", json.dumps(
-        {"query": "q", "responses": [f"{i} {plain}" for i in range(20)], "options": {"k": 20}}
-    ).encode()
+    yield (
+        "20 plain responses, k = 20",
+        "/v1/reward",
+        json.dumps({"query": "q", "responses": [f"{i} {plain}" for i in range(20)], "options": {"k": 20}}).encode(),
+    )
     yield "the same, blocks of 2", "/v1/reward", json.dumps({**few, "options": {"k": 64, "block_size": 2}}).encode()
     groups = [{"query": f"{i}", "responses": [str(j) for j in range(128)]} for i in range(20)]
-    yield "20 groups of 128, k = 64, batch", "/v1/judge/batch", json.dumps({"items": groups, "options": {"k": 64}}).encode()
+    yield (
+        "20 groups of 128, k = 64, batch",
+        "/v1/judge/batch",
+        json.dumps({"items": groups, "options": {"k": 64}}).encode(),
+    )
     ends = "a" + "</s>" * 49_000
-    yield "OpenRLHF, 20 responses that end 49,000 times", "/v1/openrlhf/reward", json.dumps(
-        {"query": [f"q{i}{ends}" for i in range(20)], "prompts": ["q"] * 20}
-    ).encode()
+    yield (
+        "OpenRLHF, 20 responses that end 49,000 times",
+        "/v1/openrlhf/reward",
+        json.dumps({"query": [f"q{i}{ends}" for i in range(20)], "prompts": ["q"] * 20}).encode(),
+    )
 
 
 async def of_types() -> None:
     for name, (path, body) in TYPES.items():
-        await measured(name, len(body), (), lambda server, data=request(path, body): send(server, data))
+        await measured(name, len(body), (), partial(send, data=request(path, body)))
 
 
 async def of_texts() -> None:
     for name, path, body in text_bodies():
-        await measured(name, len(body), (), lambda server, data=request(path, body): send(server, data))
+        await measured(name, len(body), (), partial(send, data=request(path, body)))
 
 
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n%s\r\n"
@@ -222,7 +240,7 @@ async def of_connections() -> None:
         for name, options, begin, piece, connections in floods:
             await measured(
                 name, 0, options,
-                lambda server, b=begin, p=piece, c=connections: flood(server, b, p, connections=c),
+                partial(flood, begin=begin, piece=piece, connections=connections),
             )  # fmt: skip
 
 
@@ -297,10 +315,18 @@ async def measured(
         grown: Any = f"{server.peak_mb() - server.idle_mb:,.0f}" if server.process.process.poll() is None else ""
         size = f"{sent / 1e6:.1f}" if sent else ""
         held = server.held
-        print(f"| {name} | {size} | {told} | {seconds:.2f} | {grown} | {held.cpu_ms:,.0f} | {held.ms:,.0f} |", flush=True)
+        print(
+            f"| {name} | {size} | {told} | {seconds:.2f} | {grown} | {held.cpu_ms:,.0f} | {held.ms:,.0f} |", flush=True
+        )
 
 
-ATTACKS = {"types": of_types, "connections": of_connections, "readers": of_readers, "drains": of_drains, "texts": of_texts}
+ATTACKS = {
+    "types": of_types,
+    "connections": of_connections,
+    "readers": of_readers,
+    "drains": of_drains,
+    "texts": of_texts,
+}
 
 
 async def run(names: list[str]) -> None:

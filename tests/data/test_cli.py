@@ -53,8 +53,10 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_files(tmp_path):
     path = recipe(tmp_path)
     CliRunner().invoke(spct, ["data", "build", path])
     before = (tmp_path / "out" / "train.jsonl").read_bytes()
-    limited = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); from spct.cli import main; main()"
+    limited = (  # lifted again in the end, for whoever measures coverage writes it then
+        "import resource; from spct.cli import main; limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))\n"
+        "try: main()\nfinally: resource.setrlimit(resource.RLIMIT_FSIZE, limits)"
     )
     command = [sys.executable, "-c", limited, "data", "build", path, "--rebuild"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -17,6 +17,7 @@ from spct.engines.chat_text import ChatText
 from spct.engines.engine import SampleBatch, SampleRequest
 from spct.engines.openvino import OpenVINOEngine
 from spct.engines.openvino_model import read_facts
+from spct.engines.processor import this_processor
 from spct.errors import ContextLengthError, EngineError, InputError, RequestError, WeightsError
 from spct.types import Message
 
@@ -123,7 +124,7 @@ async def test_too_long_is_told_before_sampling(engine: OpenVINOEngine) -> None:
 
 async def test_capabilities(engine: OpenVINOEngine) -> None:
     can = engine.capabilities
-    assert (can.seeding, can.grammar, can.deterministic, can.logprobs) == ("sample", "gbnf", True, False)
+    assert (can.seeding, can.grammar, can.logprobs) == ("sample", "gbnf", False)
     assert {"<|im_start|>", "<|im_end|>"} <= set(can.special_tokens)
 
 
@@ -143,7 +144,9 @@ async def test_closing_leaves_nothing_in_the_pipeline(
     await other.start()
     await other.sample(ask("Name a river."))
     endless = asyncio.create_task(other.sample(ask("Count.", n=3, max_tokens=400)))
-    await asyncio.sleep(0.5)
+    assert other._lanes is not None
+    while not any(job.running for job in other._lanes._active):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
     await other.close()
     with pytest.raises(EngineError, match="closed while this request was in flight"):
         await endless
@@ -228,6 +231,30 @@ async def test_a_folder_with_a_saved_ir(tmp_path: Path, engine: OpenVINOEngine) 
 async def test_bad_options() -> None:
     with pytest.raises(InputError):
         OpenVINOEngine(MODEL, parallel=0)
+    with pytest.raises(InputError, match="precision 'int4' on CPU; expected one of f32, bf16, f16"):
+        OpenVINOEngine(MODEL, precision="int4")
+    with pytest.raises(InputError, match="on some CPUs it ends the process"):
+        OpenVINOEngine(MODEL, precision="f16")
+
+
+async def test_samples_are_said_to_be_their_seed_s_own_where_that_was_measured() -> None:
+    """In float32 on a CPU."""
+    assert OpenVINOEngine(MODEL).capabilities.seeding == "sample"
+    assert OpenVINOEngine(MODEL, precision="bf16").capabilities.seeding == "request"
+    assert OpenVINOEngine(MODEL, device="GPU", precision="f32").capabilities.seeding == "request"
+
+
+async def test_the_precision_reaches_the_library(engine: OpenVINOEngine) -> None:
+    """Greedy answers in float32 and bfloat16 part somewhere, where the processor has the latter."""
+    openvino = pytest.importorskip("openvino")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") or this_processor().limits:
+        pytest.skip("this processor has no bfloat16, or may not use it")
+    request = ask("Tell the story of a river from its source to the sea.", temperature=0.0, max_tokens=160)
+    coarse = OpenVINOEngine(MODEL, cache_gb=0.1, precision="bf16")
+    try:
+        assert texts(await coarse.sample(request)) != texts(await engine.sample(request))
+    finally:
+        await coarse.close()
 
 
 async def test_template_refusal_is_a_request_error() -> None:

@@ -14,6 +14,7 @@ from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
 from spct.types import Item, Message
 from spct.voting.adaptive import settled
+from spct.voting.noise import PILOT_ITEMS
 
 QUERY = (Message("user", "Which is better?"),)
 META = {"settings": "{}"}
@@ -48,11 +49,11 @@ def places(judgments):
     return [(j.index, j.attempt) for j in judgments]
 
 
-async def test_a_clear_winner_takes_one_judgment():
+async def test_a_clear_winner_takes_two_judgments():
     verdict, engine = await judged(clear, item(0), k=8, adaptive=0.94)
-    assert verdict.totals == (2, 9, 2)
-    assert (verdict.k, verdict.sampled, verdict.valid) == (8, 1, 1)
-    assert [request.n for request in engine.requests] == [1]
+    assert verdict.totals == (4, 18, 4)
+    assert (verdict.k, verdict.sampled, verdict.valid) == (8, 2, 2)
+    assert [request.n for request in engine.requests] == [1, 1]
 
 
 async def test_the_first_judgments_are_those_of_a_fixed_run():
@@ -73,7 +74,7 @@ async def test_it_stops_where_the_rule_first_says_so():
         adaptive, _ = await judged(noisy, item(number), k=12, adaptive=0.9)
         valid = [j for j in fixed.judgments if j.problem is None]
         stops = []
-        for m in range(1, 12):
+        for m in range(2, 12):
             rows = [j.scores for j in valid if j.index < m]
             if rows and settled(rows, len(rows) + 12 - m, 0.9):
                 stops.append(m)
@@ -132,7 +133,7 @@ def test_settings_that_cannot_be(settings, message):
 
 
 async def run(tmp_path, items, script, *, create, k=12, in_flight=4):
-    engine = ScriptedEngine(script)
+    engine = ScriptedEngine(script, capabilities=Capabilities(seeding="sample", max_n=1))
     judge = GRMJudge(engine, judge_settings(k=k, adaptive=0.9))
     store = RunStore.create(tmp_path, META) if create else RunStore.open(tmp_path, write=True)
     try:
@@ -147,10 +148,10 @@ def rows(verdicts):
 
 
 async def test_a_resumed_run_asks_for_exactly_what_is_missing(tmp_path):
-    items = [item(number) for number in range(20)]
+    items = [item(number) for number in range(PILOT_ITEMS + 12)]
     whole, engine = await run(tmp_path / "whole", items, noisy, create=True)
     planned = sorted(request.seed for request in engine.requests)
-    for allowed in (1, 7, 23, 40):
+    for allowed in (1, 40, 12 * PILOT_ITEMS + 8, 12 * PILOT_ITEMS + 40):
         asked = []
 
         def dying(request, j, asked=asked, allowed=allowed):
@@ -185,14 +186,15 @@ async def test_raising_k_goes_on_from_what_there_is(tmp_path):
 
 
 async def test_several_items_stay_in_flight(tmp_path):
-    busy, most = 0, 0
+    busy, most = Counter(), 0
 
     async def slow(request, j):
-        nonlocal busy, most
-        busy += 1
-        most = max(most, busy)
+        nonlocal most
+        asked = next(name for name in request.messages[-1].content.split("\n") if name.startswith("question"))
+        busy[asked] += 1
+        most = max(most, len(+busy))
         await asyncio.sleep(0.001)
-        busy -= 1
+        busy[asked] -= 1
         return noisy(request, j)
 
     await run(tmp_path, [item(number) for number in range(12)], slow, create=True, in_flight=6)

@@ -15,6 +15,7 @@ from spct.run import judge_items, open_run
 from spct.run.rating import CHUNK, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
+from spct.voting.noise import PILOT_ITEMS
 from spct.voting.ratings import Rating, place_of
 
 
@@ -79,7 +80,7 @@ async def test_other_rules(tmp_path):
 
 
 async def test_an_adaptive_run_keeps_to_what_it_sampled(tmp_path):
-    store, settings, verdicts = await made(tmp_path, k=8, adaptive=0.8)
+    store, settings, verdicts = await made(tmp_path, k=8, adaptive=0.8, count=PILOT_ITEMS + 10)
     assert min(verdict.sampled for verdict in verdicts) < 8
     assert rows(revote(store, revote_settings(store, settings))) == [verdict.as_row() for verdict in verdicts]
     store.close()

@@ -192,7 +192,7 @@ class BySeed:
 
 async def judge_long(path, context_tokens, *, create=False):
     """Six responses of a hundred words: whole where the context holds them all, in blocks where it is smaller."""
-    can = Capabilities(seeding="sample", deterministic=True, context_tokens=context_tokens)
+    can = Capabilities(seeding="sample", context_tokens=context_tokens)
     settings = judge_settings(k=4, max_tokens=100)
     judge = GRMJudge(ScriptedEngine(by_seed_any_n, capabilities=can), settings, meta=BySeed())
     store = open_run(path, judge, resume=not create)

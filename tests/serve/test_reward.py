@@ -32,6 +32,18 @@ async def test_rewards_of_a_group(normalisation, rewards, reward_range):
     assert (found.best, found.counts, found.valid, found.invalid) == (2, (2, 2, 2, 2), 2, 0)
 
 
+async def test_responses_of_equal_text_have_one_reward():
+    def by_place(request, j):
+        shown = request.messages[-1].content.count("[Begin response")
+        return judgment_text([1 + (request.seed + j + 3 * place) % 9 for place in range(shown)])
+
+    async with live(ScriptedEngine(by_place), settings=JudgeSettings(k=4)) as server:
+        reply = await server.post("/v1/reward", {"query": "q", "responses": ["4", "9", "4", "4"]})
+    found = GroupRewards.model_validate_json(reply.body)
+    assert len(found.rewards) == 4
+    assert found.rewards[0] == found.rewards[2] == found.rewards[3]
+
+
 async def test_rewards_of_several_groups_and_the_one_that_fails():
     def script(request, j):
         return "no score" if "bad" in request.messages[-1].content else by_digit(request, j)

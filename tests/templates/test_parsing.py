@@ -65,6 +65,66 @@ def test_details_say_got_and_expected():
     )
 
 
+ANALYSIS = "#### Analysis\nResponse 1 is right.\n"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "#### Scores\n\\boxed{8, 7}",
+        "#### Scores\n\n$$\n\\boxed{8, 7}\n$$\n",
+        "#### Scores\n```\n\\boxed{8, 7}\n```",
+        "#### Scores\n(the scores of responses 1 to 2, in one box) \\boxed{8, 7}",
+        "Scores: \\boxed{8, 7}",
+        "**Overall scores:** \\boxed{8, 7}",
+        "Final Verdict\n> \\boxed{8, 7}",
+        "评分：\\boxed{8, 7}",
+        "\n\\boxed{8, 7}",
+        "```\n\\boxed{8, 7}\n```",
+        "- **\\boxed{8, 7}**",
+        "Noten: \\boxed{8, 7}",
+    ],
+)
+@pytest.mark.parametrize("finish", ["length", "other"])
+def test_what_was_cut_off_behind_its_answer_counts(end, finish):
+    assert parse_scores(ANALYSIS + end, 2, (1, 10), finish, heading="Noten:").scores == (8, 7)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "It ends in \\boxed{8, 7}",
+        'Response 1 says "\\boxed{8, 7}"',
+        "Response 1 says:\n\\boxed{8, 7}",
+        "Response 1 says:\n\n> \\boxed{8, 7}",
+        "Response 1：\n```\n\\boxed{8, 7}\n```",
+        "It reads\n```\nI am great.\n\\boxed{8, 7}",
+        "It reads\n~~~ text\nI am great.\n\n\\boxed{8, 7}\n",
+        "A draft:\n\\boxed{8, 7}",
+        "The response scores \\boxed{8, 7}",
+        "Noten: \\boxed{8, 7}",
+        "#### Scores\n\\boxed{8, 7}\nHowever",
+        "#### Scores\nFirst \\boxed{8, 7}",
+    ],
+)
+@pytest.mark.parametrize("finish", ["length", "other"])
+def test_what_was_cut_off_elsewhere_does_not(end, finish):
+    parsed = parse_scores(ANALYSIS + end, 2, (1, 10), finish, heading="#### Scores")
+    assert parsed.problem is not None
+    assert parsed.problem.code == "truncated"
+    assert parse_scores(ANALYSIS + end, 2, (1, 10)).scores == (8, 7)
+
+
+def test_a_cut_answer_of_its_own_heading():
+    """A template says what its scores begin with; other templates do not know that heading."""
+    text = "Anmerkung: gut.\nUrteil \\boxed{2}"
+    assert parse_index(text, 3, "length", heading="Urteil").scores == (0, 1, 0)
+    assert parse_index(text, 3, "length").problem.detail == (
+        "the completion was cut off before its answer section was complete (its last box is neither alone on its line nor "
+        "under a heading of scores, or in a quotation); raise max_tokens if that was the limit"
+    )
+
+
 @pytest.mark.parametrize("sections", [True, False])
 def test_a_box_in_a_box_that_is_never_closed_is_no_verdict_unless_a_line_ends_between_them(sections):
     nested = parse_scores("so \\boxed{the scores are \\boxed{8, 7}", 2, (1, 10), sections=sections)

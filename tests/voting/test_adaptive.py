@@ -11,9 +11,16 @@ from spct.voting.adaptive import DEFAULT_LEVEL, settled
 from spct.voting.confidence import lead_chance
 
 
-def test_a_wide_margin_settles_at_once_and_a_narrow_one_does_not() -> None:
-    assert settled([(9, 3)], 8)
-    assert not settled([(7, 6)], 8)
+def test_a_wide_margin_settles_at_the_first_look_and_a_narrow_one_does_not() -> None:
+    assert not settled([(9, 3)], 8, level=0.01)
+    assert settled([(9, 3)] * 2, 8)
+    assert not settled([(7, 6)] * 2, 8, level=0.99)
+
+
+def test_a_noisy_judge_is_settled_later() -> None:
+    assert settled([(8, 6)] * 2, 8, noise=0.2)
+    assert not settled([(8, 6)] * 2, 8, noise=3.0)
+    assert settled([(8, 6)] * 6, 8, noise=3.0)
 
 
 def test_it_is_the_chance_at_k_max_against_the_level() -> None:

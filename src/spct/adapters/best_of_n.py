@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spct.adapters.source import GRMJudge, reward_source
+from spct.adapters.source import RewardFrom, reward_source
 from spct.client import RewardSource
 from spct.client.rewards import Query
 
@@ -29,7 +29,7 @@ class Best:
 
 
 async def abest_of_n(
-    judge: GRMJudge,
+    judge: RewardFrom,
     query: Query,
     responses: Sequence[str],
     *,
@@ -47,7 +47,7 @@ async def abest_of_n(
 
 
 def best_of_n(
-    judge: GRMJudge,
+    judge: RewardFrom,
     query: Query,
     responses: Sequence[str],
     *,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spct.adapters.source import GRMJudge, reward_source, rewards_each
+from spct.adapters.source import RewardFrom, reward_source, rewards_each
 from spct.adapters.texts import grouped, key_of, query_of
 from spct.aio import gather_all
 from spct.errors import InputError
@@ -31,7 +31,7 @@ class GymReward:
     """
 
     def __init__(
-        self, judge: GRMJudge, *, group_size: int, run: str = "nemo-gym", normalisation: str = "mean", **source: Any
+        self, judge: RewardFrom, *, group_size: int, run: str = "nemo-gym", normalisation: str = "mean", **source: Any
     ) -> None:
         self.source = reward_source(judge, **source)
         self._group_size, self._run, self._normalisation = group_size, run, normalisation
@@ -72,7 +72,7 @@ class RLReward:
     """
 
     def __init__(
-        self, judge: GRMJudge, *, group_size: int | None = None, normalisation: str = "mean", **source: Any
+        self, judge: RewardFrom, *, group_size: int | None = None, normalisation: str = "mean", **source: Any
     ) -> None:
         self.source = reward_source(judge, **source)
         self._group_size, self._normalisation = group_size, normalisation

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spct.adapters.source import GRMJudge, reward_source
+from spct.adapters.source import RewardFrom, reward_source
 from spct.errors import InputError
 from spct.service.joined import END_OF_RESPONSE, response_in
 
@@ -22,7 +22,7 @@ RewardFunc = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, A
 
 
 def reward_func_by(
-    judge: GRMJudge,
+    judge: RewardFrom,
     *,
     group_size: int,
     run: str = "openrlhf",

@@ -23,7 +23,7 @@ from spct.wire.asked import item_of, member_of, options_of
 from spct.wire.parts import In, Told
 from spct.wire.reward import RewardGroup, RewardRollout
 
-GRMJudge = GRM | RewardService | RewardClient | str
+RewardFrom = GRM | RewardService | RewardClient | str
 """What an adapter takes: a judge in this process, a client, or the address of a reward service."""
 
 NO_LIMIT = 2**31
@@ -45,7 +45,7 @@ async def rewards_each(
     return rewards, [by_text[response] for response in responses]
 
 
-def reward_source(judge: GRMJudge, **options: Any) -> RewardSource:
+def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:
     """The source behind ``judge``; ``options`` are those of RewardClient for an address, else of LocalRewards."""
     if isinstance(judge, str):
         return RewardClient(judge, **options)

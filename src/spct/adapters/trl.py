@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from spct.adapters.source import GRMJudge, reward_source, rewards_each
+from spct.adapters.source import RewardFrom, reward_source, rewards_each
 from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
 from spct.aio import gather_all
 from spct.client import GroupRewards, RewardSource
@@ -36,7 +36,7 @@ class AsyncTRLReward:
 
     def __init__(
         self,
-        judge: GRMJudge,
+        judge: RewardFrom,
         *,
         normalisation: str = "mean",
         num_generations: int | None = None,

@@ -20,7 +20,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from spct.adapters.source import GRMJudge, reward_source
+from spct.adapters.source import RewardFrom, reward_source
 from spct.adapters.texts import Query, query_of
 from spct.client import RewardSource
 from spct.errors import InputError
@@ -58,7 +58,7 @@ async def compute_score(
     return await rollout_score(source, solution_str, ground_truth, extra_info or {}, **settings)
 
 
-def compute_score_by(judge: GRMJudge, *, source: Mapping[str, Any] | None = None, **settings: Any) -> ComputeScore:
+def compute_score_by(judge: RewardFrom, *, source: Mapping[str, Any] | None = None, **settings: Any) -> ComputeScore:
     """A ``compute_score`` over ``judge``, for a reward file of one's own: ``compute_score = compute_score_by(grm)``.
 
     A GRM judges in process: use it with ``reward.num_workers=1``, since another process cannot see the group.

@@ -40,16 +40,17 @@ STYLE: Any = {
 CHANCE_WITHIN = 12
 """Points below the data within which the chance line is drawn; farther off it would flatten the curves."""
 MOST_BARS = 24
-"""Parts drawn; the table has all."""
+"""Parts drawn; ``of_all`` says so where there are more."""
 _LABEL_CHARS = 34
 
 
 def bench_plots(results: Sequence[RunResult], out: Path) -> dict[str, str]:
     """Draw everything that the results allow into ``out``; file names (PNG) by caption. SVG stands beside each."""
+    charted = [result for result in results if result.points]
     drawn = {
-        "Accuracy against k, 95% intervals over prompts": ("curve", _curve(results)),
-        "Accuracy against tokens per item": ("compute", _compute(results)),
-        "Parts of the benchmark under its own rule": ("parts", _parts(results)),
+        "Accuracy against k, 95% intervals over prompts": ("curve", _curve(charted)),
+        "Accuracy against tokens per item": ("compute", _compute(charted)),
+        "Parts of the benchmark under its own rule": ("parts", _parts(charted)),
         "Scores given by single judgments": ("scores", _scores(results)),
     }
     return {caption: save(canvas, out, name) for caption, (name, canvas) in drawn.items() if canvas is not None}
@@ -69,7 +70,7 @@ def short(label: str, width: int = _LABEL_CHARS) -> str:
 
 
 def _curve(results: Sequence[RunResult]) -> Canvas | None:
-    if max(result.last.k for result in results) == 1:
+    if max((result.last.k for result in results), default=1) == 1:
         return None
     with rc_context(STYLE):
         if len(results) == 1:
@@ -175,7 +176,8 @@ def _compute(results: Sequence[RunResult]) -> Canvas | None:
 
 
 def _parts(results: Sequence[RunResult]) -> Canvas | None:
-    names = list(dict.fromkeys(name for result in results for name in _own_parts(result)))[:MOST_BARS]
+    whole = list(dict.fromkeys(name for result in results for name in _own_parts(result)))
+    names = whole[:MOST_BARS]
     if len(names) < 2:
         return None
     with rc_context(STYLE):
@@ -195,12 +197,17 @@ def _parts(results: Sequence[RunResult]) -> Canvas | None:
         axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 100)
         axes.set_xlabel("accuracy, points of 100, own rule")
-        axes.set_title(results[0].benchmark["title"])
+        axes.set_title(results[0].benchmark["title"] + of_all(names, whole, "parts", "report.md"))
         chance = results[0].data["chance"]["units"]
         if chance is not None:
             axes.axvline(100 * chance, color=GREY, linestyle=":", linewidth=1, label="chance")
         _legend(canvas, axes)
         return canvas
+
+
+def of_all(shown: Sequence[str], whole: Sequence[str], what: str, where: str) -> str:
+    """What a title adds where only some are drawn."""
+    return "" if len(shown) == len(whole) else f"\nthe first {len(shown)} of {len(whole)} {what}; {where} has all"
 
 
 def _own_parts(result: RunResult) -> Mapping[str, Figure]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spct.bench.suites.assembly import cluster_of
 from spct.bench.suites.benchmark import About, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
 from spct.types import Item
@@ -63,7 +64,7 @@ def selected(
     """
     keep = set(loaded.items)
     if subsets:
-        named = [unit for unit in loaded.units if _is_of(unit.subset, subsets)]
+        named = [unit for unit in questions(loaded) if _is_of(unit.subset, subsets)]
         _check_there(loaded, subsets)
         keep = {id for unit in named for id in unit.items}
     if limit is not None and limit < len(keep):
@@ -73,12 +74,19 @@ def selected(
     return benchmark.assemble([item for id, item in loaded.items.items() if id in keep], loaded.notes)
 
 
+def questions(loaded: Loaded) -> Sequence[Unit]:
+    """The units; of data without any (lone responses, no truth) each item as one, so that a part of it can be judged."""
+    if loaded.units:
+        return loaded.units
+    return [Unit(id, (id,), str(item.extra.get("subset") or ""), cluster_of(item)) for id, item in loaded.items.items()]
+
+
 def _is_of(subset: str, names: Sequence[str]) -> bool:
     return any(subset == name or subset.startswith(f"{name}/") for name in names)
 
 
 def _check_there(loaded: Loaded, names: Sequence[str]) -> None:
-    there = list(dict.fromkeys(unit.subset for unit in loaded.units))
+    there = list(dict.fromkeys(unit.subset for unit in questions(loaded)))
     for name in names:
         if not any(_is_of(subset, [name]) for subset in there):
             near = difflib.get_close_matches(name, there, n=5, cutoff=0.4) or there[:12]
@@ -88,7 +96,7 @@ def _check_there(loaded: Loaded, names: Sequence[str]) -> None:
 def _sampled(loaded: Loaded, keep: set[str], limit: int, seed: int) -> set[str]:
     """Prompts drawn per subset until its share of the limit is full; shares by largest remainder."""
     bundles: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for unit in loaded.units:
+    for unit in questions(loaded):
         if ids := keep.intersection(unit.items):
             bundles[unit.subset][unit.cluster] |= ids
     sizes = {subset: len(set().union(*groups.values())) for subset, groups in bundles.items()}

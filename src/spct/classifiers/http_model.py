@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from spct.engines.engine import special_tokens_of
 from spct.engines.http import wire as http_wire
 from spct.engines.http.address import KEY_VARIABLE, Address, find_address
 from spct.engines.http.client import HTTPClient
@@ -23,7 +24,8 @@ class HTTPModel:
     """Posts to ``path`` of the server at ``base_url`` (or OPENAI_BASE_URL), with ``api_key`` (or ``key_variable``).
 
     ``beside_v1``: the path hangs beside /v1, so a base URL that ends in it loses it. ``special_tokens`` are those of
-    the served tokenizer, which a server does not tell: name them so that a response cannot open turns of its own.
+    the served tokenizer, which a server does not tell: name them so that a response cannot open turns of its own. Without,
+    all that ``control_tokens`` knows are kept out.
     """
 
     kind: str
@@ -51,7 +53,7 @@ class HTTPModel:
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._backoff_s = backoff_s
-        self._special_tokens = tuple(special_tokens)
+        self._special_tokens = special_tokens_of(special_tokens)
         self._client: HTTPClient | None = None
         self._starting = asyncio.Lock()
 

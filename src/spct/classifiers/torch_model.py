@@ -112,7 +112,6 @@ class TorchClassifier:
     def capabilities(self) -> Capabilities:
         loaded = self._loaded
         return Capabilities(
-            deterministic=True,
             context_tokens=loaded.context_tokens if loaded else self.options.context_tokens,
             special_tokens=loaded.special_tokens if loaded else (),
         )

@@ -7,7 +7,6 @@ happened; the environment's SPCT_TRACEBACK=1 shows the whole way there.
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import sys
 import threading
@@ -28,6 +27,7 @@ from spct.errors import (
     TrainingError,
     WeightsError,
 )
+from spct.loading import imported
 
 COMMANDS = {
     "judge": "spct.cli.judge:judge",
@@ -82,8 +82,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
+        command = imported(COMMANDS[cmd_name])
         assert isinstance(command, click.Command)
         return command
 

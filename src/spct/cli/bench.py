@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from spct.views import run_summary
 
 if TYPE_CHECKING:
     from spct.bench.scoring.results import RunResult
+    from spct.bench.scoring.stored import StoredBench
+    from spct.measures.agreement import Agreement
 
 GREEDY = "greedy"
 """Folder of the greedy pass within a run directory."""
@@ -72,8 +75,9 @@ def bench(name: str, **options: Any) -> int:
         directories += _runs_below(options["out"])
     if not directories:
         raise InputError("nothing to score; give --data PATH and --model ENGINE:NAME, or --run DIR")
-    results = _scored(benchmark, directories, options)
-    _report(results, options)
+    stored = _stored(benchmark, directories, options)
+    results = _scored(benchmark, stored, directories, options)
+    _report(results, _agreements(stored, results), options)
     return code
 
 
@@ -177,20 +181,42 @@ def _runs_below(out: Path | None) -> list[Path]:
     return found
 
 
-def _scored(benchmark: Benchmark, directories: Sequence[Path], options: Mapping[str, Any]) -> list[RunResult]:
+def _stored(benchmark: Benchmark, directories: Sequence[Path], options: Mapping[str, Any]) -> list[StoredBench]:
+    from spct.bench.scoring.stored import open_stored
+
+    found = []
+    for directory in directories:
+        found.append(open_stored(directory, benchmark, scored=options["scored"]))
+        _check_data(benchmark, found[-1].loaded, directory, options)
+    return found
+
+
+def _scored(
+    benchmark: Benchmark, stored: Sequence[StoredBench], directories: Sequence[Path], options: Mapping[str, Any]
+) -> list[RunResult]:
     from spct.bench.scoring.results import Prices, Scoring, score_run
     from spct.bench.scoring.stored import open_stored
 
     prices = Prices(options["price_in"], options["price_out"])
     scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices)
     results = []
-    for directory in directories:
-        stored = open_stored(directory, benchmark, scored=options["scored"])
-        _check_data(benchmark, stored.loaded, directory, options)
+    for run, directory in zip(stored, directories, strict=True):
         greedy = directory / GREEDY
         beside = open_stored(greedy, benchmark, scored=options["scored"]) if holds_run(greedy) else None
-        results.append(score_run(stored, scoring, beside))
+        results.append(score_run(run, scoring, beside))
     return _labelled(results, directories)
+
+
+def _agreements(stored: Sequence[StoredBench], results: Sequence[RunResult]) -> dict[tuple[str, str], Agreement]:
+    """How far each two of the runs agree, where nothing else can be said of them: no item can be graded."""
+    from spct.bench.scoring.truth import runs_agree
+
+    blind = [
+        (run, result.label)
+        for run, result in zip(stored, results, strict=True)
+        if result.truth is not None and not result.truth.kinds
+    ]
+    return {(a, b): runs_agree(first, second) for (first, a), (second, b) in combinations(blind, 2)}
 
 
 def _check_data(benchmark: Benchmark, found: Loaded, directory: Path, options: Mapping[str, Any]) -> None:
@@ -216,26 +242,33 @@ def _labelled(results: Sequence[RunResult], directories: Sequence[Path]) -> list
     ]
 
 
-def _report(results: Sequence[RunResult], options: Mapping[str, Any]) -> None:
-    from spct.bench.report import terminal_lines
+def _report(
+    results: Sequence[RunResult], agreements: Mapping[tuple[str, str], Agreement], options: Mapping[str, Any]
+) -> None:
+    from spct.bench.report import agreement_lines, terminal_lines
     from spct.bench.scoring.results import results_row
 
     out = options["out"] or (options["runs"][0] if len(options["runs"]) == 1 else None)
     if out is not None:
-        _write(results, out, plots=options["plots"])
+        _write(results, agreements, out, plots=options["plots"])
     if options["as_json"]:
-        write_line(sys.stdout, orjson.dumps(results_row(results)).decode())
+        write_line(sys.stdout, orjson.dumps(results_row(results, agreements)).decode())
     else:
         for line in terminal_lines(results):
             write_line(sys.stdout, line)
+        for labels, found in agreements.items():
+            for line in agreement_lines(labels, found):
+                write_line(sys.stdout, line)
 
 
-def _write(results: Sequence[RunResult], out: Path, *, plots: bool) -> None:
+def _write(
+    results: Sequence[RunResult], agreements: Mapping[tuple[str, str], Agreement], out: Path, *, plots: bool
+) -> None:
     """``results.json``, ``report.md`` and the plots into ``out``. Raises RunError where they cannot be written."""
     from spct.bench.report import markdown
     from spct.bench.scoring.results import write_results
 
-    written = [write_results(results, out)]
+    written = [write_results(results, out, agreements)]
     files: dict[str, str] = {}
     if plots:
         from spct.bench.plots import bench_plots

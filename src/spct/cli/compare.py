@@ -23,18 +23,31 @@ from spct.cli.progress import write_line
 @click.option("--rule", type=click.Choice(["own", "strict", "random"]), default="own", show_default=True,
               help="Tie rule: the benchmark's own, strict, or random.")  # fmt: skip
 @click.option("--benchmark", metavar="NAME", help="The benchmark, where the runs do not name it.")
+@click.option(
+    "--common", is_flag=True, help="Compare the items that are the same in both runs, and leave out the others."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the picks, the bootstrap and the test.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on stdout, with all flipped units.")
-def compare(a: Path, b: Path, k: int | None, rule: CreditRule, benchmark: str | None, seed: int, as_json: bool) -> int:
-    """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on."""
+def compare(
+    a: Path, b: Path, k: int | None, rule: CreditRule, benchmark: str | None, common: bool, seed: int, as_json: bool
+) -> int:
+    """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on.
+
+    Of runs over items of which nothing is known, or over lone responses, it says how far they agree.
+    """
     check_extra()
     from spct.bench.report import comparison_lines
+    from spct.bench.scoring.compare import Agreed, Comparison, agree
     from spct.bench.scoring.compare import compare as compare_runs
     from spct.bench.scoring.stored import open_stored
 
     named = None if benchmark is None else load_benchmark(benchmark)
     first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))
-    found = compare_runs(first, second, k=k, rule=rule, seed=seed)
+    found: Comparison | Agreed
+    if first.loaded.units and second.loaded.units:
+        found = compare_runs(first, second, k=k, rule=rule, seed=seed, common=common)
+    else:
+        found = agree(first, second, k=k, common=common)
     lines = [orjson.dumps(asdict(found)).decode()] if as_json else comparison_lines(found)
     for line in lines:
         write_line(sys.stdout, line)

@@ -78,7 +78,8 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             is_flag=False,
             flag_value=DEFAULT_LEVEL,
             metavar="[LEVEL]",
-            help=f"Stop an item once its winner stays with this chance (alone: {DEFAULT_LEVEL}); -k is the most.",
+            help=f"Stop sampling an item once its winner would hold with at least this probability ({DEFAULT_LEVEL} if none is "
+            "given). -k is the most; the first 32 items are taken to it, to learn how noisy the judge is.",
         ),
         click.option(
             "--adaptive-round", default=1, show_default=True, help="Judgments between two looks of --adaptive."

@@ -229,7 +229,7 @@ def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> 
 
 
 def _judgment_row(judgment: Judgment, stored: StoredItem, view: ItemView) -> dict[str, Any]:
-    parsed = view.template and view.template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
+    parsed = view.parsed(judgment, stored.item)
     problem, request = judgment.problem, view.requests.get(place_of(judgment))
     asked = {"prompt": [asdict(message) for message in request.prompt]} if view.prompts and request else {}
     return {

@@ -1,8 +1,9 @@
 """``embedded:NAME``: the embedded engine that passes its self-check on this CPU and is the faster one here.
 
-``start`` makes the choice once per machine, model and package versions (some ten seconds) and keeps it with its figures
-as JSON in the cache directory; delete the file to choose again. All else is delegated, and ``model_id`` names the
-engine that really answered. An engine whose logits are wrong here is never chosen; if none is right, EngineError.
+``start`` makes the choice once per processor, threads, model and package versions (some ten seconds) and keeps it with
+its figures as JSON in the cache directory; delete the file to choose again. All else is delegated, and ``model_id``
+names the engine that really answered. An engine whose logits are wrong here is never chosen; if none is right,
+EngineError. ``Capabilities.seed_alone`` is what was found of the chosen one's samples.
 With a LoRA adapter it is llama.cpp, the only one of them that applies adapters, and nothing is measured: an adapter
 changes the answers that the check knows.
 """
@@ -13,9 +14,9 @@ import asyncio
 import hashlib
 import importlib.metadata
 import json
-import platform
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from spct.engines.embedded_check import (
     measure,
     reference_answers,
 )
-from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest, special_tokens_of
+from spct.engines.processor import Processor, this_processor
 from spct.errors import EngineError, EngineMissingError
 from spct.types import Message
 
@@ -38,11 +40,12 @@ PACKAGES = {"openvino": "openvino-genai", "llamacpp": "xllamacpp"}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The engine chosen and why. ``agreement`` is None for an engine that had nothing to be compared with."""
+    """The engine chosen and why, by engine. ``agreement`` is None for one that had nothing to be compared with."""
 
     engine: str
     agreement: dict[str, float | None]
     tokens_per_s: dict[str, float]
+    seed_alone: dict[str, bool]
     failed: dict[str, str]
     cpu: str
     packages: dict[str, str]
@@ -53,10 +56,17 @@ class EmbeddedEngine:
     """Follows ``Engine`` by handing everything to the chosen one, with these options of it."""
 
     def __init__(
-        self, name: str, *, threads: int | None = None, context_tokens: int | None = None, lora: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        threads: int | None = None,
+        context_tokens: int | None = None,
+        lora: Sequence[str] = (),
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         self._name = name
-        self._options = _given(threads=threads, context_tokens=context_tokens)
+        tokens = special_tokens_of(special_tokens)
+        self._options = _given(threads=threads, context_tokens=context_tokens, special_tokens=tokens or None)
         self._lora = tuple(lora)
         self._engine: Engine | None = None
         self._choice: Choice | None = None
@@ -79,7 +89,10 @@ class EmbeddedEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._engine.capabilities if self._engine else Capabilities()
+        if self._engine is None:
+            return Capabilities()
+        found = self._choice.seed_alone[self._choice.engine] if self._choice else None
+        return replace(self._engine.capabilities, seed_alone=found)
 
     async def start(self) -> None:
         async with self._starting:
@@ -109,7 +122,9 @@ class EmbeddedEngine:
             self._engine = engine
             return
         packages = installed_packages()
-        file = await asyncio.to_thread(_choice_file, self._name, packages)
+        file = await asyncio.to_thread(
+            choice_file, self._name, packages, this_processor(), self._options.get("threads")
+        )
         if (choice := read_choice(file)) is None:
             choice = await self._compare(packages)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -171,19 +186,22 @@ def choose(
         engine=max(right, key=lambda kind: speeds[kind]),
         agreement=agreed,
         tokens_per_s=speeds,
+        seed_alone={kind: m.seed_alone for kind, m in measured.items()},
         failed=failed,
-        cpu=cpu_model(),
+        cpu=this_processor().name,
         packages=packages,
         date=datetime.now(UTC).date().isoformat(),
     )
 
 
 def describe(choice: Choice) -> str:
-    """One sentence: the engine, its speed and agreement, and the others'."""
+    """One sentence: the engine, its speed, agreement and whether its samples repeat, and the others'."""
     parts = []
     for kind, speed in choice.tokens_per_s.items():
         share = choice.agreement[kind]
-        parts.append(f"{kind} {speed:.0f} tokens/s, agreement {'unchecked' if share is None else f'{share:.0%}'}")
+        agreed = "unchecked" if share is None else f"{share:.0%}"
+        alone = "their seed alone" if choice.seed_alone[kind] else "what else is in the batch"
+        parts.append(f"{kind} {speed:.0f} tokens/s, agreement {agreed}, samples depend on {alone}")
     parts += [f"{kind} failed: {why}" for kind, why in choice.failed.items()]
     return f"{choice.engine} chosen on {choice.date} on {choice.cpu}: {'; '.join(parts)}"
 
@@ -201,12 +219,6 @@ def installed_packages() -> dict[str, str]:
     return found
 
 
-def cpu_model() -> str:
-    """The processor's name as the system tells it."""
-    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def read_choice(file: Path) -> Choice | None:
     """A kept choice, or None where there is none or it cannot be read."""
     try:
@@ -216,15 +228,9 @@ def read_choice(file: Path) -> Choice | None:
         return None
 
 
-def _choice_file(name: str, packages: dict[str, str]) -> Path:
-    """Where the choice for this model, CPU and these package versions is kept."""
+def choice_file(name: str, packages: dict[str, str], processor: Processor, threads: int | None) -> Path:
+    """Where the choice for this model, these package versions, this processor and so many threads is kept."""
     model = weights.resolve(name)
     identity = model.sha256 or f"{model.path}:{model.path.stat().st_size}:{model.path.stat().st_mtime_ns}"
-    flags = [line for line in _cpuinfo() if line.startswith("flags")][:1]
-    key = json.dumps([CHECK_VERSION, identity, cpu_model(), flags, sorted(packages.items())])
+    key = json.dumps([CHECK_VERSION, identity, astuple(processor), threads or os.cpu_count(), sorted(packages.items())])
     return weights.cache_dir() / "embedded" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-
-
-def _cpuinfo() -> list[str]:
-    info = Path("/proc/cpuinfo")
-    return info.read_text("utf-8", "replace").splitlines() if info.is_file() else []

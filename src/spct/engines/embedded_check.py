@@ -1,4 +1,4 @@
-"""The self-check of an embedded engine: are its logits right on this CPU, and how fast is it.
+"""The self-check of an embedded engine on this CPU: are its logits right, how fast is it, do its samples repeat.
 
 Right: 24 short questions are answered greedily, 8 tokens each, and compared with answers known to be right. The measure
 is the common beginning of the two texts over the length of the known one, averaged. With top-1 agreement p per token
@@ -7,6 +7,12 @@ reading Q4_1, which is the fault this check must catch, 0.33. Below 0.55 an engi
 Known answers are those of the shipped weights in f32 under transformers for the catalogue model, otherwise llama.cpp's.
 Fast: generated tokens per second of 8 judgments under the grammar of the GRM template that share one prompt of some 600
 tokens, at most 96 tokens each: what judging will ask for.
+Repeat: 8 samples of each of four prompts, which differ in length by some 8 tokens, are asked for one prompt after the
+other; then half of them all at once beside the questions, and one of each prompt alone. They must be the same texts:
+of 24 tokens, or of 4 with the same log-probabilities to the last bit where the engine gives them. Lengths matter: where
+rounding depends on how many rows are computed together, it changes at certain numbers only. OpenVINO told to use no
+more than AVX2 is caught so, and llama.cpp with one cache for all sequences. Without log-probabilities a dependence in
+the last bits of float32 can be missed: it turns one draw in thousands.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spct.engines.engine import Engine, SampleRequest
@@ -24,7 +30,7 @@ from spct.types import Message
 
 PASS_MARK = 0.55
 CHECK_TOKENS = 8
-CHECK_VERSION = 2
+CHECK_VERSION = 3
 """Of what is measured: a choice made by another version is made anew."""
 _SAMPLES, _NEW_TOKENS = 8, 96
 _REFERENCES = Path(__file__).with_name("embedded_answers.json")
@@ -34,15 +40,20 @@ QUESTIONS = tuple(
     for about in ("a river", "the moon", "bread", "a bicycle", "winter", "music", "the heart", "a library")
     for ask in ("In one sentence, what is", "Give three words about", "Why do people care about")
 )
+_LONGER = "Say which of the two you would keep. "
 _LOAD = "Weigh the two answers below against the request and say which serves the reader better. " * 36
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``answers`` follow ``QUESTIONS``; ``tokens_per_s`` counts generated tokens over wall time, prompt included."""
+    """``answers`` follow ``QUESTIONS``; ``tokens_per_s`` counts generated tokens over wall time, prompt included.
+
+    ``seed_alone``: every sample was the same however the samples were grouped and whatever was asked beside them.
+    """
 
     answers: tuple[str, ...]
     tokens_per_s: float
+    seed_alone: bool
 
 
 def reference_answers(name: str) -> tuple[str, ...] | None:
@@ -63,15 +74,45 @@ def _common(a: str, b: str) -> int:
 
 
 async def measure(engine: Engine) -> Measured:
-    """Answer the questions, then time one shared-prompt request. The engine must have been started."""
-    answers = await asyncio.gather(*(engine.sample(_question(text)) for text in QUESTIONS))
+    """Answer the questions, time one shared-prompt request, ask it again. The engine must have been started."""
+    questions = [_question(text) for text in QUESTIONS]
+    answers = await asyncio.gather(*(engine.sample(question) for question in questions))
     grammar = load_template("grm").grammar(2, _NEW_TOKENS)
     load = (Message("user", _LOAD),)
     request = SampleRequest(load, n=_SAMPLES, temperature=1.0, max_tokens=_NEW_TOKENS, seed=1, grammar=grammar)
     began = time.perf_counter()
     batch = await engine.sample(request)
     seconds = time.perf_counter() - began
-    return Measured(tuple(a.samples[0].text for a in answers), batch.usage.completion_tokens / seconds)
+    return Measured(
+        answers=tuple(answer.samples[0].text for answer in answers),
+        tokens_per_s=batch.usage.completion_tokens / seconds,
+        seed_alone=await _repeats(engine, questions),
+    )
+
+
+async def _repeats(engine: Engine, others: Sequence[SampleRequest]) -> bool:
+    """Whether samples come again in another grouping, beside other requests, and alone."""
+    logprobs = engine.capabilities.logprobs
+    wholes = [
+        SampleRequest(
+            (Message("user", _LOAD[:400] + _LONGER * length),),
+            n=_SAMPLES,
+            temperature=1.0,
+            max_tokens=4 if logprobs else 24,
+            seed=100 * length,
+            top_logprobs=int(logprobs),
+        )
+        for length in range(4)
+    ]
+    first = [(await engine.sample(whole)).samples for whole in wholes]
+    halves = [replace(whole, n=_SAMPLES // 2) for whole in wholes]
+    again = await asyncio.gather(*(engine.sample(request) for request in (*halves, *others)))
+    alone = [await engine.sample(replace(whole, n=1, seed=whole.seed + _SAMPLES - 1)) for whole in wholes]
+    return all(
+        one.text == other.text and one.logprobs == other.logprobs
+        for samples, half, lone in zip(first, again, alone, strict=False)
+        for one, other in [*zip(samples, half.samples, strict=False), (samples[-1], lone.samples[0])]
+    )
 
 
 def _question(text: str) -> SampleRequest:

@@ -7,10 +7,11 @@ To add one: write a module with a class that follows ``Engine``, and name it in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from spct.errors import InputError
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
 Seeding = Literal["sample", "request", "none"]
@@ -29,10 +30,13 @@ class Capabilities:
     ``max_n``: samples one request may ask for (None: any number). ``seeding``: "sample" if sample j of a request with
     seed s is the sample that a request of its own with seed s + j would give; "request" if it depends on the whole
     request; "none" if seeds have no effect. ``shares_prefill``: the n samples of a request process the prompt once.
-    ``grammar``: how grammars are put into effect ("gbnf" in process, behind HTTP the request's field), None if they are
-    not. ``context_tokens``: prompt plus completion, None where unknown. ``concurrency``: requests worth having in flight.
-    ``special_tokens``: strings that the tokenizer would turn into control tokens; templates keep them out of untrusted
-    text.
+    ``seed_alone``: whether a sample was measured on this processor to depend on its prompt, its settings and its seed
+    alone, whatever is asked beside it, so that a run that is stopped and resumed ends as one that was not; False too
+    where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
+    effect ("gbnf" in process, behind HTTP the request's field), None if they are not. ``context_tokens``: prompt plus
+    completion, None where unknown. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
+    tokenizer would turn into control tokens, as far as the engine can tell, and those that its option of this name adds;
+    templates keep them out of untrusted text.
     """
 
     max_n: int | None = None
@@ -40,10 +44,26 @@ class Capabilities:
     logprobs: bool = False
     grammar: str | None = None
     shares_prefill: bool = False
-    deterministic: bool = False
+    seed_alone: bool | None = None
     context_tokens: int | None = None
     concurrency: int = 8
     special_tokens: tuple[str, ...] = ()
+
+
+def special_tokens_of(option: str | Sequence[str]) -> tuple[str, ...]:
+    """What the option ``special_tokens``, which every engine takes, names: one token or several. Raises InputError."""
+    tokens = (option,) if isinstance(option, str) else tuple(option) if isinstance(option, Sequence) else (option,)
+    for token in tokens:
+        if not isinstance(token, str) or not token.strip():
+            raise InputError(
+                f'special_tokens: got {token!r}; expected strings as the tokenizer writes them, like ["<|x|>"]'
+            )
+    return tokens
+
+
+def with_tokens(configuration: Mapping[str, Any], tokens: Sequence[str]) -> Mapping[str, Any]:
+    """An engine's ``configuration`` with the tokens that its option ``special_tokens`` named, if any."""
+    return {**configuration, "special_tokens": " ".join(tokens)} if tokens else configuration
 
 
 @dataclass(frozen=True, slots=True)

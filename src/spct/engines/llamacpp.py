@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
 from spct.errors import (
     ContextLengthError,
     EngineError,
@@ -57,7 +57,8 @@ class LlamaCppEngine:
     fewer where other work needs them too, as llama.cpp's threads wait for each other by spinning. ``context_tokens`` is
     what one sequence may have, prompt and completion, and no more than the model was trained on; ``parallel`` how many
     sequences run at once. A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it. ``verbosity`` is
-    llama.cpp's own: -1 is silent but for faults in a grammar, 3 chatty, on stderr.
+    llama.cpp's own: -1 is silent but for faults in a grammar, 3 chatty, on stderr. ``special_tokens`` are kept out of
+    untrusted text beside those of the model file.
     """
 
     notes: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ class LlamaCppEngine:
         gpu_layers: int = 0,
         exact: bool = True,
         verbosity: int = -1,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         for option, value in (("context_tokens", context_tokens), ("parallel", parallel), ("threads", threads or 1)):
             if value < 1:
@@ -87,7 +89,8 @@ class LlamaCppEngine:
         self._gpu_layers = gpu_layers
         self._exact = exact
         self._verbosity = verbosity
-        self._special_tokens: tuple[str, ...] = ()
+        self._named_tokens = special_tokens_of(special_tokens)
+        self._special_tokens = self._named_tokens
         self._loaded: _Loaded | None = None
         self._starting = asyncio.Lock()
 
@@ -98,7 +101,7 @@ class LlamaCppEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {
+        found = {
             "xllamacpp": version("xllamacpp"),
             "grammar": GRAMMAR,
             "encoding": self._encoding,
@@ -108,6 +111,7 @@ class LlamaCppEngine:
             "parallel": self._parallel,
             "context_tokens": self._context_tokens,
         }
+        return with_tokens(found, self._named_tokens)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -115,10 +119,10 @@ class LlamaCppEngine:
         repeats = self._exact and self._gpu_layers == 0  # independence of the batch was measured on CPU kernels only
         return Capabilities(
             seeding="sample" if repeats else "request",
+            seed_alone=None if self._exact else False,
             logprobs=True,
             grammar=GRAMMAR,
             shares_prefill=True,
-            deterministic=repeats,
             context_tokens=self._context_tokens,
             concurrency=self._parallel,
             special_tokens=self._special_tokens,
@@ -170,7 +174,7 @@ class LlamaCppEngine:
         architecture = header.metadata.get("general.architecture")
         trained = header.metadata.get(f"{architecture}.context_length", self._context_tokens)
         self._context_tokens = min(self._context_tokens, trained)
-        self._special_tokens = header.special_tokens
+        self._special_tokens = (*header.special_tokens, *self._named_tokens)
         key = secrets.token_hex()
         try:
             server = xllamacpp.Server(self._params(xllamacpp, file.path, key))

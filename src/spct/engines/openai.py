@@ -26,7 +26,15 @@ from typing import Any
 
 import orjson
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, Seeding
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    Seeding,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.engines.http import grammar
 from spct.engines.http import wire as http_wire
 from spct.engines.http.address import find_address
@@ -53,7 +61,8 @@ class OpenAIEngine:
     ``concurrency`` is the number of HTTP requests in flight, ``attempts`` the tries of each, ``timeout_s`` the time of
     one try, ``backoff_s`` the first wait between tries where the server names none. ``requests_per_minute`` and
     ``tokens_per_minute`` are kept by waiting; a request's tokens are taken to be its characters / 4 plus
-    n x max_tokens until its usage is known. ``n_per_request`` bounds n (1: a request a sample).
+    n x max_tokens until its usage is known. ``n_per_request`` bounds n (1: a request a sample). ``special_tokens`` are
+    control tokens of the served tokenizer, which a server does not tell, beyond those that are known (``control_tokens``).
     ``extra_body`` is added to every request. ``grammar_style`` says which server's grammar field to use.
 
     Raises InputError for a base URL, key or body that cannot be used.
@@ -75,6 +84,7 @@ class OpenAIEngine:
         n_per_request: int | None = None,
         grammar_style: GrammarStyle = "none",
         extra_body: Mapping[str, Any] | None = None,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         _require_positive(
             concurrency=concurrency,
@@ -96,6 +106,7 @@ class OpenAIEngine:
         self._limits = Limits(requests_per_minute, tokens_per_minute)
         self._extra_body = _check_extra_body(extra_body)
         self._grammar_style = grammar_style
+        self._special_tokens = special_tokens_of(special_tokens)
         self._context_tokens = context_tokens
         self._max_n = n_per_request
         self._facts = Facts()
@@ -130,18 +141,25 @@ class OpenAIEngine:
         """``software`` and ``served_model`` are what the server says of itself, None where it does not."""
         clean = self._address.endpoint.clean
         software, served = self._facts.software, self._facts.served_model
-        return {
+        found = {
             "server": self.base_url,
             "software": software and clean(software),
             "served_model": served and clean(served),
             "grammar": self._grammar_field,
             "context_tokens": self._context_tokens,
         }
+        return with_tokens(found, self._special_tokens)
 
     @property
     def capabilities(self) -> Capabilities:
         return _capabilities(
-            self._max_n, self._seeding(), self._logprobs, self._grammar_field, self._context_tokens, self._concurrency
+            self._max_n,
+            self._seeding(),
+            self._logprobs,
+            self._grammar_field,
+            self._context_tokens,
+            self._concurrency,
+            self._special_tokens,
         )
 
     @property
@@ -336,6 +354,7 @@ def _capabilities(
     grammar_field: str | None,
     context_tokens: int | None,
     concurrency: int,
+    special_tokens: tuple[str, ...],
 ) -> Capabilities:
     """Kept, since a judge asks several times per request."""
     return Capabilities(
@@ -346,6 +365,7 @@ def _capabilities(
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
         concurrency=concurrency,
+        special_tokens=special_tokens,
     )
 
 

@@ -2,14 +2,15 @@
 
 NAME is a catalogue name, a path to a ``.gguf`` of the llama or qwen family, ``hf:owner/repo/file.gguf``, or a directory
 with a saved OpenVINO IR. Sample j of a request is what a request of its own with seed + j gives, whatever else is in
-flight (see ``openvino_lanes``). No log-probabilities: the library returns that of the sampled token only, never the
-alternatives that expected scores need.
+flight (see ``openvino_lanes``), as long as it computes in float32 on a CPU. No log-probabilities: the library returns
+that of the sampled token only, never the alternatives that expected scores need.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -19,9 +20,18 @@ from typing import TYPE_CHECKING, Any
 from spct import weights
 from spct.aio import aside
 from spct.engines.chat_text import ChatText
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, is_long
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    is_long,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
 from spct.engines.openvino_model import KV_BLOCK, ModelFacts, read_facts
+from spct.engines.processor import ISA_LIMITS
 from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError
 from spct.types import FinishReason, Message, Usage
 
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CACHE_GB = 1.0
 GRAMMAR = "gbnf"
+PRECISIONS = ("f32", "bf16", "f16")
 _ENDINGS: dict[str, FinishReason] = {"STOP": "stop", "LENGTH": "length"}
 
 
@@ -37,6 +48,10 @@ class OpenVINOEngine:
     """Follows ``Engine``. ``parallel`` samples are generated side by side, ``cache_gb`` bounds the key/value cache.
 
     A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it; it is merged into a copy of a GGUF model.
+    ``precision`` is that of the arithmetic: float32 on a CPU unless told otherwise, the library's own choice elsewhere.
+    Left to itself on a CPU the library takes bfloat16 where the processor has it, and with an Intel Xeon's matrix units
+    (AMX) a sample then depends on what else is in the batch.
+    ``special_tokens`` are kept out of untrusted text beside those of the tokenizer.
     """
 
     def __init__(
@@ -49,9 +64,16 @@ class OpenVINOEngine:
         cache_gb: float | None = None,
         lora: Sequence[str] = (),
         parallel: int = 32,
+        precision: str | None = None,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         if parallel < 1 or (threads is not None and threads < 1) or (cache_gb is not None and cache_gb <= 0):
             raise InputError(f"openvino:{name}: parallel, threads and cache_gb must be positive")
+        if precision not in (None, *PRECISIONS) or (device == "CPU" and precision == "f16"):
+            raise InputError(
+                f"openvino:{name}: precision {precision!r} on {device}; expected one of {', '.join(PRECISIONS)}, and f16 "
+                "on other devices than a CPU only: on some CPUs it ends the process"
+            )
         self._name = name
         self._device = device
         self._threads = threads
@@ -59,6 +81,8 @@ class OpenVINOEngine:
         self._cache_gb = cache_gb or DEFAULT_CACHE_GB
         self._loras = tuple(weights.Lora.parse(spec) for spec in lora)
         self._parallel = parallel
+        self._precision = precision or ("f32" if device == "CPU" else None)
+        self._named_tokens = special_tokens_of(special_tokens)
         self._facts: ModelFacts | None = None
         self._tokenizer: Tokenizer | None = None
         self._chat: ChatText | None = None
@@ -77,7 +101,7 @@ class OpenVINOEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {
+        found = {
             "openvino-genai": version("openvino-genai"),
             "grammar": GRAMMAR,
             "device": self._device,
@@ -86,22 +110,30 @@ class OpenVINOEngine:
             "cache_gb": self._cache_gb,
             "context_tokens": self.capabilities.context_tokens,
         }
+        return with_tokens(found, self._named_tokens)
 
     def _properties(self) -> dict[str, str | int]:
         """What the library is told about the device, under its own names."""
-        threads = {} if self._threads is None else {"INFERENCE_NUM_THREADS": self._threads}
-        return {"KV_CACHE_PRECISION": "f16", **threads}
+        properties: dict[str, str | int] = {"KV_CACHE_PRECISION": "f16"}
+        if self._precision is not None:
+            properties["INFERENCE_PRECISION_HINT"] = self._precision
+        if any(os.environ.get(name, "").upper() == "AVX2" for name in ISA_LIMITS):
+            # the library asks the processor and not the variable, and wants int8 kernels that are forbidden here
+            properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+        if self._threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = self._threads
+        return properties
 
     @property
     def capabilities(self) -> Capabilities:
+        repeats = self._device == "CPU" and self._precision == "f32"  # only there was it measured
         return Capabilities(
-            seeding="sample",
+            seeding="sample" if repeats else "request",
             grammar=GRAMMAR,
             shares_prefill=True,
-            deterministic=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
-            special_tokens=self._facts.special_tokens if self._facts else (),
+            special_tokens=(*(self._facts.special_tokens if self._facts else ()), *self._named_tokens),
         )
 
     async def start(self) -> None:

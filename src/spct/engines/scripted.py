@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from typing import Any
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
+from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
 from spct.errors import ContextLengthError, EngineError, InputError, RejectedError
 from spct.loading import imported_own
 from spct.types import Message, Usage
@@ -50,7 +50,7 @@ class ScriptedEngine:
     A function makes sample j of a request from ``(request, j)``, may be async, and is as deterministic as it is
     written: use ``request.seed + j``. A queue is shared by all requests, each taking its answers at once when it
     arrives; when it runs dry, EngineError. ``delay_s`` is slept once per request. ``capabilities`` defaults to seeded
-    per sample for a function and unseeded for a queue.
+    per sample for a function and unseeded for a queue; ``special_tokens`` are added to theirs.
     """
 
     notes: tuple[str, ...] = ()
@@ -62,6 +62,7 @@ class ScriptedEngine:
         name: str = "scripted",
         delay_s: float = 0.0,
         capabilities: Capabilities | None = None,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         self.requests: list[SampleRequest] = []
         self._function = script if callable(script) else None
@@ -69,8 +70,10 @@ class ScriptedEngine:
         self._taken = 0
         self._name = name
         self._delay_s = delay_s
-        seeded = Capabilities(seeding="sample", deterministic=True) if self._function else Capabilities()
-        self._capabilities = seeded if capabilities is None else capabilities
+        seeded = Capabilities(seeding="sample") if self._function else Capabilities()
+        can = seeded if capabilities is None else capabilities
+        self._named_tokens = special_tokens_of(special_tokens)
+        self._capabilities = replace(can, special_tokens=(*can.special_tokens, *self._named_tokens))
 
     @property
     def model_id(self) -> str:
@@ -78,7 +81,7 @@ class ScriptedEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {"grammar": self._capabilities.grammar}
+        return with_tokens({"grammar": self._capabilities.grammar}, self._named_tokens)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -140,7 +143,7 @@ class ScriptedEngine:
         return answer
 
 
-def load_scripted(name: str, *, delay_s: float = 0.0) -> ScriptedEngine:
+def load_scripted(name: str, *, delay_s: float = 0.0, special_tokens: str | Sequence[str] = ()) -> ScriptedEngine:
     """The scripted engine whose script is ``module:attribute`` or ``path/to/file.py:attribute``.
 
     The attribute is a function ``(request, j) -> answer`` or an iterable of answers. Raises InputError where it
@@ -154,7 +157,7 @@ def load_scripted(name: str, *, delay_s: float = 0.0) -> ScriptedEngine:
             f"scripted model {name!r}: {name.rpartition(':')[2]} is a {type(script).__name__}; "
             "expected a function (request, j) -> text, or a list of texts"
         )
-    return ScriptedEngine(script, name=name, delay_s=delay_s)
+    return ScriptedEngine(script, name=name, delay_s=delay_s, special_tokens=special_tokens)
 
 
 def _words(text: str) -> int:

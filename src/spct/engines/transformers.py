@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from spct.aio import aside
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, is_long
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    is_long,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError, SpctError, WeightsError
 from spct.types import Message, TokenLogprob, Usage
 
@@ -68,11 +76,12 @@ class TransformersEngine:
     ``device`` defaults to CUDA where there is one. ``dtype`` "auto" takes the checkpoint's (for a GGUF file float32,
     on CUDA bfloat16). ``batch`` is the most samples decoded at once: more is faster until memory ends.
     ``context_tokens`` lowers or raises the model's own limit. ``lora`` are directories of PEFT adapters, merged in
-    order. ``threads`` sets torch's for the whole process.
+    order. ``threads`` sets torch's for the whole process. ``special_tokens`` are kept out of untrusted text beside those
+    of the tokenizer.
 
     Sampling: temperature, then top_p; top-k and penalties of the model's own defaults are not applied. A sample
-    depends on its own seed; in rare cases the rounding of batched arithmetic turns a draw, so it is not claimed to be
-    deterministic. Log-probabilities are the model's before temperature.
+    depends on its own seed, and in rare cases on the rounding of batched arithmetic, which turns a draw: hence
+    ``seed_alone`` is False. Log-probabilities are the model's before temperature.
     """
 
     notes: tuple[str, ...] = ()
@@ -88,6 +97,7 @@ class TransformersEngine:
         lora: Sequence[str] = (),
         threads: int | None = None,
         trust_remote_code: bool = False,
+        special_tokens: str | Sequence[str] = (),
     ) -> None:
         if dtype not in DTYPES:
             raise InputError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
@@ -101,6 +111,7 @@ class TransformersEngine:
         self._lora = (lora,) if isinstance(lora, str) else tuple(lora)
         self._threads = threads
         self._trust_remote_code = trust_remote_code
+        self._named_tokens = special_tokens_of(special_tokens)
         self._loaded: LoadedModel | None = None
         self._loading = threading.Lock()
         self._jobs: deque[_Job] = deque()
@@ -114,24 +125,26 @@ class TransformersEngine:
 
     @property
     def configuration(self) -> Mapping[str, Any]:
-        return {
+        found = {
             **torch_configuration(self._loaded and self._loaded.model, self._device),
             "grammar": None,
             "lora": ", ".join(self._lora) or None,
             "batch": self._batch,
             "context_tokens": self.capabilities.context_tokens,
         }
+        return with_tokens(found, self._named_tokens)
 
     @property
     def capabilities(self) -> Capabilities:
         loaded = self._loaded
         return Capabilities(
             seeding="sample",
+            seed_alone=False,
             logprobs=True,
             shares_prefill=True,
             context_tokens=loaded.context_tokens if loaded else self._context_tokens,
             concurrency=max(8, 2 * self._batch),  # requests of one sample fill a batch, and another waits behind it
-            special_tokens=loaded.special_tokens if loaded else (),
+            special_tokens=(*(loaded.special_tokens if loaded else ()), *self._named_tokens),
         )
 
     async def start(self) -> None:

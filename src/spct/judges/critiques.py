@@ -11,12 +11,12 @@ from typing import Any
 from spct.classifiers import Conversation
 from spct.engines.engine import Sample
 from spct.errors import InputError
-from spct.judges.sampling import SamplingSettings, Stream, StreamSampler
+from spct.judges.sampling import SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.texts import conversation_of
 from spct.meta.cases import without_control_tokens
 from spct.templates import Template, load_template
 from spct.templates.parsing import answer_start
-from spct.types import Item, Judgment, Message, Problem
+from spct.types import Item, Message, Problem
 
 SHIPPED = Path(__file__).with_name("critique.jinja")
 CRITIQUE_REQUEST = "Say what is right and what is wrong with your last response."
@@ -57,27 +57,13 @@ def answer_of(text: str) -> str:
 class CritiqueSampler(StreamSampler):
     """Takes any finished text for a critique; a valid one has the scores ()."""
 
-    def _judgment(
-        self, stream: Stream, places: tuple[int, ...], attempt: int, ordinal: int, sample: Sample
-    ) -> Judgment:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
         _, problem = answer_start(sample.text, sample.finish_reason)
         if problem is None and not answer_of(sample.text):
             problem = Problem("empty", "nothing follows the reasoning")
         if problem is None and sample.finish_reason != "stop":
             problem = Problem("truncated", "the critique was cut off before its end; raise max_tokens")
-        return Judgment(
-            index=stream.indices[ordinal],
-            order=stream.order,
-            seed=sample.seed,
-            text=sample.text,
-            finish_reason=sample.finish_reason,
-            scores=() if problem is None else None,
-            problem=problem,
-            attempt=attempt,
-            block=stream.block,
-            reasoning=sample.reasoning,
-            completion_tokens=sample.completion_tokens,
-        )
+        return SampleScores(() if problem is None else None, problem)
 
     def _grammar(self, n: int) -> str | None:
         return None  # a template's grammar ends in a box

@@ -16,17 +16,18 @@ from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
-from spct.judges.memory import NO_MEMORY, Memory, Prompt
+from spct.items.copies import copies_of
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, template_for
+from spct.judges.template_choice import load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Usage
-from spct.voting.adaptive import settled
+from spct.voting.adaptive import FIRST_LOOK, settled
 from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
 from spct.voting.ratings import Ratings, place_of
@@ -63,6 +64,11 @@ class GRMJudge:
             writer = self.templates["principles"]
             self._writer = PrinciplesWriter(engine, writer, sampling, self.settings.seed)
 
+    @property
+    def noise(self) -> float:
+        """How much its margins vary as far as its template's scale tells, in squared points."""
+        return noise_in(self.templates, self.settings.template)
+
     def describe(self) -> dict[str, Any]:
         """Everything a verdict depends on besides the items, as one flat dict of JSON values.
 
@@ -92,7 +98,8 @@ class GRMJudge:
 
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        task = _Task(item, memory)
+        copies = copies_of(item.responses)
+        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
         error: ItemError | None = None
         judgments: list[Judgment] = []
@@ -106,12 +113,12 @@ class GRMJudge:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
         finally:
-            template.forget(item)
-        settings = self.settings
+            template.forget(task.item)
+        settings, judgments = self.settings, [copies.spread(judgment) for judgment in judgments]
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
         rated = None if self.meta is None else ratings
-        vote = partial(verdict_of, item, settings, judgments, ratings=rated, usage=task.usage)
+        vote = partial(verdict_of, item, settings, judgments, ratings=rated, usage=task.usage, noise=self.noise)
         return await aside(vote, len(judgments) * len(item.responses) > MANY_SCORES)
 
     async def _rate(
@@ -155,22 +162,26 @@ class GRMJudge:
         Whether to go on depends on the judgments so far alone, so a resumed or repeated run stops at the same place.
         """
         settings = self.settings
-        size = settings.k if settings.adaptive is None else settings.adaptive_round
+        if settings.adaptive is None or task.memory.pilot:
+            return await self._run(task, template, principles, self._whole(task, 0, settings.k))
         judgments: list[Judgment] = []
-        for start in range(0, settings.k, size):
-            end = min(start + size, settings.k)
+        start, end = 0, max(FIRST_LOOK, settings.adaptive_round)
+        while start < settings.k:
+            end = min(end, settings.k)
             judgments += await self._run(task, template, principles, self._whole(task, start, end))
-            if end < settings.k and self._is_settled(judgments, settings.k - end):
+            noise = await task.memory.noise() or self.noise
+            if end < settings.k and self._is_settled(judgments, settings.k - end, noise):
                 break
+            start, end = end, end + settings.adaptive_round
         return judgments
 
-    def _is_settled(self, judgments: Sequence[Judgment], more: int) -> bool:
+    def _is_settled(self, judgments: Sequence[Judgment], more: int, noise: float) -> bool:
         """Whether the winner stays with ``more`` judgments to come, of which none is taken to be invalid."""
         settings = self.settings
         rows = rows_of(judgments, len(judgments[0].order), settings.rule)
         if not rows or settings.adaptive is None:
             return False
-        return settled(rows, len(rows) + more, settings.adaptive)
+        return settled(rows, len(rows) + more, settings.adaptive, noise)
 
     async def _run(
         self, task: _Task, template: Template, principles: str | None, streams: Sequence[Stream]

@@ -64,6 +64,11 @@ class Judge(Protocol):
     def meta(self) -> MetaRM | None: ...
 
     @property
+    def noise(self) -> float:
+        """How much its margins vary as far as its scale tells (``voting.noise.scale_noise``), in squared points."""
+        ...
+
+    @property
     def templates(self) -> Mapping[str, Template]:
         """Every template that an item may be judged by, by its name or path in the settings; a run keeps their texts."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 
+from spct.items.copies import Copies
 from spct.types import Judgment, Message, Usage
 from spct.voting.ratings import Ratings
 
@@ -19,17 +20,43 @@ class Memory:
     """``history`` are the judgments that there are of the item, ``ratings`` those of the judge's meta RM on them.
 
     ``principles`` are query-only principles by ``principles.query_key``, shared by all items; None leaves them to the judge.
+    ``pilot`` items are taken to k also with adaptive k: from them a run learns how noisy its judge is.
     """
 
     history: Sequence[Judgment] = ()
     ratings: Ratings = {}  # noqa: RUF012 - never changed in place
     principles: MutableMapping[str, str] | None = None
+    pilot: bool = False
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         """Keep one finished request: the judgments that came of it, all or none, what it cost, and what was asked."""
 
+    async def noise(self) -> float | None:
+        """How noisy the judge is, as a run with adaptive k learns from its pilot, which this waits for; None elsewhere."""
+        return None
+
     def record_ratings(self, ratings: Ratings) -> None:
         """Keep what the meta RM said of judgments."""
+
+
+class MemoryOfTexts(Memory):
+    """An item's memory as the judge of its texts, each once, knows it: copies are left out on the way in, put in on the way out."""
+
+    def __init__(self, memory: Memory, copies: Copies) -> None:
+        self._memory, self._copies = memory, copies
+        self.history = [copies.texts(judgment) for judgment in memory.history]
+        self.ratings = memory.ratings
+        self.principles = memory.principles
+        self.pilot = memory.pilot
+
+    async def noise(self) -> float | None:
+        return await self._memory.noise()
+
+    def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
+        self._memory.record([self._copies.spread(judgment) for judgment in judgments], usage, prompt)
+
+    def record_ratings(self, ratings: Ratings) -> None:
+        self._memory.record_ratings(ratings)
 
 
 NO_MEMORY = Memory()

@@ -19,7 +19,7 @@ class NoModel:
 
     def __init__(self, kind: str) -> None:
         self.model_id = f"null:{kind}"
-        self.capabilities = Capabilities(deterministic=True, concurrency=64)
+        self.capabilities = Capabilities(concurrency=64)
         self.notes: tuple[str, ...] = ()
         self.configuration: dict[str, str] = {}
 

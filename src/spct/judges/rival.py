@@ -12,13 +12,15 @@ from typing import Any, ClassVar
 
 from spct.errors import InputError, RequestError, TemplateError
 from spct.items import fingerprint
+from spct.items.copies import copies_of
 from spct.judges.judge import Backend
-from spct.judges.memory import NO_MEMORY, Memory, Prompt
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.settings import JudgeSettings
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment, Problem, Usage
+from spct.voting.noise import TEN_POINTS
 from spct.voting.verdict import Verdict
 
 
@@ -58,6 +60,7 @@ class Rival(ABC):
     least: ClassVar[int] = 1
     """Fewest responses that it can judge."""
     meta: MetaRM | None = None
+    noise = TEN_POINTS
     templates: Mapping[str, Template] = {}
 
     def __init__(self, engine: Backend, settings: JudgeSettings) -> None:
@@ -86,14 +89,21 @@ class Rival(ABC):
 
     async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         self.check(item)
-        trial = Trial(item, self.settings.k, memory)
+        copies = copies_of(item.responses)
+        trial = Trial(copies.once(item), self.settings.k, MemoryOfTexts(memory, copies))
+        error: ItemError | None = None
         try:
-            if trial.missing(self.settings.k):
-                await self.make(trial)
+            if missing := trial.missing(self.settings.k):
+                if trial.n < self.least:  # one text however often: there is nothing to compare, and no point to win
+                    trial.record([row(trial, index, [0.0] * trial.n) for index in missing])
+                else:
+                    await self.make(trial)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
-            return no_verdict(item, self.settings, error, trial.judgments(), trial.usage)
-        return verdict_of(item, self.settings, trial.judgments(), usage=trial.usage)
+        judgments = [copies.spread(judgment) for judgment in trial.judgments()]
+        if error is not None:
+            return no_verdict(item, self.settings, error, judgments, trial.usage)
+        return verdict_of(item, self.settings, judgments, usage=trial.usage, noise=self.noise)
 
 
 def row(

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import monotonic
+from typing import NamedTuple
 
 from spct.aio import gather_all
 from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
 from spct.judges.memory import Prompt
 from spct.templates import Template
-from spct.types import Judgment, Message, Usage
+from spct.types import Judgment, Message, Problem, Usage
 from spct.voting.expected import expected_scores
 from spct.voting.orders import sample_seed
 
@@ -55,6 +56,15 @@ class Stream:
     def places(self) -> tuple[int, ...]:
         """Where each shown response stands, in item order."""
         return _places(self.order)
+
+
+class SampleScores(NamedTuple):
+    """What one sample says of the responses it was shown, as a ``Judgment`` keeps it."""
+
+    scores: tuple[float, ...] | None
+    problem: Problem | None
+    expected: tuple[float, ...] | None = None
+    unresolved: tuple[float, ...] | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -118,15 +128,13 @@ class StreamSampler:
         )
         places = stream.places
         judgments = [
-            self._judgment(stream, places, attempt, ordinal, sample)
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample))
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
         return judgments
 
-    def _judgment(
-        self, stream: Stream, places: tuple[int, ...], attempt: int, ordinal: int, sample: Sample
-    ) -> Judgment:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
         parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
         shown = parsed.scores
         expected = unresolved = None
@@ -138,26 +146,31 @@ class StreamSampler:
             if read.expected_N is not None:
                 expected = tuple(read.expected_N[place] for place in places)
                 unresolved = tuple(read.outside_N[place] + read.ambiguous_N[place] for place in places)
-        return Judgment(
-            index=stream.indices[ordinal],
-            order=stream.order,
-            seed=sample.seed,
-            text=sample.text,
-            finish_reason=sample.finish_reason,
-            scores=None if shown is None else tuple([shown[place] for place in places]),
-            problem=parsed.problem,
-            expected=expected,
-            unresolved=unresolved,
-            attempt=attempt,
-            block=stream.block,
-            reasoning=sample.reasoning,
-            completion_tokens=sample.completion_tokens,
-        )
+        scores = None if shown is None else tuple([shown[place] for place in places])
+        return SampleScores(scores, parsed.problem, expected, unresolved)
 
     def _grammar(self, n: int) -> str | None:
         if not (self.settings.grammar and self.engine.capabilities.grammar):
             return None
         return self.template.grammar(n, self.settings.max_tokens)
+
+
+def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores) -> Judgment:
+    return Judgment(
+        index=stream.indices[ordinal],
+        order=stream.order,
+        seed=sample.seed,
+        text=sample.text,
+        finish_reason=sample.finish_reason,
+        scores=read.scores,
+        problem=read.problem,
+        expected=read.expected,
+        unresolved=read.unresolved,
+        attempt=attempt,
+        block=stream.block,
+        reasoning=sample.reasoning,
+        completion_tokens=sample.completion_tokens,
+    )
 
 
 async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:

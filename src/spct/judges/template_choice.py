@@ -8,6 +8,7 @@ from spct.errors import TemplateError
 from spct.judges.settings import JudgeSettings
 from spct.templates import Template, load_template
 from spct.types import Item
+from spct.voting.noise import TEN_POINTS, scale_noise
 
 GRM_FAMILY = {"reference": "grm-reference", "principles": "grm-principles"}
 """What the template "grm" becomes for an item that brings a reference, or is judged by principles it did not write."""
@@ -40,6 +41,12 @@ def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float
     if template is None:
         return None
     return (0, 1) if template.kind == "index" else template.scale
+
+
+def noise_in(templates: Mapping[str, Template], name: str) -> float:
+    """How much a judge's margins vary as far as that scale tells, in squared points; without one, as on 1..10."""
+    scale = scale_in(templates, name)
+    return TEN_POINTS if scale is None else scale_noise(*scale)
 
 
 def load_templates(settings: JudgeSettings) -> dict[str, Template]:

@@ -16,10 +16,10 @@ from spct.errors import EngineError, InputError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.llm_judge import require_index
 from spct.judges.memory import NO_MEMORY, Memory
-from spct.judges.sampling import SamplingSettings, Stream, StreamSampler
+from spct.judges.sampling import SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import LOGPROBS_FOR_EXPECTED, JudgeSettings
 from spct.templates import Template
-from spct.types import Item, Judgment, Problem
+from spct.types import Item, Problem
 from spct.voting.expected import index_probabilities
 from spct.voting.verdict import Verdict
 
@@ -69,18 +69,16 @@ class _ProbabilitySampler(StreamSampler):
         super().__init__(engine, template, settings)
         self._min_resolved = min_resolved
 
-    def _judgment(
-        self, stream: Stream, places: tuple[int, ...], attempt: int, ordinal: int, sample: Sample
-    ) -> Judgment:
-        judgment = super()._judgment(stream, places, attempt, ordinal, sample)
-        if judgment.scores is None:
-            return judgment
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+        named = super()._read(stream, places, sample)
+        if named.scores is None:
+            return named
         n = len(stream.order)
         box = self.template.parse(sample.text, n, sample.finish_reason).box
         assert box is not None  # it was parsed
         read = index_probabilities(sample.text, sample.logprobs, box, n, min_resolved=self._min_resolved)
         if read.probabilities_N is None:
-            return replace(judgment, scores=None, problem=Problem("no_logprobs", str(read.problem)))
+            return SampleScores(None, Problem("no_logprobs", str(read.problem)))
         shown = read.probabilities_N
         scores = tuple(shown[place] for place in places)
-        return replace(judgment, scores=scores, expected=scores, unresolved=(read.unresolved,) * n)
+        return SampleScores(scores, None, scores, (read.unresolved,) * n)

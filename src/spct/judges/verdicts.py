@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from spct.judges.settings import JudgeSettings
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.guided import decide_guided
+from spct.voting.noise import TEN_POINTS
 from spct.voting.ratings import Ratings
 from spct.voting.verdict import Verdict
 from spct.voting.vote import VoteOptions, decide
@@ -21,8 +22,12 @@ def verdict_of(
     *,
     ratings: Ratings | None = None,
     usage: Usage = _NO_USAGE,
+    noise: float = TEN_POINTS,
 ) -> Verdict:
-    """The vote over an item's judgments as ``settings`` say; with ``ratings`` over those that they rate best."""
+    """The vote over an item's judgments as ``settings`` say; with ``ratings`` over those that they rate best.
+
+    ``noise`` is the judge's, for the confidence.
+    """
     vote: VoteOptions = {
         "id": item.id,
         "n": len(item.responses),
@@ -32,6 +37,7 @@ def verdict_of(
         "seed": settings.seed,
         "temperature": settings.sampling.temperature,
         "usage": usage,
+        "noise": noise,
     }
     if ratings is None:
         return decide(judgments, **vote)

@@ -23,8 +23,8 @@ KINDS = {
     "rewards": ("rewards, of which several may be the highest", "spct.measures.rewards:rewards"),
     "ranking": ("a ranking", "spct.measures.rewards:ranking"),
     "pair": ("a pair's label, with ties", "spct.measures.pairs:pairs"),
-    "label": ("one response, labelled 0 or 1", "spct.measures.labels:labels"),
-    "grade": ("one response with a grade", "spct.measures.grades:grades"),
+    "label": ("a label, 0 or 1, of one response", "spct.measures.labels:labels"),
+    "grade": ("a grade of one response", "spct.measures.grades:grades"),
     "people": ("labels of several people", "spct.measures.people:people"),
 }
 """What each kind of truth is called, and the function that measures votes against it."""

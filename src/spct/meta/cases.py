@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from spct.items.copies import as_shown
 from spct.meta.meta import Case
 from spct.templates import Template
-from spct.templates.control_tokens import special_pattern
+from spct.templates.control_tokens import CONTROL_TOKENS, special_pattern
 from spct.types import Item, Judgment, Message
 
 
@@ -27,21 +28,24 @@ def make_cases(
 
     Raises TemplateError if the item does not suit the template.
     """
-    prompts: dict[tuple[int, ...], tuple[Message, ...]] = {}
+    prompts: dict[tuple[bool, tuple[int, ...]], tuple[Message, ...]] = {}
     made = []
     for judgment in judgments:
-        if judgment.order not in prompts:
-            prompts[judgment.order] = template.render(
-                item, judgment.order, principles=principles, special_tokens=special_tokens
-            )
+        seen, texts = as_shown(item, judgment)
+        asked = seen is item, texts.order
+        if asked not in prompts:
+            prompts[asked] = template.render(seen, texts.order, principles=principles, special_tokens=special_tokens)
         answer = without_control_tokens(judgment.text, special_tokens)
-        made.append(Case(item, judgment, prompts[judgment.order], answer, principles))
+        made.append(Case(seen, texts, prompts[asked], answer, principles))
     return made
 
 
 def without_control_tokens(text: str, special_tokens: Sequence[str]) -> str:
-    """``text`` with a dot put into every control token, so that it is read as ordinary text."""
-    pattern = special_pattern(tuple(special_tokens))
+    """``text`` with a dot put into every control token, so that it is read as ordinary text.
+
+    Where no tokenizer is known, and ``special_tokens`` is therefore empty, those of the formats in use count.
+    """
+    pattern = special_pattern(tuple(special_tokens) or CONTROL_TOKENS)
     while pattern is not None and pattern.search(text):
         text = pattern.sub(lambda match: f"{match.group()[0]}·{match.group()[1:]}", text)
     return text

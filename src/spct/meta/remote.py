@@ -25,7 +25,8 @@ class RemoteMeta(HTTPModel):
     """Rates by the classifier ``name`` of the server at ``base_url`` (with or without a final /v1).
 
     ``api_key`` defaults to SPCT_META_API_KEY; the judge's own key is never sent here. ``special_tokens`` are those of
-    the served tokenizer, which a server does not tell: name them so that judgments cannot open turns of their own.
+    the served tokenizer, which a server does not tell: name them so that judgments cannot open turns of their own. Without,
+    those of the formats in use are kept out (``control_tokens``).
     """
 
     kind = RemoteClassifier.kind

@@ -18,6 +18,7 @@ import orjson
 from spct.errors import InputError, ResumeRefusedError
 from spct.items.ids import Ids
 from spct.items.item import ID_DIGITS, fingerprint
+from spct.judges.template_choice import noise_in
 from spct.run.opening import begun, differences
 from spct.run.revote import voted_anew
 from spct.run.store import RunStore
@@ -87,12 +88,13 @@ def _rename(merged: RunStore, renamed: Mapping[int, str]) -> None:
     _, settings = stored_settings(merged)
     meta = orjson.loads(merged.meta("settings") or "{}").get("meta")
     rows = dict(merged.verdict_rows())
+    noise = noise_in(merged.templates(), settings.template)
     for position, name in renamed.items():
         item: Item = replace(merged.item(position), id=name)
         merged.rename_item(position, item)
         if position in rows:
             ratings = None if meta is None else merged.ratings(position, meta)
-            verdict = voted_anew(item, settings, merged.history(position), ratings, rows[position])
+            verdict = voted_anew(item, settings, merged.history(position), ratings, rows[position], noise)
             if verdict is not None:
                 merged.put_verdict(position, verdict.as_row())
     merged.flush()

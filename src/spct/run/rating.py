@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spct.errors import TemplateError
 from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import template_for
+from spct.judges.template_choice import load_templates, template_for
 from spct.meta import Case, MetaRM
 from spct.meta.cases import make_cases
 from spct.run.store import RunStore
@@ -42,7 +42,8 @@ async def rate_run(
     ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. Raises TemplateError
     if the run's template is not there any more, EngineError if the meta RM cannot go on.
     """
-    templates = store.templates()
+    # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
+    templates = store.templates() or load_templates(settings)
     totals = RatingTotals()
     chunk: list[tuple[int, Case]] = []
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from spct.errors import InputError
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import noise_in
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
@@ -85,13 +86,14 @@ def choose_meta(store: RunStore, named: str | None, of_run: str | None) -> str |
 def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[Revoted]:
     """Vote on every item of the run, in input order, under ``revote_settings``; reads the file once, front to back."""
     verdict_rows = dict(store.verdict_rows())
+    noise = noise_in(store.templates(), settings.template)
     judgments = _Cursor(store.judgments())
     ratings = _Cursor(iter(()) if meta is None else store.all_ratings(meta))
     for position, item in store.items():
         row = verdict_rows.get(position)
         of_item = [judgment for judgment in judgments.at(position, []) if judgment.index < settings.k]
         said = None if meta is None else ratings.at(position, {})
-        verdict = None if row is None else voted_anew(item, settings, of_item, said, row)
+        verdict = None if row is None else voted_anew(item, settings, of_item, said, row, noise)
         yield Revoted(position, item, verdict)
 
 
@@ -114,6 +116,7 @@ def voted_anew(
     judgments: list[Judgment],
     ratings: Mapping[Place, Rating] | None,
     row: Mapping[str, Any],
+    noise: float,
 ) -> Verdict | None:
     """The verdict over an item's judgments, whose stored verdict is ``row``; None if that was over fewer than there are to be."""
     error = row["error"]
@@ -122,4 +125,4 @@ def voted_anew(
         return no_verdict(item, settings, ItemError(**error), judgments)
     if row["k"] < settings.k and not whole:
         return None  # judged before k was raised, and not again since
-    return verdict_of(item, settings, judgments, ratings=ratings)
+    return verdict_of(item, settings, judgments, ratings=ratings, noise=noise)

@@ -18,6 +18,7 @@ from spct.errors import EngineError, RunError, TemplateError
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
 from spct.judges.verdicts import no_verdict
+from spct.run.pilot import Pilot
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.ratings import Place, Ratings, place_of
@@ -129,6 +130,7 @@ class _Run:
         self.store = store
         self.on_request = on_request
         self.slots = slots
+        self.pilot = Pilot(judge, store)
         self.failure: Exception | None = None
         self._failed_in_a_row = 0
 
@@ -155,6 +157,8 @@ class _Run:
             failure = ItemError("TemplateError", str(error))
             verdict = no_verdict(item, self.judge.settings, failure, memory.history)
         memory.tidy(verdict)
+        if memory.pilot:
+            self.pilot.done(position, verdict)
         return Outcome(position, item, verdict, len(memory.history))
 
     def _watch(self, verdict: Verdict) -> None:
@@ -174,6 +178,7 @@ class _ItemMemory(Memory):
         self._run = run
         self._position = position
         self._sampled = 0
+        self.pilot = run.pilot.has(position)
         store, meta = run.store, run.judge.meta
         if store is None:
             return
@@ -182,6 +187,9 @@ class _ItemMemory(Memory):
             self.history = store.history(position)
             self.ratings = {} if meta is None else store.ratings(position, meta.model_id)
         self._before = {place_of(judgment) for judgment in self.history}
+
+    async def noise(self) -> float | None:
+        return await self._run.pilot.noise()
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         self._sampled += len(judgments)

@@ -11,7 +11,7 @@ import orjson
 from spct.errors import RunError, SpctError
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
-from spct.judges.template_choice import scale_in
+from spct.judges.template_choice import noise_in, scale_in
 from spct.judges.verdicts import verdict_of
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
@@ -151,7 +151,8 @@ def _so_far(
     judgments: Sequence[Judgment],
     ratings: Ratings | None,
 ) -> Verdict:
-    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position))
+    noise = noise_in(store.templates(), settings.template)
+    return verdict_of(item, settings, judgments, ratings=ratings, usage=store.usage(position), noise=noise)
 
 
 def _listed(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -30,9 +30,9 @@ _WORDS = r"(?:[a-zA-Z0-9]++[_:.▁-]++){0,4}?"
 _BAR = "[|｜]"
 
 # What follows the first character of each form.
-TAG = rf"(?:[a-zA-Z0-9_.-]{{1,24}}[:_-])?{_THINK}(?:[:_-][a-zA-Z0-9_.:-]{{1,24}})?(?=[\s/>]|\Z)"
-_OPEN_TAG = rf"\s*+{TAG}(?!\s*+/)"
-_CLOSE_TAG = rf"\s*+/\s*+{TAG}[^<>]*+>"
+_TAG = rf"(?:[a-zA-Z0-9_.-]{{1,24}}[:_-])?{_THINK}(?:[:_-][a-zA-Z0-9_.:-]{{1,24}})?"
+_OPEN_TAG = rf"\s*+{_TAG}(?=[\s>])(?!\s*+/)[^<>]*+>"
+_CLOSE_TAG = rf"\s*+/\s*+{_TAG}(?=[\s/>])[^<>]*+>"
 _THOUGHT = rf"{_WORDS}(?:{_THINK}|[aA](?i:nalysis)|[cC](?i:ommentary))(?![a-zA-Z0-9])"
 _IS_END = rf"/|{_PART}{{0,40}}?(?i:end|close|stop|finish|suffix)"
 _OPENS_THOUGHT = rf"(?={_THOUGHT})(?!{_IS_END}){_PART}{{1,60}}"
@@ -52,13 +52,13 @@ _OPEN_SQUARE = rf"(?:{SQUARE_NAME}|unused16)\]|\|{_OPENS_THOUGHT}\|\]"
 _CLOSE_SQUARE = rf"(?:/\s*+{SQUARE_NAME}|unused17)\]|\|{_CLOSES_THOUGHT}\|\]"
 
 # For the shield, which finds all tokens by their shapes (``control_tokens``): tags in general.
-ANY_TAG = rf"\s*+/?\s*+{TAG}(?:[^<>\n]{{0,200}}>)?"
+ANY_TAG = rf"\s*+/?\s*+{_TAG}(?![a-zA-Z0-9])(?:[^<>\n]{{0,200}}>)?"
 
 # A search that begins with a fixed character, and a ``.*`` before one, run at the speed of memchr.
 _LINE_BEGIN = r"(?<=[\n>].)|(?<=[\n>][ \t].)|(?<=\n[ \t]{2}.)|(?<=\n[ \t]{3}.)|(?<=\n[ \t]{4}.)"
 _LINE_END = r"(?=[^<>]*+>[ \t]*+(?:\n|\Z))"
 _OPENS = (
-    re.compile(rf"<(?:(?=[\s/a-zA-Z0-9_.-])(?:{_LINE_BEGIN}|{_LINE_END}){_OPEN_TAG}|(?<!`<)(?:{_OPEN_TOKEN}))"),
+    re.compile(rf"<(?:(?!<)(?:{_LINE_BEGIN}|{_LINE_END}){_OPEN_TAG}|(?<!`<)(?:{_OPEN_TOKEN}))"),
     re.compile(rf"\[(?<!`\[)(?:{_OPEN_SQUARE})"),
     re.compile(rf"◁(?<!`◁)\s*+{_THINK}\s*+▷"),
 )

@@ -127,7 +127,9 @@ SHAPES = (
         rf"|\s*+/?\s*+(?:{_named('<', '>')})\s*+/?\s*+>|\s*+{_PLAIN}\s*+\|\s*+>|\[{_PLAIN}\]>)"
         rf"|<\s*+/?\s*+[sS](?i:YS)\s*+>>)"
     ),
-    re.compile(rf"\[(?:\|\s*+{_PLAIN}\s*+\|\]|(?!\[)\s*+/?\s*+(?:{SQUARE_NAME}|{_named('[', ']')})\s*+\]|e~\[)"),
+    re.compile(
+        rf"\[(?:\s*+\|\s*+(?!.[\s|]){_PLAIN}\s*+\|\s*+\]|(?!\[)\s*+/?\s*+(?:{SQUARE_NAME}|{_named('[', ']')})\s*+\]|e~\[)"
+    ),
     re.compile(r"\](?:~!?b[\[\]]|![a-z]~\[|<\][\w ]{1,40}+\[>\[)"),
 )
 """What reads like a control token or a mark of reasoning, by its first character; blanks and case do not matter.

@@ -111,7 +111,7 @@ def _foldable(text: str) -> list[str]:
     """The characters of a text, each once, that do not fold to themselves."""
     if text.isascii():
         return []
-    found = set()
+    found: set[str] = set()
     # Most texts have few kinds of them: taking out one after the other is much faster than to look at each character.
     while len(found) < _FEW and (match := _MAY_FOLD.search(text)):
         found.add(match.group())

@@ -157,7 +157,7 @@ def _is_complete(text: str, start: int, at: int, heading: str | None) -> bool:
     if not _DRESS.fullmatch(text, line, at):
         return False
     fences = _FENCE.findall(text, start, line)
-    above = text[start:line].rstrip(_BLANK_LINES)
+    above = text[start:line].rstrip(_AROUND_A_BOX)
     if len(fences) % 2 and not text[start:line].rstrip().endswith(fences[-1].strip()):
         return False
     last_line = above.rfind("\n") + 1
@@ -167,7 +167,11 @@ def _is_complete(text: str, start: int, at: int, heading: str | None) -> bool:
 def _begins_with_scores(text: str, line: int, end: int, heading: str | None) -> bool:
     if heading is not None and text.startswith(heading.strip(), line, end):
         return True
-    return _SCORE_LINE.match(text, line, end) is not None
+    found = _SCORE_HEADING.match(text, line, end)
+    if found is None:
+        return False
+    rest = text[found.end() : end].rstrip(_AROUND_A_BOX)
+    return not rest or rest[-1] in ":：)"
 
 
 def _integers(content: str, n: int, scale: tuple[int, int]) -> tuple[tuple[int, ...] | None, Problem | None]:
@@ -199,13 +203,14 @@ _LEAD = r"[#*_>\-•+=\[(⟦ \t.)0-9]*+"
 _TRAIL = r"[:*_#=\-\]) \t：\n]*+"
 
 # In a completion that was cut off: what may stand before a box alone on its line, and a heading of scores.
-_DRESS = re.compile(r"[\s#*_>\-•+=|.:$`~\\(\[{0-9)]*+")
-_BLANK_LINES = " \t\r\n$`~*_>\\[("
+_AROUND_A_BOX = " \t\r\n#*_>=-•+|.$`~\\([{"
+_DRESS = re.compile(f"[{re.escape(_AROUND_A_BOX)}:0-9)]*+")
 _FENCE = re.compile(r"^[ \t>]*+(?:```|~~~).*", re.MULTILINE)
-_SCORE_LINE = re.compile(
-    _LEAD + r"(?:[^\W\d_]+ ){0,2}(?:scores?|ratings?|verdicts?|评分|得分|分数|оценк[аи]|puntuaci[oó]n(?:es)?|punktzahl)"
-    r"(?![^\W_])", re.IGNORECASE
-)  # fmt: skip
+_SCORE_HEADING = re.compile(
+    _LEAD + r"(?:(?:the|my|these|final|overall|total) ){0,3}"
+    r"(?:scores?|ratings?|verdicts?|[\u4e00-\u9fff]{0,4}(?:评分|得分|分数)|оценк[аи]|puntuaci[oó]n(?:es)?)(?![^\W_])",
+    re.IGNORECASE,
+)
 
 
 def split_sections(text: str, start: int, box: tuple[int, int] | None) -> tuple[str, str]:

@@ -292,7 +292,8 @@ def _parted(text: str, begin: int, end: int) -> Unit:
 
 
 def _altered(text: str, units: Sequence[Unit]) -> str:
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for at, of, new in sorted(units):
         if at >= done:  # one that overlaps another is found again if that did not break it
             pieces += (text[done:at], new)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spct.harmless import line
+from spct.items.copies import as_shown, copies_of
 from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import StoredItem
@@ -81,7 +82,11 @@ class ItemView:
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
         yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
-        shown = (f"Response {place} = response {i}" for place, i in enumerate(judgment.order, 1))
+        _, texts = as_shown(stored.item, judgment)
+        every = [(i,) for i in range(len(stored.item.responses))]
+        groups = every if texts is judgment else copies_of(stored.item.responses).groups
+        same = (" = ".join(f"response {i}" for i in groups[g]) for g in texts.order)
+        shown = (f"Response {place} = {responses}" for place, responses in enumerate(same, 1))
         yield from self._fact("shown as", ", ".join(shown))
         if judgment.scores is None:
             problem = judgment.problem
@@ -99,15 +104,15 @@ class ItemView:
         if self.prompts:
             for message in () if request is None else request.prompt:
                 yield from self._section(f"prompt, {message.role}", message.content, 2)
-        yield from self._text(judgment)
+        yield from self._text(judgment, stored.item)
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
 
-    def _text(self, judgment: Judgment) -> Iterator[str]:
+    def _text(self, judgment: Judgment, item: Item) -> Iterator[str]:
         if judgment.reasoning:
             yield from self._reasoning(judgment.reasoning)
-        parsed = self._parsed(judgment)
+        parsed = self.parsed(judgment, item)
         if judgment.scores is None or parsed is None or not (parsed.principles or parsed.critique):
             yield from self._section("text", judgment.text or "(empty)", 2)
             return
@@ -116,10 +121,12 @@ class ItemView:
         if parsed.critique:
             yield from self._section("critique", parsed.critique, 2)
 
-    def _parsed(self, judgment: Judgment) -> Parsed | None:
+    def parsed(self, judgment: Judgment, item: Item) -> Parsed | None:
+        """The sections of a judgment of ``item``, None without a template."""
         if self.template is None:
             return None
-        return self.template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
+        _, texts = as_shown(item, judgment)
+        return self.template.parse(judgment.text, len(texts.order), judgment.finish_reason)
 
     def _reasoning(self, text: str) -> Iterator[str]:
         if self.reasoning or len(text) <= REASONING_SHOWN:

@@ -17,6 +17,7 @@ from typing import Required, TypedDict, get_args
 from spct.errors import InputError
 from spct.types import ItemError, Judgment, Usage
 from spct.voting.confidence import lead_confidence
+from spct.voting.noise import TEN_POINTS
 from spct.voting.rows import ScoreRow, rows_of, scored_N
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
@@ -26,13 +27,20 @@ _NO_USAGE = Usage()
 _TIE_RULES: tuple[str, ...] = get_args(TieRule)
 
 
-def vote(scores_KN: Sequence[ScoreRow], *, tie_rule: TieRule = "random", seed_key: str = "") -> Tally:  # noqa: N803
+def vote(
+    scores_KN: Sequence[ScoreRow],  # noqa: N803
+    *,
+    tie_rule: TieRule = "random",
+    seed_key: str = "",
+    noise: float = TEN_POINTS,
+) -> Tally:
     """Vote over K rows of N scores; None in a row is a response that the row does not score.
 
     Ranks by means. Where each row scores each response that is the paper's ranking by totals; where one does not, a
     score that is missing must not count as 0. Integer scores keep integer totals. Ties are broken by place in the item
     ("first", "last") or, as in the paper, by a shuffle before the argmax ("random"), whose order depends on ``seed_key``
-    and N alone. Raises InputError for no rows, rows of unequal length, or a response that no row scores.
+    and N alone. ``noise`` is the judge's, for the confidence. Raises InputError for no rows, rows of unequal length, or a
+    response that no row scores.
     """
     if tie_rule not in _TIE_RULES:
         raise InputError(f"tie rule {tie_rule!r}: expected one of {', '.join(_TIE_RULES)}")
@@ -52,7 +60,7 @@ def vote(scores_KN: Sequence[ScoreRow], *, tie_rule: TieRule = "random", seed_ke
         spread=tuple([_deviation(column, total) for column, total in zip(columns, totals, strict=True)]),
         counts=tuple([len(column) for column in columns]),
         tied=tied,
-        confidence=lead_confidence(scores_KN, ranking[0]),
+        confidence=lead_confidence(scores_KN, ranking[0], noise),
     )
 
 
@@ -109,6 +117,7 @@ class VoteOptions(TypedDict, total=False):
     temperature: float
     usage: Usage
     error: ItemError | None
+    noise: float
 
 
 def decide(
@@ -123,13 +132,14 @@ def decide(
     temperature: float = 0.5,
     usage: Usage = _NO_USAGE,
     error: ItemError | None = None,
+    noise: float = TEN_POINTS,
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
     ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
-    ``error`` says why some judgments are missing; the vote is held over those that are there. Without a verdict the
-    error's type is "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule
-    "expected" and some valid judgment lacks it).
+    ``error`` says why some judgments are missing; the vote is held over those that are there. ``noise`` is the judge's,
+    for the confidence. Without a verdict the error's type is "NoValidJudgment" (no response, or not every one, was
+    validly scored) or "NoExpectedScore" (rule "expected" and some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
     valid_N = scored_N(judgments, n)  # noqa: N806
@@ -140,7 +150,7 @@ def decide(
     elif min(valid_N, default=0) == 0:
         error = error or _no_valid(judgments, valid_N)
     else:
-        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}")
+        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise)
     verdict = Verdict(
         id=id,
         n=n,

@@ -11,19 +11,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 
 import spct
 from spct.bench.scoring.ballots import missing_share
-from spct.bench.scoring.curve import GRADES, CreditRule, Curve, Point, curve, guided_by
+from spct.bench.scoring.curve import CREDIT_RULES, GRADES, CreditRule, Curve, Point, curve, guided_by
 from spct.bench.scoring.figures import Figures, Intervals
-from spct.bench.scoring.statistics import LEVEL, REPLICATES, Resamples
+from spct.bench.scoring.statistics import LEVEL, REPLICATES, Figure, Resamples
 from spct.bench.scoring.stored import StoredBench
+from spct.bench.scoring.truth import truth_measured
+from spct.bench.suites.benchmark import Unit
+from spct.bench.suites.items import RewardUnit
 from spct.errors import RunError
+from spct.measures import TruthMeasured
+from spct.measures.agreement import Agreement
 from spct.types import Item
 
+Agreements = Mapping[tuple[str, str], Agreement]
 FORMAT = 1
 FILE = "results.json"
 
@@ -53,12 +60,19 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPoint:
-    """One k: figures under every tie rule, the share of units with each grade, and the cost per item."""
+    """One k: figures under every tie rule, the share of units with each grade, and the cost per item.
+
+    They are averages over picks of k samples: ``exact`` if over all there are, ``picks`` at most for a unit. ``first``
+    are the figures of the first k samples, without intervals.
+    """
 
     k: int
     rules: Mapping[CreditRule, Figures]
     grades: Mapping[str, float]
     cost: Cost
+    first: Mapping[CreditRule, Figures]
+    picks: int
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +88,8 @@ class RunResult:
     """One judge on one benchmark. ``points`` by rising k; ``greedy`` is a pass of its own at temperature 0.
 
     ``guided`` are the same k under the meta RM that rated the judgments: each vote is over the better half of its
-    picks, rounded up. Their cost does not count the meta RM's.
+    picks, rounded up. Their cost does not count the meta RM's. Without a unit there is no point. ``truth`` has the
+    measures of a user's own items by the kind of their truth, and why some of them cannot be graded.
     """
 
     label: str
@@ -88,6 +103,7 @@ class RunResult:
     greedy: ScoredPoint | None = None
     guided: tuple[ScoredPoint, ...] = ()
     notes: tuple[str, ...] = ()
+    truth: TruthMeasured | None = None
 
     @property
     def last(self) -> ScoredPoint:
@@ -110,9 +126,13 @@ def score_run(stored: StoredBench, scoring: Scoring | None = None, greedy: Store
     scoring = scoring or Scoring()
     most = max((len(row) for row in stored.ballots.values()), default=0)
     ks: Sequence[int] | None = range(1, most + 1) if scoring.every_k else scoring.ks
-    found = curve(stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed)
+    truth = truth_measured(stored)
+    # Lone responses and rows without a truth have no curve; what their measures say is in ``truth``.
+    found = None
+    if stored.loaded.units or truth is None:
+        found = curve(stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed)
     guided: tuple[ScoredPoint, ...] = ()
-    if stored.ratings:
+    if found is not None and stored.ratings:
         chosen = curve(
             stored.benchmark, stored.loaded, stored.ballots, ks, seed=scoring.seed, keep=guided_by(stored.ratings)
         )
@@ -122,27 +142,30 @@ def score_run(stored: StoredBench, scoring: Scoring | None = None, greedy: Store
         benchmark=_benchmark(stored),
         data=_data(stored),
         protocol={"spct": spct.__version__, **stored.settings, "scored": stored.scored},
-        estimator=_estimator(found, scoring, stored),
-        points=_points(stored, found, scoring),
+        estimator={} if found is None else _estimator(found, scoring, stored),
+        points=() if found is None else _points(stored, found, scoring),
         spent=_spent(stored, scoring.prices),
         histogram=histogram(stored),
-        greedy=None if greedy is None else _greedy(greedy, scoring),
+        greedy=None if greedy is None or found is None else _greedy(greedy, scoring),
         guided=guided,
         notes=(*stored.loaded.notes, *_notes(stored)),
+        truth=truth,
     )
 
 
-def results_row(results: Sequence[RunResult]) -> dict[str, Any]:
-    """What ``results.json`` holds."""
-    return {"format": FORMAT, "runs": [asdict(result) for result in results]}
+def results_row(results: Sequence[RunResult], agreements: Agreements = MappingProxyType({})) -> dict[str, Any]:
+    """What ``results.json`` holds; ``agreements`` of two runs by their labels, where nothing says what is right."""
+    pairs = [{"runs": list(labels), **asdict(found)} for labels, found in agreements.items()]
+    agreed = {"agreements": pairs} if pairs else {}
+    return {"format": FORMAT, "runs": [asdict(result) for result in results], **agreed}
 
 
-def write_results(results: Sequence[RunResult], directory: Path) -> Path:
+def write_results(results: Sequence[RunResult], directory: Path, agreements: Agreements = MappingProxyType({})) -> Path:
     """Write ``results.json``. Raises RunError where the directory cannot be written."""
     path = directory / FILE
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(orjson.dumps(results_row(results), option=orjson.OPT_INDENT_2))
+        path.write_bytes(orjson.dumps(results_row(results, agreements), option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error}") from error
     return path
@@ -169,8 +192,21 @@ def _points(stored: StoredBench, found: Curve, scoring: Scoring) -> tuple[Scored
             intervals.of(point),
             {grade: point.share(grade) for grade in GRADES},
             cost_at(stored, point, found.last.k, scoring.prices),
+            {rule: _first(point, rule) for rule in CREDIT_RULES},
+            point.picks,
+            point.exact,
         )
         for point in found.points
+    )
+
+
+def _first(point: Point, rule: CreditRule) -> Figures:
+    metrics, units = point.first.metrics[rule], point.first.units.values()
+    return Figures(
+        headline=None if metrics.headline is None else Figure(metrics.headline),
+        units=Figure(math.fsum(float(getattr(graded, rule)) for graded in units) / len(units)),
+        parts={name: Figure(value) for name, value in metrics.parts.items()},
+        partial={name: Figure(value) for name, value in metrics.partial.items()},
     )
 
 
@@ -226,19 +262,26 @@ def chance(stored: StoredBench) -> Chance:
     """What scoring at random, without ties, earns on average; a set of pairs needs all of them right."""
     loaded = stored.loaded
     items = [loaded.items[id] for unit in loaded.units for id in unit.items]
+    if not items:
+        return Chance(None, None)
     if any(len(item.responses) == 1 for item in items):
         return Chance(None if stored.benchmark.linear else 0.5, None)
-    credits = {unit: math.prod(_by_chance(loaded.items[id]) for id in unit.items) for unit in loaded.units}
+    credits = {unit: math.prod(_by_chance(loaded.items[id], unit) for id in unit.items) for unit in loaded.units}
     units = sum(credits.values()) / len(credits)
     return Chance(stored.benchmark.aggregate(credits, {}, loaded).headline if stored.benchmark.linear else None, units)
 
 
-def _by_chance(item: Item) -> float:
+def _by_chance(item: Item, unit: Unit) -> float:
     """Chance that a random order of the responses is right: the best on top, or the right ones above all others.
 
-    Several right ones without a count of them that belong together are held against the others in pairs.
+    Several right ones without a count of them that belong together are held against the others in pairs. With rewards
+    it is what a response at random is worth; that two responses are level no order says.
     """
     n, right = len(item.responses), item.extra.get("num_correct")
+    if isinstance(unit, RewardUnit) and item.rewards_N is not None:
+        return sum(map(unit.worth, item.rewards_N)) / n
+    if item.truth is not None and item.truth.kind == "pair" and item.best is None:
+        return 0.0
     if item.best is not None:
         return 1 / n
     return 1 / math.comb(n, right) if isinstance(right, int) else 0.5
@@ -247,9 +290,10 @@ def _by_chance(item: Item) -> float:
 def _estimator(found: Curve, scoring: Scoring, stored: StoredBench) -> dict[str, Any]:
     picked = "orders dealt evenly, as a run over k deals them" if found.plan.dealt else "plain subsets of the samples"
     return {
-        "accuracy_at_k": "U-statistic: votes over picks of k of the K samples, graded, averaged",
+        "accuracy_at_k": "votes over picks of k of the K samples, graded, averaged; first k: the vote over the first k",
         "picks": picked,
-        "picks_at_most": found.plan.draws,
+        "exact_k": [point.k for point in found.points if point.exact],
+        "drawn_picks": {str(point.k): point.picks for point in found.points if not point.exact},
         "pick_seed": found.plan.seed,
         "figures": "aggregated from expected credits" if stored.benchmark.linear else "aggregated per draw, averaged",
         "guided": None if stored.meta is None else f"best half of the picks, rounded up, by {stored.meta}",

@@ -20,7 +20,7 @@ import orjson
 from spct.bench.suites.benchmark import Loaded, Unit
 from spct.errors import InputError
 from spct.items import fingerprint, parse_item
-from spct.types import Item
+from spct.types import Item, Truth, plain_truth
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet", ".json.gz", ".jsonl.gz")
 
@@ -150,8 +150,16 @@ def lacks(loaded: Loaded, subset: str) -> bool:
 
 def data_hash(items: Iterable[Item]) -> str:
     """32 hex digits over every item's id, content and ground truth, in whatever order and file format they came."""
-    marks = sorted(orjson.dumps([item.id, fingerprint(item), item.best, item.rewards_N]) for item in items)
+    marks = sorted(
+        orjson.dumps([item.id, fingerprint(item), item.best, item.rewards_N, *_more(item)]) for item in items
+    )
     return hashlib.blake2b(b"\n".join(marks), digest_size=16).hexdigest()
+
+
+def _more(item: Item) -> list[Truth]:
+    """The truth where the best and the rewards do not say it all."""
+    truth = item.truth
+    return [] if truth is None or truth == plain_truth(item.best, item.rewards_N, len(item.responses)) else [truth]
 
 
 def means_by(credits: Mapping[Unit, float], key: Callable[[Unit], str]) -> dict[str, float]:

@@ -35,6 +35,10 @@ class MixedJudge:
         return {**self._many.describe(), **digests, "single_template": one["template"]}
 
     @property
+    def noise(self) -> float:
+        return self._many.noise
+
+    @property
     def templates(self) -> Mapping[str, Template]:
         """Every template that an item may be judged by."""
         return {**self._many.templates, **self._one.templates}

@@ -14,6 +14,7 @@ import orjson
 
 from spct.errors import InputError, RunError
 from spct.items import read_rows
+from spct.items.copies import as_shown
 from spct.templates import Template
 from spct.types import Item, Judgment, Message
 
@@ -24,7 +25,8 @@ def trajectory_row(
     item: Item, judgment: Judgment, template: Template, *, hinted: bool, model: str, special_tokens: Sequence[str]
 ) -> dict[str, Any]:
     """The row of a kept judgment; ``template`` is the plain one, so the hint is not in the prompt."""
-    messages = template.render(item, judgment.order, special_tokens=special_tokens)
+    seen, texts = as_shown(item, judgment)
+    messages = template.render(seen, texts.order, special_tokens=special_tokens)
     row = {
         "id": f"{item.id}#{'h' if hinted else ''}{judgment.index}",
         "item": item.id,
