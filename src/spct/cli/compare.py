@@ -12,12 +12,13 @@ import orjson
 from spct.bench.scoring.curve import CreditRule
 from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path), metavar="A")
-@click.argument("b", type=click.Path(path_type=Path), metavar="B")
+@click.argument("a", type=PATH, metavar="A")
+@click.argument("b", type=PATH, metavar="B")
 @click.option("-k", "--k", type=click.IntRange(1), help="Votes over so many samples  [default: the smaller run's all].")
 @click.option("--rule", type=click.Choice(["own", "strict", "random"]), default="own", show_default=True,
               help="Tie rule: the benchmark's own, strict, or random.")  # fmt: skip

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from spct.cli.paths import PATH
 from spct.errors import InputError
 
 
 @click.command(name="import")
 @click.argument("kind")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The run directory to make.")
+@click.argument("path", type=PATH)
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="The run directory to make.")
 @click.option(
     "--option", multiple=True, metavar="NAME=VALUE", help="An option of this kind, as docs/benchmark-data.md says."
 )
