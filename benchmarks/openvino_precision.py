@@ -90,6 +90,8 @@ async def main() -> None:
     for turn, request in enumerate(requests):
         for name in engines if turn % 2 else reversed(engines):
             speeds[name].append(await speed(engines[name], request))
+    ratio = statistics.median(a / b for a, b in list(zip(*speeds.values(), strict=True))[1:])
+    print(f"f32 over bf16, median of the rounds: {ratio:.2f}\n")
     reference = Float32()
     print("| precision | tokens/s | of each round | top-1 as float32 | kept |\n| --- | ---: | --- | ---: | ---: |")
     for name, engine in engines.items():

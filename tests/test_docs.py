@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,12 @@ def test_every_page_is_linked():
     pages = sorted((ROOT / "docs").glob("*.md"))
     assert [page.name for page in pages if f"docs/{page.name}" not in readme] == []
     assert [page.name for page in EXTENDING if f"(extending/{page.name})" not in extending] == []
+
+
+def test_the_tree_of_the_architecture_page_is_that_of_the_layers():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layer_of = {name: place for place, layer in enumerate(contracts[0]["layers"]) for name in layer.split(" | ")}
+    shown = re.findall(r"^  (\w+)(?:/|\.py) ", page, re.MULTILINE)
+    assert sorted(shown) == sorted(layer_of)
+    assert [layer_of[name] for name in shown] == sorted(layer_of.values())

@@ -45,7 +45,7 @@ async def test_a_bradley_terry_head_gives_transformers_own_logits_in_any_batch(d
     for place, talk in enumerate(TALKS):
         turns = [{"role": turn.role, "content": turn.content} for turn in talk]
         ids = tokenizer.apply_chat_template(turns, return_dict=False, return_tensors="pt")
-        assert found[1][place] == pytest.approx(reference(decoder, input_ids=ids), abs=1e-6)
+        assert found[1][place] == pytest.approx(reference(decoder, input_ids=ids), abs=1e-5)
     assert found[3] == pytest.approx(found[1], abs=1e-5)
     assert len(set(found[1])) == 3
 

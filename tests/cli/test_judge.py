@@ -195,6 +195,11 @@ def test_a_run_is_kept_resumed_extended_and_guarded(folder):
     assert "--resume" in again.stderr
     resumed = run(folder, "--json", "-k", "2", "--out", out, "--resume", model="judge")
     assert resumed.stdout == first.stdout
+    assert (
+        "note: that a sample of scripted:" in resumed.stderr
+        and "depends on its seed alone was not checked" in resumed.stderr
+    )
+    assert "seed alone" not in first.stderr
     longer = run(folder, "--json", "-k", "4", "--out", out, "--resume")
     assert [json.loads(line)["totals"] for line in longer.stdout.splitlines()] == [[12, 32]] * 12
     store = RunStore.open(Path(out))

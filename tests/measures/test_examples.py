@@ -187,3 +187,19 @@ def test_items_without_a_truth_are_said_before_the_first_sample(folder):
     assert "every graded item has one response" in done.stderr[: done.stderr.index("done:")]
     assert "12 items with a label, 0 or 1, of one response" in done.stdout
     assert "ROC-AUC" in (folder / "runs" / "lone" / "report.md").read_text()
+
+
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['numpy', 'scipy', 'sklearn', 'krippendorff'])); "
+
+
+@pytest.mark.parametrize("name", ["rewards", "pairs", "labels", "grades", "people", "ranking"])
+def test_without_the_extra_the_summary_says_what_needs_it(folder, judged, name):
+    code = WITHOUT + "from spct.cli import main; main()"
+    command = [sys.executable, "-c", code, "judge", f"examples/truth/{name}.jsonl", *JUDGE]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    *_, whole = judged(name)
+    lines = [line for line in whole.splitlines() if line in done.stdout and line.startswith(" " * 12)]
+    lacking = [line for line in done.stdout.splitlines() if line.endswith("- (needs pip install 'spct[bench]')")]
+    assert lacking
+    assert lines or name in ("ranking", "grades")

@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 
-SCRIPT = """
-import asyncio
+SCRIPT = r"""
+import asyncio, os, re
 from spct.engines.scripted import judgment_text
 
 async def judge(request, j):
     seed = request.seed + j
-    await asyncio.sleep(0.01 + seed % 5 / 200)
+    number = int(re.search(r"question (\d+)", request.messages[-1].content)[1])
+    await asyncio.sleep(3600 if number >= int(os.environ.get("NEVER_FROM", "60")) else 0.01 + seed % 5 / 200)
     return "broken" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10, 1 + seed // 100 % 10])
 """
 ITEMS, KILLS = 60, 20
@@ -27,7 +28,10 @@ def spct(folder, *more):
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
-    """Each session is killed once it has reported some more verdicts than the last one, with others in flight."""
+    """Each session is killed once it has reported some more verdicts than the last one, with others in flight.
+
+    A few items further on nothing is ever answered, so that however late the kill comes, it finds the session at work.
+    """
     (tmp_path / "script.py").write_text(SCRIPT)
     rows = [{"prompt": f"question {n}", "responses": ["a", "b", "c"], "best": n % 3} for n in range(ITEMS)]
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -37,8 +41,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     run, rng, reported = tmp_path / "run", random.Random(0), set()
     for kill in range(KILLS):
         command = spct(tmp_path, "--out", str(run), "--resume")
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        lines = [process.stdout.readline() for _ in range(kill * (ITEMS - 6) // KILLS + rng.randint(1, 3))]
+        awaited = kill * (ITEMS - 6) // KILLS + rng.randint(1, 3)
+        env = os.environ | {"NEVER_FROM": str(awaited + 3)}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+        lines = [process.stdout.readline() for _ in range(awaited)]
         os.kill(process.pid, signal.SIGKILL)
         lines += process.communicate()[0].splitlines(keepends=True)
         assert process.returncode == -signal.SIGKILL

@@ -14,10 +14,13 @@ from spct import GRM
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import ResumeRefusedError, RunError
+from spct.items import fingerprint, parse_item
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
-from spct.run import RunStore, open_run
+from spct.run import RunStore, judge_items, open_run, opened_run
 from spct.run.opening import file_facts
+from spct.voting.orders import sample_seed, seed_base
+from spct.voting.rows import short_of
 
 ROWS = [{"prompt": f"question {n}", "responses": ["a", "b"]} for n in range(5)]
 
@@ -142,3 +145,30 @@ async def test_from_an_event_loop_too(tmp_path):
     store = RunStore.open(tmp_path)
     assert [row["id"] for _, row in store.verdict_rows()] == [verdict.id for verdict in verdicts]
     store.close()
+
+
+async def test_a_resume_with_more_retries_fills_the_votes_that_lack_judgments(tmp_path):
+    """The first attempt of every second judgment is unreadable; a run of one attempt each keeps half of them."""
+
+    item = parse_item({"id": "q", "prompt": "q", "responses": ["a", "b"]}, where="row")
+    firsts = {sample_seed(seed_base(0, fingerprint(item)), row, 0, j) for row in range(2) for j in range(2)}
+    spoilt = sorted(firsts)[::2]
+
+    def half(request, j):
+        return "no box" if request.seed + j in spoilt else judgment_text([3, 8])
+
+    async def run(retries, resume):
+        engine = ScriptedEngine(half)
+        made = GRMJudge(engine, judge_settings(k=4, retries=retries))
+        with opened_run(tmp_path, made, resume=resume) as store:
+            (outcome,) = [found async for found in judge_items(made, [item], in_flight=1, store=store)]
+        return outcome.verdict, engine.requests
+
+    short, _ = await run(0, resume=False)
+    lacking = short_of(short)
+    assert lacking == {"no_box": 2}
+    filled, requests = await run(1, resume=True)
+    assert short_of(filled) == {}
+    assert sum(request.n for request in requests) == lacking.total()
+    with pytest.raises(ResumeRefusedError, match="retries: 1 in the run, 0 now"):
+        await run(0, resume=True)

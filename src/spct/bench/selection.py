@@ -64,7 +64,7 @@ def selected(
     """
     keep = set(loaded.items)
     if subsets:
-        named = [unit for unit in loaded.units if _is_of(unit.subset, subsets)]
+        named = [unit for unit in questions(loaded) if _is_of(unit.subset, subsets)]
         _check_there(loaded, subsets)
         keep = {id for unit in named for id in unit.items}
     if limit is not None and limit < len(keep):

@@ -17,6 +17,7 @@ from spct.classifiers.http_model import as_turns
 from spct.classifiers.http_scorer import HTTPScorer
 from spct.classifiers.numbers import one_number, score_of
 from spct.engines.http.errors import UnreadableReplyError
+from spct.engines.http.wire import token_count
 
 
 class RemoteClassifier(HTTPScorer):
@@ -76,6 +77,4 @@ def read_classes(raw: bytes) -> tuple[list[float], int]:
         raise UnreadableReplyError(f"is not JSON ({error}): {shown!r}") from None
     except (KeyError, TypeError, ValueError):
         raise UnreadableReplyError(f"has no classes of one text (data[0].probs): {shown}") from None
-    usage = body.get("usage") or {}
-    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return numbers, tokens if isinstance(tokens, int) else 0
+    return numbers, token_count(body.get("usage"), "prompt_tokens")

@@ -1,18 +1,22 @@
 """The command line. Each command is one file; errors become one line on stderr and an exit code here, and only here.
 
-Exit codes: 0 every item got a verdict; 1 the run finished and some items have none; 2 the command, the input or a template
-is wrong; 3 the engine, its weights, a service or training failed; 4 the run directory failed or refuses to be resumed;
-130 stopped by Ctrl-C.
+What each code means is in ``MEANINGS`` and ``EXIT_CODES``. What nobody foresaw is one line too, with the place where it
+happened; the environment's SPCT_TRACEBACK=1 shows the whole way there.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import threading
+import traceback
 from typing import NoReturn
 
 import click
 
+from spct.cli.stopping import STOP_WITHIN_S, STOPPED
+from spct.cli.streams import OutputError, give_up_output, prepare_streams
 from spct.errors import (
     EngineError,
     InputError,
@@ -54,6 +58,21 @@ EXIT_CODES: list[tuple[type[SpctError], int]] = [
 ]
 
 
+OUTPUT, FAULT, UNREAD = 5, 70, 141
+MEANINGS = {
+    0: "Everything that was asked for is done; every item has a verdict.",
+    1: "The run finished and some items have no verdict.",
+    2: "The command is wrong, or a file that it names cannot be read.",
+    4: "A file cannot be written: the disk is full, or fails.",
+    OUTPUT: "What was asked for cannot be printed: stdout is closed, or its disk is full.",
+    FAULT: "A fault of spct itself, or of a class of your own that it was told to use.",
+    STOPPED: "Stopped by Ctrl-C or SIGTERM.",
+    UNREAD: "Whoever read stdout went away, as head does; said without a word.",
+}
+"""Exit codes beside those of ``EXIT_CODES``."""
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
 class _Commands(click.Group):
     """Imports a command when it is called for, so that ``spct --help`` and each command stay quick."""
 
@@ -76,17 +95,59 @@ def spct() -> None:
 
 def main() -> NoReturn:
     """Entry point of the ``spct`` command."""
+    prepare_streams()
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except OutputError as error:
+        code = _told(error) if code in (0, 1) else code
+        give_up_output()
+    if code == STOPPED:  # what still runs in other threads is not waited for
+        timer = threading.Timer(STOP_WITHIN_S, os._exit, (STOPPED,))
+        timer.daemon = True
+        timer.start()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command that the arguments name; its exit code."""
     try:
         code = spct.main(prog_name="spct", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click takes the end of any file for the end of what is typed
+            return _told(error.__cause__)
+        return STOPPED
     except click.ClickException as error:
         error.show()
-        code = 2
-    except SpctError as error:
-        click.echo(f"spct: {type(error).__name__}: {error}", err=True)
-        code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit either
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 2
+    except KeyboardInterrupt:
+        return STOPPED
+    except Exception as error:
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    """Say in one line what went wrong; its exit code."""
+    if isinstance(error, OutputError):
+        give_up_output()
+        if error.is_unread:
+            return UNREAD
+        _say(str(error))
+        return OUTPUT
+    if isinstance(error, SpctError):
+        _say(f"{type(error).__name__}: {error}")
+        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), FAULT)
+    if isinstance(error, OSError):
+        _say(f"{type(error).__name__}: {error}")
+        return 4 if error.errno in _DISK else 2
+    if os.environ.get("SPCT_TRACEBACK"):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else ""
+    _say(f"a fault: {type(error).__name__}: {error}{where}; SPCT_TRACEBACK=1 shows where it comes from")
+    return FAULT
+
+
+def _say(text: str) -> None:
+    click.echo(f"spct: {text}", err=True)

@@ -10,16 +10,15 @@ import orjson
 
 from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--judge-name", metavar="NAME", help="The judge's name among the writers of the responses.")
 @click.option("--benchmark", metavar="NAME", help="The benchmark  [default: the run's own, or items].")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the (first) run]."
-)
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the (first) run].")
 @click.option("--plots/--no-plots", default=True, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout, and nothing else there.")
 def audit(

@@ -18,9 +18,10 @@ from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, lo
 from spct.cli.judge import judge as judge_command
 from spct.cli.judging import make_judge
 from spct.cli.meta import make_meta_if_named
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
-from spct.cli.session import run_stoppable
+from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, RunError
 from spct.judges import kind_of
 from spct.judges.settings import LOGPROBS_FOR_EXPECTED
@@ -39,16 +40,16 @@ _NOT_SHARED = {"source", "skip_bad", "out", "resume", "as_json", "model", "k"}
 
 @click.command()
 @click.argument("name", metavar="NAME|list")
-@click.option("--data", type=click.Path(path_type=Path), metavar="PATH",
+@click.option("--data", type=PATH, metavar="PATH",
               help="The benchmark's files as they are distributed, or 'hub' to fetch them.")  # fmt: skip
 @click.option("--model", multiple=True, metavar="ENGINE:NAME", help="A model to judge with; several make several runs.")
 @click.option("-k", default=32, show_default=True, help="Judgments per item; the curve goes up to it.")
 @click.option("--greedy", is_flag=True, help="Add a pass of its own with k = 1 at temperature 0.")
 @click.option("--subset", multiple=True, metavar="NAME", help="Only this subset (or all that begin with NAME/).")
 @click.option("--limit", type=click.IntRange(1), help="About so many items, random (by --seed), stratified by subset.")
-@click.option("--run", "runs", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--run", "runs", multiple=True, type=PATH, metavar="DIR",
               help="Score this run (live or imported) instead of judging.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory and reports.")
+@click.option("--out", type=PATH, metavar="DIR", help="Run directory and reports.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--rescore", is_flag=True, help="Only score again what --out holds.")
 @click.option("--all-k", is_flag=True, help="Every k, not only the powers of two.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
 
@@ -18,8 +19,8 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--rebuild", is_flag=True, help="Build even if nothing has changed.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
 def build(recipe: Path, out: Path | None, rebuild: bool, as_json: bool) -> int:

@@ -6,20 +6,22 @@ from pathlib import Path
 
 import click
 
+from spct.cli.paths import PATH
 from spct.errors import InputError
 
 
 @click.command(name="import")
 @click.argument("kind")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The run directory to make.")
+@click.argument("path", type=PATH)
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="The run directory to make.")
 @click.option(
     "--option", multiple=True, metavar="NAME=VALUE", help="An option of this kind, as docs/benchmark-data.md says."
 )
 def import_(kind: str, path: Path, out: Path, option: tuple[str, ...]) -> None:
     """Bring the recorded judgments at PATH into a new run directory.
 
-    KIND is jsonl (the general form), rewardbench2-k8, judgebench or llmbar.
+    KIND is jsonl (the general form), alpaca-eval, auto-j, judgebench, llmbar, pandalm, reward-bench, rewardbench2-k8,
+    rewardmath or verifications.
     """
     from spct.bench.importers import import_recorded
 

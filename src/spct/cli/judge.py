@@ -17,8 +17,10 @@ import click
 
 from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
+from spct.cli.paths import PATH
 from spct.cli.running import begun_run, judge_all
-from spct.cli.session import engine_options, run_stoppable
+from spct.cli.session import engine_options
+from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
 from spct.judges import Judge
@@ -37,7 +39,7 @@ from spct.views import run_summary, verdict_header, verdict_line
 @engine_options
 @judging_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every sample in this run directory.")
+@click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
 @click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
@@ -131,6 +133,9 @@ def _source_file(source: str) -> Iterator[Path]:
         yield Path(source)
         return
     with tempfile.NamedTemporaryFile(prefix="spct-stdin-") as spool:
-        shutil.copyfileobj(sys.stdin.buffer, spool)
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+        except OSError as error:
+            raise InputError(f"stdin cannot be kept for reading it twice: {error}; name a file") from error
         spool.flush()
         yield Path(spool.name)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from spct.cli.paths import PATH
 from spct.run.merging import merge_runs
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the joined run goes.")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where the joined run goes.")
 def merge(runs: tuple[Path, ...], out: Path) -> int:
     """Join runs of equal settings over different items into one run; they stay as they are.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 import click
 import yaml
 
+from spct.cli.paths import PATH
+from spct.cli.session import started
+from spct.cli.stopping import run_stoppable
 from spct.errors import InputError
 from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
@@ -21,7 +23,7 @@ META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=PATH, metavar="RUN")
 @click.option("--meta", required=True, metavar="SPEC", help=META_HELP)
 @click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM.")
 @click.option("--retry", is_flag=True, help="Ask again about judgments that it could not rate before.")
@@ -33,9 +35,7 @@ def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool) -> int:
     model = make_meta(meta, meta_option)
     with contextlib.closing(RunStore.open(run, write=True)) as store:
         _, settings = stored_settings(store)
-        totals = asyncio.run(_rate(store, settings, model, retry))
-    click.echo(_summary(model, totals))
-    return 1 if totals.problems else 0
+        return run_stoppable(_rate(store, settings, model, retry), run, go_on=())
 
 
 def make_meta(spec: str, pairs: Sequence[str]) -> MetaRM:
@@ -58,12 +58,11 @@ def make_meta_if_named(options: Mapping[str, Any]) -> MetaRM | None:
     return None
 
 
-async def _rate(store: RunStore, settings: Any, model: MetaRM, retry: bool) -> RatingTotals:
-    await model.start()
-    try:
-        return await rate_run(store, settings, model, retry_problems=retry, on_chunk=_progress)
-    finally:
-        await model.close()
+async def _rate(store: RunStore, settings: Any, model: MetaRM, retry: bool) -> int:
+    async with started(model):
+        totals = await rate_run(store, settings, model, retry_problems=retry, on_chunk=_progress)
+    click.echo(_summary(model, totals))
+    return 1 if totals.problems else 0
 
 
 def _progress(totals: RatingTotals) -> None:

@@ -11,9 +11,10 @@ import click
 
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
-from spct.judges import Judge
+from spct.judges import Judge, kind_of
 from spct.judges.template_choice import scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
+from spct.run.store import holds_run
 from spct.types import Item
 from spct.views import Totals
 
@@ -24,11 +25,26 @@ async def begun_run(
 ) -> AsyncIterator[RunStore | None]:
     """Start what the judge asks and, with ``out``, open its run there (``opened_run``); what was noted is said in the end."""
     async with started(judge.engine), started(judge.meta):
+        if out is not None and options["resume"] and holds_run(out) and (doubt := _doubt(judge, options)):
+            click.echo(f"note: {doubt}: what is sampled from here on may differ from an uninterrupted run's", err=True)
         run = contextlib.nullcontext() if out is None else opened_run(out, judge, resume=options["resume"], **facts)
         with run as store:
             yield store
     for note in judge.engine.notes:
         click.echo(f"note: {note}", err=True)
+
+
+def _doubt(judge: Judge, options: Mapping[str, Any]) -> str:
+    """Why a resumed run may not end as an uninterrupted one; "" where it will."""
+    if kind_of(options.get("kind", "grm")).needs != "engine":
+        return ""
+    can = judge.engine.capabilities
+    if can.seeding != "sample":
+        return f"{judge.engine.model_id} does not give each sample a seed of its own"
+    if can.seed_alone:
+        return ""
+    found = "was not checked" if can.seed_alone is None else "was found not to hold"
+    return f"that a sample of {judge.engine.model_id} depends on its seed alone {found}"
 
 
 async def judge_all(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError, RunError
 from spct.run.listing import RunFacts, run_facts, runs_below
@@ -15,7 +16,7 @@ from spct.views.runs import runs_table
 
 
 @click.command()
-@click.argument("directory", default=".", type=click.Path(path_type=Path), metavar="[DIR]")
+@click.argument("directory", default=".", type=PATH, metavar="[DIR]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per run on stdout.")
 def runs(directory: Path, as_json: bool) -> int:
     """List the runs in DIR and below it (default: here), the latest first: what judged, how much, how well."""

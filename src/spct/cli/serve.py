@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import click
 
 from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
-from spct.cli.session import engine_options, new_runner
+from spct.cli.paths import PATH
+from spct.cli.session import engine_options
+from spct.cli.stopping import STOP_WITHIN_S, STOPPED, Background, leave
 from spct.errors import InputError, RunError
 from spct.judges import Judge
 from spct.judges.settings import JudgeSettings
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from spct.serve.limits import Limits
     from spct.serve.log import JsonLog
     from spct.serve.metrics import Metrics
+    from spct.serve.server import Server
     from spct.service.service import RewardService
 
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 @judging_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--keys", type=click.Path(path_type=Path), metavar="FILE", help="Who may ask: see spct serve-key.")
+@click.option("--keys", type=PATH, metavar="FILE", help="Who may ask: see spct serve-key.")
 @click.option("--insecure-no-key", is_flag=True, help="Listen on any address without keys.")
 @click.option(
     "--queue", type=click.IntRange(0), default=1024, show_default=True, help="Callers that may wait; then 429."
@@ -44,9 +48,7 @@ if TYPE_CHECKING:
               help="A bound on requests: head_bytes, head_s, body_bytes, body_s, answer_s, waiting_bytes, values, n, items, "
               "turns, text_chars, k, max_tokens.")  # fmt: skip
 @click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Keep every judgment in this run directory."
-)
+@click.option("--out", type=PATH, metavar="DIR", help="Keep every judgment in this run directory.")
 @click.option("--quiet", is_flag=True, help="Log no line for each request.")
 def serve(**options: Any) -> int:
     """Answer requests for verdicts and rewards over HTTP, until SIGTERM or Ctrl-C.
@@ -66,14 +68,28 @@ def serve(**options: Any) -> int:
     log.take_errors_of("uvicorn", "asyncio")
     callers = max(1, len(keys.digests))
     service = _service(options, metrics, log, callers)
-    with new_runner() as runner:
-        runner.run(_serve(service, options, limits, keys, metrics, log))
+    servers: list[Server] = []
+    background = Background(_serve(service, options, limits, keys, metrics, log, servers.append))
+
+    def stop(name: str, count: int) -> float:
+        if not servers:  # the engine is still starting
+            background.cancel()
+            return STOP_WITHIN_S
+        servers[0].stop(name)
+        return servers[0].longest_stop_s if count == 1 else STOP_WITHIN_S
+
+    try:
+        background.run(stop)
+    except asyncio.CancelledError:
+        return STOPPED
+    except TimeoutError:
+        leave('{"event": "stopped"}')
     return 0
 
 
 @click.command("serve-key")
 @click.argument("name")
-@click.option("--keys", type=click.Path(path_type=Path), metavar="FILE", help="Add it to this file of keys.")
+@click.option("--keys", type=PATH, metavar="FILE", help="Add it to this file of keys.")
 def serve_key(name: str, keys: Path | None) -> None:
     """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file."""
     from spct.serve.auth import Keys, new_key
@@ -117,7 +133,13 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers
 
 
 async def _serve(
-    service: RewardService, options: Mapping[str, Any], limits: Limits, keys: Keys, metrics: Metrics, log: JsonLog
+    service: RewardService,
+    options: Mapping[str, Any],
+    limits: Limits,
+    keys: Keys,
+    metrics: Metrics,
+    log: JsonLog,
+    began: Callable[[Server], None],
 ) -> None:
     from spct.serve.app import create_app
     from spct.serve.server import Server
@@ -127,7 +149,9 @@ async def _serve(
         async with service:  # here, so that an engine that does not start is this command's own error
             serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"], keys=len(keys.digests))
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
-            await Server(app, serving, log, drain_s=options["drain"]).serve(sockets=[listening])
+            server = Server(app, serving, log, drain_s=options["drain"])
+            began(server)
+            await server.serve(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> contextlib.AbstractContextManager[socket.socket]:

@@ -1,16 +1,9 @@
-"""What every command that samples shares: its engine, its run directory, and stopping cleanly."""
+"""What every command that samples shares: the options of its engine, and starting it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
-import re
-import shlex
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import click
@@ -89,54 +82,3 @@ async def started(model: Startable | None) -> AsyncIterator[None]:
         yield
     finally:
         await model.close()
-
-
-def new_runner() -> asyncio.Runner:
-    """The event loop that judging runs on."""
-    gc.set_threshold(
-        50_000, 20, 20
-    )  # judging makes many small objects, which reference counts free: do not scan for them
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-def run_stoppable(work: Any, out: Path | None) -> int:
-    """Run to the end or to the first Ctrl-C or SIGTERM, which cancels what is in flight and says how to go on."""
-    runner = new_runner()
-    stopped = False
-
-    async def stoppable() -> int:
-        task = asyncio.ensure_future(work)
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            task.cancel()
-
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop)
-        return int(await task)
-
-    try:
-        with runner:
-            return runner.run(stoppable())
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-        command = shlex.join(["spct", *_without_secrets(sys.argv[1:])])
-        resume = command if "--resume" in sys.argv else f"{command} --resume"
-        click.echo(f"stopped; {f'go on with: {resume}' if out else 'nothing was kept (no --out)'}", err=True)
-        return 130
-
-
-def _without_secrets(arguments: list[str]) -> list[str]:
-    """The arguments with no key in them, and no login in an address."""
-    kept: list[str] = []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if before == "--api-key" or argument == "--api-key" or argument.startswith("--api-key="):
-            continue
-        kept.append(re.sub(r"(?<=://)[^/@]*@", "", argument))
-    return kept

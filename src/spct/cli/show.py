@@ -13,6 +13,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError, TemplateError
 from spct.harmless import line, lines
@@ -49,7 +50,7 @@ GROUPS = {
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=PATH, metavar="RUN")
 @click.argument("item", required=False, metavar="[ITEM]")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout: a line per verdict, or one object with ITEM.")
 @click.option("--judgments", type=click.IntRange(0), metavar="N", help="Show at most N judgments of ITEM.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.run import RunStore
@@ -18,7 +19,7 @@ from spct.voting.verdict import Rule, TieRule
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=PATH, metavar="RUN")
 @click.option("-k", "--k", type=click.IntRange(1), help="Vote over the first K judgments of each item  [default: all].")
 @click.option(
     "--meta", metavar="ID", help="Go by this meta RM's ratings; none for a plain vote  [default: as the run]."

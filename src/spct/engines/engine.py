@@ -15,6 +15,12 @@ from spct.errors import InputError
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
 Seeding = Literal["sample", "request", "none"]
+LONG_CHARS = 100_000
+
+
+def is_long(messages: tuple[Message, ...]) -> bool:
+    """Whether the tokens of a prompt take so long to make that it should be done aside from the loop."""
+    return sum(len(message.content) for message in messages) > LONG_CHARS
 
 
 @dataclass(frozen=True, slots=True)

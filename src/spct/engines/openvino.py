@@ -12,13 +12,23 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spct import weights
+from spct.aio import aside
 from spct.engines.chat_text import ChatText
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    is_long,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
 from spct.engines.openvino_model import KV_BLOCK, ModelFacts, read_facts
 from spct.engines.processor import ISA_LIMITS
@@ -134,7 +144,7 @@ class OpenVINOEngine:
     async def sample(self, request: SampleRequest) -> SampleBatch:
         await self.start()
         assert self._lanes is not None
-        prompt_ids, prompt_tokens = self._encode(request.messages)
+        prompt_ids, prompt_tokens = await self._encoded(request.messages)
         if (total := prompt_tokens + request.max_tokens) > self._context_tokens():
             raise ContextLengthError(
                 f"prompt {prompt_tokens} + completion {request.max_tokens} = {total} tokens; {self.model_id} has a "
@@ -149,7 +159,7 @@ class OpenVINOEngine:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         await self.start()
-        return self._encode(messages)[1]
+        return (await self._encoded(messages))[1]
 
     async def close(self) -> None:
         lanes, self._lanes = self._lanes, None
@@ -192,6 +202,10 @@ class OpenVINOEngine:
             return genai.ContinuousBatchingPipeline(self._facts.path, scheduler, self._device, self._properties())
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {self._facts.path} on {self._device}: {error}") from error
+
+    async def _encoded(self, messages: tuple[Message, ...]) -> tuple[Any, int]:
+        """``_encode``, aside from the loop where it takes long."""
+        return await aside(partial(self._encode, messages), is_long(messages))
 
     def _encode(self, messages: tuple[Message, ...]) -> tuple[Any, int]:
         assert self._tokenizer is not None and self._chat is not None

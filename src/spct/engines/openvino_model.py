@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spct import weights
-from spct.errors import WeightsError
+from spct.errors import SpctError, WeightsError
 from spct.weights import Lora
 
 RIGHT_ENCODINGS = ("Q8_0", "F16")
@@ -45,14 +45,19 @@ class ModelFacts:
 def read_facts(name: str, loras: Sequence[Lora] = ()) -> ModelFacts:
     """Find the model, re-encode it or merge adapters into it if need be, and read its header. Raises WeightsError."""
     directory = Path(name).expanduser()
-    if not directory.is_dir():
-        return _from_gguf(name, loras)
-    if loras:
+    if loras and directory.is_dir():
         raise WeightsError(
             f"{directory}: adapters are merged into GGUF models only; merge {loras[0].path.name} into the model before it "
             "is converted for OpenVINO, or give the model as a .gguf file"
         )
-    return _from_directory(directory)
+    try:
+        return _from_directory(directory) if directory.is_dir() else _from_gguf(name, loras)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, SpctError):
+            raise
+        raise WeightsError(
+            f"{name} does not say what a model must ({type(error).__name__}: {error}); it is damaged, or of another kind"
+        ) from error
 
 
 def _from_gguf(name: str, loras: Sequence[Lora]) -> ModelFacts:

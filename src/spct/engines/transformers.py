@@ -15,10 +15,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
+from spct.aio import aside
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    is_long,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError, SpctError, WeightsError
 from spct.types import Message, TokenLogprob, Usage
 
@@ -142,11 +152,12 @@ class TransformersEngine:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         loaded = await self._started()
-        return len(loaded.tokenizer.encode(messages))
+        return len(await aside(partial(loaded.tokenizer.encode, messages), is_long(messages)))
 
     async def sample(self, request: SampleRequest) -> SampleBatch:
         loaded = await self._started()
-        job = _Job(request, loaded.tokenizer.encode(request.messages))
+        encode = partial(loaded.tokenizer.encode, request.messages)
+        job = _Job(request, await aside(encode, is_long(request.messages)))
         _check_fit(len(job.ids), request.max_tokens, loaded.context_tokens)
         with self._wake:
             if self._worker is None:

@@ -367,7 +367,8 @@ class RunStore:
     def _rows(self, query: str, *parameters: object) -> Iterator[Any]:
         self._writer.write()
         with as_run_error(self.directory):
-            yield from self._db.execute(query, parameters)
+            for row in self._db.execute(query, parameters):  # noqa: UP028 - would close the cursor, perhaps after the file
+                yield row
 
     def _one(self, query: str, *parameters: object) -> Any:
         return next(self._rows(query, *parameters), None)
@@ -413,6 +414,8 @@ def _has_tables(db: sqlite3.Connection) -> bool:
 def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
     if not write:
         return _connect_reading(path)
+    if path.is_symlink():
+        raise RunError(f"{path} is a link, and what it leads to would be written to; expected a file of the run's own")
     db = sqlite3.connect(path.resolve().as_uri(), uri=True, timeout=10.0, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # survives the process dying; a power cut may lose the last commits

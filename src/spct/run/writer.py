@@ -63,8 +63,20 @@ class Writer:
             wait([self._committing])
         waiting, self._waiting = self._waiting, []
         with self._writing():
+            inserts: dict[str, list[Sequence[object]]] = {}
             for statement, rows in waiting:
-                self._db.executemany(statement, rows)
+                if statement.startswith("INSERT"):
+                    inserts.setdefault(statement, []).extend(rows)
+                else:  # what it changes must be there before it, and what comes after must not
+                    self._insert(inserts)
+                    self._db.executemany(statement, rows)
+            self._insert(inserts)
+
+    def _insert(self, rows_of: dict[str, list[Sequence[object]]]) -> None:
+        """Many rows by one call each, whose cost is per call; tables do not depend on each other's order."""
+        for statement, rows in rows_of.items():
+            self._db.executemany(statement, rows)
+        rows_of.clear()
 
     def commit(self) -> None:
         """Write and commit everything put so far."""
@@ -75,10 +87,15 @@ class Writer:
         """Commit what can be committed; nothing may be put, and nobody wait for a commit, after that."""
         if self._timer is not None:
             self._timer.cancel()
-        self._next = None
-        with contextlib.suppress(RunError):
+        covered, self._next = self._next, None
+        failed: RunError | None = None
+        try:
             self.commit()
+        except RunError as error:
+            failed = error
         self._thread.shutdown()
+        if covered is not None and not covered.get_loop().is_closed():
+            _settle(covered, failed)
 
     def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(COMMIT_EVERY_S, self._start_commit, loop)
@@ -88,10 +105,10 @@ class Writer:
         assert covered is not None
         try:
             self.write()
-        except RunError as error:
+            self._committing = self._thread.submit(self._commit_written)
+        except Exception as error:  # whatever it is, nobody may wait for this commit for ever
             _settle(covered, error)
             return
-        self._committing = self._thread.submit(self._commit_written)
         asyncio.wrap_future(self._committing, loop=loop).add_done_callback(partial(self._end_commit, loop, covered))
 
     def _end_commit(
@@ -121,6 +138,8 @@ class Writer:
 
 
 def _settle(covered: asyncio.Future[None], error: BaseException | None) -> None:
+    if covered.done():  # cancelled with the loop
+        return
     if error is None:
         covered.set_result(None)
     else:
@@ -130,10 +149,13 @@ def _settle(covered: asyncio.Future[None], error: BaseException | None) -> None:
 
 @contextlib.contextmanager
 def as_run_error(directory: Path) -> Iterator[None]:
-    """Turn what SQLite or the file system refuses into a RunError that names the run."""
+    """Turn what SQLite or the file system refuses into a RunError that names the run.
+
+    SQLite refuses numbers of more than 64 bits and text that is no Unicode by errors that are none of its own.
+    """
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, sqlite3.Warning, OSError, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, RunError):
             raise
         hint = ""

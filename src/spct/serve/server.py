@@ -49,7 +49,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Server(uvicorn.Server):
-    """uvicorn on sockets that are bound already, but a signal drains before it stops."""
+    """uvicorn on sockets that are bound already, but a signal drains before it stops. Made on the loop that serves it."""
 
     def __init__(self, app: FastAPI, serving: ServerState, log: JsonLog, *, drain_s: float) -> None:
         config = uvicorn.Config(
@@ -66,17 +66,14 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self.address = ""
+        self._loop = asyncio.get_running_loop()
+        self.longest_stop_s = drain_s + LINGER_S + 2 * LAST_ANSWERS_S
         self._serving = serving
         self._log = log
         self._drain_s = drain_s
         self._draining: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._accepting: list[Accepting] = []
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal has drained it."""
-        self._loop = asyncio.get_running_loop()
-        await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
@@ -114,8 +111,11 @@ class Server(uvicorn.Server):
         return protocol
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; the second time, stop at once."""
-        self._loop.call_soon_threadsafe(self._stop, signal.Signals(sig).name)
+        self.stop(signal.Signals(sig).name)
+
+    def stop(self, signal_name: str) -> None:
+        """Begin to drain; the second time, stop at once. May be called by any thread."""
+        self._loop.call_soon_threadsafe(self._stop, signal_name)
 
     def _stop(self, signal_name: str) -> None:
         if self._draining is not None:

@@ -105,9 +105,12 @@ class GGUFHeader:
     @property
     def special_tokens(self) -> tuple[str, ...]:
         """Strings that the tokenizer takes for one special token wherever they stand in a text."""
-        kinds = self.metadata.get("tokenizer.ggml.token_type", [])
-        tokens = self.metadata.get("tokenizer.ggml.tokens", [])
-        return tuple(t for t, kind in zip(tokens, kinds, strict=False) if kind in _SPECIAL_TOKEN_TYPES and t)
+        kinds = self.metadata.get("tokenizer.ggml.token_type")
+        tokens = self.metadata.get("tokenizer.ggml.tokens")
+        if not (isinstance(kinds, list) and isinstance(tokens, list)):
+            return ()
+        marked = (token for token, kind in zip(tokens, kinds, strict=False) if kind in _SPECIAL_TOKEN_TYPES)
+        return tuple(token for token in marked if token and isinstance(token, str))
 
 
 class _Cursor:
@@ -164,7 +167,7 @@ def read_header(path: Path) -> GGUFHeader:
                 header = _parse(data)
     except FileNotFoundError:
         raise WeightsError(f"{path} does not exist; expected a .gguf file") from None
-    except (struct.error, OverflowError, MemoryError) as error:
+    except (struct.error, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise WeightsError(f"{path} is a damaged GGUF file: its header is cut short or wrong ({error})") from error
     except OSError as error:
         if isinstance(error, WeightsError):

@@ -99,8 +99,9 @@ def test_a_merged_adapter_gives_what_the_base_with_it_gives(folder, tmp_path):
     ids = torch.arange(20)[None]
     before = base(ids).logits
     adapted = PeftModel.from_pretrained(base, tmp_path / "out" / "adapter")(ids).logits
-    assert torch.allclose(merged(ids).logits, adapted, atol=1e-5)
-    assert not torch.allclose(before, adapted, atol=1e-3)
+    change = (adapted - before).abs().max()
+    assert change > 0.01  # the adapter does something
+    assert (merged(ids).logits - adapted).abs().max() < change / 100  # rounding, whatever the processor's, and no more
 
 
 def test_packed_examples_do_not_see_each_other(folder, tmp_path):
@@ -119,7 +120,7 @@ def test_packed_examples_do_not_see_each_other(folder, tmp_path):
         trainer = make_trainer(given, trainable, data, out, 1, given.accumulation(1))
         trainer.train()
         losses.append(trainer.state.log_history[0]["loss"])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 def test_a_finished_stage_is_left_alone_and_another_one_is_not_mixed_in(folder, tmp_path):

@@ -61,10 +61,8 @@ class Judged:
         n = len(self.item.responses)
         if self.item.best is not None:
             return [(self.item.best, j) for j in range(n) if j != self.item.best]
-        rewards = self.item.rewards_N
-        if rewards is None:
-            return []
-        return [(i, j) for i in range(n) for j in range(n) if rewards[i] > rewards[j]]
+        values = () if self.item.truth is None else self.item.truth.values_N
+        return [(i, j) for i in range(len(values)) for j in range(len(values)) if values[i] > values[j]]
 
     @property
     def group(self) -> str:

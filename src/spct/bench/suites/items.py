@@ -62,6 +62,7 @@ class Items:
         return self.assemble(numbered(item for file in data_files(path, EXPECTED) for item in read_items(file)))
 
     def assemble(self, items: Iterable[Item], notes: Sequence[str] = ()) -> Loaded:
+        """The units, and what is to be said of these items: ``notes`` of the file that they are a part of count others."""
         found: dict[str, Item] = {}
         for item in items:
             if fingerprint(found.setdefault(item.id, item)) != fingerprint(item):
@@ -70,12 +71,13 @@ class Items:
             raise InputError("items: got no items; expected at least one")
         graded = [item for item in found.values() if why_ungraded(item) is None and len(item.responses) > 1]
         rewards = [reward for item in graded if _has_rewards(item) for reward in item.rewards_N or ()]
+        said = _notes(found.values(), graded)
         low, high = min([0.0, *rewards]), max([1.0, *rewards])
         if (low, high) != (0, 1):
             low, high = min(rewards), max(rewards)
-            notes = [*notes, f"accuracy is the mean reward of the response chosen, {low:g} as 0 and {high:g} as 100"]
+            said.append(f"accuracy is the mean reward of the response chosen, {low:g} as 0 and {high:g} as 100")
         units = [_unit(item, low, high) for item in graded]
-        return assembled(found, units, {}, tuple(dict.fromkeys([*notes, *_notes(found.values(), graded)])))
+        return assembled(found, units, {}, said)
 
     def grade(self, unit: Unit, loaded: Loaded, ballots: Ballots) -> Graded:
         means, item = means_of(ballots.get(unit.id, ())), loaded.items[unit.id]

@@ -17,6 +17,7 @@ import click
 import orjson
 
 from spct.cli.bench import check_extra
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.by_recipe import say
 from spct.errors import InputError
@@ -28,13 +29,13 @@ STAGE_HELP = "\b\nStages, in the order of their running:\n" + "\n".join(
 
 
 @click.command(name="all", epilog=STAGE_HELP)
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--only", metavar="STAGE", help="Only this stage; what it needs must be done.")
 @click.option("--from", "start", metavar="STAGE", help="Only this stage and those after it.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, what would be skipped, and why.")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
-@click.option("--launch", type=click.Path(path_type=Path), metavar="CONFIG",
+@click.option("--launch", type=PATH, metavar="CONFIG",
               help="Run the stages that train by accelerate with this file  [default: the recipe's].")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with what is in --out, which happens without it too.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from spct.cli.paths import PATH
 from spct.cli.train.by_recipe import recipe_options, train_by_recipe
 from spct.train import load_stage
 from spct.train.baselines import KINDS
@@ -15,16 +16,12 @@ from spct.train.baselines import KINDS
 
 @click.command()
 @click.argument("kind", type=click.Choice(list(KINDS)))
-@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@click.argument("recipe", type=PATH, required=False)
 @click.option("--model", metavar="MODEL", help="The base: hub id, directory, .gguf or catalogue name of a chat model.")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Items with a best response (a split of spct data build)."
-)
-@click.option("--heldout", type=click.Path(path_type=Path), help="Items held out  [default: a share of the queries].")
-@click.option(
-    "--critiques", type=click.Path(path_type=Path), multiple=True, help="Of cloud: files of spct train critiques."
-)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--data", type=PATH, help="Items with a best response (a split of spct data build).")
+@click.option("--heldout", type=PATH, help="Items held out  [default: a share of the queries].")
+@click.option("--critiques", type=PATH, multiple=True, help="Of cloud: files of spct train critiques.")
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--learning-rate", type=float, help="[default: 1e-5]")
 @click.option("--batch", type=int, help="Pairs per optimizer step, over all processes  [default: 256].")
 @click.option("--micro-batch", type=int, help="Pairs in memory at once, per process  [default: 1].")

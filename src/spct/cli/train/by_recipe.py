@@ -10,6 +10,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.launch import launched, main_process
 from spct.errors import InputError
@@ -28,9 +29,7 @@ def recipe_options(command: Command) -> Command:
             click.option(
                 "--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in lora.rank=8."
             ),
-            click.option(
-                "--launch", type=click.Path(path_type=Path), metavar="CONFIG", help="Run by accelerate with this file."
-            ),
+            click.option("--launch", type=PATH, metavar="CONFIG", help="Run by accelerate with this file."),
             click.option("--resume", is_flag=True, help="Go on from the last good checkpoint."),
             click.option(
                 "--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there."
@@ -78,10 +77,8 @@ def stage_command(stage: Stage) -> click.Command:
     """The command of a stage that has none of its own: its recipe, and the options that all of them have."""
 
     @click.command(name=stage.id, help=stage.help)
-    @click.argument("recipe", type=click.Path(path_type=Path), required=False)
-    @click.option(
-        "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's]."
-    )
+    @click.argument("recipe", type=PATH, required=False)
+    @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
     @recipe_options
     def command(recipe: Path | None, **options: Any) -> int:
         return train_by_recipe(stage, recipe, {}, **options)

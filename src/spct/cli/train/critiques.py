@@ -10,9 +10,11 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
-from spct.cli.session import engine_options, make_engine, run_stoppable
+from spct.cli.session import engine_options, make_engine
+from spct.cli.stopping import run_stoppable
 from spct.errors import SpctError
 from spct.items import read_items
 from spct.judges.settings import judge_settings
@@ -30,9 +32,9 @@ from spct.types import Item
 
 
 @click.command()
-@click.argument("items", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("items", type=PATH, nargs=-1, required=True)
 @engine_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where run and results go.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where run and results go.")
 @click.option("-k", type=click.IntRange(1), default=1, show_default=True, help="Critiques of each response.")
 @click.option("--temperature", default=0.5, show_default=True)
 @click.option("--top-p", default=1.0, show_default=True)

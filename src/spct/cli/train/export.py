@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.by_recipe import say
 from spct.errors import EngineMissingError, InputError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where the files go.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where the files go.")
 @click.option("--encoding", multiple=True, type=click.Choice(["F16", "Q8_0"]), help="[default: both]")
 @click.option("--base", metavar="MODEL", help="MODEL is a LoRA adapter for this model: write a LoRA GGUF.")
 @click.option("--name", help="What the files are called  [default: after the model].")

@@ -8,19 +8,20 @@ from typing import Any
 
 import click
 
+from spct.cli.paths import PATH
 from spct.cli.train.by_recipe import recipe_options, train_by_recipe
 from spct.train import load_stage
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@click.argument("recipe", type=PATH, required=False)
 @click.option("--model", metavar="MODEL", help="The base: hub id, directory, .gguf or catalogue name of a chat model.")
-@click.option("--run", "runs", type=click.Path(path_type=Path), multiple=True, metavar="DIR",
+@click.option("--run", "runs", type=PATH, multiple=True, metavar="DIR",
               help="Judgments to learn: an --out of spct train rft-data (without the hinted), or any run of the GRM.")  # fmt: skip
-@click.option("--heldout-run", "heldout_runs", type=click.Path(path_type=Path), multiple=True, metavar="DIR",
+@click.option("--heldout-run", "heldout_runs", type=PATH, multiple=True, metavar="DIR",
               help="A run held out whole, in place of a share of the queries.")  # fmt: skip
 @click.option("--heldout", type=float, help="Share of the queries held out  [default: 0.1].")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--learning-rate", type=float, help="[default: 1e-5]")
 @click.option("--batch", type=int, help="Judgments per optimizer step, over all processes  [default: 512].")
 @click.option("--micro-batch", type=int, help="Judgments in memory at once, per process  [default: 1].")

@@ -12,9 +12,11 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
-from spct.cli.session import engine_options, make_engine, run_stoppable
+from spct.cli.session import engine_options, make_engine
+from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
 from spct.judges.settings import judge_settings
@@ -38,9 +40,9 @@ SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering"
 
 
 @click.command(name="rft-data")
-@click.argument("items", type=click.Path(path_type=Path))
+@click.argument("items", type=PATH)
 @engine_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="Where runs and results go.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where runs and results go.")
 @click.option("--n-rft", type=click.IntRange(1), default=3, show_default=True, help="Judgments an item without a hint.")
 @click.option("--hinted/--no-hinted", default=True, show_default=True, help="Also sample one with the answer told.")
 @click.option("--temperature", default=0.5, show_default=True)

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
+from spct.cli.paths import PATH
 from spct.cli.train.by_recipe import recipe_options, train_by_recipe
 from spct.train import load_stage
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@click.argument("recipe", type=PATH, required=False)
 @click.option("--model", metavar="MODEL", help="The model to train: the model/ of spct train sft, or any chat model.")
-@click.option("--data", type=click.Path(path_type=Path), help="Items with ground truth (a split of spct data build).")
-@click.option("--heldout", type=click.Path(path_type=Path), help="Items judged at every checkpoint; the best is kept.")
+@click.option("--data", type=PATH, help="Items with ground truth (a split of spct data build).")
+@click.option("--heldout", type=PATH, help="Items judged at every checkpoint; the best is kept.")
 @click.option("--too-easy", metavar="ENGINE:NAME", help="Leave out what this weak model judges right 3 of 3 times.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--steps", type=int, help="[default: 900]")
 @click.option("--batch", type=int, help="Prompts per step, over all processes  [default: 512].")
 @click.option("--group", type=int, help="Rollouts per prompt, G  [default: 4].")

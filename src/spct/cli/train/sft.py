@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
+from spct.cli.paths import PATH
 from spct.cli.train.by_recipe import recipe_options, train_by_recipe
 from spct.train import load_stage
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@click.argument("recipe", type=PATH, required=False)
 @click.option("--model", metavar="MODEL", help="The model to train: hub id, directory, .gguf or catalogue name.")
-@click.option("--trajectories", type=click.Path(path_type=Path), multiple=True, help="Files of spct train rft-data.")
-@click.option("--general", type=click.Path(path_type=Path), multiple=True, help="Files of general instruction data.")
+@click.option("--trajectories", type=PATH, multiple=True, help="Files of spct train rft-data.")
+@click.option("--general", type=PATH, multiple=True, help="Files of general instruction data.")
 @click.option("--general-share", type=float, help="Their share of the examples.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--learning-rate", type=float, help="[default: 5e-6]")
 @click.option("--batch", type=int, help="Examples per optimizer step, over all processes  [default: 1024].")
 @click.option("--micro-batch", type=int, help="Examples in memory at once, per process  [default: 1].")

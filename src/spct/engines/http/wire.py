@@ -19,6 +19,8 @@ from spct.types import FinishReason, TokenLogprob, Usage
 
 MOST_TOP_LOGPROBS = 20
 SEED_BITS = 0x7FFFFFFF
+MOST_TOKENS = 10**9
+"""A greater count of one reply is nonsense."""
 
 _FINISH: Mapping[Any, FinishReason] = {"stop": "stop", "length": "length", "eos": "stop", "max_tokens": "length"}
 
@@ -123,12 +125,12 @@ def _joined(content: Any) -> str:
 
 
 def _with_usage(samples: tuple[Sample, ...], body: dict[str, Any], given: bool) -> Reply:
-    usage = body.get("usage") or {}
-    details = usage.get("prompt_tokens_details") or {}
+    usage = body.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     prompt, total, cached = (
-        _count(usage, "prompt_tokens"),
-        _count(usage, "completion_tokens"),
-        _count(details, "cached_tokens"),
+        token_count(usage, "prompt_tokens"),
+        token_count(usage, "completion_tokens"),
+        token_count(details, "cached_tokens"),
     )
     estimated = False
     if len(samples) == 1:
@@ -140,9 +142,10 @@ def _with_usage(samples: tuple[Sample, ...], body: dict[str, Any], given: bool) 
     return Reply(samples, Usage(prompt, total, cached, 1), estimated, given)
 
 
-def _count(counts: Any, name: str) -> int:
+def token_count(counts: Any, name: str) -> int:
+    """Tokens as a server counts them, 0 for what is no count of tokens: a run adds it up and prices it."""
     value = counts.get(name) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) else 0
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
 
 
 def _counts_one_choice(body: dict[str, Any], total: int) -> bool:
