@@ -32,7 +32,7 @@ def judge(request, j):
 def items(path: Path, count: int, first: int = 0) -> Path:
     rows = []
     for i in range(first, first + count):
-        responses = ["good", *["bad"] * (1 + i % 2)]
+        responses = ["good", "bad", "bad!"][: 2 + i % 2]  # a text that comes twice would be shown once
         shift = i % len(responses)
         rows.append({"id": f"i{i}", "prompt": f"q{i}", "responses": responses[shift:] + responses[:shift],
                      "best": -shift % len(responses)})  # fmt: skip
