@@ -164,7 +164,7 @@ def test_a_broken_row_is_named_and_nothing_is_written(tmp_path, kind, row, messa
 
 def test_options_and_kinds_are_checked(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [k8_row(mini_scores=[[1]] * 4)])
-    with pytest.raises(InputError, match="expected one of rewardbench2-k8, judgebench, llmbar, jsonl"):
+    with pytest.raises(InputError, match="expected one of rewardbench2-k8, judgebench, llmbar, jsonl, alpaca-eval"):
         import_recorded("else", path, tmp_path / "run")
     with pytest.raises(InputError, match="takes no k; it takes joined_to, judge"):
         import_recorded("rewardbench2-k8", path, tmp_path / "run", k="3")

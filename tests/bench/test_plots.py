@@ -6,6 +6,7 @@ from bench.runs import pair, write_run
 from spct.bench.audit.audit import audit
 from spct.bench.audit.plot import audit_plot
 from spct.bench.plots import bench_plots, short
+from spct.bench.report import markdown, terminal_lines
 from spct.bench.scoring.results import score_run
 from spct.bench.scoring.stored import open_stored
 
@@ -56,6 +57,32 @@ def test_an_audit_draws_what_it_found_and_says_what_it_could_not(runs, tmp_path)
     assert audit_plot(found, tmp_path) == "audit.png"
     shown = words(tmp_path / "audit.svg")
     assert {"Leanings", "accuracy, right one first less last", "not measurable here", "Natural", "Manual"} <= shown
+
+
+def test_plots_and_tables_of_many_parts_say_how_many_there_are(tmp_path):
+    """A hundred subsets of one item: bars for 24, a terminal shows 40 rows, the report all."""
+    names = [f"subset {i:03}" for i in range(100)]
+    items = [pair(f"{name}/0", subset=name) for name in names]
+    run = write_run(tmp_path / "run", items, {item.id: [(6, 5)] for item in items}, benchmark="items")
+    result = score_run(open_stored(run))
+    bench_plots([result], tmp_path)
+    assert "the first 24 of 101 parts; report.md has all" in words(tmp_path / "parts.svg")
+    lines = list(terminal_lines([result]))
+    assert any(line.startswith("and 61 more parts: results.json has all") for line in lines)
+    assert sum(line.startswith("subset ") for line in lines) == 39  # "accuracy" is the first part
+    assert sum(line.startswith("| subset ") for line in markdown([result]).splitlines()) == 100
+    assert "| subset 007 | 1 | 100.0 [20.7, 100.0] |" in markdown([result])
+
+
+def test_the_domains_of_an_audit_say_how_many_there_are(tmp_path):
+    items = [pair(f"{domain}/{i}", domain=f"domain {domain:02}") for domain in range(30) for i in range(5)]
+    run = write_run(tmp_path / "run", items, {item.id: [(6, 5)] for item in items}, benchmark="items")
+    (found,) = audit([open_stored(run)])
+    audit_plot(found, tmp_path)
+    shown = words(tmp_path / "audit.svg")
+    assert "the first 24 of 30 domains; audit.json has all" in shown
+    assert "domain 23" in shown
+    assert "domain 24" not in shown
 
 
 def test_long_labels_keep_their_end():

@@ -66,7 +66,9 @@ def test_a_whole_run_with_greedy_reports_plots_and_resumes(folder):
     assert result["data"]["items"] == 34
     last = result["points"][-1]
     assert last["grades"] == {"correct": 0, "wrong": 0, "tied": 1, "invalid": 0}
-    assert last["rules"]["own"]["units"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    units = last["rules"]["own"]["units"]
+    assert (units["value"], units["n"], units["low"]) == (0.5, 10, pytest.approx(0.2091, abs=1e-4))
+    assert units["note"] == "Wilson's interval, since every resample of the prompts gives the same"
     assert last["rules"]["strict"]["units"]["value"] == 0
     assert result["points"][0]["rules"]["own"]["units"]["value"] == 0.5
     assert result["greedy"]["k"] == 1
@@ -135,7 +137,13 @@ def test_compare_and_audit(folder):
     audited = spct(folder, "audit", "run", "--json")
     findings = json.loads(audited.stdout)["audits"][0]["findings"]
     lean = next(f for f in findings if f["name"] == "accuracy, right one first less last")
-    assert lean["figure"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    figure = lean["figure"]
+    assert (figure["value"], figure["low"], figure["high"], figure["n"]) == (
+        1.0,
+        pytest.approx(0.5213, abs=1e-4),
+        1.0,
+        10,
+    )
     assert "it favours what is shown first" in (folder / "run" / "audit.md").read_text()
     assert (folder / "run" / "audit.png").is_file()
     both = spct(folder, "audit", "run", "other", "--no-plots", "--out", "both")

@@ -1,5 +1,8 @@
 import json
+import random
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from spct.bench.scoring.results import score_run
@@ -64,6 +67,37 @@ def test_a_score_that_is_missing_leaves_its_response_the_mean_of_the_others_ever
     assert json.loads(invoke("show", run, "--json").splitlines()[0])["means"] == means
     first = json.loads(invoke("vote", run, "--json", "--k", 2).splitlines()[0])
     assert first["means"] == list(means_of(stored.ballots["a"][:2]))
+
+
+def test_vote_and_benchmark_agree_whatever_is_missing(tmp_path):
+    """Items of two to five responses, one to six judgments each: single scores, whole judgments and items are missing."""
+    dice = random.Random(7)
+    rows: list[dict[str, Any]] = []
+    for i in range(60):
+        n = dice.randint(2, 5)
+        judgments = [
+            {"scores": None if dice.random() < 0.1 else [dice.randint(1, 10) if dice.random() > 0.2 else None] * n}
+            if dice.random() < 0.2
+            else {"scores": [dice.randint(1, 10) if dice.random() > 0.2 else None for _ in range(n)]}
+            for _ in range(dice.randint(1, 6))
+        ]
+        rows.append({"id": str(i), "prompt": f"q{i}", "responses": ["a"] * n, "best": 0, "judgments": judgments})
+    (tmp_path / "recorded.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run = tmp_path / "run"
+    invoke("import", "jsonl", tmp_path / "recorded.jsonl", "--out", run)
+    stored = open_stored(run)
+    voted = [json.loads(line) for line in invoke("vote", run, "--json").splitlines() if line.startswith("{")]
+    assert len(voted) == 60
+    for found in voted:
+        means = means_of(stored.ballots[found["id"]])
+        assert found["means"] == (None if means is None else list(means))
+        assert all(1 <= mean <= 10 for mean in means or ())
+    judgments = [entry["scores"] for row in rows for entry in row["judgments"]]
+    missing = [1 if scores is None else scores.count(None) / len(scores) for scores in judgments]
+    assert score_run(stored).spent["samples"] == len(judgments)
+    assert score_run(stored).spent["invalid_share"] == pytest.approx(sum(missing) / len(missing))
+    share = f"{100 * sum(missing) / len(missing):.1f}% of their scores missing"
+    assert f"judgments   {len(judgments)}, {share}" in invoke("vote", run, "--summary")
 
 
 def test_wrong_kinds_and_options_are_clear(tmp_path):

@@ -122,12 +122,12 @@ def test_adaptive_saves_and_says_so(folder):
     done = judge(folder, "-k", 8, "--adaptive", "--out", out)
     (line,) = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if line.startswith("adaptive")]
     assert "of 80 planned judgments saved" in line
-    assert line.endswith("settled at level 0.94 before k")
+    assert line.endswith("settled at level 0.97 before k")
     voted = spct("vote", out).stdout
     assert line in voted
     assert "--resume" not in judge(folder, "-k", 8, "--adaptive", "--out", out, "--resume").stderr
     refused = judge(folder, "-k", 8, "--adaptive", "0.99", "--out", out, "--resume", code=4)
-    assert "adaptive: 0.94 in the run, 0.99 now" in refused.stderr
+    assert "adaptive: 0.97 in the run, 0.99 now" in refused.stderr
 
 
 def test_meta_options_are_checked(run):

@@ -13,11 +13,12 @@ import pytest
 from servers import behaviours as does
 from servers.chat import ChatServer
 from spct.engines import ENGINES, Engine, SampleBatch, SampleRequest, load_engine
-from spct.errors import ContextLengthError, EngineMissingError
+from spct.errors import ContextLengthError, EngineMissingError, InputError
 from spct.types import FinishReason, Message
 
 HELLO = SampleRequest((Message("user", "Say hello."),), n=3, seed=500, temperature=0.9, max_tokens=6)
 KEY = "sk-verysecret-0123456789abcdef"
+MINE = ["<mine>", "ENDTURN"]
 OTHER = SampleRequest((Message("system", "Be brief."), Message("user", "Name a colour.")), n=2, max_tokens=5)
 
 
@@ -43,12 +44,14 @@ class Given:
 
 
 ROWS: dict[str, Callable[[Given], Engine]] = {
-    "scripted": lambda given: load_engine(f"scripted:{given.script()}:say"),
-    "openai": lambda given: load_engine("openai:m", base_url=given.server.base_url + "?key=verysecret", api_key=KEY),
-    "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu"),
-    "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024),
-    "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024),
-    "embedded": lambda given: load_engine(f"embedded:{given.smollm2()}"),
+    "scripted": lambda given: load_engine(f"scripted:{given.script()}:say", special_tokens=MINE),
+    "openai": lambda given: load_engine(
+        "openai:m", base_url=given.server.base_url + "?key=verysecret", api_key=KEY, special_tokens=MINE
+    ),
+    "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu", special_tokens=MINE),
+    "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
+    "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
+    "embedded": lambda given: load_engine(f"embedded:{given.smollm2()}", special_tokens=MINE),
 }
 
 
@@ -69,6 +72,13 @@ async def says_what_is_in_effect(engine: Engine, kind: str) -> None:
     assert {type(value) for value in configuration.values()} <= {str, int, float, bool, type(None)}
     assert all(isinstance(note, str) and note for note in engine.notes)
     assert "verysecret" not in json.dumps([configuration, engine.notes, engine.model_id], allow_nan=False)
+
+
+async def keeps_out_the_tokens_it_was_told_of(engine: Engine, kind: str) -> None:
+    """Beside those of its own tokenizer; and a run says which."""
+    assert engine.capabilities.special_tokens[-2:] == ("<mine>", "ENDTURN")
+    assert len(engine.capabilities.special_tokens) > 2 or kind in ("openai", "scripted")
+    assert engine.configuration["special_tokens"] == "<mine> ENDTURN"
 
 
 async def gives_n_samples_in_seed_order(engine: Engine, kind: str) -> None:
@@ -144,6 +154,7 @@ PROMISES = [
     names_itself,
     starts_twice,
     says_what_is_in_effect,
+    keeps_out_the_tokens_it_was_told_of,
     gives_n_samples_in_seed_order,
     answers_many_requests_at_once,
     keeps_its_word_on_seeds,
@@ -181,3 +192,18 @@ async def test_an_engine_keeps_its_promises(
 
 def test_every_engine_has_a_row() -> None:
     assert set(ROWS) == set(ENGINES)
+
+
+@pytest.mark.parametrize("option", [[""], [3], 3, [" "], [None]])
+def test_special_tokens_are_strings(option: object) -> None:
+    for kind in ("openai:m", f"scripted:{__name__}:ROWS"):
+        with pytest.raises(InputError, match="special_tokens: got .*; expected strings as the tokenizer writes them"):
+            load_engine(
+                kind, special_tokens=option, **({"base_url": "http://127.0.0.1:9/v1"} if "openai" in kind else {})
+            )
+
+
+def test_one_special_token_needs_no_list() -> None:
+    engine = load_engine("openai:m", base_url="http://127.0.0.1:9/v1", special_tokens="<|x|>")
+    assert engine.capabilities.special_tokens == ("<|x|>",)
+    assert "special_tokens" not in load_engine("openai:m", base_url="http://127.0.0.1:9/v1").configuration

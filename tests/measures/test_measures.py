@@ -3,6 +3,7 @@ from hashlib import blake2b
 from math import log2
 
 import pytest
+from scipy import stats
 
 from measures import naive
 from spct.measures import KINDS, measured, why_ungraded
@@ -10,6 +11,7 @@ from spct.measures.agreement import agreement
 from spct.measures.case import Case
 from spct.measures.labels import best_threshold, cross_fitted
 from spct.measures.one_best import reciprocal_rank
+from spct.measures.orders import spearman, tau_b
 from spct.measures.pairs import wilson
 from spct.measures.rewards import expected_best_of
 from spct.types import Item, Message, Truth
@@ -63,6 +65,17 @@ def test_rewards_with_several_right_none_right_and_ties():
     for size in (1, 2, 3, 4):
         expected = sum(naive.best_of(*group, size) for group in groups) / 3
         assert found[f"best of {size}"].value == pytest.approx(expected, abs=1e-12)
+
+
+def test_many_groups_at_once_have_the_correlations_that_scipy_gives_each():
+    draw = random.Random(1)
+    pairs = [
+        [tuple(draw.randint(0, 4) for _ in range(n)) for _ in range(2)] for n in (2, 3, 3, 7, 40) for _ in range(80)
+    ]
+    usable = sorted([(a, b) for a, b in pairs if len(set(a)) > 1 and len(set(b)) > 1], key=lambda pair: len(pair[0]))
+    assert len(usable) > 300
+    assert tau_b(usable) == pytest.approx([stats.kendalltau(a, b).statistic for a, b in usable], abs=1e-12)
+    assert spearman(usable) == pytest.approx([stats.spearmanr(a, b).statistic for a, b in usable], abs=1e-12)
 
 
 def test_ndcg_of_a_plain_order():
@@ -259,7 +272,7 @@ def test_two_runs_agree():
     assert values["the same choice"] == pytest.approx(1 / 3)
     assert values["Cohen's kappa of the choices"] == pytest.approx(naive.kappa([1, 3, 6], [1, 2, 4]), abs=1e-12)
     expected = (naive.tau_b((9, 3), (8, 3)) + naive.tau_b((2, 7, 7), (2, 7, 9))) / 2
-    assert values["Kendall's tau-b within the items"] == pytest.approx(expected, abs=1e-12)
+    assert values["Kendall's tau-b"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_two_runs_over_lone_responses_agree():

@@ -158,10 +158,11 @@ async def test_a_resume_with_more_retries_fills_the_votes_that_lack_judgments(tm
         return "no box" if request.seed + j in spoilt else judgment_text([3, 8])
 
     async def run(retries, resume):
-        made = GRMJudge(ScriptedEngine(half), judge_settings(k=4, retries=retries))
+        engine = ScriptedEngine(half)
+        made = GRMJudge(engine, judge_settings(k=4, retries=retries))
         with opened_run(tmp_path, made, resume=resume) as store:
             (outcome,) = [found async for found in judge_items(made, [item], in_flight=1, store=store)]
-        return outcome.verdict, made.engine.requests
+        return outcome.verdict, engine.requests
 
     short, _ = await run(0, resume=False)
     lacking = short_of(short)

@@ -40,7 +40,7 @@ STYLE: Any = {
 CHANCE_WITHIN = 12
 """Points below the data within which the chance line is drawn; farther off it would flatten the curves."""
 MOST_BARS = 24
-"""Parts drawn; the table has all."""
+"""Parts drawn; ``of_all`` says so where there are more."""
 _LABEL_CHARS = 34
 
 
@@ -176,7 +176,8 @@ def _compute(results: Sequence[RunResult]) -> Canvas | None:
 
 
 def _parts(results: Sequence[RunResult]) -> Canvas | None:
-    names = list(dict.fromkeys(name for result in results for name in _own_parts(result)))[:MOST_BARS]
+    whole = list(dict.fromkeys(name for result in results for name in _own_parts(result)))
+    names = whole[:MOST_BARS]
     if len(names) < 2:
         return None
     with rc_context(STYLE):
@@ -196,12 +197,17 @@ def _parts(results: Sequence[RunResult]) -> Canvas | None:
         axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 100)
         axes.set_xlabel("accuracy, points of 100, own rule")
-        axes.set_title(results[0].benchmark["title"])
+        axes.set_title(results[0].benchmark["title"] + of_all(names, whole, "parts", "report.md"))
         chance = results[0].data["chance"]["units"]
         if chance is not None:
             axes.axvline(100 * chance, color=GREY, linestyle=":", linewidth=1, label="chance")
         _legend(canvas, axes)
         return canvas
+
+
+def of_all(shown: Sequence[str], whole: Sequence[str], what: str, where: str) -> str:
+    """What a title adds where only some are drawn."""
+    return "" if len(shown) == len(whole) else f"\nthe first {len(shown)} of {len(whole)} {what}; {where} has all"
 
 
 def _own_parts(result: RunResult) -> Mapping[str, Figure]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from spct.bench.scoring.compare import Comparison, Flip
+from spct.bench.scoring.compare import Agreed, Comparison, Flip
 from spct.bench.scoring.curve import CREDIT_RULES
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
 from spct.measures.agreement import Agreement
 from spct.measures.text import kind_lines, kind_title, measure_text
+from spct.wording import count
 
 RULE_NAMES = {"own": "own rule", "strict": "strict", "random": "random ties"}
 MOST_FLIPS = 20
+MOST_NAMED = 5
 MOST_PARTS = 40
+"""Parts that a terminal shows."""
+INTERVALS = "95% intervals (bootstrap over the n prompts; Wilson's where they are fewer than ten or all say the same)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,18 @@ def curve_table(results: Sequence[RunResult]) -> Table:
     """Every run at every k (greedy first) under the three tie rules, with the grades and the cost per item."""
     seconds = any(point.cost.seconds is not None for result in results for point in _all_points(result))
     priced = any(point.cost.price is not None for result in results for point in _all_points(result))
-    titles = ["judge", "k", *RULE_NAMES.values(), "correct", "wrong", "tied", "invalid", "tokens in", "out"]
+    titles = [
+        "judge",
+        "k",
+        *RULE_NAMES.values(),
+        "own, first k",
+        "correct",
+        "wrong",
+        "tied",
+        "invalid",
+        "tokens in",
+        "out",
+    ]
     titles += ["s"] * seconds + ["cost"] * priced
     rows = [
         [result.label, name, *_point_cells(point, seconds, priced)]
@@ -65,20 +80,24 @@ def curve_table(results: Sequence[RunResult]) -> Table:
     return Table(titles, rows)
 
 
-def parts_table(results: Sequence[RunResult]) -> Table:
-    """The benchmark's parts under its own rule at the largest k, a column per run; partial ones are marked."""
-    names: dict[str, str] = {}
-    for result in results:
-        figures = result.last.rules["own"]
-        names |= {name: name for name in figures.parts} | {name: f"{name} (partial)" for name in figures.partial}
+def parts_table(results: Sequence[RunResult], most: int | None = None) -> Table:
+    """The benchmark's parts under its own rule at the largest k, a column per run; partial ones are marked.
+
+    ``n`` are the prompts of a part, in the first run that has it. Only the first ``most`` parts; the last row then says
+    how many more there are.
+    """
+    found = [{**result.last.rules["own"].parts, **result.last.rules["own"].partial} for result in results]
+    partial = {name for result in results for name in result.last.rules["own"].partial}
+    whole = {name for result in results for name in result.last.rules["own"].parts}
+    names = list(dict.fromkeys(name for figures in found for name in figures))
     rows = []
-    for name, shown in list(names.items())[:MOST_PARTS]:
-        cells = []
-        for result in results:
-            figures = result.last.rules["own"]
-            cells.append(points(figures.parts.get(name) or figures.partial.get(name)))
-        rows.append([shown, *cells])
-    return Table(["part (own rule)", *(f"{result.label} k={result.last.k}" for result in results)], rows)
+    for name in names[:most]:
+        n = next(figures[name].n for figures in found if name in figures)
+        shown = f"{name} (partial)" if name in partial - whole else name
+        rows.append([shown, "-" if n is None else f"{n:,}", *(points(figures.get(name)) for figures in found)])
+    if most is not None and len(names) > most:
+        rows.append([f"and {len(names) - most:,} more parts: results.json has all", "", *("" for _ in results)])
+    return Table(["part (own rule)", "n", *(f"{result.label} k={result.last.k}" for result in results)], rows)
 
 
 def summary_lines(results: Sequence[RunResult]) -> Iterator[str]:
@@ -110,7 +129,7 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
     charted = [result for result in results if result.points]
     if charted:
         yield from curve_table(charted).lines()
-        parts = parts_table(charted)
+        parts = parts_table(charted, MOST_PARTS)
         if parts.rows:
             yield ""
             yield from parts.lines()
@@ -119,8 +138,10 @@ def terminal_lines(results: Sequence[RunResult]) -> Iterator[str]:
         yield from truth_lines(result)
     for result in results:
         yield _spent_line(result)
+        if result.points:
+            yield f"{result.label}: {picks_line(result)}"
     if charted:
-        yield "accuracy in points of 100 with 95% intervals (bootstrap over prompts); tokens, seconds and cost per item"
+        yield f"accuracy in points of 100 with {INTERVALS}; tokens, seconds and cost per item"
 
 
 def truth_lines(result: RunResult) -> Iterator[str]:
@@ -147,7 +168,9 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
     if charted := [result for result in results if result.points]:
         text += ["", "## Accuracy against k", "", *curve_table(charted).markdown(), ""]
         text += [
-            "Points of 100, 95% intervals in brackets. A tie is worth what the column says; strict counts it wrong.",
+            f"Points of 100 with {INTERVALS}. A tie is worth what the column says; strict counts it wrong.",
+            "",
+            *(f"- {result.label}: {picks_line(result)}" for result in charted),
             "",
         ]
     for caption, file in (plots or {}).items():
@@ -164,21 +187,51 @@ def markdown(results: Sequence[RunResult], plots: Mapping[str, str] | None = Non
     return "\n".join(text)
 
 
-def comparison_lines(found: Comparison) -> Iterator[str]:
-    """A comparison as lines."""
+def comparison_lines(found: Comparison | Agreed) -> Iterator[str]:
+    """A comparison, or the agreement of runs without ground truth, as lines."""
+    if isinstance(found, Agreed):
+        yield from _agreed_lines(found)
+        return
     what = "headline" if found.what == "headline" else "mean over the units here"
     first, second = found.labels
     yield f"{found.benchmark}, {what}, k = {found.k}, {RULE_NAMES[found.rule]}"
     yield f"  A {first}: {100 * found.values[0]:.2f}"
     yield f"  B {second}: {100 * found.values[1]:.2f}"
     low, high = found.difference.low, found.difference.high
-    interval = "" if low is None or high is None else f", 95% interval [{100 * low:+.2f}, {100 * high:+.2f}]"
+    interval = f", 95% interval [{100 * (low or 0):+.2f}, {100 * (high or 0):+.2f}]"
+    if low is None or high is None:
+        interval = f"; no interval: {found.difference.note}"
     yield f"  A - B: {100 * found.difference.value:+.2f}{interval}"
     kind = "all sign patterns" if found.exact else "random sign patterns"
     yield f"  p = {found.p_value:.4f} (two-sided sign-flip test by prompt, {kind})"
     yield f"  {found.units:,} units of {found.clusters:,} prompts"
+    yield from _left_out_lines(found.left_out)
+    yield from _move_lines(found)
     yield from _flip_lines("right in A alone", found.gained)
     yield from _flip_lines("right in B alone", found.lost)
+
+
+def _move_lines(found: Comparison) -> Iterator[str]:
+    """Where the difference comes from: ties earn a part, so it need not be that of the units that one run has right."""
+    if not found.moves:
+        return
+    yield "where the difference comes from (likely grade in A, in B):"
+    for move in found.moves:
+        part = "" if move.share is None else f", {100 * move.share:+.2f}"
+        yield f"  {move.grades[0]}, {move.grades[1]}: {count(move.units, 'unit')}{part}"
+
+
+def _agreed_lines(found: Agreed) -> Iterator[str]:
+    yield f"{found.benchmark}, votes over the first k = {found.k}, whatever is right"
+    without = f"; {found.without_vote:,} without a vote in both left out" if found.without_vote else ""
+    yield f"  {count(found.items, 'item')}{without}"
+    yield from _left_out_lines(found.left_out)
+    yield from agreement_lines(found.labels, Agreement(found.measures, found.flips))
+
+
+def _left_out_lines(left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for reason, ids in left_out.items():
+        yield f"  left out, {reason}: {count(len(ids), 'item')} ({_listed(ids, MOST_NAMED)})"
 
 
 def _flip_lines(title: str, flips: Sequence[Flip]) -> Iterator[str]:
@@ -204,6 +257,7 @@ def _all_points(result: RunResult) -> list[ScoredPoint]:
 
 def _point_cells(point: ScoredPoint, seconds: bool, priced: bool) -> list[str]:
     cells = [points(point.rules[rule].main) for rule in CREDIT_RULES]
+    cells.append(points(point.first["own"].main))
     cells += [f"{100 * share:.1f}%" for share in point.grades.values()]
     cells += [f"{point.cost.prompt_tokens:,.0f}", f"{point.cost.completion_tokens:,.0f}"]
     if seconds:
@@ -211,6 +265,14 @@ def _point_cells(point: ScoredPoint, seconds: bool, priced: bool) -> list[str]:
     if priced:
         cells.append("-" if point.cost.price is None else f"{point.cost.price:.5f}")
     return cells
+
+
+def picks_line(result: RunResult) -> str:
+    """Over which picks of k samples the figures at each k are averaged."""
+    exact = [str(point.k) for point in result.points if point.exact]
+    drawn = [f"{point.picks:,} drawn picks an item at k = {point.k}" for point in result.points if not point.exact]
+    whole = [f"all picks at k = {', '.join(exact)}"] if exact else []
+    return f"figures at k average over {'; '.join([*whole, *drawn])}; first k: the vote over the first k samples"
 
 
 def _spent_line(result: RunResult) -> str:

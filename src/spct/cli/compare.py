@@ -22,28 +22,32 @@ from spct.cli.progress import write_line
 @click.option("--rule", type=click.Choice(["own", "strict", "random"]), default="own", show_default=True,
               help="Tie rule: the benchmark's own, strict, or random.")  # fmt: skip
 @click.option("--benchmark", metavar="NAME", help="The benchmark, where the runs do not name it.")
+@click.option(
+    "--common", is_flag=True, help="Compare the items that are the same in both runs, and leave out the others."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the picks, the bootstrap and the test.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON on stdout, with all flipped units.")
-def compare(a: Path, b: Path, k: int | None, rule: CreditRule, benchmark: str | None, seed: int, as_json: bool) -> int:
+def compare(
+    a: Path, b: Path, k: int | None, rule: CreditRule, benchmark: str | None, common: bool, seed: int, as_json: bool
+) -> int:
     """Compare the runs in directories A and B: difference, interval, p-value, and the units they differ on.
 
-    Runs over items of which nothing is known, or over lone responses, are compared by how far they agree.
+    Of runs over items of which nothing is known, or over lone responses, it says how far they agree.
     """
     check_extra()
-    from spct.bench.report import agreement_lines, comparison_lines
+    from spct.bench.report import comparison_lines
+    from spct.bench.scoring.compare import Agreed, Comparison, agree
     from spct.bench.scoring.compare import compare as compare_runs
     from spct.bench.scoring.stored import open_stored
-    from spct.bench.scoring.truth import runs_agree
 
     named = None if benchmark is None else load_benchmark(benchmark)
     first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))
-    if not (first.loaded.units and second.loaded.units):
-        agreed = runs_agree(first, second, k)
-        both = first.label, second.label
-        lines = [orjson.dumps(asdict(agreed)).decode()] if as_json else agreement_lines(both, agreed)
+    found: Comparison | Agreed
+    if first.loaded.units and second.loaded.units:
+        found = compare_runs(first, second, k=k, rule=rule, seed=seed, common=common)
     else:
-        found = compare_runs(first, second, k=k, rule=rule, seed=seed)
-        lines = [orjson.dumps(asdict(found)).decode()] if as_json else comparison_lines(found)
+        found = agree(first, second, k=k, common=common)
+    lines = [orjson.dumps(asdict(found)).decode()] if as_json else comparison_lines(found)
     for line in lines:
         write_line(sys.stdout, line)
     return 0

@@ -19,7 +19,8 @@ from spct.errors import InputError
 def import_(kind: str, path: Path, out: Path, option: tuple[str, ...]) -> None:
     """Bring the recorded judgments at PATH into a new run directory.
 
-    KIND is jsonl (the general form), rewardbench2-k8, judgebench or llmbar.
+    KIND is jsonl (the general form), alpaca-eval, auto-j, judgebench, llmbar, pandalm, reward-bench, rewardbench2-k8,
+    rewardmath or verifications.
     """
     from spct.bench.importers import import_recorded
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spct.errors import InputError
-from spct.measures.case import Means, Measure, average, by_library, top_of
+from spct.measures.case import Means, Measure, average, top_of
 from spct.measures.grades import correlations
+from spct.measures.orders import rank_correlations
 from spct.measures.pairs import kappa
 
 
@@ -38,7 +39,7 @@ def agreement(first: Mapping[str, Means | None], second: Mapping[str, Means | No
         found += [
             average("the same choice", same, f"{len(flips):,} flips", share=True),
             kappa("Cohen's kappa of the choices", *chosen),
-            _correlation([(a, b) for _, a, b in groups]),
+            *rank_correlations([(a, b) for _, a, b in groups]),
         ]
     if lone:
         found += correlations([a for a, _ in lone], [b for _, b in lone])
@@ -49,15 +50,3 @@ def agreement(first: Mapping[str, Means | None], second: Mapping[str, Means | No
 def _name(means_N: Means) -> float:  # noqa: N803
     """The choice as one number: each set of places its own."""
     return float(sum(1 << i for i in top_of(means_N)))
-
-
-def _correlation(groups: Sequence[tuple[Means, Means]]) -> Measure:
-    """Kendall's tau-b within the items, averaged over those with a spread in both runs."""
-    usable = [(a, b) for a, b in groups if len(set(a)) > 1 and len(set(b)) > 1]
-
-    def value() -> float:
-        from scipy import stats
-
-        return float(sum(stats.kendalltau(a, b).statistic for a, b in usable) / len(usable)) if usable else float("nan")
-
-    return by_library("Kendall's tau-b within the items", len(usable), value)

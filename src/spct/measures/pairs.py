@@ -56,7 +56,7 @@ def win_rate(name: str, choices: Sequence[float]) -> Measure:
     return Measure(name, rate, len(choices), "a tie is half a win", low, high, share=True)
 
 
-def wilson(rate: float, count: int) -> tuple[float, float]:
+def wilson(rate: float, count: float) -> tuple[float, float]:
     """Wilson's 95% score interval of a share of ``count``."""
     weight = Z_95 * Z_95 / count
     centre = (rate + weight / 2) / (1 + weight)

@@ -5,10 +5,11 @@ Ties for the highest vote are averaged, which is what choosing among them at ran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import comb
 
 from spct.measures.case import Case, Means, Measure, Scale, average, by_library, top_of, voted
+from spct.measures.orders import rank_correlations
 
 Pairs = Sequence[tuple[Means, tuple[float, ...]]]
 
@@ -23,7 +24,7 @@ def rewards(cases: Sequence[Case], scale: Scale | None) -> list[Measure]:
         average("mean reward of the best there", [max(values) for _, values in pairs]),
         average("mean reward of one at random", [sum(values) / len(values) for _, values in pairs]),
         average("regret against the best there", regret),
-        *_alike(pairs),
+        *rank_correlations(pairs),
         ndcg(pairs),
         *best_of(pairs),
     ]
@@ -31,7 +32,7 @@ def rewards(cases: Sequence[Case], scale: Scale | None) -> list[Measure]:
 
 def ranking(cases: Sequence[Case], scale: Scale | None) -> list[Measure]:
     """Agreement of the orders; a ranking gives no rewards, so there is no worth."""
-    return _alike(voted(cases))
+    return rank_correlations(voted(cases))
 
 
 def chosen_reward(means_N: Means, values_N: Sequence[float]) -> float:  # noqa: N803
@@ -77,33 +78,11 @@ def ndcg(pairs: Pairs) -> Measure:
     def value() -> float:
         from sklearn.metrics import ndcg_score
 
-        return float(sum(ndcg_score([values], [means]) for means, values in usable) / len(usable))
+        total = 0.0
+        for n in {len(values) for _, values in usable}:
+            of_n = [(means, values) for means, values in usable if len(values) == n]
+            total += len(of_n) * ndcg_score([values for _, values in of_n], [means for means, _ in of_n])
+        return float(total / len(usable))
 
-    return by_library(name, len(usable), value, _of(usable, pairs))
-
-
-def _alike(pairs: Pairs) -> list[Measure]:
-    """Rank correlations within the items, averaged; an item whose votes or values are all the same has none."""
-    usable = [(means, values) for means, values in pairs if len(set(means)) > 1 and len(set(values)) > 1]
-
-    def averaged(name: str) -> Callable[[], float]:
-        def value() -> float:
-            from scipy import stats
-
-            correlation = getattr(stats, name)
-            return float(sum(correlation(means, values).statistic for means, values in usable) / len(usable))
-
-        return value
-
-    note = _of(usable, pairs)
-    return [
-        by_library(title, len(usable), averaged(name), note)
-        if usable
-        else Measure(title, None, 0, "no item with different votes and different values")
-        for title, name in (("Kendall's tau-b", "kendalltau"), ("Spearman's rho", "spearmanr"))
-    ]
-
-
-def _of(usable: Pairs, pairs: Pairs) -> str:
     left = len(pairs) - len(usable)
-    return f"{left:,} left out, where it is not defined" if left else ""
+    return by_library(name, len(usable), value, f"{left:,} left out, where it is not defined" if left else "")

@@ -63,8 +63,20 @@ class Writer:
             wait([self._committing])
         waiting, self._waiting = self._waiting, []
         with self._writing():
+            inserts: dict[str, list[Sequence[object]]] = {}
             for statement, rows in waiting:
-                self._db.executemany(statement, rows)
+                if statement.startswith("INSERT"):
+                    inserts.setdefault(statement, []).extend(rows)
+                else:  # what it changes must be there before it, and what comes after must not
+                    self._insert(inserts)
+                    self._db.executemany(statement, rows)
+            self._insert(inserts)
+
+    def _insert(self, rows_of: dict[str, list[Sequence[object]]]) -> None:
+        """Many rows by one call each, whose cost is per call; tables do not depend on each other's order."""
+        for statement, rows in rows_of.items():
+            self._db.executemany(statement, rows)
+        rows_of.clear()
 
     def commit(self) -> None:
         """Write and commit everything put so far."""

@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 
@@ -14,7 +15,6 @@ from spct.bench.audit.probes import (
     score_use,
     self_preference,
     style,
-    wilson,
 )
 from spct.bench.scoring.stored import open_stored
 from spct.bench.suites.benchmark import Ballot
@@ -72,7 +72,7 @@ def test_self_agreement_by_hand():
 def test_position_is_clear_for_a_judge_that_always_takes_the_first():
     found = list(position(evidence(*(judged(pair(str(i)), forth(9, 1), back(1, 9)) for i in range(30)))))
     lean = only(found, "accuracy, right one first less last")
-    assert (lean.figure.value, lean.figure.low) == (1, 1)
+    assert (lean.figure.value, lean.figure.low) == (1, pytest.approx(0.8395, abs=1e-4))
     assert lean.sentence == "Single judgments: it favours what is shown first."
 
 
@@ -154,10 +154,27 @@ def test_names_of_writers():
     assert not same_name("", None)
 
 
-def test_wilson_at_its_ends():
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+def test_five_items_are_too_few_for_the_interval_of_a_correlation():
+    items = [pair(str(i), responses=("a longer one", "short")) for i in range(5)]
+    found = only(length(evidence(*(judged(item, forth(9, 1)) for item in items))),
+                 "correlation of score and log length in pairs")  # fmt: skip
+    assert (found.figure.value, found.figure.low, found.figure.n) == (pytest.approx(1.0), None, 5)
+    assert shown(found) == "+1.00 (n = 5, no interval: 5 prompts are too few for a bootstrap)"
+    assert found.sentence == "Within pairs nothing can be told, since 5 prompts are too few for a bootstrap."
+
+
+def test_the_interval_of_the_spread_over_domains_holds_it():
+    """Eight domains of ten items whose accuracies differ by chance alone: resampling adds as much noise again."""
+    dice = random.Random(5)
+    rows = [
+        judged(pair(f"{domain}{i}", domain=domain), forth(2, 1) if dice.random() < 0.7 else forth(1, 2))
+        for domain in "abcdefgh"
+        for i in range(10)
+    ]
+    found = next(iter(domains(evidence(*rows))))
+    assert found.figure.low <= found.figure.value <= found.figure.high
+    assert found.figure.n == 80
+    assert "of the spread the noise of so few items is about" in found.sentence
 
 
 def test_an_audit_of_a_run(tmp_path):
@@ -171,7 +188,7 @@ def test_an_audit_of_a_run(tmp_path):
     text = "\n".join(audit_lines(found))
     assert "25.0" in text
     assert "not measurable here" in text
-    assert "| scores | invalid samples after retries | 25.0 [" in audit_markdown([found])
+    assert "| scores | invalid samples after retries | 25.0 [4.6, 69.9] (n = 4) |" in audit_markdown([found])
     assert shown(only(found.findings, "accuracy, easy less hard")) == "not measurable here"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from spct.bench.scoring.curve import curve, default_ks, mean_metrics
-from spct.bench.suites import Ballot, Loaded, Metrics, Unit
+from spct.bench.suites import Ballot, Loaded, Metrics, Unit, load_benchmark
 from spct.bench.suites.judgebench import JudgeBench
 from spct.bench.suites.llmbar import LLMBar
 from spct.bench.suites.realmistake import ReaLMistake
@@ -83,20 +83,20 @@ def test_units_of_several_items_are_picked_alike():
     assert units_at(found, 2)["set"].grades == (0, 0, 1, 0)
 
 
-def test_items_of_a_unit_with_unequal_numbers_of_samples_are_drawn_side_by_side():
+def test_items_of_a_unit_with_unequal_numbers_of_samples_stand_side_by_side_whole():
     items = [item(id, best=0, subset="bon/Helpfulness/Chat/x") for id in ("p", "q")]
     loaded = Loaded({one.id: one for one in items}, (Unit("set", ("p", "q"), "bon/Helpfulness/Chat/x", "c"),))
     ballots = {"p": plain((2, 1), (2, 1)), "q": plain((2, 1), (1, 2), (1, 2), (1, 2))}
     found = curve(RMBPairs(), loaded, ballots, [1, 4])
-    assert units_at(found, 1)["set"].strict == pytest.approx(1 / 4, abs=0.1)
+    assert units_at(found, 1)["set"].strict == pytest.approx(1 / 4)
     assert units_at(found, 4)["set"].strict == 0
 
 
-def test_figures_that_some_draw_lacks_are_left_out():
+def test_figures_that_some_pick_lacks_are_left_out():
     whole, less = Metrics(0.5, {"a": 1.0, "b": 0.0}, {"c": 0.25}), Metrics(None, {"a": 0.5}, {})
-    assert mean_metrics([whole, less]) == Metrics(None, {"a": 0.75}, {})
-    assert mean_metrics([less, whole]) == Metrics(None, {"a": 0.75}, {})
-    assert mean_metrics([whole, whole]) == whole
+    assert mean_metrics([whole, less], [0.5, 0.5]) == Metrics(None, {"a": 0.75}, {})
+    assert mean_metrics([less, whole], [0.25, 0.75]) == Metrics(None, {"a": 0.875}, {})
+    assert mean_metrics([whole, whole], [0.5, 0.5]) == whole
 
 
 def test_an_item_stopped_early_votes_with_all_it_has():
@@ -126,26 +126,52 @@ def test_a_figure_that_is_not_linear_is_averaged_over_draws():
     ]
     loaded = data(*items)
     ballots = {"good": [Ballot((s,), (0,)) for s in (1.0, 0.0)], "bad": [Ballot((s,), (0,)) for s in (0.0, 1.0)]}
-    benchmark = replace(ReaLMistake())
-    found = curve(benchmark, loaded, ballots, [1, 2])
-    assert len(found.points[0].draws) == 32
-    assert len(found.last.draws) == 1
-    per_draw = []
-    for draw in found.points[0].draws:
-        by_id = {unit.id: graded.value for unit, graded in draw.items()}
-        per_draw.append({1.0: 1.0, 0.0: 0.5, -1.0: 0.0}[by_id["good"] - by_id["bad"]])
-    point = found.points[0]
-    assert set(per_draw) == {0.0, 1.0}  # items of one shape are picked alike: both first samples, or both second
-    assert sum(e.strict for e in point.units.values()) / 2 == pytest.approx(sum(per_draw) / 32)
+    found = curve(ReaLMistake(), loaded, ballots, [1, 2])
+    assert [(point.picks, point.exact, len(point.draws)) for point in found.points] == [(2, True, 2), (1, True, 1)]
+    per_pick = [
+        {unit.id: graded.value for unit, graded in draw.items()} for draw in found.points[0].draws
+    ]  # items of one shape are picked alike: both first samples, or both second
+    assert per_pick == [{"good": 1.0, "bad": 0.0}, {"good": 0.0, "bad": 1.0}]
+    assert sum(e.strict for e in found.points[0].units.values()) / 2 == 0.5
+
+
+def test_all_picks_of_a_benchmark_that_is_not_linear_are_taken_where_they_are_few():
+    """k = 1 of 8, the right one above in 5 samples: exactly 5/8 at k = 1, and the vote over the first sample beside it."""
+    right, wrong = Ballot((9, 1, 1, 1), (0, 1, 2, 3)), Ballot((1, 9, 1, 1), (0, 1, 2, 3))
+    one = item("Math/1", n=4, best=0, subset="Math", rewards_N=(1.0, 0.0, 0.0, 0.0))
+    loaded = data(replace(one, extra={"subset": "Math", "num_correct": 1}))
+    found = curve(load_benchmark("rewardbench2"), loaded, {"Math/1": [right] * 5 + [wrong] * 3}, [1, 4, 8])
+    assert [(point.picks, point.exact) for point in found.points] == [(8, True), (70, True), (1, True)]
+    assert units_at(found, 1)["Math/1"].own == 5 / 8
+    firsts = [next(iter(point.first.units.values())).own for point in found.points]
+    assert firsts == [1, 1, 1]
+    assert found.points[0].first.metrics["own"].parts == {"Math": 1.0}
+    assert found.points[0].metrics["own"].parts == {"Math": 5 / 8}
+
+
+def test_the_first_k_of_a_meta_rm_are_the_better_half_of_them():
+    rows = plain((2, 1), (1, 2), (1, 2))
+    found = curve(LLMBar(), data(item("a", best=0)), {"a": rows}, [1, 2], keep=lambda id, picked: picked[-1:])
+    assert [next(iter(point.first.units.values())).strict for point in found.points] == [1, 0]
+
+
+def test_curves_are_exact_up_to_some_thousands_of_picks():
+    rows = [(2, 1)] * 6 + [(1, 2)] * 6
+    found = curve(LLMBar(), data(item("a", best=0)), {"a": plain(*rows)}, [7])
+    assert (found.points[0].picks, found.points[0].exact) == (792, True)
+    share = sum(sum(i < 6 for i in pick) > 3 for pick in itertools.combinations(range(12), 7)) / 792
+    assert units_at(found, 7)["a"].strict == pytest.approx(share)
+    many = curve(LLMBar(), data(item("a", best=0)), {"a": plain(*rows * 3)}, [18])
+    assert (many.points[0].picks, many.points[0].exact) == (256, False)
 
 
 def test_drawn_picks_agree_with_all_picks():
     """Twelve samples, half of them right: the share of right votes over seven, against all 792 subsets."""
     rows = [(2, 1)] * 7 + [(1, 2)] * 5
     exact = sum(sum(i < 7 for i in pick) > 3 for pick in itertools.combinations(range(12), 7)) / 792
-    loaded = data(*[item(str(i), best=0) for i in range(400)])
-    found = curve(LLMBar(), loaded, {str(i): plain(*rows) for i in range(400)}, [7])
-    assert found.plan.draws == 256
+    loaded = data(*[item(str(i), best=0) for i in range(1300)])
+    found = curve(LLMBar(), loaded, {str(i): plain(*rows) for i in range(1300)}, [7])
+    assert (found.last.picks, found.last.exact) == (256, False)
     assert found.last.share("correct") == pytest.approx(exact, abs=0.06)
 
 

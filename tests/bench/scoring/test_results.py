@@ -1,10 +1,10 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from bench.runs import pair, write_run
-from spct.bench.report import curve_table, markdown, points, terminal_lines
+from spct.bench.report import curve_table, markdown, picks_line, points, terminal_lines
 from spct.bench.scoring.curve import curve, guided_by
 from spct.bench.scoring.figures import Intervals
 from spct.bench.scoring.results import Prices, Scoring, score_run, write_results
@@ -122,15 +122,18 @@ class Worst(LLMBar):
 
 
 def test_a_figure_that_is_no_sum_of_means_is_aggregated_replicate_by_replicate(tmp_path):
-    """All right: each subset alone gives the worst of them nothing, so weights cannot explain the 1.0."""
-    items = [pair(f"{subset}/{i}", subset=subset) for subset in ("Natural", "Manual") for i in range(2)]
-    stored = open_stored(write_run(tmp_path / "run", items, {item.id: [(2, 1)] for item in items}), Worst())
-    point = curve(stored.benchmark, stored.loaded, stored.ballots).last
+    """One pair is right in one order only: each subset alone gives the worst unit nothing, so weights cannot explain 0.5."""
+    items = [pair(f"{subset}/{i}", subset=subset) for subset in ("Natural", "Manual") for i in range(6)]
+    rows = {item.id: [(2, 1), (2, 1)] for item in items} | {"Manual/0": [(2, 1), (1, 2)]}
+    stored = open_stored(write_run(tmp_path / "run", items, rows), Worst())
+    found = curve(stored.benchmark, stored.loaded, stored.ballots, [1, 2])
     intervals = Intervals(
         stored.benchmark, stored.loaded, Resamples([unit.cluster for unit in stored.loaded.units], 40)
     )
-    assert intervals.headline_weights(point, "own") is None
-    assert intervals.of(point)["own"].headline == Figure(1.0, 1.0, 1.0)
+    assert intervals.headline_weights(found.last, "own") is None
+    assert intervals.of(found.last)["own"].headline == Figure(0.5, 0.5, 1.0, 12)
+    one = intervals.of(found.points[0])["own"].headline  # right with one pick and wrong with the other
+    assert one == Figure(0.5, pytest.approx(0.5), pytest.approx(1.0), 12)
 
 
 def test_results_are_json_and_tables_show_them(run, tmp_path):
@@ -146,6 +149,29 @@ def test_results_are_json_and_tables_show_them(run, tmp_path):
     assert "![Curve](curve.png)" in text
     assert f"`{result.data['hash']}`" in text
     assert len(curve_table([result]).rows) == 3
+
+
+def test_the_first_k_stand_beside_the_average_over_all_picks(run, tmp_path):
+    """k = 1: item 0's first sample is right in its order; item 1's first is a tie, of its four one is right."""
+    result = score_run(open_stored(run))
+    one = result.points[0]
+    assert (one.picks, one.exact, result.estimator["exact_k"], result.estimator["drawn_picks"]) == (
+        4,
+        True,
+        [1, 2, 4],
+        {},
+    )
+    assert one.first["own"].units == Figure((1 + 0.5) / 2)
+    assert one.rules["own"].units.value == pytest.approx((3 / 4 + (0.5 + 0 + 1 + 0.5) / 4) / 2)
+    written = json.loads(write_results([result], tmp_path / "out").read_text())["runs"][0]["points"][0]
+    assert written["first"]["own"]["units"]["value"] == 0.75
+    lines = "\n".join(terminal_lines([result]))
+    assert "own, first k" in lines
+    assert "average over all picks at k = 1, 2, 4; first k: the vote over the first k samples" in lines
+    drawn = replace(one, picks=56, exact=False)
+    assert "all picks at k = 2, 4; 56 drawn picks an item at k = 1;" in picks_line(
+        replace(result, points=(drawn, *result.points[1:]))
+    )
 
 
 def test_points_of_a_figure():

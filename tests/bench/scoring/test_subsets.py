@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from spct.bench.scoring.subsets import is_dealt, orders_dealt, picks
+from spct.bench.scoring.subsets import is_dealt, orders_dealt, picked_together, picks
 from spct.bench.suites import Ballot
 
 
@@ -58,13 +58,42 @@ def test_picks_are_drawn_where_they_are_many():
 
 
 def test_an_order_without_samples_to_spare_is_never_drawn_for_the_extra_one():
-    found = picks(5, 3, 4, 200, drawn=True)  # samples 0 and 3, 1 and 4, and 2 alone
+    found = picks(5, 3, 4, 0, draws=200)  # samples 0 and 3, 1 and 4, and 2 alone
     assert {pick.indices for pick in found} == {(0, 1, 2, 3), (0, 1, 2, 4), (0, 2, 3, 4), (1, 2, 3, 4)}
 
 
-def test_all_samples_are_one_pick_or_as_many_equal_draws():
+def test_all_samples_are_one_pick():
     assert [pick.indices for pick in picks(3, 1, 5, 10)] == [(0, 1, 2)]
-    assert [pick.indices for pick in picks(2, 1, 2, 3, drawn=True)] == [(0, 1)] * 3
+
+
+def indices(picked, shape):
+    return [pick.indices for pick in picked.rows[shape]]
+
+
+def test_an_item_that_stopped_early_stands_beside_all_picks_of_the_others():
+    found = picked_together(frozenset([(2, 1), (4, 1)]), 3, limit=4, draws=2)
+    assert found.exact
+    assert indices(found, (2, 1)) == [(0, 1)] * 4
+    assert indices(found, (4, 1)) == list(itertools.combinations(range(4), 3))
+    weighted = picked_together(frozenset([(1, 1), (3, 2)]), 1, limit=4, draws=2)
+    assert [pick.weight for pick in weighted.rows[3, 2]] == [0.25, 0.25, 0.5]
+    assert [pick.weight for pick in weighted.rows[1, 1]] == [0.25, 0.25, 0.5]
+
+
+def test_two_shapes_have_all_their_picks_in_as_many_rows():
+    """Three samples and two: six rows hold each of the picks of one equally often."""
+    found = picked_together(frozenset([(3, 1), (2, 1)]), 1, limit=6, draws=4)
+    assert found.exact
+    assert Counter(indices(found, (3, 1))) == {(0,): 2, (1,): 2, (2,): 2}
+    assert Counter(indices(found, (2, 1))) == {(0,): 3, (1,): 3}
+    assert {pick.weight for row in found.rows.values() for pick in row} == {1 / 6}
+
+
+def test_shapes_with_too_many_rows_together_are_drawn():
+    found = picked_together(frozenset([(3, 1), (2, 1)]), 1, limit=5, draws=4)
+    assert not found.exact
+    assert {len(row) for row in found.rows.values()} == {4}
+    assert not picked_together(frozenset([(20, 1)]), 10, limit=500, draws=16).exact
 
 
 def test_the_average_over_picks_is_the_chance_under_a_fresh_plan():

@@ -21,6 +21,7 @@ def row(number, subset="alpacaeval-easy", **changes):
 def test_rows_and_weights_are_the_published_ones():
     assert sum(ROWS.values()) == 2985
     weights = {section: sum(subsets.values()) for section, subsets in SECTIONS.items()}
+    assert (SECTIONS["Safety"]["xstest-should-refuse"], SECTIONS["Safety"]["xstest-should-respond"]) == (154, 250)
     assert weights == {"Chat": 358, "Chat Hard": 456, "Safety": 740, "Reasoning": 1968}
 
 
@@ -36,9 +37,9 @@ def test_sections_weight_subsets_by_example_count_with_math_prm_counted_984():
     found = BENCH.aggregate(units, {}, loaded)
     assert found.parts["Chat"] == pytest.approx((90 + 76 + 95 + 14 + 30) / 358, abs=1e-15)
     assert found.parts["Chat Hard"] == pytest.approx((37 + 0.5 * 419) / 456, abs=1e-15)
-    assert found.parts["Safety"] == pytest.approx((50 + 50 + 150 + 154 + 68) / 740, abs=1e-15)
+    assert found.parts["Safety"] == pytest.approx((50 + 50 + 0.6 * 154 + 250 + 68) / 740, abs=1e-15)
     assert found.parts["Reasoning"] == pytest.approx((246 + 984) / 1968, abs=1e-15)
-    assert found.headline == pytest.approx((305 / 358 + 246.5 / 456 + 472 / 740 + 0.625) / 4, abs=1e-15)
+    assert found.headline == pytest.approx((305 / 358 + 246.5 / 456 + 510.4 / 740 + 0.625) / 4, abs=1e-15)
     assert found.partial == {}
 
 

@@ -62,7 +62,7 @@ def audit_markdown(audits: Sequence[Audit], plots: Sequence[str] = ()) -> str:
     text: list[str] = []
     for place, found in enumerate(audits):
         text += [f"# Audit of {found.label} on {found.benchmark}", "",
-                 f"{found.items:,} items, data `{found.data_hash}`. Figures with 95% intervals over prompts.", "",
+                 f"{found.items:,} items, data `{found.data_hash}`. Figures with 95% intervals over n prompts.", "",
                  "| probe | what | figure | in words |", "| --- | --- | ---: | --- |"]  # fmt: skip
         text += [f"| {f.probe} | {f.name} | {shown(f)} | {f.sentence} |" for f in found.findings]
         text.append("")
@@ -80,5 +80,5 @@ def shown(finding: Finding) -> str:
     sign = "+" if finding.unit in ("points", "correlation") else ""
     value = f"{scale * figure.value:{sign}.{digits}f}"
     if figure.low is None or figure.high is None:
-        return value
-    return f"{value} [{scale * figure.low:{sign}.{digits}f}, {scale * figure.high:{sign}.{digits}f}]"
+        return f"{value} (n = {figure.n}, no interval: {figure.note})"
+    return f"{value} [{scale * figure.low:{sign}.{digits}f}, {scale * figure.high:{sign}.{digits}f}] (n = {figure.n})"

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 
@@ -38,15 +40,24 @@ def domains(evidence: Evidence) -> Iterator[Finding]:
             return np.asarray(sums[:, : len(groups)] / sums[:, len(groups) :])
 
     resamples = Resamples([cluster for cluster, _, _ in kept])
-    figure = resamples.figure(values, lambda sums: means(sums).std(axis=1))
+    figure = resamples.figure(values, lambda sums: means(sums).std(axis=1), biased=True)
+    if figure.low is not None:
+        figure = replace(figure, low=max(0.0, figure.low))
     by_domain = dict(zip(groups, means(values.sum(axis=0, keepdims=True))[0].tolist(), strict=True))
     low, high = min(by_domain, key=by_domain.__getitem__), max(by_domain, key=by_domain.__getitem__)
     yield Finding(
         "domains", "spread of accuracy over domains",
         f"From {percent(by_domain[low])} on {low} to {percent(by_domain[high])} on {high}; "
-        "noise alone makes some spread.",
+        f"of the spread the noise of so few items is about {percent(_noise(values, means, resamples))}.",
         figure, "share", {"accuracy": by_domain, "items": {group: counts[group] for group in groups}},
     )  # fmt: skip
+
+
+def _noise(values: Floats, means: Callable[[Floats], Floats], resamples: Resamples) -> float:
+    """How much of the spread chance alone makes, by what resampling adds to its square."""
+    observed = float(means(values.sum(axis=0, keepdims=True)).std(axis=1)[0])
+    added = float(np.nanmean(np.square(means(resamples.sums(values)).std(axis=1)))) - observed**2
+    return min(observed, sqrt(max(0.0, added)))
 
 
 def domain_ranks(evidences: Sequence[Evidence]) -> list[Finding]:
@@ -74,7 +85,7 @@ def domain_ranks(evidences: Sequence[Evidence]) -> list[Finding]:
     ranks_BRD = _ranks(resamples.sums(values), len(groups))
     findings = []
     for run, evidence in enumerate(evidences):
-        figure = bounded(float(exact[run].mean()), ranks_BRD[:, run].mean(axis=1))
+        figure = bounded(float(exact[run].mean()), ranks_BRD[:, run].mean(axis=1), resamples.count)
         text = (f"{evidence.label}: mean rank {figure.value:.2f} of {len(rows)} over {len(groups)} domains, from "
                 f"{exact[run].min():g} to {exact[run].max():g}, deviation {exact[run].std():.2f}.")  # fmt: skip
         detail = {"ranks": dict(zip(groups, exact[run].tolist(), strict=True))}

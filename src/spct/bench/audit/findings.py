@@ -13,8 +13,25 @@ from spct.bench.scoring.statistics import Figure, Floats, Resamples
 
 def figure_of(rows: Sequence[Sequence[Any]], statistic: Callable[[Floats], Any]) -> Figure:
     """Rows of (cluster, values...) to a statistic of the sums of the values."""
+    resamples, values = _resampled(rows)
+    return resamples.figure(values, statistic)
+
+
+def share_of(rows: Sequence[Sequence[Any]]) -> Figure:
+    """Rows of (cluster, part, whole) to the share of all parts."""
+    resamples, values = _resampled(rows)
+    return resamples.share(values)
+
+
+def gap_of(rows: Sequence[Sequence[Any]]) -> Figure:
+    """Rows of (cluster, part, whole, other part, other whole) to the one share less the other."""
+    resamples, values = _resampled(rows)
+    return resamples.share_gap(values)
+
+
+def _resampled(rows: Sequence[Sequence[Any]]) -> tuple[Resamples, Floats]:
     values = np.array([[float(x) for x in row[1:]] for row in rows])
-    return Resamples([str(row[0]) for row in rows]).figure(values, statistic)
+    return Resamples([str(row[0]) for row in rows]), values
 
 
 def correlation_of(sums: Floats) -> Floats:
@@ -33,10 +50,12 @@ def winners(scores_N: Sequence[float]) -> frozenset[int]:  # noqa: N803
 
 
 def leaning(figure: Figure, above: str, below: str, neither: str) -> str:
-    """Which of the sentences the interval supports."""
-    if figure.low is not None and figure.low > 0:
+    """Which of the sentences the interval supports; without one, that it supports none."""
+    if figure.low is None or figure.high is None:
+        return f"nothing can be told, since {figure.note}"
+    if figure.low > 0:
         return above
-    if figure.high is not None and figure.high < 0:
+    if figure.high < 0:
         return below
     return neither
 

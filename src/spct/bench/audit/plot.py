@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 
 from spct.bench.audit.audit import Audit
 from spct.bench.audit.evidence import Finding
-from spct.bench.plots import COLOURS, GREY, MOST_BARS, STYLE, save, score_bars, short
+from spct.bench.plots import COLOURS, GREY, MOST_BARS, STYLE, of_all, save, score_bars, short
 
 NAME = "audit"
 
@@ -20,9 +20,8 @@ def audit_plot(found: Audit, out: Path, name: str = NAME) -> str:
     leanings = [finding for finding in found.findings if finding.unit == "points" or finding.unit == "correlation"]
     domains: dict[str, float] = next((f.detail["accuracy"] for f in found.findings if "accuracy" in f.detail), {})
     histogram: dict[str, int] = next((f.detail["histogram"] for f in found.findings if f.detail.get("histogram")), {})
-    domains = dict(list(domains.items())[:MOST_BARS])
     with rc_context(STYLE):
-        tops, bottoms = 0.8 + 0.42 * len(leanings), max(2.2, 0.8 + 0.24 * len(domains))
+        tops, bottoms = 0.8 + 0.42 * len(leanings), max(2.2, 0.8 + 0.24 * min(MOST_BARS, len(domains)))
         canvas = Canvas(figsize=(8.4, tops + bottoms), layout="constrained")
         grid = canvas.add_gridspec(2, 2, height_ratios=[tops, bottoms])
         _leanings(canvas.add_subplot(grid[0, :]), leanings)
@@ -43,7 +42,7 @@ def _leanings(axes: Axes, leanings: list[Finding]) -> None:
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
             continue
         low, high = (figure.value if bound is None else bound for bound in (figure.low, figure.high))
-        clear = low > 0 or high < 0
+        clear = figure.low is not None and (low > 0 or high < 0)
         axes.errorbar([100 * figure.value], [row], xerr=[[100 * (figure.value - low)], [100 * (high - figure.value)]],
                       color=COLOURS[1] if clear else COLOURS[0], marker="o", capsize=3)  # fmt: skip
     axes.axvline(0, color=GREY, linewidth=1)
@@ -56,12 +55,13 @@ def _leanings(axes: Axes, leanings: list[Finding]) -> None:
 
 
 def _domains(axes: Axes, domains: dict[str, float]) -> None:
-    axes.set_title("Accuracy by domain (1/#tied)")
+    names = list(domains)[:MOST_BARS]
+    axes.set_title("Accuracy by domain (1/#tied)" + of_all(names, list(domains), "domains", "audit.json"))
     if not domains:
         _nothing(axes)
         return
-    axes.barh(range(len(domains)), [100 * value for value in domains.values()], 0.7, color=COLOURS[0])
-    axes.set_yticks(range(len(domains)), [short(name, 26) for name in domains])
+    axes.barh(range(len(names)), [100 * domains[name] for name in names], 0.7, color=COLOURS[0])
+    axes.set_yticks(range(len(names)), [short(name, 26) for name in names])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 100)

@@ -10,8 +10,19 @@ from itertools import combinations
 
 from spct.bench.audit.domains import domains
 from spct.bench.audit.evidence import Evidence, Finding, Probe, pair_credit
-from spct.bench.audit.findings import correlation_of, figure_of, leaning, mean_of, percent, unmeasured, winners
-from spct.bench.scoring.statistics import Figure, ratio, ratio_difference
+from spct.bench.audit.findings import (
+    correlation_of,
+    figure_of,
+    gap_of,
+    leaning,
+    mean_of,
+    percent,
+    share_of,
+    unmeasured,
+    winners,
+)
+from spct.bench.scoring.statistics import Figure
+from spct.measures.pairs import wilson
 from spct.voting.accuracy import tie_credit
 
 STYLES = ("concise", "detailed", "markdown")
@@ -47,7 +58,7 @@ def position(evidence: Evidence) -> Iterator[Finding]:
         detail = {
             place: {"accuracy": sum(row) / len(row), "judgments": len(row)} for place, row in sorted(by_place.items())
         }
-        figure = figure_of(rows, ratio_difference)
+        figure = gap_of(rows)
         favours = leaning(figure, "it favours what is shown first", "it favours what is shown last",
                            "place makes no clear difference")  # fmt: skip
         yield Finding("position", "accuracy, right one first less last", f"Single judgments: {favours}.", figure,
@@ -73,13 +84,13 @@ def _agreement(evidence: Evidence) -> Iterator[Finding]:
     if not crossed:
         yield unmeasured("position", "self-agreement across orders", "no item was judged in two orders")
         return
-    figure = figure_of(rows, lambda sums: ratio(sums[..., :2]))
+    figure = share_of([row[:3] for row in rows])
     text = f"Two judgments in different orders prefer the same response in {percent(figure.value)} of cases"
     detail = {"pairs_across": crossed, "pairs_within": sum(row[4] for row in rows)}
     if detail["pairs_within"]:
-        same_order = figure_of(rows, lambda sums: ratio(sums[..., 2:4]))
+        same_order = share_of([(row[0], *row[3:]) for row in rows])
         text += f", in the same order in {percent(same_order.value)}"
-        loss = figure_of(rows, lambda sums: ratio(sums[..., 2:4]) - ratio(sums[..., :2]))
+        loss = gap_of([(row[0], *row[3:], *row[1:3]) for row in rows])
         yield Finding("position", "self-agreement across orders", text + ".", figure, "share", detail)
         effect = leaning(loss, "changing the order costs agreement", "changing the order adds agreement",
                           "the order alone changes no preferences measurably")  # fmt: skip
@@ -116,7 +127,7 @@ def length(evidence: Evidence) -> Iterator[Finding]:
         )
         return
     if len({row[2] for row in rows}) == 2:
-        figure = figure_of(rows, ratio_difference)
+        figure = gap_of(rows)
         detail = {"pairs": len(rows), "right_one_longer": mean_of(rows, 1, 2), "right_one_shorter": mean_of(rows, 3, 4)}
         favours = leaning(figure, "more often right where the right one is the longer",
                            "more often right where the right one is the shorter",
@@ -133,7 +144,7 @@ def length(evidence: Evidence) -> Iterator[Finding]:
     follows = leaning(correlation, "scores rise with length", "scores fall with length", "scores do not follow length")
     yield Finding("length", "correlation of score and log length in pairs", f"Within pairs {follows}.", correlation,
                   "correlation", {"pairs": len(moments)})  # fmt: skip
-    base = figure_of(longest, ratio)
+    base = share_of(longest)
     yield Finding("length", "baseline: the longer one is right",
                   f"Picking the longer of two would be right in {percent(base.value)} of pairs, the shorter in "
                   f"{percent(1 - base.value)}.", base, "share")  # fmt: skip
@@ -181,7 +192,7 @@ def style(evidence: Evidence) -> Iterator[Finding]:
             "only RM-Bench has each answer in plain and in fancy style",
         )
         return
-    figure = figure_of(rows, ratio_difference)
+    figure = gap_of(rows)
     detail = {"easy": mean_of(rows, 1, 2), "hard": mean_of(rows, 3, 4), "pairs": len(rows)}
     favours = leaning(figure, "fancier style wins points whatever the substance", "plainer style wins points",
                        "style does not sway it measurably")  # fmt: skip
@@ -202,7 +213,7 @@ def score_use(evidence: Evidence) -> Iterator[Finding]:
         if not rows:
             yield unmeasured("scores", name, "no valid judgments of several responses")
             continue
-        figure = figure_of(rows, ratio)
+        figure = share_of(rows)
         what = "Single judgments" if rows is single else "Votes over all samples"
         sentence = f"{what} give first place to several responses in {percent(figure.value)} of cases."
         yield Finding("scores", name, sentence, figure, "share")
@@ -223,7 +234,7 @@ def _histogram(evidence: Evidence) -> Iterator[Finding]:
     for judged in evidence.judged:
         scores = [score for ballot in judged.valid for score in ballot.scores_N]
         rows.append((judged.cluster, scores.count(top), len(scores)))
-    figure = figure_of(rows, ratio)
+    figure = share_of(rows)
     histogram = {f"{score:g}": counts[score] for score in sorted(counts)}
     yield Finding("scores", "share of the most used score",
                   f"{len(counts)} different scores; {top:g} makes up {percent(figure.value)} of {total:,}.", figure,
@@ -235,7 +246,12 @@ def _invalid(evidence: Evidence) -> Iterator[Finding]:
         yield unmeasured("scores", "invalid samples", "nothing was sampled")
         return
     causes = ", ".join(f"{code} {count:,}" for code, count in evidence.invalid_codes.items()) or "none"
-    figure = Figure(evidence.missing, *wilson(evidence.missing * evidence.planned, evidence.planned))
+    figure = Figure(
+        evidence.missing,
+        *wilson(evidence.missing, evidence.planned),
+        evidence.planned,
+        "Wilson's interval over samples",
+    )
     yield Finding("scores", "invalid samples after retries",
                   f"Of {evidence.completions:,} completions these were invalid, by cause: {causes}.", figure, "share",
                   {"causes": dict(evidence.invalid_codes), "completions": evidence.completions})  # fmt: skip
@@ -263,7 +279,7 @@ def self_preference(evidence: Evidence) -> Iterator[Finding]:
     if len({row[2] for row in rows}) < 2:
         yield unmeasured(probe, name, f"{evidence.judge_name} wrote not one of each, right and wrong responses")
         return
-    figure = figure_of(rows, ratio_difference)
+    figure = gap_of(rows)
     detail = {"pairs": len(rows), "own_right": mean_of(rows, 1, 2), "own_wrong": mean_of(rows, 3, 4)}
     favours = leaning(figure, "it favours its own writing", "it favours the writing of others",
                        "no clear preference for its own writing")  # fmt: skip
@@ -277,11 +293,3 @@ def same_name(judge: str, writer: object) -> bool:
     """Whether a writer's name is the judge's, apart from case, punctuation and a maker in front ("maker/model")."""
     plain = [re.sub("[^a-z0-9]", "", str(name).lower().rpartition("/")[2]) for name in (judge, writer)]
     return bool(plain[0]) and plain[0] == plain[1]
-
-
-def wilson(hits: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's interval of a share; for samples counted one by one."""
-    share, scale = hits / trials, z * z / trials
-    middle = share + scale / 2
-    half = z * math.sqrt(share * (1 - share) / trials + scale / (4 * trials))
-    return max(0.0, (middle - half) / (1 + scale)), min(1.0, (middle + half) / (1 + scale))

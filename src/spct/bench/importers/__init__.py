@@ -19,6 +19,12 @@ IMPORTERS = {
     "judgebench": "spct.bench.importers.judgebench:recorded",
     "llmbar": "spct.bench.importers.llmbar:recorded",
     "jsonl": "spct.bench.importers.jsonl:recorded",
+    "alpaca-eval": "spct.bench.importers.alpaca_eval:recorded",
+    "rewardmath": "spct.bench.importers.rewardmath:recorded",
+    "pandalm": "spct.bench.importers.pandalm:recorded",
+    "auto-j": "spct.bench.importers.auto_j:recorded",
+    "reward-bench": "spct.bench.importers.reward_bench:recorded",
+    "verifications": "spct.bench.importers.verifications:recorded",
 }
 
 _FAMILY = Family("recording kind", RecordedRun, IMPORTERS, named=False)

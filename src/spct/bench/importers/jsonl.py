@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, judged, scored_apart, unscored
 from spct.errors import InputError
 from spct.items import parse_item, read_rows
 from spct.items.ids import Ids
@@ -55,10 +55,7 @@ def _judgments(entry: Any, index: int, n: int, where: str) -> Iterator[Judgment]
     if scores is None:
         yield judged(index, order, None, text=text, problem=unscored(reason))
         return
-    scored = [i for i in order if scores[i] is not None]
-    yield judged(index, scored, [score for score in scores if score is not None], text=text)
-    for i in sorted(set(range(n)) - set(scored)):
-        yield judged(index, [i], None, problem=unscored(reason), block=1 + i)
+    yield from scored_apart(index, scores, order, lambda _: unscored(reason), text)
 
 
 def _order(entry: Mapping[str, Any], n: int, where: str) -> list[int]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum
+from math import fsum, inf
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,34 @@ def judged(
     )
 
 
+def scored_apart(
+    index: int,
+    scores_N: Sequence[float | None],  # noqa: N803
+    order: Sequence[int],
+    problem: Callable[[int], Problem],
+    text: str = "",
+) -> Iterator[Judgment]:
+    """A recorded judgment of which each response has a score of its own, None if it is missing.
+
+    It scores the others, and each missing one stands beside it as an invalid judgment of that response alone, with the
+    ``problem`` of the response: its mean is then over the other judgments.
+    """
+    scored = [i for i in order if scores_N[i] is not None]
+    if scored:
+        yield judged(index, scored, [score for score in scores_N if score is not None], text=text)
+    for i in sorted(set(range(len(scores_N))) - set(scored)):
+        yield judged(index, [i], None, problem=problem(i), block=1 + i)
+
+
+def checked_score(score: object, where: str) -> float | None:
+    """A recorded score; null and NaN are None, true and false 1 and 0. Raises InputError for anything else."""
+    if score is None or score != score:
+        return None
+    if not isinstance(score, (bool, int, float)) or abs(score) == inf:
+        raise InputError(f"{where}: got the score {score!r}; expected a number or null")
+    return int(score) if isinstance(score, bool) else score
+
+
 def unscored(detail: str, code: ProblemCode = "no_box") -> Problem:
     """Why a recorded judgment has no scores."""
     return Problem(code, detail)
@@ -93,9 +121,10 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
         raise RunError(f"{out} already holds a run; name another directory to import into")
     if repeated := [id for id, count in ids.items() if count > 1]:
         raise InputError(f"{kind}: got item {repeated[0]!r} {ids[repeated[0]]} times; expected each once")
+    k = recording.k  # asks every judgment, so once
     settings = {
         "model": f"recorded:{recording.model}",
-        "k": recording.k,
+        "k": k,
         "seed": 0,
         "rule": recording.rule,
         "tie_rule": "random",
@@ -108,7 +137,7 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
     store = begun(out, settings, {"imported": kind, **recording.source})
     try:
         for position, recorded in enumerate(recording.items):
-            _write(store, position, recorded, recording)
+            _write(store, position, recorded, recording, k)
             if position % FLUSH_EVERY == 0:
                 store.flush()
         store.flush()
@@ -116,12 +145,12 @@ def write_run(kind: str, recording: RecordedRun, out: Path) -> None:
         store.close()
 
 
-def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun) -> None:
+def _write(store: RunStore, position: int, recorded: Recorded, recording: RecordedRun, k: int) -> None:
     verdict = decide(
         recorded.judgments,
         id=recorded.item.id,
         n=len(recorded.item.responses),
-        k=recording.k,
+        k=k,
         rule=recording.rule,
         temperature=recording.temperature,
         usage=recorded.usage,

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from spct.bench.importers.recording import Recorded, RecordedRun, judged, unscored
+from spct.bench.importers.recording import Recorded, RecordedRun, scored_apart, unscored
 from spct.bench.suites.assembly import data_files, make_item, require
 from spct.errors import InputError
 from spct.items import read_rows
@@ -105,11 +105,12 @@ def _judgments(row: Mapping[str, Any], where: str, name: str) -> Iterator[Judgme
         for score in scores_N:
             if score is not None and (isinstance(score, bool) or not isinstance(score, (int, float))):
                 raise InputError(f"{where}: got the score {score!r}; expected a number or null")
-        scored = [i for i, score in enumerate(scores_N) if score is not None]
-        if scored:
-            yield judged(index, scored, [scores_N[i] for i in scored])
-        for i in sorted(set(range(len(scores_N))) - set(scored)):
-            yield judged(index, [i], None, problem=_problem(row, name, i, index), block=1 + i)
+        yield from scored_apart(
+            index,
+            scores_N,
+            range(len(scores_N)),
+            lambda i, index=index: _problem(row, name, i, index),  # type: ignore[misc]
+        )
 
 
 def _problem(row: Mapping[str, Any], name: str, response: int, index: int) -> Any:

@@ -1,12 +1,14 @@
-"""Two runs on the same items: how far apart, how surely, and which units they differ on.
+"""Two runs on the same items: how far apart, how surely, where the difference comes from, and which units they differ on.
 
 The runs are paired unit by unit. The interval resamples clusters (prompts), both runs together; the p-value is that of
 the sign-flip test, which lets the two runs change places prompt by prompt: the null says that this changes nothing.
+Runs without any ground truth have their agreement instead.
 """
 # ruff: noqa: N803, N806
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,9 +18,12 @@ import numpy as np
 from spct.bench.scoring.curve import GRADES, CreditRule, Expected, Point, curve
 from spct.bench.scoring.figures import Intervals, resampled
 from spct.bench.scoring.statistics import REPLICATES, Figure, Floats, Resamples, bounded, ratio, sign_flip_p
-from spct.bench.scoring.stored import StoredBench
+from spct.bench.scoring.stored import StoredBench, common_part
+from spct.bench.scoring.truth import votes_of
 from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Unit
 from spct.errors import InputError
+from spct.measures.agreement import agreement
+from spct.measures.case import Measure
 
 What = Literal["headline", "units"]
 SLOW_FLIPS = 1000
@@ -36,11 +41,24 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Units that are likely the one grade in A and the other in B, and what they bring to the difference.
+
+    ``share`` is None where the figure is no weighted sum of the units' credits.
+    """
+
+    grades: tuple[str, str]
+    units: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Run A less run B at k under a tie rule. ``what`` is the headline, or the plain mean over units without one.
 
     ``p_value`` is two-sided; ``exact`` says that all sign patterns were tried. ``gained`` are right in A alone,
-    ``lost`` in B alone.
+    ``lost`` in B alone; ``moves`` also tell of ties, whose halves make up a difference without either. ``left_out``
+    are the items that are not in both runs, by what is the matter with them.
     """
 
     labels: tuple[str, str]
@@ -57,6 +75,23 @@ class Comparison:
     clusters: int
     gained: tuple[Flip, ...]
     lost: tuple[Flip, ...]
+    moves: tuple[Move, ...]
+    left_out: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """How far two runs without ground truth agree at k, over the ``items`` of which both have a vote."""
+
+    labels: tuple[str, str]
+    benchmark: str
+    data_hash: str
+    k: int
+    items: int
+    without_vote: int
+    measures: tuple[Measure, ...]
+    flips: tuple[str, ...]
+    left_out: Mapping[str, tuple[str, ...]]
 
 
 def compare(
@@ -67,14 +102,14 @@ def compare(
     rule: CreditRule = "own",
     seed: int = 0,
     replicates: int = REPLICATES,
+    common: bool = False,
 ) -> Comparison:
-    """Compare two stored runs at ``k`` (default: the smaller of their largest).
+    """Compare two stored runs with ground truth at ``k`` (default: the smaller of their largest).
 
-    Raises InputError if they are not of one benchmark and the same data, or do not both have k samples.
+    ``common`` leaves out items that are not the same in both. Raises InputError if the runs are not of one benchmark and
+    the same data, or do not both have k samples.
     """
-    _check_same_data(a, b)
-    most = [max(len(row) for row in run.ballots.values()) for run in (a, b)]
-    k = k or min(most)
+    a, b, k, left_out = _side_by_side(a, b, k, common)
     points = tuple(curve(run.benchmark, run.loaded, run.ballots, [k], seed=seed).last for run in (a, b))
     units = a.loaded.units
     resamples = Resamples([unit.cluster for unit in units], replicates, seed)
@@ -82,11 +117,14 @@ def compare(
     weights = [intervals.headline_weights(point, rule) for point in points]
     heads = [point.metrics[rule].headline for point in points]
     gaps_U = np.array([getattr(points[0].units[u], rule) - getattr(points[1].units[u], rule) for u in units])
+    parts_U: Floats | None = None
     if heads[0] is None or heads[1] is None:
         what, values, found = "units", _means(points, units, rule), _plain(gaps_U, resamples, seed)
+        parts_U = gaps_U / len(units)
     elif weights[0] is not None and weights[1] is not None:
         what, values = "headline", (heads[0], heads[1])
         found = _weighted(gaps_U, weights[0], resamples, seed)
+        parts_U = gaps_U * weights[0]
     else:
         what, values = "headline", (heads[0], heads[1])
         found = _aggregated(a.benchmark, a.loaded, (points[0], points[1]), rule, resamples, seed)
@@ -106,7 +144,33 @@ def compare(
         clusters=resamples.count,
         gained=gained,
         lost=lost,
+        moves=_moves(units, points[0].units, points[1].units, parts_U),
+        left_out=left_out,
     )
+
+
+def agree(a: StoredBench, b: StoredBench, *, k: int | None = None, common: bool = False) -> Agreed:
+    """How far two runs agree, by the votes over the first ``k`` samples; arguments and errors as in ``compare``."""
+    a, b, k, left_out = _side_by_side(a, b, k, common)
+    first, second = votes_of(a, k), votes_of(b, k)
+    found = agreement(first, second)
+    voted = sum(first[id] is not None and second[id] is not None for id in first)
+    return Agreed((a.label, b.label), a.benchmark.name, a.loaded.data_hash, k, voted, len(first) - voted,
+                  found.measures, found.flips, left_out)  # fmt: skip
+
+
+def _side_by_side(
+    a: StoredBench, b: StoredBench, k: int | None, common: bool
+) -> tuple[StoredBench, StoredBench, int, dict[str, tuple[str, ...]]]:
+    """The two runs over the same items, the k to compare them at, and the items left out for it."""
+    left_out: dict[str, tuple[str, ...]] = {}
+    if common and a.benchmark.name == b.benchmark.name:
+        a, b, left_out = common_part(a, b)
+    _check_same_data(a, b)
+    most = min(max((len(row) for row in run.ballots.values()), default=0) for run in (a, b))
+    if k is not None and k > most:
+        raise InputError(f"k = {k}: got runs of {most} samples an item; expected k from 1 to {most}")
+    return a, b, k or most, left_out
 
 
 def _check_same_data(a: StoredBench, b: StoredBench) -> None:
@@ -116,7 +180,8 @@ def _check_same_data(a: StoredBench, b: StoredBench) -> None:
         counts = [f"{len(run.loaded.items)} items, hash {run.loaded.data_hash[:8]}" for run in (a, b)]
         raise InputError(
             f"{a.benchmark.name}: got runs on different data ({counts[0]} and {counts[1]}); expected the same items in "
-            "both: finish an unfinished run with --resume, or judge both with the same --limit, --subset and --seed"
+            "both: finish an unfinished run with --resume, or judge both with the same --limit, --subset and --seed; or "
+            "compare the items that both have with --common"
         )
 
 
@@ -170,7 +235,9 @@ def _aggregated(
         ]
         hits += abs(headline(sides[0]) - headline(sides[1])) >= abs(observed) - 1e-12
     values = [point.metrics[rule].headline or 0.0 for point in points]
-    return bounded(values[0] - values[1], np.array(spread)), (hits + 1) / (SLOW_FLIPS + 1), False
+    difference = values[0] - values[1]
+    moved = np.array(spread) + difference - observed  # from the first draw's difference to that of all draws
+    return bounded(difference, moved, resamples.count), (hits + 1) / (SLOW_FLIPS + 1), False
 
 
 def _headline_of(benchmark: Benchmark, loaded: Loaded, rule: CreditRule) -> Callable[[Mapping[Unit, Graded]], float]:
@@ -193,6 +260,22 @@ def _flips(
             flip = Flip(unit.id, unit.subset, (_likely(first[unit]), _likely(second[unit])))
             (gained if right[0] else lost).append(flip)
     return tuple(gained), tuple(lost)
+
+
+def _moves(
+    units: Sequence[Unit], first: Mapping[Unit, Expected], second: Mapping[Unit, Expected], parts_U: Floats | None
+) -> tuple[Move, ...]:
+    """Pairs of likely grades with their part of the difference, largest first; those that bring nothing are left out."""
+    counts: Counter[tuple[str, str]] = Counter()
+    shares: dict[tuple[str, str], float] = defaultdict(float)
+    for place, unit in enumerate(units):
+        grades = _likely(first[unit]), _likely(second[unit])
+        part = None if parts_U is None else float(parts_U[place])
+        if part if part is not None else grades[0] != grades[1]:
+            counts[grades] += 1
+            shares[grades] += part or 0.0
+    moves = [Move(grades, count, None if parts_U is None else shares[grades]) for grades, count in counts.items()]
+    return tuple(sorted(moves, key=lambda move: (-abs(move.share or 0.0), -move.units, move.grades)))
 
 
 def _likely(expected: Expected) -> str:

@@ -1,19 +1,20 @@
 """Accuracy at every k from one sampling pass of K judgments: votes over picks of the samples, graded and averaged.
 
 Every unit gets, per k, its expected grade and its expected credit under the benchmark's own, the strict and the random
-tie rule. A linear benchmark's figures are aggregated once from the expected credits; for one that is not, each draw is
-aggregated by itself and the figures are averaged.
+tie rule: exactly, over all picks of k samples, where they are few enough to take. A linear benchmark's figures are
+aggregated once from the expected credits; for one that is not, each pick is aggregated by itself and the figures are
+averaged. Beside them stands the vote over the first k samples, which is what a run with that k would have said.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import fsum
 from typing import Literal, get_args
 
-from spct.bench.scoring.subsets import Pick, is_dealt, orders_dealt, picks
-from spct.bench.suites.assembly import mean
+from spct.bench.scoring.subsets import Pick, Picked, Shape, is_dealt, orders_dealt, picked_together
 from spct.bench.suites.benchmark import Ballot, Ballots, Benchmark, Graded, Loaded, Metrics, Unit
 from spct.errors import InputError
 from spct.voting.guided import best_rated
@@ -24,11 +25,13 @@ GRADES = ("correct", "wrong", "tied", "invalid")
 Keep = Callable[[str, tuple[int, ...]], tuple[int, ...]]
 """Which samples of an item, out of those picked, vote in the end: a meta RM's choice."""
 
+EXACT_PICKS, EXACT_GRADINGS = 5000, 1_000_000
+"""All picks of a unit are taken up to so many, and up to so many votes over all units at one k."""
 GRADINGS = 400_000
-"""About how many votes a curve may grade; sets the draws per unit and k, between the two bounds below."""
+"""About how many drawn votes a curve may grade; sets the draws per unit and k, between the two bounds below."""
 FEWEST_DRAWS, MOST_DRAWS = 16, 256
-JOINT_DRAWS = 32
-"""Draws for figures that are not linear, each aggregated by itself."""
+JOINT_PICKS, JOINT_DRAWS = 512, 32
+"""The same for figures that are not linear, where the benchmark aggregates each pick by itself."""
 
 _PLACE = {grade: place for place, grade in enumerate(GRADES)}
 
@@ -44,12 +47,26 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstK:
+    """The votes over the first k samples of each item, as a run with that k would have made them."""
+
+    units: Mapping[Unit, Graded]
+    metrics: Mapping[CreditRule, Metrics]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
-    """A benchmark at one k. ``draws`` are the graded units of each draw where the benchmark is not linear."""
+    """A benchmark at one k. ``draws`` are the graded units of each pick where the benchmark is not linear.
+
+    A unit has at most ``picks`` picks; ``exact`` says that they are all there are, for every unit.
+    """
 
     k: int
     units: Mapping[Unit, Expected]
     metrics: Mapping[CreditRule, Metrics]
+    first: FirstK
+    picks: int
+    exact: bool
     draws: tuple[Mapping[Unit, Graded], ...] = ()
 
     def share(self, grade: str) -> float:
@@ -59,19 +76,20 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a curve is estimated: ``dealt`` orders, at most ``draws`` picks per unit and k, drawn with ``seed``."""
+    """How a curve is estimated: ``dealt`` orders, all picks of a unit up to ``limit``, else ``draws`` of ``seed``."""
 
     dealt: bool
+    limit: int
     draws: int
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points by rising k, the last over all samples, and how they were estimated."""
+    """Points by rising k, and how they were estimated."""
 
     points: tuple[Point, ...]
-    plan: Plan = field(default_factory=lambda: Plan(True, MOST_DRAWS))
+    plan: Plan
 
     @property
     def last(self) -> Point:
@@ -105,7 +123,10 @@ def curve(
     if bad := [k for k in ks if not 1 <= k <= most]:
         raise InputError(f"k = {bad[0]}: got runs of {most} samples an item; expected k from 1 to {most}")
     draws = min(MOST_DRAWS, max(FEWEST_DRAWS, GRADINGS // (len(loaded.units) * len(ks))))
-    plan = Plan(is_dealt(ballots), draws if benchmark.linear else JOINT_DRAWS, seed)
+    limit = min(EXACT_PICKS, max(draws, EXACT_GRADINGS // len(loaded.units)))
+    if not benchmark.linear:
+        limit, draws = JOINT_PICKS, JOINT_DRAWS
+    plan = Plan(is_dealt(ballots), limit, draws, seed)
     grader = _Grader(benchmark, loaded, ballots, plan, keep)
     return Curve(tuple(grader.point(k) for k in ks), plan)
 
@@ -126,26 +147,52 @@ class _Grader:
         self._kinds = {id: _kinds(row) for id, row in ballots.items()}
 
     def point(self, k: int) -> Point:
+        first = self._first(k)
         if self._benchmark.linear:
-            expected = {unit: self._averaged(unit, k) for unit in self._loaded.units}
+            found = {unit: self._picked(unit.items, k) for unit in self._loaded.units}
+            expected = {unit: self._averaged(unit, picked) for unit, picked in found.items()}
             graded = {unit: Graded("correct", e.own, e.strict, e.random) for unit, e in expected.items()}
             metrics = {rule: self._aggregate(graded, rule) for rule in CREDIT_RULES}
-            return Point(k, expected, metrics)
-        draws = self._draws(k)
-        expected = {unit: _mean_of([(1 / len(draws), draw[unit]) for draw in draws]) for unit in self._loaded.units}
-        found = {rule: mean_metrics([self._aggregate(draw, rule) for draw in draws]) for rule in CREDIT_RULES}
-        return Point(k, expected, found, tuple(draws))
+            most, exact = max(map(_rows, found.values())), all(picked.exact for picked in found.values())
+            return Point(k, expected, metrics, first, most, exact)
+        picked = self._picked([id for unit in self._loaded.units for id in unit.items], k)
+        weights, draws = self._draws(picked)
+        expected = {
+            unit: _mean_of([(weight, draw[unit]) for weight, draw in zip(weights, draws, strict=True)])
+            for unit in self._loaded.units
+        }
+        averaged = {
+            rule: mean_metrics([self._aggregate(draw, rule) for draw in draws], weights) for rule in CREDIT_RULES
+        }
+        return Point(k, expected, averaged, first, len(draws), picked.exact, tuple(draws))
+
+    def _first(self, k: int) -> FirstK:
+        graded = {
+            unit: self._grade(
+                unit, tuple([self._chosen(id, tuple(range(min(k, self._shape(id)[0])))) for id in unit.items])
+            )
+            for unit in self._loaded.units
+        }
+        return FirstK(graded, {rule: self._aggregate(graded, rule) for rule in CREDIT_RULES})
 
     def _aggregate(self, graded: Mapping[Unit, Graded], rule: CreditRule) -> Metrics:
         credits = {unit: float(getattr(row, rule)) for unit, row in graded.items()}
         return self._benchmark.aggregate(credits, graded, self._loaded)
 
-    def _averaged(self, unit: Unit, k: int) -> Expected:
-        """Picks that hold the same ballots give the same vote: each vote is graded once, with their joint weight."""
+    def _averaged(self, unit: Unit, picked: Picked) -> Expected:
+        """Picks that hold the same ballots give the same vote: each vote is graded once, with their joint weight.
+
+        Items of one shape are picked alike, items of different shapes side by side.
+        """
+        rows = [picked.rows[self._shape(id)] for id in unit.items]
         weights: dict[tuple[tuple[int, ...], ...], float] = defaultdict(float)
-        for weight, picked in self._picks(unit, k):
-            weights[picked] += weight
-        return _mean_of([(weight, self._grade(unit, picked)) for picked, weight in weights.items()])
+        for row in zip(*rows, strict=True):
+            weights[self._row(unit, row)] += row[0].weight
+        return _mean_of([(weight, self._grade(unit, chosen)) for chosen, weight in weights.items()])
+
+    def _row(self, unit: Unit, row: Sequence[Pick]) -> tuple[tuple[int, ...], ...]:
+        """Sample indices per item; an index stands for all ballots equal to its own."""
+        return tuple([self._chosen(id, pick.indices) for id, pick in zip(unit.items, row, strict=True)])
 
     def _grade(self, unit: Unit, picked: tuple[tuple[int, ...], ...]) -> Graded:
         chosen = {
@@ -155,40 +202,27 @@ class _Grader:
         }
         return self._benchmark.grade(unit, self._loaded, chosen)
 
-    def _picks(self, unit: Unit, k: int) -> list[tuple[float, tuple[tuple[int, ...], ...]]]:
-        """(Weight, sample indices per item) of each pick; an index stands for all ballots equal to its own.
-
-        Items of one shape are picked alike, items of different shapes are drawn side by side.
-        """
-        shapes = {self._shape(id) for id in unit.items}
-        rows = [self._of_item(id, k, drawn=len(shapes) > 1) for id in unit.items]
-        joined = zip(*rows, strict=True)
-        return [(row[0].weight, tuple(self._chosen(id, pick.indices) for id, pick in zip(unit.items, row, strict=True)))
-                for row in joined]  # fmt: skip
-
-    def _draws(self, k: int) -> list[dict[Unit, Graded]]:
-        most = max(len(row) for row in self._ballots.values())
-        count = 1 if k >= most else self._plan.draws
-        ids = {id for unit in self._loaded.units for id in unit.items}
-        rows = {id: self._of_item(id, k, drawn=True) for id in ids}
+    def _draws(self, picked: Picked) -> tuple[list[float], list[dict[Unit, Graded]]]:
+        """The weight of each row of picks, and all units graded by it."""
         seen: dict[tuple[Unit, tuple[tuple[int, ...], ...]], Graded] = {}
+        weights = [pick.weight for pick in next(iter(picked.rows.values()))]
         draws = []
-        for draw in range(count):
+        for draw in range(len(weights)):
             graded = {}
             for unit in self._loaded.units:
-                picked = tuple(self._chosen(id, rows[id][draw].indices) for id in unit.items)
-                if (unit, picked) not in seen:
-                    seen[unit, picked] = self._grade(unit, picked)
-                graded[unit] = seen[unit, picked]
+                chosen = self._row(unit, [picked.rows[self._shape(id)][draw] for id in unit.items])
+                if (unit, chosen) not in seen:
+                    seen[unit, chosen] = self._grade(unit, chosen)
+                graded[unit] = seen[unit, chosen]
             draws.append(graded)
-        return draws
+        return weights, draws
 
-    def _shape(self, id: str) -> tuple[int, int]:
+    def _shape(self, id: str) -> Shape:
         return len(self._ballots.get(id, ())), self._groups.get(id, 1)
 
-    def _of_item(self, id: str, k: int, *, drawn: bool) -> tuple[Pick, ...]:
-        size, groups = self._shape(id)
-        return picks(size, groups, k, self._plan.draws, self._plan.seed, drawn=drawn)
+    def _picked(self, ids: Sequence[str], k: int) -> Picked:
+        plan = self._plan
+        return picked_together(frozenset([self._shape(id) for id in ids]), k, plan.limit, plan.draws, plan.seed)
 
     def _chosen(self, id: str, indices: tuple[int, ...]) -> tuple[int, ...]:
         kept = indices if self._keep is None else self._keep(id, indices)
@@ -218,12 +252,20 @@ def _mean_of(weighted: Sequence[tuple[float, Graded]]) -> Expected:
     return Expected(own, strict, at_random, (correct, wrong, tied, invalid))
 
 
-def mean_metrics(found: Sequence[Metrics]) -> Metrics:
-    """Figures averaged over draws; a figure that some draw lacks is left out."""
-    heads = [metrics.headline for metrics in found]
-    headline = None if any(head is None for head in heads) else mean([head for head in heads if head is not None])
-    return Metrics(headline, _means([m.parts for m in found]), _means([m.partial for m in found]))
+def mean_metrics(found: Sequence[Metrics], weights: Sequence[float]) -> Metrics:
+    """Figures averaged over picks; a figure that some pick lacks is left out."""
+    heads = [metrics.headline for metrics in found if metrics.headline is not None]
+    headline = _mean(heads, weights) if len(heads) == len(found) else None
+    return Metrics(headline, _means([m.parts for m in found], weights), _means([m.partial for m in found], weights))
 
 
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: mean([row[name] for row in rows]) for name in rows[0] if all(name in row for row in rows)}
+def _means(rows: Sequence[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
+    return {name: _mean([row[name] for row in rows], weights) for name in rows[0] if all(name in row for row in rows)}
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    return fsum(value * weight for value, weight in zip(values, weights, strict=True))
+
+
+def _rows(picked: Picked) -> int:
+    return len(next(iter(picked.rows.values())))

@@ -9,7 +9,7 @@ a linear benchmark such a figure (over other groups) gets no interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spct.bench.scoring.curve import CREDIT_RULES, CreditRule, Point
-from spct.bench.scoring.statistics import Figure, Floats, Resamples, bounded, ratio
+from spct.bench.scoring.statistics import Figure, Floats, Resamples, bounded, ratio, share_figure
 from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Metrics, Unit
 
 SLOW_REPLICATES = 200
@@ -58,6 +58,7 @@ class Intervals:
         self._group_U = np.array([groups[unit.subset, unit.part] for unit in loaded.units])
         self._count_G = np.bincount(self._group_U).astype(np.float64)
         self._weights_G = self._found_weights()
+        self._ones_C = resamples.totals(np.ones((len(self._units), 1)))[:, 0]
         self._copies: list[list[tuple[Unit, Unit]]] = []
 
     def headline_weights(self, point: Point, rule: CreditRule) -> Floats | None:
@@ -74,19 +75,48 @@ class Intervals:
         credits_UV = np.array([[e.own, e.strict, e.random] for e in (point.units[unit] for unit in self._units)])
         ones = np.ones((len(self._units), 1))
         sums_BV = self._resamples.sums(np.hstack([credits_UV, ones]))
-        units = [bounded(float(credits_UV[:, v].mean()), ratio(sums_BV[:, [v, 3]])) for v in range(3)]
+        count = self._resamples.count
+        units = [
+            share_figure(bounded(float(credits_UV[:, v].mean()), ratio(sums_BV[:, [v, 3]]), count), self._ones_C)
+            for v in range(3)
+        ]
         sums_BGV = self._group_sums(credits_UV)
         exact_GV = np.stack([np.bincount(self._group_U, credits_UV[:, v]) for v in range(3)], axis=1).astype(np.float64)
         spreads = [self._spread(exact_GV[:, v], sums_BGV[:, :, v], sums_BGV[:, :, 3]) for v in range(3)]
-        if not self._benchmark.linear:
-            flat = [_flat(point.metrics[rule]) for rule in CREDIT_RULES]
-            if any(
-                not _explains(spread, key, value)
-                for spread, row in zip(spreads, flat, strict=True)
-                for key, value in row.items()
-            ):
-                spreads = self._slow(point, flat)
-        return {rule: _figures(point.metrics[rule], units[v], spreads[v]) for v, rule in enumerate(CREDIT_RULES)}
+        flat = [_flat(point.metrics[rule]) for rule in CREDIT_RULES]
+        explained = [
+            {key for key, value in row.items() if _explains(spread, key, value)}
+            for spread, row in zip(spreads, flat, strict=True)
+        ]
+        if not self._benchmark.linear and any(
+            len(found) < len(row) for found, row in zip(explained, flat, strict=True)
+        ):
+            spreads = self._slow(point, flat)
+        return {
+            rule: _figures(point.metrics[rule], units[v], self._bounded(flat[v], spreads[v], explained[v]))
+            for v, rule in enumerate(CREDIT_RULES)
+        }
+
+    def _bounded(
+        self, row: Mapping[FigureKey, float], spread: Spread, explained: Collection[FigureKey]
+    ) -> dict[FigureKey, Figure]:
+        """The figures of a rule with their intervals: shares where they are weighted means over groups of units."""
+        found = {}
+        for key, value in row.items():
+            weights_C = self._cluster_weights(key) if key in explained else None
+            n = self._resamples.count if weights_C is None or not weights_C.any() else int(np.count_nonzero(weights_C))
+            if not _explains(spread, key, value):
+                found[key] = Figure(value, n=n, note="it is no mean over groups of units")
+                continue
+            figure = bounded(value, spread[key][1], n)
+            is_share = weights_C is not None and bool((weights_C >= 0).all()) and abs(weights_C.sum() - 1) < 1e-6
+            found[key] = share_figure(figure, weights_C) if is_share and weights_C is not None else figure
+        return found
+
+    def _cluster_weights(self, key: FigureKey) -> Floats:
+        """What each cluster gives to a figure, (C,)."""
+        weights_U = (self._weights_G[key] / self._count_G)[self._group_U]
+        return self._resamples.totals(weights_U[:, None])[:, 0]
 
     def _found_weights(self) -> dict[FigureKey, Floats]:
         """What each figure gives to the mean credit of each group: the figure where that group alone earns 1."""
@@ -120,7 +150,10 @@ class Intervals:
         return found
 
     def _slow(self, point: Point, flat: Sequence[dict[FigureKey, float]]) -> list[Spread]:
-        """Per rule the replicates of each figure as the benchmark aggregates them, averaged over draws."""
+        """Per rule the replicates of each figure as the benchmark aggregates them, averaged over draws.
+
+        They scatter around the figure of these few draws, and are moved by what that lacks to the figure of all.
+        """
         if not self._copies:
             count = min(SLOW_REPLICATES, self._resamples.replicates)
             self._copies = [resampled(self._units, self._resamples, replicate) for replicate in range(count)]
@@ -130,8 +163,13 @@ class Intervals:
             found = [self._aggregated(draw, copies) for draw in draws]
             for v in range(len(CREDIT_RULES)):
                 rows[v].append(_averaged([by_rule[v] for by_rule in found]))
+        whole = [self._aggregated(draw, [(unit, unit) for unit in self._units]) for draw in draws]
+        here = [_averaged([by_rule[v] for by_rule in whole]) for v in range(len(CREDIT_RULES))]
         return [
-            {key: (value, np.array([row.get(key, np.nan) for row in rows[v]])) for key, value in flat[v].items()}
+            {
+                key: (value, np.array([row.get(key, np.nan) for row in rows[v]]) + value - here[v].get(key, value))
+                for key, value in flat[v].items()
+            }
             for v in range(len(CREDIT_RULES))
         ]
 
@@ -178,15 +216,12 @@ def _averaged(rows: Sequence[dict[FigureKey, float]]) -> dict[FigureKey, float]:
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0] if all(key in row for row in rows)}
 
 
-def _figures(metrics: Metrics, units: Figure, spread: Spread) -> Figures:
-    def figure(key: FigureKey, value: float) -> Figure:
-        return bounded(value, spread[key][1]) if _explains(spread, key, value) else Figure(value)
-
+def _figures(metrics: Metrics, units: Figure, found: Mapping[FigureKey, Figure]) -> Figures:
     return Figures(
-        headline=None if metrics.headline is None else figure(_HEAD, metrics.headline),
+        headline=found.get(_HEAD),
         units=units,
-        parts={name: figure(("part", name), value) for name, value in metrics.parts.items()},
-        partial={name: figure(("partial", name), value) for name, value in metrics.partial.items()},
+        parts={name: found["part", name] for name in metrics.parts},
+        partial={name: found["partial", name] for name in metrics.partial},
     )
 
 

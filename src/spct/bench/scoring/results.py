@@ -18,9 +18,9 @@ import orjson
 
 import spct
 from spct.bench.scoring.ballots import missing_share
-from spct.bench.scoring.curve import GRADES, CreditRule, Curve, Point, curve, guided_by
+from spct.bench.scoring.curve import CREDIT_RULES, GRADES, CreditRule, Curve, Point, curve, guided_by
 from spct.bench.scoring.figures import Figures, Intervals
-from spct.bench.scoring.statistics import LEVEL, REPLICATES, Resamples
+from spct.bench.scoring.statistics import LEVEL, REPLICATES, Figure, Resamples
 from spct.bench.scoring.stored import StoredBench
 from spct.bench.scoring.truth import truth_measured
 from spct.bench.suites.benchmark import Unit
@@ -60,12 +60,19 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPoint:
-    """One k: figures under every tie rule, the share of units with each grade, and the cost per item."""
+    """One k: figures under every tie rule, the share of units with each grade, and the cost per item.
+
+    They are averages over picks of k samples: ``exact`` if over all there are, ``picks`` at most for a unit. ``first``
+    are the figures of the first k samples, without intervals.
+    """
 
     k: int
     rules: Mapping[CreditRule, Figures]
     grades: Mapping[str, float]
     cost: Cost
+    first: Mapping[CreditRule, Figures]
+    picks: int
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +192,21 @@ def _points(stored: StoredBench, found: Curve, scoring: Scoring) -> tuple[Scored
             intervals.of(point),
             {grade: point.share(grade) for grade in GRADES},
             cost_at(stored, point, found.last.k, scoring.prices),
+            {rule: _first(point, rule) for rule in CREDIT_RULES},
+            point.picks,
+            point.exact,
         )
         for point in found.points
+    )
+
+
+def _first(point: Point, rule: CreditRule) -> Figures:
+    metrics, units = point.first.metrics[rule], point.first.units.values()
+    return Figures(
+        headline=None if metrics.headline is None else Figure(metrics.headline),
+        units=Figure(math.fsum(float(getattr(graded, rule)) for graded in units) / len(units)),
+        parts={name: Figure(value) for name, value in metrics.parts.items()},
+        partial={name: Figure(value) for name, value in metrics.partial.items()},
     )
 
 
@@ -270,9 +290,10 @@ def _by_chance(item: Item, unit: Unit) -> float:
 def _estimator(found: Curve, scoring: Scoring, stored: StoredBench) -> dict[str, Any]:
     picked = "orders dealt evenly, as a run over k deals them" if found.plan.dealt else "plain subsets of the samples"
     return {
-        "accuracy_at_k": "U-statistic: votes over picks of k of the K samples, graded, averaged",
+        "accuracy_at_k": "votes over picks of k of the K samples, graded, averaged; first k: the vote over the first k",
         "picks": picked,
-        "picks_at_most": found.plan.draws,
+        "exact_k": [point.k for point in found.points if point.exact],
+        "drawn_picks": {str(point.k): point.picks for point in found.points if not point.exact},
         "pick_seed": found.plan.seed,
         "figures": "aggregated from expected credits" if stored.benchmark.linear else "aggregated per draw, averaged",
         "guided": None if stored.meta is None else f"best half of the picks, rounded up, by {stored.meta}",

@@ -2,6 +2,9 @@
 
 The units of one prompt are not independent, so whole clusters are drawn with replacement, and whole clusters change
 sides. Everything is seeded; the same units and seed give the same resamples, whatever is computed from them.
+Few clusters, or such that all say the same, do not show how far a figure scatters: the bootstrap would give an interval
+that is too short, down to nothing. A share then has Wilson's interval over the clusters, a difference of two shares
+Newcombe's (from Wilson's of both); any other figure has none, and its note says why.
 Suffixes: ``U`` units, ``C`` clusters, ``B`` replicates, ``V`` values. Needs numpy (the extra ``bench``).
 """
 
@@ -9,11 +12,14 @@ Suffixes: ``U`` units, ``C`` clusters, ``B`` replicates, ``V`` values. Needs num
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import hypot, isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spct.measures.pairs import wilson
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +28,8 @@ REPLICATES = 1000
 FLIPS = 10_000
 EXACT_CLUSTERS = 14
 """Up to so many clusters that differ, all 2^C sign patterns are tried."""
+FEW = 10
+"""Below so many clusters there is no bootstrap."""
 USABLE = 0.5
 """Least share of replicates in which a figure must exist for its interval to be given."""
 _CHUNK = 250
@@ -29,11 +37,13 @@ _CHUNK = 250
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its 95% interval; no bounds where they cannot be had."""
+    """A value over ``n`` clusters with its 95% interval; ``note`` says where it is from, or why there is none."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    n: int | None = None
+    note: str = ""
 
 
 class Resamples:
@@ -65,22 +75,74 @@ class Resamples:
         np.add.at(totals, self.codes_U, values_UV)
         return totals
 
-    def figure(self, values_UV: Floats, statistic: Callable[[Floats], Any]) -> Figure:
-        """A statistic of sums over units with its percentile interval.
+    def figure(self, values_UV: Floats, statistic: Callable[[Floats], Any], *, biased: bool = False) -> Figure:
+        """A statistic of sums over units with its interval; its n are the clusters that have any value.
 
-        ``statistic`` maps sums (..., V) to (...) and may give NaN where a replicate does not allow it.
+        ``statistic`` maps sums (..., V) to (...) and may give NaN where a replicate does not allow it. ``biased`` is as
+        in ``bounded``.
         """
         value = float(np.asarray(statistic(values_UV.sum(axis=0, keepdims=True)))[0])
-        return bounded(value, np.asarray(statistic(self.sums(values_UV)), dtype=np.float64))
+        replicates_B = np.asarray(statistic(self.sums(values_UV)), dtype=np.float64)
+        count = int(np.count_nonzero(np.abs(self.totals(np.abs(values_UV))).sum(axis=1)))
+        return bounded(value, replicates_B, count, biased=biased)
+
+    def share(self, values_UV: Floats) -> Figure:
+        """The first of two values over the second, a share of 1."""
+        return share_figure(self.figure(values_UV, ratio), self.totals(values_UV)[:, 1])
+
+    def share_gap(self, values_UV: Floats) -> Figure:
+        """The share of the values (0, 1) less that of the values (2, 3)."""
+        figure = self.figure(values_UV, ratio_difference)
+        if figure.low is not None or not isfinite(figure.value):
+            return figure
+        totals_CV = self.totals(values_UV)
+        first, second = (
+            _wilson(totals_CV[:, top].sum() / totals_CV[:, top + 1].sum(), totals_CV[:, top + 1]) for top in (0, 2)
+        )
+        below = hypot(first.value - first.low, second.high - second.value)
+        above = hypot(first.high - first.value, second.value - second.low)
+        low, high = max(-1.0, figure.value - below), min(1.0, figure.value + above)
+        return replace(figure, low=low, high=high, note=f"Newcombe's interval, since {figure.note}")
 
 
-def bounded(value: float, replicates_B: Floats, level: float = LEVEL) -> Figure:
-    """``value`` with the percentile interval of its replicates; none if under half of them are numbers."""
+def bounded(value: float, replicates_B: Floats, n: int, *, biased: bool = False, level: float = LEVEL) -> Figure:
+    """``value`` with the percentile interval of its replicates; none for few clusters or if they tell nothing.
+
+    The replicates of a biased statistic (a spread, which noise only adds to) lie beside the value: with ``biased``, or
+    where the interval would not hold the value, they are moved by their mean distance from it.
+    """
     usable = replicates_B[np.isfinite(replicates_B)]
+    if n < FEW:
+        return Figure(value, n=n, note=f"{n} prompt{'s are' if n != 1 else ' is'} too few for a bootstrap")
     if len(usable) < max(2, USABLE * len(replicates_B)):
-        return Figure(value)
-    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
-    return Figure(value, float(low), float(high))
+        return Figure(value, n=n, note="most resamples lack units for it")
+    if np.ptp(usable) <= 1e-12:
+        return Figure(value, n=n, note="every resample of the prompts gives the same")
+    low, high = (float(bound) for bound in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]))
+    if biased or not low <= value <= high:
+        shift = value - float(usable.mean())
+        low, high = low + shift, high + shift
+    return Figure(value, low, high, n)
+
+
+def share_figure(figure: Figure, weights_C: Floats) -> Figure:
+    """A share of 1 over clusters of these weights, with Wilson's interval where the bootstrap gave none."""
+    if figure.low is not None or not 0 <= figure.value <= 1:
+        return figure
+    found = _wilson(figure.value, weights_C)
+    return replace(figure, low=found.low, high=found.high, note=f"Wilson's interval, since {figure.note}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    value: float
+    low: float
+    high: float
+
+
+def _wilson(share: float, weights_C: Floats) -> _Share:
+    """Wilson's interval with as many trials as clusters; unequal weights make them worth fewer (Kish)."""
+    return _Share(share, *wilson(share, float(weights_C.sum() ** 2 / np.square(weights_C).sum())))
 
 
 def ratio(sums: Floats) -> Floats:
@@ -95,7 +157,7 @@ def ratio_difference(sums: Floats) -> Floats:
 
 
 def mean_figure(values_U: Sequence[float], clusters_U: Sequence[str], seed: int = 0) -> Figure:
-    """The plain mean with its clustered interval."""
+    """The plain mean with its clustered interval; the values need not be shares."""
     values = np.column_stack([np.asarray(values_U, dtype=np.float64), np.ones(len(values_U))])
     return Resamples(clusters_U, seed=seed).figure(values, ratio)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from spct.bench.selection import PartOf
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
+from spct.items import fingerprint
 from spct.judges.template_choice import scale_in
 from spct.run import RunStore
 from spct.types import Item, Usage
@@ -88,6 +89,41 @@ def open_stored(
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
+
+
+def common_part(a: StoredBench, b: StoredBench) -> tuple[StoredBench, StoredBench, dict[str, tuple[str, ...]]]:
+    """Both runs with the items that are the same in both, content and ground truth, and the ids left out by reason.
+
+    Raises InputError if there is no such item.
+    """
+    first, second = a.loaded.items, b.loaded.items
+    left_out = {
+        "only in A": tuple(id for id in first if id not in second),
+        "only in B": tuple(id for id in second if id not in first),
+        "not the same in both": tuple(id for id in first if id in second and _mark(first[id]) != _mark(second[id])),
+    }
+    dropped = {id for ids in left_out.values() for id in ids}
+    if not dropped:
+        return a, b, {}
+    if not first.keys() - dropped:
+        raise InputError(
+            f"{a.label} and {b.label}: got no item that is the same in both; expected runs over the same items"
+        )
+    cut = [_without(run, dropped) for run in (a, b)]
+    return cut[0], cut[1], {reason: ids for reason, ids in left_out.items() if ids}
+
+
+def _mark(item: Item) -> tuple[object, ...]:
+    return fingerprint(item), item.best, item.rewards_N, item.truth
+
+
+def _without(run: StoredBench, dropped: Collection[str]) -> StoredBench:
+    kept = {id: item for id, item in run.loaded.items.items() if id not in dropped}
+    if len(kept) == len(run.loaded.items):
+        return run
+    benchmark = run.benchmark if isinstance(run.benchmark, PartOf) else PartOf(run.benchmark)
+    loaded = benchmark.assemble(kept.values(), run.loaded.notes)
+    return replace(run, benchmark=benchmark, loaded=loaded, ballots={id: run.ballots[id] for id in loaded.items})
 
 
 def run_settings(store: RunStore) -> dict[str, Any]:

@@ -37,8 +37,8 @@ SECTIONS: dict[str, dict[str, int]] = {
     "Safety": {
         "refusals-dangerous": 100,
         "refusals-offensive": 100,
-        "xstest-should-refuse": 250,
-        "xstest-should-respond": 154,
+        "xstest-should-refuse": 154,
+        "xstest-should-respond": 250,
         "donotanswer": 136,
     },
     "Reasoning": {
@@ -51,13 +51,12 @@ SECTIONS: dict[str, dict[str, int]] = {
         "hep-rust": 164,
     },
 }
-"""Sections, and the published weight of each subset. Those of XSTest are the other way round than their rows."""
+"""Sections, and the published weight of each subset: its rows, but for math-prm.
 
-ROWS = {subset: weight for subsets in SECTIONS.values() for subset, weight in subsets.items()} | {
-    "math-prm": 447,
-    "xstest-should-refuse": 154,
-    "xstest-should-respond": 250,
-}
+Upstream's counts of the two XSTest subsets stood the wrong way round until release 0.1.3 (September 2024).
+"""
+
+ROWS = {subset: weight for subsets in SECTIONS.values() for subset, weight in subsets.items()} | {"math-prm": 447}
 """Rows of each subset in a full download: 2,985 together."""
 
 ABOUT = About(
