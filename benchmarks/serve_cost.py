@@ -21,7 +21,7 @@ from benchmarks.instant import InstantEngine, group
 from fastapi import FastAPI, Request, Response
 from pydantic import TypeAdapter
 
-from spct.cli.session import new_runner
+from spct.cli.stopping import new_runner
 from spct.items import fingerprint
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings

@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--floor", action="store_true", help="only serve the empty endpoint")
     given = parser.parse_args()
     if given.floor:
-        from spct.cli.session import new_runner
+        from spct.cli.stopping import new_runner
 
         with new_runner() as runner:
             runner.run(serve_floor())

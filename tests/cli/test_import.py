@@ -75,7 +75,7 @@ def test_vote_and_benchmark_agree_whatever_is_missing(tmp_path):
     rows: list[dict[str, Any]] = []
     for i in range(60):
         n = dice.randint(2, 5)
-        judgments = [
+        judgments: list[Any] = [
             {"scores": None if dice.random() < 0.1 else [dice.randint(1, 10) if dice.random() > 0.2 else None] * n}
             if dice.random() < 0.2
             else {"scores": [dice.randint(1, 10) if dice.random() > 0.2 else None for _ in range(n)]}
@@ -92,12 +92,12 @@ def test_vote_and_benchmark_agree_whatever_is_missing(tmp_path):
         means = means_of(stored.ballots[found["id"]])
         assert found["means"] == (None if means is None else list(means))
         assert all(1 <= mean <= 10 for mean in means or ())
-    judgments = [entry["scores"] for row in rows for entry in row["judgments"]]
-    missing = [1 if scores is None else scores.count(None) / len(scores) for scores in judgments]
-    assert score_run(stored).spent["samples"] == len(judgments)
+    marks = [entry["scores"] for row in rows for entry in row["judgments"]]
+    missing = [1 if scores is None else scores.count(None) / len(scores) for scores in marks]
+    assert score_run(stored).spent["samples"] == len(marks)
     assert score_run(stored).spent["invalid_share"] == pytest.approx(sum(missing) / len(missing))
     share = f"{100 * sum(missing) / len(missing):.1f}% of their scores missing"
-    assert f"judgments   {len(judgments)}, {share}" in invoke("vote", run, "--summary")
+    assert f"judgments   {len(marks)}, {share}" in invoke("vote", run, "--summary")
 
 
 def test_wrong_kinds_and_options_are_clear(tmp_path):
