@@ -362,7 +362,7 @@ def test_a_full_disk_is_one_clear_message_and_keeps_what_is_there(folder):
     try:
         rows = [{"prompt": f"question {n} " * 400, "responses": ["a", "b"]} for n in range(200)]
         (folder / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
-        done = run(folder, "--json", "-k", "2", "--out", str(small / "run"), source="many.jsonl")
+        done = run(folder, "--json", "-k", "2", "--concurrency", "4", "--out", str(small / "run"), source="many.jsonl")
         assert done.returncode == 4
         assert "full" in done.stderr and "--resume" in done.stderr
         assert "Traceback" not in done.stderr
