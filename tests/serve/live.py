@@ -18,7 +18,7 @@ from spct.engines import Engine
 from spct.engines.scripted import ScriptedEngine
 from spct.judges.settings import JudgeSettings
 from spct.serve.app import create_app
-from spct.serve.auth import Keys
+from spct.serve.auth import Keys, new_key
 from spct.serve.limits import Limits
 from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
@@ -26,6 +26,13 @@ from spct.serve.server import Server
 from spct.serve.state import ServerState
 from spct.service.judges import grm_judges
 from spct.service.service import RewardService
+
+def keys_of(*names: str) -> tuple[Keys, list[str]]:
+    """Keys for these names, and what each bears."""
+    made = [new_key(name) for name in names]
+    digests = tuple((name, bytes.fromhex(line.split()[1])) for name, (_, line) in zip(names, made, strict=True))
+    return Keys(digests), [f"Bearer {key}" for key, _ in made]
+
 
 PAIR = {"query": "Which is best?", "responses": ["3", "9"]}
 
@@ -96,8 +103,12 @@ async def live(
     """Serve ``engine`` (one that scores by digits) until the block ends."""
     metrics, log_bytes = Metrics(), BytesIO()
     make = make_judge or grm_judges(engine or ScriptedEngine(by_digit))
+    callers = max(1, len(keys.digests) if keys else 0)
     serving = ServerState(
-        RewardService(make, settings, on_judged=metrics.judged, **service), limits or Limits(), cohort_wait_s
+        RewardService(make, settings, callers=callers, on_judged=metrics.judged, **service),
+        limits or Limits(),
+        cohort_wait_s,
+        keys=callers,
     )
     log = JsonLog(log_bytes)
     server = Server(create_app(serving, keys=keys, metrics=metrics, log=log), serving, log, drain_s=drain_s)

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 
 import pytest
 
-from serve.live import PAIR, live, until
+from serve.live import PAIR, keys_of, live, until
 from service.serving import gated
 from spct.serve.limits import Limits
 
@@ -115,3 +116,125 @@ async def test_what_is_no_http_is_refused_in_our_own_shape(garbage, capfd):
         assert (status, body["error"]["type"]) == (400, "InputError")
         assert await the_end(reader) == b""
         assert (await server.get("/healthz")).status == 200
+
+
+CHUNKED = b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n%s\r\n"
+ONE_CHUNK = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+
+
+async def test_what_follows_a_chunked_body_is_no_header():
+    keys, (alice,) = keys_of("alice")
+    async with live(keys=keys) as server:
+        for trailer in (b"Authorization: %s\r\n" % alice.encode(), b"Expect: 100-continue\r\n", b""):
+            async with connected(server) as (reader, writer):
+                writer.write(CHUNKED % b"" + ONE_CHUNK + trailer + b"\r\n")
+                assert (await answer(reader))[0] == 401
+        async with connected(server) as (reader, writer):
+            writer.write(CHUNKED % (b"Authorization: %s\r\n" % alice.encode()) + ONE_CHUNK + b"Origin: http://evil\r\n\r\n")
+            assert (await answer(reader))[0] == 200
+
+
+@pytest.mark.parametrize("trailers", [b"t: v\r\n" * 200, b"t: " + b"v" * 10_000, (b"t: " + b"v" * 300 + b"\r\n") * 20])
+async def test_what_follows_a_chunked_body_has_an_end(trailers):
+    async with live(limits=SHORT) as server, connected(server) as (reader, writer):
+        writer.write(CHUNKED % b"" + ONE_CHUNK[:-5])
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        for at in range(0, len(trailers), 1000):
+            writer.write((b"" if at else ONE_CHUNK[-5:]) + trailers[at : at + 1000])
+            await asyncio.sleep(0.002)
+        status, body = await answer(reader)
+        assert (status, body["error"]["type"]) == (431, "InputError")
+        assert await the_end(reader) == b""
+
+
+@pytest.mark.parametrize("head", [b"a:\r\n" * 129, (b"a: " + b"b" * 1000 + b"\r\n") * 5])
+async def test_the_fields_of_a_head_are_bounded_even_within_one_read(head):
+    async with live(limits=SHORT) as server, connected(server) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+        assert (await answer(reader))[0] == 431
+        assert await the_end(reader) == b""
+
+
+async def test_an_address_without_end_is_refused():
+    async with live() as server, connected(server) as (reader, writer):
+        writer.write(b"GET /healthz?" + b"a&" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await answer(reader))[0] == 431
+
+
+async def test_a_refused_caller_is_let_go_and_can_read_why():
+    keys, _ = keys_of("alice")
+    async with live(keys=keys) as server, connected(server) as (reader, writer):
+        writer.write(POST.replace(b"Content-Length: %d" % len(BODY), b"Content-Length: 3000000")[: -len(BODY)])
+        await writer.drain()
+        await until(lambda: server.log[-1].get("status") == 401)
+        for _ in range(30):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+        assert (await answer(reader))[0] == 401
+        assert await the_end(reader) == b""
+        writer.write(POST)  # it is not listened to any more
+        writer.close()
+        await until(lambda: server.server.server_state.connections == set())
+        assert [line.get("status") for line in server.log[1:]] == [401]
+
+
+async def test_a_refused_caller_that_goes_on_is_cut_off():
+    keys, _ = keys_of("alice")
+    async with live(keys=keys, limits=Limits(body_bytes=1_000_000)) as server, connected(server) as (_, writer):
+        writer.write(CHUNKED % b"")
+        with pytest.raises(OSError):
+            while True:
+                writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                await writer.drain()
+        await until(lambda: server.server.server_state.connections == set())
+
+
+async def test_every_answer_without_a_key_is_the_last_of_its_connection():
+    keys, (alice,) = keys_of("alice")
+    async with live(keys=keys) as server:
+        async with connected(server) as (reader, writer):
+            writer.write(POST * 2)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b" 401 " in head and b"connection: close" in head
+            assert b"HTTP/1.1" not in await the_end(reader)
+        with_key = POST.replace(b"Host: x", b"Host: x\r\nAuthorization: " + alice.encode())
+        async with connected(server) as (reader, writer):
+            for _ in range(2):
+                writer.write(with_key)
+                assert (await answer(reader))[0] == 200
+
+
+async def test_requests_in_advance_are_bounded():
+    gate, engine = gated()
+    async with live(engine) as server:
+        async with connected(server) as (reader, writer):
+            writer.write(POST * 20)
+            await until(lambda: gate.begun == 1)
+            gate.open.set()
+            assert [(await answer(reader))[0] for _ in range(20)] == [200] * 20
+        async with connected(server) as (reader, writer):
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            assert (await the_end(reader)).count(b"200 OK") < 100
+        await until(lambda: server.server.server_state.connections == set())
+
+
+async def test_an_answer_that_nobody_reads_is_given_up():
+    async with live(limits=Limits(answer_s=0.2)) as server:
+        connections = server.server.server_state.connections
+        with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await until(lambda: connections)
+            (connection,) = connections
+            connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            ours.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
+            await until(lambda: connection.transport.get_write_buffer_size() > 0)
+            await until(lambda: not connections)
+
+
+async def test_a_slow_reader_gets_its_answer():
+    async with live(limits=Limits(answer_s=0.2)) as server, connected(server) as (reader, writer):
+        for _ in range(8):
+            writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0.06)
+            assert (await answer(reader))[0] == 200

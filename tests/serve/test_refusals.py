@@ -3,21 +3,15 @@
 import asyncio
 import gzip
 
-from serve.live import PAIR, live
+from serve.live import PAIR, keys_of, live
 from service.serving import by_digit
 from spct.engines.scripted import ScriptedEngine
-from spct.serve.auth import Keys, new_key
 from spct.serve.limits import Limits
 
 
-def keys_of(*names):
-    made = [new_key(name) for name in names]
-    digests = tuple((name, bytes.fromhex(line.split()[1])) for name, (_, line) in zip(names, made, strict=True))
-    return Keys(digests), [key for key, _ in made]
-
-
 async def test_only_who_has_a_key_may_ask():
-    keys, (alice, bob) = keys_of("alice", "bob")
+    keys, bearers = keys_of("alice", "bob")
+    alice, bob = [bearer.split()[1] for bearer in bearers]
     engine = ScriptedEngine(by_digit)
     async with live(engine, keys=keys) as server:
         for header in ("", "Bearer", "Bearer nonsense", f"Basic {alice}", f"Bearer {alice}x", alice):

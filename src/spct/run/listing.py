@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spct.run.damage import as_damage
 from spct.run.store import FILE, RunStore, holds_run
 from spct.run.stored import stored_scale, stored_settings
 from spct.voting.accuracy import GradesByKind
@@ -44,7 +45,7 @@ def runs_below(directory: Path) -> Iterator[Path]:
 
 def run_facts(directory: Path) -> RunFacts:
     """Raises RunError for a run that cannot be read."""
-    with contextlib.closing(RunStore.open(directory)) as store:
+    with contextlib.closing(RunStore.open(directory)) as store, as_damage(str(directory)):
         written, settings = stored_settings(store)
         rows = dict(store.verdict_rows())
         graded = GradesByKind(stored_scale(store, settings))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
-from spct.types import Judgment, Problem
+from spct.types import Judgment
 
 FORMAT = 2
 """Raised with every change of the tables or of what stands in them: a run of another format is refused."""
@@ -59,7 +58,7 @@ JUDGMENT = (
     "position, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores, problem, detail, expected, "
     "unresolved, completion_tokens"
 )
-"""The columns of a judgment, in the order of ``judgment_of``."""
+"""The columns of a judgment, in the order of ``damage.judgment_of``."""
 INSERT_JUDGMENT = f"INSERT OR REPLACE INTO judgments ({JUDGMENT}, request) VALUES ({', '.join('?' * 16)})"
 
 
@@ -86,45 +85,5 @@ def judgment_row(position: int, judgment: Judgment, request: int) -> tuple[objec
     )
 
 
-def judgment_of(row: Sequence[Any]) -> Judgment:
-    """The judgment of the columns ``JUDGMENT``."""
-    (
-        _,
-        index,
-        block,
-        attempt,
-        shown,
-        seed,
-        text,
-        reasoning,
-        finish,
-        scores,
-        code,
-        detail,
-        expected,
-        unresolved,
-        tokens,
-    ) = row
-    return Judgment(
-        index=index,
-        order=tuple(orjson.loads(shown)),
-        seed=seed,
-        text=text,
-        finish_reason=finish,
-        scores=_unlisted(scores),
-        problem=None if code is None else Problem(code, detail),
-        expected=_unlisted(expected),
-        unresolved=_unlisted(unresolved),
-        attempt=attempt,
-        block=block,
-        reasoning=reasoning,
-        completion_tokens=tokens,
-    )
-
-
 def _listed(values: Sequence[float] | None) -> str | None:
     return None if values is None else orjson.dumps(values).decode()
-
-
-def _unlisted(text: str | None) -> tuple[Any, ...] | None:
-    return None if text is None else tuple(orjson.loads(text))

@@ -15,27 +15,29 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from spct.errors import ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.judges.memory import Prompt
+from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, rating_of, verdict_of
 from spct.run.lock import DirectoryLock
-from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_of, judgment_row
+from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_row
 from spct.run.writer import Writer, as_run_error
 from spct.templates import Template, template_of_texts
-from spct.types import Item, Judgment, Message, Usage
+from spct.types import Item, Judgment, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
 FILE = "run.sqlite"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,7 @@ class RunStore:
 
     def sessions(self) -> list[tuple[str, dict[str, Any]]]:
         """When each session began, and its facts, in order."""
-        rows = self._rows("SELECT started, facts FROM sessions ORDER BY rowid")
-        return [(started, orjson.loads(facts)) for started, facts in rows]
+        return list(self._decoded(lambda row: facts_of(*row), "SELECT started, facts FROM sessions ORDER BY rowid"))
 
     def add_templates(self, templates: Mapping[str, Template]) -> None:
         """Keep the whole text of each template with what it names, by its name or path in the settings."""
@@ -124,8 +125,13 @@ class RunStore:
 
     def templates(self) -> dict[str, Template]:
         """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it."""
-        rows = self._rows("SELECT name, texts FROM templates ORDER BY name")
-        return {name: template_of_texts(Path(name).stem, orjson.loads(texts)) for name, texts in rows}
+
+        def read(row: Any) -> tuple[str, Template]:
+            name, texts = row[0], dict(orjson.loads(row[1]))
+            check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
+            return name, template_of_texts(Path(name).stem, texts)
+
+        return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
 
     def absorb(self, other: RunStore) -> None:
         """Add everything of another run behind what there is, its items behind the last one."""
@@ -249,13 +255,15 @@ class RunStore:
     def history(self, position: int) -> list[Judgment]:
         """The judgments there are of the item at ``position``, by index, block and attempt."""
         query = f"SELECT {JUDGMENT} FROM judgments WHERE position = ? ORDER BY idx, block, attempt"
-        return [judgment_of(row) for row in self._rows(query, position)]
+        with as_damage(f"{self.directory}: item {position}"):
+            return [judgment_of(row) for row in self._rows(query, position)]
 
     def judgments(self) -> Iterator[tuple[int, list[Judgment]]]:
         """The judgments of every item that has some, in one pass over the file: position, and as by ``history``."""
-        rows = self._rows(f"SELECT {JUDGMENT} FROM judgments ORDER BY position, idx, block, attempt")
+        query = f"SELECT {JUDGMENT} FROM judgments ORDER BY position, idx, block, attempt"
+        rows = self._decoded(lambda row: (row[0], judgment_of(row)), query)
         for position, of_item in groupby(rows, key=itemgetter(0)):
-            yield position, [judgment_of(row) for row in of_item]
+            yield position, [judgment for _, judgment in of_item]
 
     def record_ratings(self, position: int, meta: str, ratings: Ratings) -> None:
         """Keep what the meta RM called ``meta`` said of an item's judgments, with the next commit."""
@@ -265,17 +273,18 @@ class RunStore:
     def ratings(self, position: int, meta: str) -> dict[Place, Rating]:
         """What ``meta`` said of the judgments of one item, by (index, block, attempt)."""
         query = "SELECT idx, block, attempt, rating, problem FROM ratings WHERE meta = ? AND position = ?"
-        return {(i, b, a): Rating(*said) for i, b, a, *said in self._rows(query, meta, position)}
+        return dict(self._decoded(rating_of, query, meta, position))
 
     def all_ratings(self, meta: str) -> Iterator[tuple[int, dict[Place, Rating]]]:
         """Position and ratings of every item that ``meta`` has rated, in input order."""
         query = "SELECT position, idx, block, attempt, rating, problem FROM ratings WHERE meta = ? ORDER BY position"
-        for position, rows in groupby(self._rows(query, meta), key=itemgetter(0)):
-            yield position, {(i, b, a): Rating(*said) for _, i, b, a, *said in rows}
+        rated = self._decoded(lambda row: (row[0], *rating_of(row[1:])), query, meta)
+        for position, of_item in groupby(rated, key=itemgetter(0)):
+            yield position, {place: rating for _, place, rating in of_item}
 
     def metas(self) -> list[str]:
         """The meta RMs that have rated judgments of this run."""
-        return [row[0] for row in self._rows("SELECT DISTINCT meta FROM ratings ORDER BY meta")]
+        return [str(row[0]) for row in self._rows("SELECT DISTINCT meta FROM ratings ORDER BY meta")]
 
     def count_unrated(self, meta: str, k: int) -> int:
         """Valid judgments among the first ``k`` of each item of which ``meta`` has said nothing, not even why not."""
@@ -292,16 +301,21 @@ class RunStore:
 
     def items(self) -> Iterator[tuple[int, Item]]:
         """Every item the run has begun, in input order, with its position."""
-        for position, row in self._rows("SELECT position, row FROM items ORDER BY position"):
-            yield position, parse_item(orjson.loads(row), where=f"{self.directory} item {position}")
+        query = "SELECT position, row FROM items ORDER BY position"
+        yield from self._decoded(lambda row: (row[0], self._item(row[1], row[0])), query)
 
     def item(self, position: int) -> Item:
         """The item at this place of the input, which must be there."""
-        return parse_item(orjson.loads(self._one("SELECT row FROM items WHERE position = ?", position)[0]), where="")
+        query = "SELECT row FROM items WHERE position = ?"
+        return next(self._decoded(lambda row: self._item(row[0], position), query, position))
+
+    def _item(self, row: str, position: int) -> Item:
+        return parse_item(orjson.loads(row), where=f"{self.directory} item {position}")
 
     def item_ids(self) -> Iterator[tuple[int, str]]:
         """Position and id of every item the run has begun, in input order."""
-        yield from self._rows("SELECT position, id FROM items ORDER BY position")
+        query = "SELECT position, id FROM items ORDER BY position"
+        yield from self._decoded(lambda row: (row[0], str(row[1])), query)
 
     def score_rows(self) -> Iterator[tuple[int, Place, str, str | None, str | None]]:
         """Every judgment without its text, by position and place: both, then shown order, scores, expected scores.
@@ -317,8 +331,8 @@ class RunStore:
 
     def verdict_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every verdict so far, as the JSON row it was reported as, in input order."""
-        for position, row in self._rows("SELECT position, row FROM verdicts ORDER BY position"):
-            yield position, orjson.loads(row)
+        query = "SELECT position, row FROM verdicts ORDER BY position"
+        yield from self._decoded(lambda row: (row[0], verdict_of(row[1])), query)
 
     def keep_notes(self, notes: Iterable[str]) -> None:
         """Add sentences that whoever reads the run should know, each once."""
@@ -327,13 +341,17 @@ class RunStore:
 
     def notes(self) -> list[str]:
         """What ``keep_notes`` has kept."""
-        return list(orjson.loads(self.meta("notes") or "[]"))
+        with as_damage(str(self.directory)):
+            return [str(note) for note in orjson.loads(self.meta("notes") or "[]")]
 
     def usage(self, position: int | None = None) -> Usage:
         """Tokens spent on one item, or on all."""
         where, parameters = ("", ()) if position is None else (" WHERE position = ?", (position,))
         sums = "sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(requests), sum(seconds)"
-        return Usage(*(value or 0 for value in self._one(f"SELECT {sums} FROM requests{where}", *parameters)))
+        prompt, completion, cached, requests, seconds = (
+            value or 0 for value in self._one(f"SELECT {sums} FROM requests{where}", *parameters)
+        )
+        return Usage(int(prompt), int(completion), int(cached), int(requests), float(seconds))
 
     def requests(self, position: int) -> list[Request]:
         """Every request made for an item, in the order in which they were answered."""
@@ -342,16 +360,17 @@ class RunStore:
             "WHERE position = ? ORDER BY request"
         )
         places: dict[int, list[Place]] = {}
-        for request, i, b, a in self._rows(
-            "SELECT request, idx, block, attempt FROM judgments WHERE position = ?", position
-        ):
+        asked = "SELECT request, idx, block, attempt FROM judgments WHERE position = ?"
+        for request, *place in self._rows(asked, position):
+            i, b, a = place
             places.setdefault(request, []).append((i, b, a))
-        return [
-            Request(
-                at, seconds, tuple(Message(*turn) for turn in orjson.loads(text or "[]")), tuple(places.get(id, ()))
-            )
-            for id, at, seconds, text in self._rows(query, position)
-        ]
+
+        def read(row: Any) -> Request:
+            id, at, seconds, text = row
+            check_kinds((at, seconds), (float, float))
+            return Request(at, seconds, messages_of(text), tuple(places.get(id, ())))
+
+        return list(self._decoded(read, query, position))
 
     def problem_counts(self) -> dict[str, int]:
         """Invalid completions by problem code, retried ones included, most frequent first."""
@@ -369,6 +388,12 @@ class RunStore:
         with as_run_error(self.directory):
             for row in self._db.execute(query, parameters):  # noqa: UP028 - would close the cursor, perhaps after the file
                 yield row
+
+    def _decoded(self, decode: Callable[[Any], T], query: str, *parameters: object) -> Iterator[T]:
+        """Every row, as ``decode`` makes it out. Raises RunError for one that is not as this version writes them."""
+        with as_damage(str(self.directory)):
+            for row in self._rows(query, *parameters):
+                yield decode(row)
 
     def _one(self, query: str, *parameters: object) -> Any:
         return next(self._rows(query, *parameters), None)

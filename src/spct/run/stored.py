@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
-from spct.errors import RunError, SpctError
+from spct.errors import RunError
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.judges.template_choice import noise_in, scale_in
 from spct.judges.verdicts import verdict_of
+from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
 from spct.voting.guided import best_rated, index_ratings
@@ -79,7 +80,7 @@ def stored_item(
 
     Raises RunError where what is stored is not what this version stores.
     """
-    try:
+    with as_damage(f"{store.directory}: item {position}"):
         judgments = store.history(position)
         ratings = None if meta is None else store.ratings(position, meta)
         if row is None:
@@ -89,13 +90,6 @@ def stored_item(
             verdict = verdict if ratings is None else _guided(verdict, settings, ratings)
         rated = None if ratings is None else index_ratings(judgments, ratings)
         return StoredItem(position, item, verdict, row is not None, rated)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        if isinstance(error, SpctError):
-            raise
-        raise RunError(
-            f"{store.directory}: item {position} cannot be read back ({type(error).__name__}: {error}); "
-            "the file is damaged or was written by another version of spct"
-        ) from error
 
 
 def _verdict(

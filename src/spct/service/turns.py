@@ -24,6 +24,8 @@ class Turns:
         self._free = places
         self._lines: dict[str, deque[Turn]] = {}
         self._running: Counter[str] = Counter()
+        self._turn = 0
+        self._latest: dict[str, int] = {}
 
     async def begin(self, turn: Turn) -> str:
         """Wait for the turn; the caller that it counts for, for ``end``."""
@@ -59,11 +61,10 @@ class Turns:
             self._lines.setdefault(caller, deque()).append(turn)
 
     def _next(self) -> None:
-        caller = min(self._lines, key=lambda name: self._running[name])
+        # Of equals the one whose last turn is longest ago.
+        caller = min(self._lines, key=lambda name: (self._running[name], self._latest.get(name, 0)))
         turn = self._lines[caller][0]
         self._step_out(turn)
-        if caller in self._lines:
-            self._lines[caller] = self._lines.pop(caller)  # of equals the one that has waited longest is next
         assert turn._granted is not None
         if not turn._granted.done():  # given up a moment ago, it is still in line
             turn._granted.set_result(self._grant(caller))
@@ -71,6 +72,8 @@ class Turns:
     def _grant(self, caller: str) -> str:
         self._free -= 1
         self._running[caller] += 1
+        self._turn += 1
+        self._latest[caller] = self._turn
         return caller
 
     def _step_out(self, turn: Turn) -> None:
