@@ -27,6 +27,7 @@ from spct.serve.state import ServerState
 from spct.service.judges import grm_judges
 from spct.service.service import RewardService
 
+
 def keys_of(*names: str) -> tuple[Keys, list[str]]:
     """Keys for these names, and what each bears."""
     made = [new_key(name) for name in names]

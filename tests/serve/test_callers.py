@@ -8,7 +8,12 @@ from spct.service.recording import MAX_RUNS, Recording
 
 
 def rollout(response, member, size=2, **more):
-    return {"query": "q", "response": response, "group": {"run": "r", "id": "g", "size": size, "member": member}, **more}
+    return {
+        "query": "q",
+        "response": response,
+        "group": {"run": "r", "id": "g", "size": size, "member": member},
+        **more,
+    }
 
 
 async def test_groups_of_the_same_name_are_groups_of_their_own():

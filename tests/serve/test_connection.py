@@ -118,7 +118,9 @@ async def test_what_is_no_http_is_refused_in_our_own_shape(garbage, capfd):
         assert (await server.get("/healthz")).status == 200
 
 
-CHUNKED = b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n%s\r\n"
+CHUNKED = (
+    b"POST /v1/reward HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n%s\r\n"
+)
 ONE_CHUNK = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
 
 
@@ -130,7 +132,9 @@ async def test_what_follows_a_chunked_body_is_no_header():
                 writer.write(CHUNKED % b"" + ONE_CHUNK + trailer + b"\r\n")
                 assert (await answer(reader))[0] == 401
         async with connected(server) as (reader, writer):
-            writer.write(CHUNKED % (b"Authorization: %s\r\n" % alice.encode()) + ONE_CHUNK + b"Origin: http://evil\r\n\r\n")
+            writer.write(
+                CHUNKED % (b"Authorization: %s\r\n" % alice.encode()) + ONE_CHUNK + b"Origin: http://evil\r\n\r\n"
+            )
             assert (await answer(reader))[0] == 200
 
 
@@ -232,7 +236,7 @@ async def test_an_answer_that_nobody_reads_is_given_up():
             await until(lambda: not connections)
 
 
-async def test_a_slow_reader_gets_its_answer():
+async def test_a_connection_that_is_used_for_longer_is_kept():
     async with live(limits=Limits(answer_s=0.2)) as server, connected(server) as (reader, writer):
         for _ in range(8):
             writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
