@@ -236,7 +236,7 @@ async def test_an_answer_that_nobody_reads_is_given_up():
             await until(lambda: not connections)
 
 
-async def test_a_slow_reader_gets_its_answer():
+async def test_a_connection_that_is_used_for_longer_is_kept():
     async with live(limits=Limits(answer_s=0.2)) as server, connected(server) as (reader, writer):
         for _ in range(8):
             writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")

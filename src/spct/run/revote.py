@@ -15,6 +15,7 @@ from spct.errors import InputError
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import noise_in
 from spct.judges.verdicts import no_verdict, verdict_of
+from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
 from spct.voting.ratings import Place, Rating
@@ -93,7 +94,8 @@ def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) ->
         row = verdict_rows.get(position)
         of_item = [judgment for judgment in judgments.at(position, []) if judgment.index < settings.k]
         said = None if meta is None else ratings.at(position, {})
-        verdict = None if row is None else voted_anew(item, settings, of_item, said, row, noise)
+        with as_damage(f"{store.directory}: item {position}"):
+            verdict = None if row is None else voted_anew(item, settings, of_item, said, row, noise)
         yield Revoted(position, item, verdict)
 
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from spct.errors import ResumeRefusedError, RunError
+from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.judges.memory import Prompt
 from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, rating_of, verdict_of
@@ -37,6 +37,7 @@ from spct.types import Item, Judgment, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
 FILE = "run.sqlite"
+YEAR_10000 = 253_402_300_800
 T = TypeVar("T")
 
 
@@ -310,7 +311,10 @@ class RunStore:
         return next(self._decoded(lambda row: self._item(row[0], position), query, position))
 
     def _item(self, row: str, position: int) -> Item:
-        return parse_item(orjson.loads(row), where=f"{self.directory} item {position}")
+        try:
+            return parse_item(orjson.loads(row), where=f"{self.directory}: item {position}")
+        except InputError as error:
+            raise RunError(f"{error}; the file is damaged") from error
 
     def item_ids(self) -> Iterator[tuple[int, str]]:
         """Position and id of every item the run has begun, in input order."""
@@ -368,6 +372,8 @@ class RunStore:
         def read(row: Any) -> Request:
             id, at, seconds, text = row
             check_kinds((at, seconds), (float, float))
+            if not 0 <= at < YEAR_10000:
+                raise ValueError(f"a request was answered {at} seconds after 1970")
             return Request(at, seconds, messages_of(text), tuple(places.get(id, ())))
 
         return list(self._decoded(read, query, position))
