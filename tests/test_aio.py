@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from spct.aio import LoopThread, OwnLoop
+from spct.aio import LoopThread, OwnLoop, Passes, aside
 
 
 async def this_loop():
@@ -93,3 +93,39 @@ def test_two_objects_may_share_a_loop():
     assert one.run(this_loop()) == other.run(this_loop())
     one.close()
     assert not other.thread.running
+
+
+async def test_long_work_is_done_in_another_thread():
+    here = threading.current_thread()
+    assert await aside(threading.current_thread, False) is here
+    assert await aside(threading.current_thread, True) is not here
+
+
+async def test_what_begins_many_times_over_leaves_each_pass_room_for_others():
+    passes, order = Passes(pass_s=0), []
+    counted = 0
+
+    async def busy(number):
+        await passes.turn()
+        order.append((counted, number))
+
+    async def count():
+        nonlocal counted
+        while True:
+            counted += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await asyncio.gather(*[busy(number) for number in range(10)])
+    counting.cancel()
+    assert [number for _, number in order] == list(range(10))
+    assert len({at for at, _ in order}) == 10
+
+
+async def test_quick_work_shares_a_pass():
+    passes = Passes(pass_s=60)
+    for _ in range(10):
+        begun = asyncio.ensure_future(asyncio.sleep(0))
+        await passes.turn()
+        assert not begun.done()
+        begun.cancel()

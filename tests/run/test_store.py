@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import sqlite3
 from dataclasses import replace
@@ -162,3 +163,52 @@ def test_after_a_failed_write_nothing_more_is_committed(tmp_path):
         store.record(0, [GOOD], Usage())
     store.close()
     assert [item for _, item in RunStore.open(tmp_path).items()] == [ITEM]
+
+
+NAMES = ["lock", FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", [b"precious", b"", None])
+def test_a_link_in_the_place_of_a_runs_file_is_not_written_through(tmp_path, name, content):
+    target, run = tmp_path / "target", tmp_path / "run"
+    if content is not None:
+        target.write_bytes(content)
+    run.mkdir()
+    (run / name).symlink_to(target)
+    with contextlib.suppress(RunError):
+        store = RunStore.create(run, {})
+        store.add_item(0, ITEM)
+        store.close()
+    assert (target.read_bytes() if target.exists() else None) == content
+    (run / name).unlink(missing_ok=True)
+    if not (run / FILE).exists():
+        RunStore.create(run, {}).close()
+
+
+@pytest.mark.parametrize("bad", [{"prompt_tokens": 2**63}, {"completion_tokens": 2**70}, {"cached_tokens": -(2**64)}])
+async def test_a_number_that_the_file_cannot_hold_fails_those_who_wait(tmp_path, bad):
+    store = RunStore.create(tmp_path, {})
+    store.record(0, [GOOD], Usage(**bad))
+    with pytest.raises(RunError, match="too large"):
+        await store.finish(0, {})
+    store.close()
+    assert RunStore.open(tmp_path).count("judgments") == 0
+
+
+async def test_text_that_the_file_cannot_hold_fails_those_who_wait(tmp_path):
+    store = RunStore.create(tmp_path, {})
+    store.record(0, [replace(GOOD, text="\ud800")], Usage())
+    with pytest.raises(RunError, match="surrogates"):
+        await store.finish(0, {})
+    store.close()
+
+
+def test_a_reader_that_stops_early_leaves_nothing_behind(tmp_path):
+    store = RunStore.create(tmp_path, {})
+    for position in range(3):
+        store.add_item(position, ITEM)
+    rows = store.item_ids()
+    assert next(rows) == (0, ITEM.id)
+    store.close()
+    rows.close()

@@ -83,3 +83,27 @@ async def test_closing_leaves_nothing_to_the_event_loop(tmp_path, db):
     await asyncio.sleep(0.05)
     assert reported == []
     assert len(committed(tmp_path)) == 3
+
+
+async def test_whatever_keeps_rows_from_being_written_is_told_to_those_who_wait(tmp_path, db):
+    for bad in (2**63, "\ud800", object()):
+        writer = Writer(tmp_path, db)
+        writer.put(INSERT, [(bad, "a")])
+        with pytest.raises(RunError):
+            await writer.next_commit
+        writer.close()
+    assert committed(tmp_path) == []
+
+
+async def test_closing_answers_those_who_wait(tmp_path, db):
+    writer = Writer(tmp_path, db)
+    writer.put(INSERT, [(1, "a")])
+    waiting = writer.next_commit
+    writer.close()
+    await waiting
+    failing = Writer(tmp_path, db)
+    failing.put(INSERT, [(1, "again")])
+    waiting = failing.next_commit
+    failing.close()
+    with pytest.raises(RunError, match="UNIQUE"):
+        await waiting

@@ -103,3 +103,36 @@ def test_another_response_under_the_same_id_is_a_conflict_and_not_held():
         await pending(holding, member("a"))
 
     run(main())
+
+
+def test_a_rollout_that_nobody_comes_back_for_is_let_go():
+    async def main():
+        judge = GroupJudge()
+        cohorts = Cohorts(judge, wait_s=60)
+        holding = Holding(cohorts)
+        await pending(holding, member("a"))
+        here = asyncio.ensure_future(holding.join(member("b"), hold_s=30))
+        await asyncio.sleep(4)
+        holding.let_go(5)
+        assert (holding.held, cohorts.open) == (2, 1)
+        await asyncio.sleep(1)
+        holding.let_go(5)
+        assert (holding.held, cohorts.open) == (1, 1)
+        here.cancel()
+        await asyncio.sleep(5)
+        holding.let_go(5)
+        await asyncio.sleep(1)
+        assert (holding.held, cohorts.open, judge.items) == (0, 0, [])
+
+    run(main())
+
+
+def test_a_place_that_nobody_fetches_is_let_go_too():
+    async def main():
+        holding = Holding(Cohorts(GroupJudge(delay_s=3), wait_s=60))
+        await pending(holding, member("a", size=1))
+        await asyncio.sleep(10)
+        holding.let_go(5)
+        assert holding.held == 0
+
+    run(main())

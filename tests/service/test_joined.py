@@ -15,3 +15,13 @@ def test_the_response_is_what_follows_the_prompt_without_its_end_tokens():
 def test_a_query_that_does_not_begin_with_its_prompt():
     with pytest.raises(InputError, match="does not begin with its prompt"):
         response_in("i, tell me. e", "Hi, tell me.")
+
+
+def test_any_number_of_end_tokens_ends_a_response():
+    for tokens in (["</s>"], ["<|im_end|>", "<eos>"], ["<｜end▁of▁sentence｜>"]):
+        endings = "".join(tokens) * 20_000
+        assert response_in(f"p{'e' * 5}{endings}", "p") == "eeeee"
+        assert response_in(f"p{endings}x", "p") == f"{endings}x"
+        assert response_in(f"p{endings}", "p") == ""
+        assert response_in(f"{endings}", endings) == ""
+        assert response_in(endings, "") == ""

@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 
@@ -129,3 +130,27 @@ def test_the_scales_of_judges():
     assert scale_of(GRMJudge(engine, JudgeSettings())) == (1, 10)
     assert scale_of(GRMJudge(engine, JudgeSettings(template="judge"))) == (0, 1)
     assert scale_of(load_judge("longest")) is None
+
+
+def naive_win_rate(rows, copies):
+    """Each member against each other of the group, row by row."""
+    members = [i for i, count in enumerate(copies) for _ in range(count)]
+    rates = []
+    for mine in range(len(copies)):
+        rest = list(members)
+        rest.remove(mine)
+        wins = [
+            1.0 if row[mine] > row[other] else 0.5 if row[mine] == row[other] else 0.0 for row in rows for other in rest
+        ]
+        rates.append(sum(wins) / len(wins))
+    return tuple(rates)
+
+
+def test_win_rates_are_those_of_comparing_each_with_each():
+    chance = random.Random(3)
+    for _ in range(50):
+        n = chance.randrange(2, 9)
+        rows = [tuple(chance.randrange(1, 6) for _ in range(n)) for _ in range(chance.randrange(1, 6))]
+        copies = tuple(chance.randrange(1, 4) for _ in range(n))
+        found = rewards_of(verdict(*rows), "win_rate", SCALE, copies)
+        assert found.values == pytest.approx(naive_win_rate(rows, copies), abs=1e-12)

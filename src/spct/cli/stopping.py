@@ -176,5 +176,6 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
 def _pair_shown(pair: str) -> str:
     name, equals, value = pair.partition("=")
     words = name.lower().replace("_", "-")
-    plain = _PLAIN.fullmatch(value) and _SECRET.isdisjoint(words.split("-"))
-    return pair if equals and (plain or words in _WORDY) else f"{name}={HIDDEN}"
+    if words in _WORDY or (_PLAIN.fullmatch(value) and _SECRET.isdisjoint(words.split("-"))):
+        return pair
+    return f"{name}={HIDDEN}" if equals else HIDDEN

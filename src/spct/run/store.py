@@ -72,7 +72,7 @@ class RunStore:
         with as_run_error(directory):
             directory.mkdir(parents=True, exist_ok=True)
             lock = DirectoryLock(directory)
-            db = _connect(directory / FILE)
+            db = _locked(lock, directory)
             if _has_tables(db):
                 db.close()
                 lock.close()
@@ -93,7 +93,7 @@ class RunStore:
             )
         with as_run_error(directory):
             lock = DirectoryLock(directory) if write else None
-            store = cls(directory, _connect(directory / FILE, write=write), lock)
+            store = cls(directory, _locked(lock, directory), lock)
             if (found := store.meta("format")) != str(FORMAT):
                 store.close()
                 raise RunError(
@@ -442,7 +442,17 @@ def _has_tables(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0])
 
 
-def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
+def _locked(lock: DirectoryLock | None, directory: Path) -> sqlite3.Connection:
+    """The file of a run, to write to under this lock, which is let go if that cannot be; to read without one."""
+    try:
+        return _connect(directory / FILE, write=lock is not None)
+    except BaseException:
+        if lock is not None:
+            lock.close()
+        raise
+
+
+def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
     if not write:
         return _connect_reading(path)
     if path.is_symlink():

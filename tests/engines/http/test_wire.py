@@ -54,12 +54,30 @@ def test_finish_reasons(told, finish):
     assert first({"content": "a"}, finish_reason=told).finish_reason == finish
 
 
-@pytest.mark.parametrize("usage", [None, {}, "many", {"prompt_tokens": None, "completion_tokens": "3"}])
-def test_usage_that_is_not_there_counts_as_nothing(usage):
-    raw = orjson.dumps(
-        {"choices": [choice("a")], "usage": usage if usage != "many" else {"prompt_tokens_details": None}}
-    )
-    assert read_reply(raw, ONE).usage == Usage(0, 0, 0, 1)
+NO_USAGE = [
+    None,
+    {},
+    [1, 2],
+    "many",
+    7,
+    {"prompt_tokens_details": None},
+    {"prompt_tokens_details": [1]},
+    {"prompt_tokens": None, "completion_tokens": "3"},
+    {"prompt_tokens": -1, "completion_tokens": -5},
+    {"prompt_tokens": 1.5, "completion_tokens": 3.0},
+    {"prompt_tokens": True, "completion_tokens": [3]},
+    {"prompt_tokens": 2**63 - 1, "completion_tokens": 2**63},
+    {"prompt_tokens": 10**9 + 1, "completion_tokens": 2**64 - 1},
+    {"completion_tokens": 1e300, "prompt_tokens_details": {"cached_tokens": 2**62}},
+]
+
+
+@pytest.mark.parametrize("usage", NO_USAGE)
+def test_usage_that_is_none_counts_as_nothing(usage):
+    for choices, request in (([choice("a")], ONE), ([choice("a"), choice("b")], TWO)):
+        reply = read_reply(orjson.dumps({"choices": choices, "usage": usage}), request)
+        assert reply.usage == Usage(0, 0, 0, 1)
+        assert {sample.completion_tokens for sample in reply.samples} == {None}
 
 
 def test_llamacpp_counts_one_choice_and_the_rest_is_estimated():
