@@ -211,4 +211,4 @@ def test_a_reader_that_stops_early_leaves_nothing_behind(tmp_path):
     rows = store.item_ids()
     assert next(rows) == (0, ITEM.id)
     store.close()
-    rows.close()
+    del rows
