@@ -1,3 +1,4 @@
+import asyncio
 import re
 from dataclasses import replace
 
@@ -310,3 +311,42 @@ async def test_a_template_file_of_the_users_own(tmp_path):
     verdict, engine = await judged(by_quality([3, 9], ["LOW", "HIGH"]), pair(), k=2, template=str(path))
     assert verdict.totals == (6, 18)
     assert engine.requests[0].messages[-1].content.startswith("Which number is largest?")
+
+
+LONG = "The sea was quiet that morning, and the boats lay still along the wall. " * 1000
+
+
+class Crowd:
+    """Scores by the response's first digit; ``most`` prompts were being answered at a time."""
+
+    def __init__(self):
+        self.now = self.most = 0
+
+    async def __call__(self, request, j):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        text = request.messages[-1].content
+        return judgment_text([int(found) for found in re.findall(r"\[Begin response \d+ \w+\]\n(\d)", text)])
+
+
+@pytest.mark.parametrize(("text", "most"), [(LONG, 2), ("short", 6)])
+async def test_a_large_item_is_asked_little_by_little_and_judged_alike(text, most):
+    item = Item("a", QUERY, tuple(f"{i + 2} {text}" for i in range(6)))
+    crowd = Crowd()
+    engine = ScriptedEngine(crowd, capabilities=Capabilities(seeding="sample", concurrency=16))
+    judge = GRMJudge(engine, judge_settings(k=6))
+    verdict = await judge.judge(item)
+    assert verdict.totals == tuple(6 * (i + 2) for i in range(6))
+    assert len({j.order for j in verdict.judgments}) == 6
+    assert crowd.most == most
+    assert all(template._last is None for template in judge.templates.values())  # nothing of it stays
+
+
+async def test_no_more_prompts_are_asked_than_the_engine_takes():
+    item = Item("a", QUERY, tuple(f"{i + 2} text" for i in range(6)))
+    crowd = Crowd()
+    engine = ScriptedEngine(crowd, capabilities=Capabilities(seeding="sample", concurrency=3))
+    verdict = await GRMJudge(engine, judge_settings(k=6)).judge(item)
+    assert (verdict.valid, crowd.most) == (6, 3)

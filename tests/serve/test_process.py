@@ -147,6 +147,16 @@ async def test_a_drain_that_takes_too_long_tells_its_callers(start):
     assert await server.ended() == 0
 
 
+async def test_a_held_rollout_that_nobody_comes_back_for_does_not_keep_it_from_stopping(start):
+    server = await start("--cohort-wait", "600", "--drain", "600")
+    group = {"run": "r", "id": "g", "size": 2, "member": "1"}
+    status, body = await server.post({"query": "q", "response": "5", "hold_s": 0.01, "group": group})
+    assert (status, body["error"]["type"]) == (425, "PendingError")
+    server.stop()
+    assert await server.events() == ["draining", "drained"]
+    assert await server.ended() == 0
+
+
 async def test_what_was_answered_before_a_kill_is_in_the_run(start, folder):
     for round_ in range(2):
         server = await start("--out", "run")

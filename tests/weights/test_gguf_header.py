@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import gguf
@@ -79,3 +80,33 @@ def test_random_damage_never_escapes_as_another_error(tmp_path: Path) -> None:
             read_header(damaged)
         except WeightsError:
             continue
+
+
+def gguf_text(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def with_value(path: Path, key: str, kind: int, value: bytes) -> Path:
+    path.write_bytes(
+        b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + gguf_text(key) + struct.pack("<I", kind) + value + bytes(64)
+    )
+    return path
+
+
+def test_arrays_within_arrays_are_read_or_refused(tmp_path: Path) -> None:
+    inner = struct.pack("<IQI", 4, 1, 7)
+    header = read_header(with_value(tmp_path / "a.gguf", "x", 9, struct.pack("<IQ", 9, 1) + inner))
+    assert header.metadata == {"x": [[7]]}
+    for depth in (2000, 100_000):
+        with pytest.raises(WeightsError, match="damaged GGUF file"):
+            read_header(with_value(tmp_path / "deep.gguf", "x", 9, struct.pack("<IQ", 9, 1) * depth + inner))
+
+
+@pytest.mark.parametrize("key", ["tokenizer.ggml.tokens", "tokenizer.ggml.token_type"])
+def test_a_vocabulary_of_another_kind_has_no_special_tokens(tmp_path: Path, key: str) -> None:
+    for kind, value in (
+        (4, struct.pack("<I", 3)),
+        (8, gguf_text("x")),
+        (9, struct.pack("<IQ", 9, 1) + struct.pack("<IQ", 4, 0)),
+    ):
+        assert read_header(with_value(tmp_path / "a.gguf", key, kind, value)).special_tokens == ()
