@@ -32,6 +32,8 @@ _VERDICT = {
     "error": (dict, _NONE),
 }
 _FINISHES = get_args(FinishReason)
+MOST = 10**6
+"""No item has so many samples, blocks or attempts: what goes by them need not be prepared for more."""
 
 
 @contextlib.contextmanager
@@ -55,6 +57,14 @@ def check_kinds(values: Iterable[Any], kinds: Iterable[Any]) -> None:
             raise ValueError(f"got {value!s:.40}, which is no {kind}")
 
 
+def place_of(index: Any, block: Any, attempt: Any) -> Place:
+    """The place of a judgment within its item."""
+    for number in (index, block, attempt):
+        if type(number) is not int or not 0 <= number < MOST:
+            raise ValueError(f"got {number!s:.40} for the place of a judgment")
+    return index, block, attempt
+
+
 def judgment_of(row: Sequence[Any]) -> Judgment:
     """The judgment of the columns ``rows.JUDGMENT``."""
     check_kinds(row, _JUDGMENT)
@@ -75,6 +85,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         unresolved,
         tokens,
     ) = row
+    place_of(index, block, attempt)
     order = tuple(orjson.loads(shown))
     if finish not in _FINISHES or len(set(order)) < len(order) or not all(type(i) is int and i >= 0 for i in order):
         raise ValueError(f"a judgment that shows {shown:.40} and ended by {finish:.40}")
@@ -116,9 +127,9 @@ def verdict_of(text: str) -> dict[str, Any]:
 
 def rating_of(row: Sequence[Any]) -> tuple[Place, Rating]:
     """What a meta RM said of the judgment at a place: index, block, attempt, rating, problem."""
-    check_kinds(row, (int, int, int, (float, int, _NONE), _MAYBE_TEXT))
-    index, block, attempt, value, problem = row
-    return (index, block, attempt), Rating(value, problem)
+    check_kinds(row[3:], ((float, int, _NONE), _MAYBE_TEXT))
+    *place, value, problem = row
+    return place_of(*place), Rating(value, problem)
 
 
 def facts_of(started: str, text: str) -> tuple[str, dict[str, Any]]:

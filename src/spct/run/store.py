@@ -28,7 +28,7 @@ import orjson
 from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.judges.memory import Prompt
-from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, rating_of, verdict_of
+from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, place_of, rating_of, verdict_of
 from spct.run.lock import DirectoryLock
 from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_row
 from spct.run.writer import Writer, as_run_error
@@ -330,8 +330,7 @@ class RunStore:
             "SELECT position, idx, block, attempt, shown, scores, expected FROM judgments "
             "ORDER BY position, idx, block, attempt"
         )
-        for position, index, block, attempt, *texts in self._rows(query):
-            yield position, (index, block, attempt), *texts
+        yield from self._decoded(lambda row: (row[0], place_of(*row[1:4]), *row[4:]), query)
 
     def verdict_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every verdict so far, as the JSON row it was reported as, in input order."""

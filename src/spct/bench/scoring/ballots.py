@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from spct.bench.suites.benchmark import Ballot, Ballots
+from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.voting.blocks import Part
 from spct.voting.rows import keep_part, missing_of, sample_rows
@@ -35,10 +36,11 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
             known[text] = tuple(orjson.loads(text or ""))
         return known[text]
 
-    for position, (index, block, _), shown, scores, expected in store.score_rows():
-        found = parsed(expected if scored == "expected" else scores)
-        keep_part(samples[position], index, block, (parsed(shown), found))
-    return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
+    with as_damage(str(store.directory)):
+        for position, (index, block, _), shown, scores, expected in store.score_rows():
+            found = parsed(expected if scored == "expected" else scores)
+            keep_part(samples[position], index, block, (parsed(shown), found))
+        return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
 
 
 def _of_item(samples: Mapping[int, Mapping[int, Part]]) -> list[Ballot]:

@@ -19,6 +19,7 @@ from spct.errors import InputError, RunError
 from spct.items import fingerprint
 from spct.judges.template_choice import scale_in
 from spct.run import RunStore
+from spct.run.damage import as_damage
 from spct.types import Item, Usage
 from spct.voting.guided import sample_ratings
 from spct.voting.ratings import Place
@@ -166,5 +167,6 @@ def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
     for position, place, _, scores, _ in store.score_rows():
         if scores is not None:
             valid[position].append(place)
-    rated = store.all_ratings(meta)
-    return {names[position]: sample_ratings(valid[position], ratings) for position, ratings in rated}
+    with as_damage(str(store.directory)):
+        rated = store.all_ratings(meta)
+        return {names[position]: sample_ratings(valid[position], ratings) for position, ratings in rated}
