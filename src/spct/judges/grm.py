@@ -26,7 +26,7 @@ from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
 from spct.templates import Template
-from spct.types import Item, ItemError, Judgment, Usage
+from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.adaptive import FIRST_LOOK, settled
 from spct.voting.blocks import block_orders
 from spct.voting.orders import row_orders, seed_base
@@ -188,19 +188,26 @@ class GRMJudge:
     ) -> list[Judgment]:
         sampler = self._samplers[template.name]
         special = self.engine.capabilities.special_tokens
-        # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be held
-        # as often as it is asked. And one after the other, as the texts are sealed with the first.
-        room = asyncio.Semaphore(LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency))
-        rendering = asyncio.Lock()
+        at_once = LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency)
 
-        async def judged(stream: Stream) -> list[Judgment]:
-            render = partial(template.render, task.item, stream.order, principles=principles, special_tokens=special)
+        def messages(stream: Stream) -> tuple[Message, ...]:
+            return template.render(task.item, stream.order, principles=principles, special_tokens=special)
+
+        async def in_turn(stream: Stream) -> list[Judgment]:
             async with room:
-                async with rendering:
-                    messages = await aside(render, task.is_large)
-                return await sampler.run(stream, messages, task.history, task.record)
+                async with rendering:  # one after the other, as the texts are sealed with the first
+                    prompt = await aside(partial(messages, stream), task.is_large)
+                return await sampler.run(stream, prompt, task.history, task.record)
 
-        parts = await gather_all([judged(stream) for stream in streams])
+        if task.is_large or len(streams) > at_once:
+            # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be
+            # held as often as it is asked.
+            room, rendering = asyncio.Semaphore(at_once), asyncio.Lock()
+            parts = await gather_all([in_turn(stream) for stream in streams])
+        else:
+            parts = await gather_all(
+                [sampler.run(stream, messages(stream), task.history, task.record) for stream in streams]
+            )
         return sorted((j for part in parts for j in part), key=lambda j: (j.index, j.block, j.attempt))
 
     def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
