@@ -59,7 +59,7 @@ def test_two_processes_match_one(tmp_path):
 def test_two_processes_match_one_in_the_meta_rm(tmp_path):
     """Also what it is held out by: 2 processes share an odd number of judgments."""
     small.model(tmp_path)
-    meta_world.run(tmp_path, count=20, k=5)
+    meta_world.run(tmp_path, count=22, k=5)
     recipe = tmp_path / "meta.yaml"
     values = {"model": str(tmp_path / "base"), "runs": str(tmp_path / "run"), "heldout": 0.25, "learning_rate": 1e-2}
     sizes = {"batch": 8, "micro_batch": 2, "steps": 6, "save_every": 3, "log_every": 1, "device": "cpu"}
