@@ -291,6 +291,19 @@ def test_tag_moves_on_when_used():
     assert SHIELD.seal([" ".join(first), second], 1).tag == third
 
 
+def test_texts_that_are_too_long_to_be_looked_at_together_are_sealed_alike():
+    shield = Shield(["[Begin response {i} {tag}]", "[End response {i} {tag}]"], "scores", (1, 10))
+    attacks = [attack.text for attack in load_attacks() if not attack.special_tokens]
+    taken = list(itertools.islice(tags(b""), 3))
+    texts = [*attacks, "plain words. " * 15_000, f"a text with {taken[0]}", "more words, " * 30_000, f"and {taken[1]}"]
+    sealed = shield.seal(texts, 2)
+    assert sealed.tag == taken[2]
+    assert sealed.texts == tuple(shield.seal([text], 2).texts[0] for text in texts)
+    assert sealed.texts[-4:] == tuple(texts[-4:])
+    assert any(text != given for text, given in zip(sealed.texts, attacks, strict=False))
+    assert shield.seal([], 2).texts == ()
+
+
 def test_tags_outlast_a_text_that_lists_many():
     listed = [tag for tag, _ in zip(tags(b""), range(3000), strict=False)]
     tag = SHIELD.seal([" ".join(listed)], 1).tag

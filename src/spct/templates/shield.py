@@ -46,6 +46,8 @@ MANY = 100
 FEW = 8
 """Different words that are altered everywhere at once; each costs a pass."""
 _MOST_BRACKETS = 8
+PART_CHARS = 2**18
+"""Characters of texts that are looked at together."""
 
 _NEUTRAL = {"[": "⟦", "]": "⟧", "<": "‹", ">": "›", "|": "¦", "\\": "⧵", "#": "♯", "{": "⦃", "}": "⦄"}
 _MARKS = "".join(_NEUTRAL.values()) + "·"
@@ -120,16 +122,22 @@ class Shield:
 
         ``n`` is the number of integers that the answer holds; for kind "index" that of the responses.
         """
-        joined = "\n" + "\n\0\n".join(texts)
-        folded = fold_text(joined)
-        squeezed = letters(folded)
-        tag = next(candidate for candidate in tags(squeezed) if candidate.encode() not in squeezed)
         special = special_pattern(tuple(special_tokens))
-        # Nearly all items end here: what is found in none of the texts together needs no second look at each.
-        found = any(look.pattern.search(folded) for look in self._looks(squeezed, n))
-        if not found and not self._has_many_boxes(squeezed) and (special is None or not special.search(joined)):
-            return Sealed(tag, tuple(texts))
-        return Sealed(tag, tuple(self._neutralise(text, n, special) for text in texts))
+        sealed: list[str] = []
+        of_parts: list[bytes] = []
+        for part in _parts(texts):
+            joined = "\n" + "\n\0\n".join(part)
+            folded = fold_text(joined)
+            squeezed = letters(folded)
+            of_parts.append(squeezed)
+            # Nearly all texts end here: what is found in none of a part together needs no second look at each.
+            found = any(look.pattern.search(folded) for look in self._looks(squeezed, n))
+            if found or self._has_many_boxes(squeezed) or (special is not None and special.search(joined)):
+                part = [self._neutralise(text, n, special) for text in part]
+            sealed += part
+        squeezed = b"".join(of_parts)
+        tag = next(candidate for candidate in tags(squeezed) if candidate.encode() not in squeezed)
+        return Sealed(tag, tuple(sealed))
 
     def _looks(self, squeezed: bytes, n: int) -> Iterator[Look]:
         """The patterns that may be found in a text, by its letters."""
@@ -165,6 +173,20 @@ class Shield:
             else:
                 text = _altered(text, [*first, *units])
             folded = Folded(text, folded.foldable)  # no mark folds
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in runs of ``PART_CHARS`` characters or little more: all of most items, a text or two of a huge one.
+
+    A copy of a run is made in three forms, and each pattern goes over it in one call, during which no other thread runs.
+    """
+    begin = chars = 0
+    for end, text in enumerate(texts):
+        if chars and chars + len(text) > PART_CHARS:
+            yield texts[begin:end]
+            begin, chars = end, 0
+        chars += len(text)
+    yield texts[begin:]
 
 
 def tags(squeezed: bytes) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Skeleton:
         """From messages that were rendered with holes."""
         parts = []
         for role, body in bodies.items():
-            pieces = _HOLE.split(body)
+            pieces = _HOLE.split(body.strip())  # so that a message need not be stripped, which copies it
             holes = tuple([(at, int(pieces[at])) for at in range(1, len(pieces), 2)])
             parts.append((role, tuple(pieces), holes))
         return cls(tuple(parts))
