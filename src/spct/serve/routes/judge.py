@@ -45,10 +45,14 @@ async def judge_batch(body: BatchRequest, request: Request) -> Response:
     answers = caller.ask_each(items, options_of(body.options), body.deadline_s)
     if body.stream:
         return StreamingResponse(_lines(answers, len(items), caller.model, body.judgments), media_type=NDJSON)
+    # As JSON one by one as they come: all at once they would hold the loop for long, and be held as Python's values till then.
+    failed, found = 0, {}
     async with answers:
-        found = {place: _entry(place, answer, caller.model, body.judgments) async for place, answer in answers}
-    results = [found[place] for place in range(len(items))]
-    return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
+        async for place, answer in answers:
+            result = _entry(place, answer, caller.model, body.judgments)
+            failed += result["error"] is not None
+            found[place] = orjson.Fragment(orjson.dumps(result))
+    return Json({"results": [found[place] for place in range(len(items))], "failed": failed})
 
 
 async def _lines(answers: Answers, total: int, model: str, judgments: bool) -> AsyncIterator[bytes]:
