@@ -131,6 +131,9 @@ BAD_FILES: list[tuple[str | bytes, str]] = [
     (f"[{GOOD},]", "input, element 1 (counting from 0): got invalid JSON at column 1: nothing between two commas"),
     (f"[{GOOD}", "input, element 0 (counting from 0): got the end of the file inside the array"),
     (gzip.compress(f"{GOOD}\n".encode() * 50, mtime=0)[:-9], "input: cannot be read on"),
+    (b"\x1f\x8b", "input: cannot be read on"),
+    (b"\x1f\x8bno gzip", "input: cannot be read on"),
+    (gzip.compress(GOOD.encode(), mtime=0)[:12], "input: cannot be read on"),
 ]  # fmt: skip
 
 

@@ -29,11 +29,12 @@ BAD = Judgment(1, (0, 1), 8, "…", "length", None, Problem("truncated", "cut"),
 def test_judgments_come_back_as_they_were(tmp_path):
     store = RunStore.create(tmp_path, {"settings": "{}"})
     assert store.add_item(0, ITEM)
-    store.record(0, [GOOD, BAD], Usage(10, 20, 5, 1))
+    prose = replace(GOOD, index=2, scores=(), expected=None)  # what no scores are read from, such as a critique
+    store.record(0, [GOOD, BAD, prose], Usage(10, 20, 5, 1))
     store.record(0, [], Usage(1, 2, 0, 1))
     store.close()
     again = RunStore.open(tmp_path)
-    assert again.history(0) == [GOOD, BAD]
+    assert again.history(0) == [GOOD, BAD, prose]
     assert again.history(1) == []
     assert list(again.items()) == [(0, ITEM)]
     assert again.usage() == again.usage(0) == Usage(11, 22, 5, 2)

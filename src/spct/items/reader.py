@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +18,7 @@ from spct.errors import InputError
 from spct.items.ids import Ids
 from spct.items.item import parse_item
 from spct.items.json_array import array_elements
-from spct.items.source import RowFile, opened
+from spct.items.source import RowFile, opened, read_errors
 from spct.types import Item
 
 PARQUET_BATCH_ROWS = 256
@@ -81,10 +80,8 @@ def read_rows(source: str | Path | BinaryIO, *, format: str | None = None) -> It
 
 def _rows(file: RowFile) -> Iterator[RawRow]:
     rows = {"jsonl": _lines, "json": _elements, "parquet": _parquet}[file.format](file)
-    try:
+    with read_errors(file.name):
         yield from rows
-    except (EOFError, zlib.error, OSError) as error:
-        raise InputError(f"{file.name}: cannot be read on: {error}; the file is damaged or cut off") from error
 
 
 def _lines(file: RowFile) -> Iterator[RawRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,15 @@ def opened(source: str | Path | BinaryIO, format: str | None, name: str | None =
     else:
         with _open(Path(source)) as stream:
             yield _sniffed(stream, name or str(source), format)
+
+
+@contextmanager
+def read_errors(name: str) -> Iterator[None]:
+    """Turn what reading a damaged file raises, its first bytes included, into an InputError."""
+    try:
+        yield
+    except (EOFError, zlib.error, OSError) as error:
+        raise InputError(f"{name}: cannot be read on: {error}; the file is damaged or cut off") from error
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -88,6 +98,11 @@ def _peekable(stream: BinaryIO) -> io.BufferedReader:
 
 
 def _sniffed(stream: io.BufferedReader, name: str, format: str | None) -> RowFile:
+    with read_errors(name):
+        return _recognized(stream, name, format)
+
+
+def _recognized(stream: io.BufferedReader, name: str, format: str | None) -> RowFile:
     head = _peek(stream, 4)
     if head.startswith(GZIP):
         stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=stream))

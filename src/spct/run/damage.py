@@ -96,11 +96,15 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
 
 
 def _numbers(text: str | None, count: int) -> tuple[float, ...] | None:
-    """The JSON list of so many numbers."""
+    """The JSON list of so many numbers; empty where the answer is text, as a critique is."""
     if text is None:
         return None
     values = orjson.loads(text)
-    if len(values) != count or not all(type(value) in (int, float) for value in values):
+    if (
+        not isinstance(values, list)
+        or len(values) not in (0, count)
+        or not all(type(value) in (int, float) for value in values)
+    ):
         raise ValueError(f"got {text:.40}, expected {count} numbers")
     return tuple(values)
 

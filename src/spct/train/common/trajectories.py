@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from spct.errors import InputError, RunError
+from spct.errors import InputError, RunError, SpctError
 from spct.items import read_rows
 from spct.items.copies import as_shown
 from spct.templates import Template
@@ -61,6 +61,9 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
                 count += 1
         partial.replace(path)
+    except SpctError:  # of the rows' making
+        partial.unlink(missing_ok=True)
+        raise
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise RunError(f"{path}: cannot be written: {error.strerror or error}; free some space") from error
