@@ -104,12 +104,14 @@ async def test_nan_is_no_score():
 
 
 async def test_concurrency_bounds_the_requests_in_flight():
-    async def slow(call, writer):
-        await asyncio.sleep(0.01)
+    three = asyncio.Barrier(3)
+
+    async def three_at_a_time(call, writer):
+        await three.wait()
         await by_length(call, writer)
 
-    async with ChatServer(slow) as server:
-        await scored(server, TALKS * 8, concurrency=3)
+    async with ChatServer(three_at_a_time) as server:
+        await scored(server, TALKS * 9, concurrency=3)
     assert server.most_at_once == 3
 
 

@@ -189,11 +189,12 @@ async def test_json_lines_are_those_of_the_run(tmp_path):
 
 
 async def test_json_of_an_item(tmp_path):
+    began = time.time()
     (outcome, *_) = await make_run(tmp_path)
     row = orjson.loads(shown(tmp_path, "prime", "--json"))
     answered = [judgment.pop("answered") for judgment in row["judgments"]]
-    assert all(time.time() - 60 < at <= time.time() for at in answered) and answered == sorted(answered)
-    assert all(0 <= judgment.pop("seconds") < 60 for judgment in row["judgments"])
+    assert all(began <= at <= time.time() for at in answered) and answered == sorted(answered)
+    assert all(0 <= judgment.pop("seconds") <= time.time() - began for judgment in row["judgments"])
     assert row["verdict"] == orjson.loads(outcome.verdict.to_json())
     assert (row["id"], row["position"], row["finished"]) == ("prime", 0, True)
     assert row["item"]["responses"] == ["11", "12\x1b[2J"]

@@ -111,13 +111,19 @@ async def test_a_restart_in_the_middle_loses_and_changes_no_reward(kind):
                 both = [client.arollout_reward(f"p{i}", "e" * (1 + (i + j) % 10), run="r", size=2) for j in range(2)]
                 return (await asyncio.gather(*both))[0].reward
 
-            async def paced(i):
-                await asyncio.sleep(i / 100)
-                return await asked(i)
+            answered, restarting = asyncio.Semaphore(0), asyncio.Event()
 
-            asking = asyncio.gather(*[paced(i) for i in range(100)])
-            await asyncio.sleep(0.4)
+            async def in_its_turn(i):
+                if i >= 60:
+                    await restarting.wait()
+                reward = await asked(i)
+                answered.release()
+                return reward
+
+            asking = asyncio.gather(*[in_its_turn(i) for i in range(100)])
+            for _ in range(10):
+                await answered.acquire()
+            restarting.set()  # the others come while fifty wait for an answer and the server goes down
             await asyncio.to_thread(server.stop, kind)
-            assert not asking.done()
             await asyncio.to_thread(server.start)
             assert await asking == [1 + i % 10 for i in range(100)]

@@ -97,6 +97,9 @@ class Crowd:
         """As OpenVINO does under AVX2: samples of one prompt are computed together from its last whole block on."""
         return said(request.seed + j, request.n * (len(request.messages[0].content) % 160) > 640)
 
+    async def with_rows_that_fill_no_vector(self, request: SampleRequest, j: int) -> Sample:
+        return said(request.seed + j, request.n not in (1, 8))
+
     async def on_what_was_asked_before(self, request: SampleRequest, j: int) -> Sample:
         await self.seen()
         return said(request.seed + j, self.ever)
@@ -111,6 +114,7 @@ class Crowd:
         (Crowd().when_it_is_alone, False),
         (Crowd().by_place_in_its_request, False),
         (Crowd().with_many_rows_of_an_unfinished_block, False),
+        (Crowd().with_rows_that_fill_no_vector, False),
         (Crowd().on_what_was_asked_before, False),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

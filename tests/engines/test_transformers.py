@@ -147,7 +147,7 @@ async def test_adapters_need_peft(path: Path) -> None:
 async def test_close_ends_waiting_requests_and_start_begins_anew(path: Path) -> None:
     engine = load_engine(f"transformers:{path}", device="cpu", batch=1, threads=1)
     await engine.start()
-    waiting = [asyncio.ensure_future(engine.sample(SampleRequest(ASK, n=4, max_tokens=200))) for _ in range(3)]
+    waiting = [asyncio.ensure_future(engine.sample(SampleRequest(ASK, n=400, max_tokens=200))) for _ in range(3)]
     await asyncio.sleep(0.05)
     await engine.close()
     await engine.close()
@@ -158,7 +158,7 @@ async def test_close_ends_waiting_requests_and_start_begins_anew(path: Path) -> 
 
 
 async def test_a_cancelled_request_leaves_the_others_alone(engine: TransformersEngine) -> None:
-    cancelled = asyncio.ensure_future(engine.sample(SampleRequest(ASK, n=8, max_tokens=200)))
+    cancelled = asyncio.ensure_future(engine.sample(SampleRequest(ASK, n=400, max_tokens=200)))
     await asyncio.sleep(0.02)
     cancelled.cancel()
     other = await engine.sample(SampleRequest(ASK, temperature=0, max_tokens=4))

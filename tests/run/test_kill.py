@@ -15,7 +15,7 @@ from spct.engines.scripted import judgment_text
 async def judge(request, j):
     seed = request.seed + j
     number = int(re.search(r"question (\d+)", request.messages[-1].content)[1])
-    await asyncio.sleep(3600 if number >= int(os.environ.get("NEVER_FROM", "60")) else 0.01 + seed % 5 / 200)
+    await asyncio.sleep(300 if number >= int(os.environ.get("NEVER_FROM", "60")) else 0.01 + seed % 5 / 200)
     return "broken" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10, 1 + seed // 100 % 10])
 """
 ITEMS, KILLS = 60, 20

@@ -63,7 +63,7 @@ async def test_a_connection_that_says_nothing_is_closed():
 
 
 async def test_a_head_without_end_is_refused():
-    async with live(limits=SHORT) as server, connected(server) as (reader, writer):
+    async with live(limits=Limits(head_bytes=4096)) as server, connected(server) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
         await writer.drain()
         await asyncio.sleep(0.02)

@@ -25,7 +25,7 @@ def judge(request, j):
     best = shown.index("good") if "good" in shown and right else shown.index("bad")
     scores = ",".join("9" if place == best else "2" for place in range(len(shown)))
     honest = random.random() < 0.9
-    return r"\boxed{" + scores + "} " + ("yes" if right == honest else "no")
+    return r"\boxed{" + scores + "} " + ("ok" if right == honest else "bad")
 """
 
 

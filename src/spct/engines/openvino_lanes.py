@@ -10,9 +10,10 @@ a token behind its prompt has refiled the block. So a lane always makes two toke
 and not by the library, and prompts that are the same are not in flight together. A prompt that ends with its block, or
 was cancelled, is spoiled for a second use: the pipeline is made anew before it.
 
-Why the same seed gives the same sample, whatever else is in flight. Measured, the result of a row does not depend on
-the other rows of a batch, except that a batch of exactly one row takes another kernel. So prompts are neither cut nor
-mixed with generation (no split fuse), and a lone lane has a second row beside it, which is thrown away.
+Why the same seed gives the same sample, whatever else is in flight. Measured in float32 on processors with AVX-512,
+the result of a row does not depend on the other rows of a batch, except that a batch of exactly one row takes another
+kernel. So prompts are neither cut nor mixed with generation (no split fuse), and a lone lane has a second row beside it,
+which is thrown away. With AVX2 alone it does depend on them at some lengths of a prompt; ``embedded`` finds that out.
 
 A step that raises (a grammar that cannot be parsed does so for ever) leaves the pipeline unusable: it is made anew, the
 culprit fails, and the others start over, which changes nothing in what they return.

@@ -49,8 +49,11 @@ def trained(folder):
 
 def test_it_learns_to_tell_right_judgments_from_wrong_ones(trained):
     _, report = trained
-    assert report["figures"]["auc"] > 0.85
-    assert report["figures"]["brier"] < 0.15
+    before, after = report["before"], report["figures"]
+    assert (
+        before["auc"] < 0.7 and after["auc"] > 0.85
+    )  # one judgment in ten lies about itself: 0.9 or so is all there is
+    assert after["brier"] < before["brier"] / 2
     assert report["best_step"] in (8, 16, 24)
     evaluations = [row["eval_auc"] for row in report["log"] if "eval_auc" in row]
     assert len(evaluations) == 4

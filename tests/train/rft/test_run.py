@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import orjson
@@ -24,11 +23,18 @@ from spct.types import Item, Message
 from train import small
 
 ENGINE = """
-import asyncio, re
+import asyncio, os, re
 from random import Random
 from spct.engines.scripted import judgment_text
 
+left = int(os.environ.get("ANSWERS", "1000"))
+
 async def judge(request, j):
+    global left
+    left -= 1
+    if left < 0:
+        print("no more", flush=True)
+        await asyncio.sleep(300)
     await asyncio.sleep(DELAY)
     text = request.messages[-1].content
     random = Random(request.seed + j)
@@ -148,7 +154,8 @@ async def test_the_sampling_prompt_is_the_training_prompt_and_the_hint():
 
 
 def test_killed_again_and_again_it_ends_where_an_uninterrupted_one_does(tmp_path):
-    command = prepared(tmp_path, delay=0.03)
+    """Each of four sessions answers so many times, and hangs until it is killed."""
+    command = prepared(tmp_path, delay=0.01)
     whole = CliRunner().invoke(spct, [*command, "--out", str(tmp_path / "whole")])
     assert whole.exit_code == 0, whole.output
     cut = [
@@ -160,13 +167,14 @@ def test_killed_again_and_again_it_ends_where_an_uninterrupted_one_does(tmp_path
         str(tmp_path / "cut"),
         "--resume",
     ]
-    killed = 0
-    for wait in (0.9, 1.1, 1.3, 1.5):
-        process = subprocess.Popen([*cut, "--concurrency", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(wait)
+    for answers in (20, 45, 33, 60):
+        env = os.environ | {"ANSWERS": str(answers)}
+        process = subprocess.Popen(
+            [*cut, "--concurrency", "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+        )
+        assert process.stdout.readline() == b"no more\n"
         os.kill(process.pid, signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed >= 2
+        process.communicate()
     subprocess.run(cut, check=True, capture_output=True)
     for name in ("trajectories.jsonl", "report.json", "report.md"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

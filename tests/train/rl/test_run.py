@@ -77,22 +77,23 @@ def figures(rows: list[dict[str, float]]) -> list[dict[str, float]]:
 def test_a_tiny_policy_learns_to_judge(tmp_path: Path) -> None:
     """From 5% to most judgments right, on items it has not seen, mixed n; every group shares its prompt.
 
-    Rounding differs between processors and leads training along other ways, as another seed does: seeds 0 to 3, and seed 0
-    under the plainest instructions, ended at 0.64 to 0.94 of the 90 items.
+    Rounding differs between processors and leads training along other ways, as another seed does. Six seeds, each with
+    results of float32 as they are, rounded to 21, 18 and 15 bits and with products in bfloat16, ended at 0.68 to 1.0 of
+    the 90 items and at 0.71 to 0.92 of the last rollouts. (At twice the learning rate: 0.39 to 0.97.)
     """
     toy_recipe(tmp_path)
     write_rows(tmp_path / "train.jsonl", toy_rows(120))
     write_rows(tmp_path / "heldout.jsonl", toy_rows(90, seed=1))
     recipe = toy_recipe(
         tmp_path, steps=80, batch=16, group=8, micro_batch=128, max_new_tokens=1, beta=0.001, save_every=80,
-        heldout=heldout(tmp_path, vote_k=4),
+        learning_rate=5e-3, heldout=heldout(tmp_path, vote_k=4),
     )  # fmt: skip
     report = train_rl(recipe, tmp_path / "out", say=silent)
     before, after = (row["eval_accuracy"] for row in (report["heldout"][0], report["heldout"][-1]))
-    assert before <= 0.15 and after >= 0.45
+    assert before <= 0.15 and after >= 0.5
     assert report["heldout"][-1]["eval_accuracy/invalid"] < 0.4 < report["heldout"][0]["eval_accuracy/invalid"]
     first, last = (sum(row["accuracy"] for row in part) / 5 for part in (report["train"][:5], report["train"][-5:]))
-    assert first < 0.15 and last > 0.35
+    assert first < 0.15 and last > 0.5
     assert {"kl", "entropy", "tied", "invalid", "frac_reward_zero_std", "groups/all_wrong", "scores/1"} <= set(
         report["train"][-1]
     )
