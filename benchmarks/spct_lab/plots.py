@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def _stages(found: Mapping[str, Any]) -> Figure:
         for x, row in zip(xs, rows, strict=True):
             axes.plot([x] * len(row["by_seed"]), [100 * one for one in row["by_seed"]], "k.", markersize=4)
     axes.set_xticks(range(len(NAMES)), list(NAMES.values()))
-    axes.set_ylabel("accuracy by Eq 10, points of 100")
+    axes.set_ylabel("accuracy, a tie is wrong, points of 100")
     axes.grid(axis="x", visible=False)
     axes.set_title("Held-out queries, n = 2 to 4; dots are seeds")
     canvas.legend(loc="outside lower center", ncols=2, fontsize=8)
@@ -53,15 +54,15 @@ def _voting(found: Mapping[str, Any]) -> Figure:
         values = [row["correct"] for row in rows.values()]
         axes.plot(ks, [100 * one["value"] for one in values], style, color=COLOURS[place], marker=MARKERS[place],
                   markersize=4.5, label=name)  # fmt: skip
-        if values and values[0]["items"]:
-            axes.fill_between(ks, *([100 * one["items"][end] for one in values] for end in (0, 1)),
-                              color=COLOURS[place], alpha=0.12, linewidth=0)  # fmt: skip
+        bounds = [one["items"] or (nan, nan) for one in values]  # a figure without an interval leaves a gap
+        axes.fill_between(ks, *([100 * one[end] for one in bounds] for end in (0, 1)),
+                          color=COLOURS[place], alpha=0.12, linewidth=0)  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([int(k) for k in found["voting"]["base"]]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axes.set_xlabel("judgments per query, k")
-    axes.set_ylabel("accuracy by Eq 10, points of 100")
+    axes.set_ylabel("accuracy, a tie is wrong, points of 100")
     canvas.legend(loc="outside lower center", ncols=2, fontsize=8)
     return canvas
 

@@ -54,7 +54,7 @@ def _stages(found: Mapping[str, Any]) -> Table:
             one = found["stages"][model][vote]
             rows.append([name, label, interval(one["correct"]), _seeds(one["correct"]), _t(one["correct"]),
                          *(_share(one[key]) for key in ("credit", "tied", "invalid"))])  # fmt: skip
-    heads = ["model", "judged", "Eq 10 [queries]", "seeds", "[seeds]", "1/#tied", "tied", "invalid"]
+    heads = ["model", "judged", "strict [queries]", "seeds", "[seeds]", "1/#tied", "tied", "invalid"]
     return Table(heads, rows)
 
 
@@ -103,7 +103,7 @@ def _ablations(found: Mapping[str, Any]) -> Table:
                 gap = row["difference"]
                 rows.append([name, NAMES[model], _vote(vote), interval(row["correct"]), interval(gap, "+.1f"),
                              _seeds(gap, "+.1f"), _p(gap), _share(row["tied"]), _share(row["invalid"])])  # fmt: skip
-    heads = ["ablation", "model", "judged", "Eq 10", "against main [queries]", "seeds", "p", "tied", "invalid"]
+    heads = ["ablation", "model", "judged", "strict", "against main [queries]", "seeds", "p", "tied", "invalid"]
     return Table(heads, rows)
 
 

@@ -79,6 +79,26 @@ async def test_in_flight_is_a_bound_and_the_source_is_streamed():
     assert (seen, peak) == (200, 5)
 
 
+@pytest.mark.parametrize("stored", [False, True])
+async def test_a_verdict_is_handed_out_though_every_place_is_taken(tmp_path, stored):
+    """Items 0 to 5 are judged, then two that never end take both places: what is done does not wait for them."""
+
+    async def some_never(request, j):
+        number = int(request.messages[-1].content.split("question ")[1].split()[0])
+        await asyncio.sleep(3600 if number >= 6 else 0)
+        return judgment_text([5, 6])
+
+    judge = GRMJudge(ScriptedEngine(some_never), judge_settings(k=1))
+    store = open_run(tmp_path / "run", judge, resume=False) if stored else None
+    outcomes = judge_items(judge, items(20), in_flight=2, store=store)
+    async with asyncio.timeout(60):
+        seen = [(await anext(outcomes)).position for _ in range(6)]
+    assert seen == [0, 1, 2, 3, 4, 5]
+    await outcomes.aclose()
+    if store is not None:
+        store.close()
+
+
 async def test_resume_samples_only_what_is_missing(tmp_path):
     full = await collect(ScriptedEngine(by_seed), items(10), k=6)
     store = RunStore.create(tmp_path, {})

@@ -45,7 +45,7 @@ class OracleMeta(_NoModel):
 
 def _eq10(case: Case) -> Rating:
     if len(case.judgment.order) < len(case.item.responses):
-        return Rating(None, "a block does not show all responses, so Eq 10 cannot be applied to it alone")
+        return Rating(None, "a block does not show all responses, so whether it is right cannot be told from it alone")
     found = grade(case.judgment.scores, case.item)
     if found is None:
         return Rating(None, "the item has no ground truth with a unique best")

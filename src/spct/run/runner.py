@@ -53,30 +53,28 @@ async def judge_items(
 
     Raises EngineError when the engine cannot go on, RunError when the store cannot; what is in flight is cancelled.
     """
-    run = _Run(judge, store, on_request, asyncio.Semaphore(in_flight))
+    run = _Run(judge, store, on_request)
     clock = None if store is None else _Clock(store)
     tasks: deque[asyncio.Task[_Done]] = deque()
     source = enumerate(items)
     try:
         exhausted = False
         while tasks or not exhausted:
-            while not exhausted and len(tasks) < WINDOW * in_flight and run.failure is None:
-                await run.slots.acquire()
+            run.moved.clear()
+            while not exhausted and run.judging < in_flight and len(tasks) < WINDOW * in_flight and not run.failure:
                 if (following := next(source, None)) is None:
-                    run.slots.release()
                     exhausted = True
                 else:
+                    run.judging += 1
                     tasks.append(asyncio.create_task(run.one(*following)))
-                while tasks and tasks[0].done() and tasks[0].result().is_stored():
-                    if clock is not None:
-                        clock.tick()
-                    yield tasks.popleft().result().outcome
+            while tasks and tasks[0].done() and tasks[0].result().is_stored():
+                if clock is not None:
+                    clock.tick()
+                yield tasks.popleft().result().outcome
             if run.failure is not None:
                 raise run.failure
-            if tasks:
-                done = await tasks.popleft()
-                await done.stored()
-                yield done.outcome
+            if tasks and not run.moved.is_set():
+                await run.moved.wait()
     finally:
         for task in tasks:
             task.cancel()
@@ -114,22 +112,16 @@ class _Done:
             return True
         return self.commit.done() and self.commit.result() is None
 
-    async def stored(self) -> None:
-        """Return once the commit is made. Raises RunError if it fails."""
-        if self.commit is not None:
-            await asyncio.shield(self.commit)
-
 
 class _Run:
-    """What the items of one run share."""
+    """What the items of one run share. ``judging`` items are in flight; ``moved`` is set when one is done or stored."""
 
-    def __init__(
-        self, judge: Judge, store: RunStore | None, on_request: OnRequest | None, slots: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, judge: Judge, store: RunStore | None, on_request: OnRequest | None) -> None:
         self.judge = judge
         self.store = store
         self.on_request = on_request
-        self.slots = slots
+        self.judging = 0
+        self.moved = asyncio.Event()
         self.pilot = Pilot(judge, store)
         self.failure: Exception | None = None
         self._failed_in_a_row = 0
@@ -140,14 +132,16 @@ class _Run:
             commit = None
             if self.store is not None:
                 self.store.put_verdict(position, outcome.verdict.as_row())
-                commit = self.store.next_commit
+                if (commit := self.store.next_commit) is not None:
+                    commit.add_done_callback(lambda _: self.moved.set())
             self._watch(outcome.verdict)
             return _Done(outcome, commit)
         except Exception as error:
             self.failure = self.failure or error
             raise
         finally:
-            self.slots.release()
+            self.judging -= 1
+            self.moved.set()
 
     async def _judged(self, position: int, item: Item) -> Outcome:
         memory = _ItemMemory(self, position, item)

@@ -45,7 +45,7 @@ def guided_curve(run: JudgedRun, items: Sequence[Item], ratings: RatingsByItem, 
 
 def curve_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The curve as a Markdown table."""
-    yield f"{found['run']}: {found['items']:,} held-out items, Eq 10 (in brackets with 1/#tied)"
+    yield f"{found['run']}: {found['items']:,} held-out items, a tie counted as wrong (in brackets with 1/#tied)"
     yield ""
     yield "| k | kept | plain vote | guided vote | gain (95%) |"
     yield "| --- | --- | --- | --- | --- |"

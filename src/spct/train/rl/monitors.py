@@ -36,7 +36,7 @@ class Alarm:
 ALARMS = (
     Alarm("invalid", 0.3, "many judgments cannot be read: the format is being lost; raise beta, or fine-tune first"),
     Alarm("completions/clipped_ratio", 0.3, "many judgments are cut off: raise max_new_tokens, unless they run away"),
-    Alarm("tied", 0.5, "most judgments give the best response the same score as another, which is wrong by Eq 10"),
+    Alarm("tied", 0.5, "most judgments give the best response the same score as another, which counts as wrong"),
     Alarm("kl", 1.0, "the policy is far from where it began (nats per token): raise beta or lower learning_rate"),
     Alarm("entropy", 0.02, "the policy hardly samples any more: raise beta or the temperature", below=True),
     Alarm("frac_reward_zero_std", 0.9, "nearly all groups agree and teach nothing: leave out what is too easy or hard"),
