@@ -194,7 +194,7 @@ def _card(recipe: RLRecipe, report: dict[str, Any], items: TrainingItems) -> Car
         title="Generative reward model after rule-based RL",
         stage="RL",
         base=recipe.model,
-        method="SPCT stage 2 (arXiv 2504.02495): GRPO with a reward of +1 for a correct judgment (a tie is not) and -1 for any other.",
+        method="SPCT stage 2 (arXiv 2504.02495): GRPO with a reward of +1 for a correct judgment (no tie) and -1 for any other.",
         data=report["items"],
         settings={"steps": report["steps"], "best step": report["best_step"]}
         | {name: getattr(recipe, name) for name in shown},
