@@ -55,7 +55,7 @@ def parse_recipe(kind: type[R], values: Any, where: str = "recipe") -> R:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(kind, error.errors()[0])}") from error
+        raise InputError(f"{where}: {fault_sentence(kind, error.errors()[0])}") from error
 
 
 def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, Any]:
@@ -95,7 +95,8 @@ def put(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     return values
 
 
-def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
+def fault_sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
+    """What pydantic found wrong, in one sentence that names the key; of an unknown one also the nearest known."""
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return unknown_key(place, str(error["loc"][-1]), list(_model_at(kind, error["loc"][:-1]).model_fields))

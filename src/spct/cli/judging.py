@@ -13,6 +13,7 @@ from spct.errors import InputError
 from spct.judges import JUDGES, Backend, Judge, judge_options, kind_of, load_judge
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.meta import MetaRM
+from spct.rubrics import Rubric
 from spct.voting.adaptive import DEFAULT_LEVEL
 
 SETTINGS = (
@@ -31,6 +32,7 @@ SETTINGS = (
     "k_meta",
     "rule",
     "tie_rule",
+    "criteria",
     "grammar",
     "top_logprobs",
 )
@@ -48,6 +50,18 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"One of {', '.join(JUDGES)}, or package.module:Class.",
         ),
         click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge."),
+        click.option(
+            "--rubric",
+            metavar="FILE|NAME",
+            help="Judge by the criteria of this rubric (docs/rubrics.md).",
+        ),
+        click.option(
+            "--criteria",
+            type=click.Choice(["separate", "joint"]),
+            default="separate",
+            show_default=True,
+            help="Ask for each criterion of a rubric by itself, or for all in one answer.",
+        ),
         click.option("-k", default=8, show_default=True, help="Judgments per item."),
         click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
         click.option("--top-p", default=1.0, show_default=True),
@@ -112,7 +126,8 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_of(options: Mapping[str, Any]) -> JudgeSettings:
     """The settings that ``judging_options`` gave. Raises InputError for what cannot be."""
-    return judge_settings(**{name: options[name] for name in SETTINGS})
+    rubric = None if options["rubric"] is None else Rubric.load(options["rubric"])
+    return judge_settings(rubric=rubric, **{name: options[name] for name in SETTINGS})
 
 
 def make_judge(
@@ -128,6 +143,10 @@ def make_judge(
     Raises InputError.
     """
     kind, model = options["kind"], options["model"] or None
+    if options["rubric"] is not None:
+        if kind not in ("grm", "rubric"):
+            raise InputError(f"--judge {kind} knows no rubric; drop --judge or --rubric")
+        kind = "rubric"
     given = dict(map(_named_value, options["judge_option"]))
     needs = kind_of(kind).needs
     if needs == "nothing":

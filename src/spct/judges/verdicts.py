@@ -38,6 +38,7 @@ def verdict_of(
         "temperature": settings.sampling.temperature,
         "usage": usage,
         "noise": noise,
+        "rubric": settings.rubric,
     }
     if ratings is None:
         return decide(judgments, **vote)

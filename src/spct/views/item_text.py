@@ -15,8 +15,9 @@ from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
+from spct.voting.criteria import Criteria
 from spct.voting.ratings import Place, place_of
-from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
+from spct.voting.verdict import headline, remarks, vote_table
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
@@ -50,8 +51,7 @@ class ItemView:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
         yield "  " + headline(verdict)
-        table = response_rows(verdict)
-        yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
+        yield from ("  " + row for row in vote_table(verdict))
         for remark in remarks(verdict):
             yield from indented(remark, self.surface, 2)
         if item.truth is not None:
@@ -81,7 +81,9 @@ class ItemView:
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
+        yield self._head(_title(judgment, stored.verdict.criteria)) + self.surface.paint(
+            "  " + _facts(judgment, request), "dim"
+        )
         _, texts = as_shown(stored.item, judgment)
         every = [(i,) for i in range(len(stored.item.responses))]
         groups = every if texts is judgment else copies_of(stored.item.responses).groups
@@ -136,8 +138,10 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment) -> str:
+def _title(judgment: Judgment, criteria: Criteria | None) -> str:
     block = f", block {judgment.block}" if judgment.block else ""
+    if criteria is not None:
+        block = f", criterion {line(criteria.results[judgment.block].id)}"
     again = f", retry {judgment.attempt}" if judgment.attempt else ""
     return f"judgment {judgment.index}{block}{again}"
 

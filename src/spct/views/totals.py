@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spct.measures import TruthMeasured, measured, why_ungraded
 from spct.measures.case import Case, Scale, case_of
 from spct.types import Item, Usage
 from spct.voting.accuracy import Grades, GradesByKind
-from spct.voting.rows import count_judgments, short_of
+from spct.voting.rows import ScoreRow, count_judgments, short_of
 from spct.voting.verdict import Verdict
 
 
@@ -104,6 +105,10 @@ class Totals:
         if (why := why_ungraded(item)) is not None:
             self.ungraded[why] += 1
         expected = verdict.rule == "expected"
-        shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
+        shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]
+        if verdict.criteria is not None:
+            shown = zip(verdict.criteria.orders, verdict.criteria.rows, strict=True)
+        else:
+            shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
         if (case := case_of(item, verdict.means, shown)) is not None:
             self.cases.append(case)

@@ -38,6 +38,7 @@ def group_rewards(answer: Answer, rewards: Rewards, model: str) -> dict[str, Any
         "normalisation": rewards.normalisation,
         "range": rewards.range,
         "rewards": rewards.values,
+        "by_criterion": None if verdict.criteria is None else verdict.criteria.vectors(),
         "counts": verdict.valid_N,
         "best": verdict.best,
         "tied": verdict.tied,

@@ -61,6 +61,33 @@ class JudgmentOut(Out):
     problem: ProblemOut | None
 
 
+class CriterionOut(Out):
+    """One criterion; fields as in ``spct.voting.criteria.CriterionResult``, a value for each response."""
+
+    id: str
+    weight: float
+    k: int
+    valid: int
+    means: tuple[float, ...] | None
+    worth: tuple[float, ...] | None
+    spread: tuple[float | None, ...] | None
+    confidence: float | None
+    passed: tuple[bool, ...] | None
+
+
+class CriteriaOut(Out):
+    """What the responses have of a rubric; fields as in ``spct.voting.criteria.Criteria``."""
+
+    rubric: str
+    points: tuple[float, ...]
+    least: float
+    most: float
+    passed: tuple[bool | None, ...]
+    failed: tuple[tuple[str, ...], ...]
+    missing: tuple[str, ...]
+    criteria: tuple[CriterionOut, ...]
+
+
 class VerdictOut(Out):
     """A verdict, fields as in ``spct.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
 
@@ -81,6 +108,7 @@ class VerdictOut(Out):
     spread: tuple[float | None, ...] | None
     tied: tuple[int, ...]
     confidence: float | None
+    criteria: CriteriaOut | None = None
     error: ErrorBody | None
     judgments: Annotated[tuple[JudgmentOut, ...] | None, Field(repr=False)]
     usage: UsageOut

@@ -12,9 +12,12 @@ from typing import Any, Literal
 import orjson
 
 from spct.bench.suites.benchmark import Ballot, Ballots
+from spct.rubrics import Rubric
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
+from spct.run.stored import written_rubric
 from spct.voting.blocks import Part
+from spct.voting.by_criterion import criteria_of
 from spct.voting.rows import keep_part, missing_of, sample_rows
 
 ScoreKind = Literal["scores", "expected"]
@@ -37,10 +40,21 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
         return known[text]
 
     with as_damage(str(store.directory)):
+        written = orjson.loads(store.meta("settings") or "{}")
+        rubric, k = written_rubric(written), written.get("k", 0)
         for position, (index, block, _), shown, scores, expected in store.score_rows():
             found = parsed(expected if scored == "expected" else scores)
             keep_part(samples[position], index, block, (parsed(shown), found))
+        if rubric is not None:
+            return {names[position]: _of_rubric(of_item, rubric, k) for position, of_item in samples.items()}
         return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
+
+
+def _of_rubric(samples: Mapping[int, Mapping[int, Part]], rubric: Rubric, k: int) -> list[Ballot]:
+    """Shares of the points, with the gates and the missing criteria as all of the item's answers decide them."""
+    n = max((len(order) for parts in samples.values() for order, _ in parts.values()), default=0)
+    table = criteria_of(samples, n, rubric, k)
+    return [Ballot(tuple(row), order) for row, order in zip(table.rows, table.orders, strict=True)]
 
 
 def _of_item(samples: Mapping[int, Mapping[int, Part]]) -> list[Ballot]:
