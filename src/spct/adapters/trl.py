@@ -30,7 +30,8 @@ class AsyncTRLReward:
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
     name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
-    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``response_of`` makes a text of a completion, by default its last turn.
+    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them.
+    ``response_of`` makes a text of a completion, by default its last turn.
     """
 
     __name__ = "spct"  # the name under which TRL logs the reward

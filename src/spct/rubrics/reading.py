@@ -16,9 +16,10 @@ import yaml
 
 from spct.errors import InputError
 from spct.rubrics.checks import CHECKS, EXTRA, Check
+from spct.rubrics.numbers import exact
 
 try:
-    from pydantic import BeforeValidator, Field, ValidationError, model_validator
+    from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
     from spct.recipe import Strict, fault_sentence
 except ModuleNotFoundError as missing:
@@ -97,19 +98,25 @@ class RubricIn(Strict):
     criteria: Annotated[tuple[CriterionIn, ...], Field(min_length=1, max_length=MOST_CRITERIA)]
     threshold: Annotated[Number | None, Field(alias="pass")] = None
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        names = Counter(criterion.id for criterion in self.criteria)
+    @field_validator("criteria")
+    @classmethod
+    def _apart(cls, criteria: tuple[CriterionIn, ...]) -> tuple[CriterionIn, ...]:
+        names = Counter(criterion.id for criterion in criteria)
         if repeated := [name for name, count in names.items() if count > 1]:
-            raise ValueError(f"criteria: several are called {repeated[0]!r}; expected an id of its own for each")
-        if sum(criterion.weight for criterion in self.criteria) == 0:
+            raise ValueError(f"several are called {repeated[0]!r}; expected an id of its own for each")
+        if sum(exact(criterion.weight) for criterion in criteria) == 0:
             raise ValueError(
-                "criteria: the weights sum to 0, so a response that has all of it gets as many points as one that has "
-                "none; expected a sum other than 0"
+                "the weights sum to 0, so a response that has all of it gets as many points as one that has none; "
+                "expected a sum other than 0"
             )
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"pass is {self.threshold:g}; expected a share of the points, 0 to 1")
-        return self
+        return criteria
+
+    @field_validator("threshold")
+    @classmethod
+    def _a_share(cls, threshold: float | None) -> float | None:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"got {threshold:g}; expected a share of the points, 0 to 1")
+        return threshold
 
 
 def _fault(c: CriterionIn) -> str | None:

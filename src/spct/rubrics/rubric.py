@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from spct.errors import InputError
 from spct.rubrics.checks import Check
+from spct.rubrics.numbers import exact, number
 
 CriterionKind = Literal["scale", "yes-no", "choice", "check"]
 
@@ -112,16 +113,6 @@ def point_range(weights: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
 def shipped_names() -> list[str]:
     """The rubrics that come with the package."""
     return sorted(path.name.removesuffix(".yaml") for path in (files(__package__) / "shipped").iterdir())
-
-
-def exact(value: float | Fraction) -> Fraction:
-    """A number as it is written: 0.1 is a tenth."""
-    return value if isinstance(value, Fraction) else Fraction(str(value))
-
-
-def number(value: Fraction) -> int | float:
-    """A fraction as JSON writes it."""
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def _criterion(row: Mapping[str, Any]) -> Criterion:
