@@ -28,6 +28,7 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
+        ("rubric", "scores", (0, 1), set()),
         ("principles", "principles", (1, 10), set()),
         ("judge", "index", (1, 10), set()),
         ("judge-index", "index", (1, 10), set()),
@@ -48,9 +49,9 @@ def test_shipped(name, kind, scale, needs):
 
 
 def test_names_are_the_registry():
-    shipped = ["grm", "grm-single", "grm-reference", "grm-principles", "principles", "judge", "judge-index"]
+    shipped = ["grm", "grm-single", "grm-reference", "grm-principles", "rubric", "principles", "judge", "judge-index"]
     assert list(TEMPLATES) == shipped
-    assert len({load_template(name).digest for name in TEMPLATES}) == 7
+    assert len({load_template(name).digest for name in TEMPLATES}) == 8
 
 
 def test_shown_order_and_turns():

@@ -79,10 +79,10 @@ def test_a_criterion_without_a_valid_answer_is_missing_and_never_0(tmp_path):
         "2 criteria have no valid answer and are left out, not counted as 0: jargon, tone; answers to them would not "
         "change who leads by points"
     )
-    assert found.vectors() == [
+    assert found.vectors() == (
         {"correct": 0.875, "short": 1.0, "valid": 1.0},
         {"correct": 0.375, "short": 0.0, "valid": 1.0},
-    ]
+    )
 
 
 def test_a_missing_criterion_that_outweighs_the_lead_may_change_it():

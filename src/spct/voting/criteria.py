@@ -64,10 +64,10 @@ class Criteria:
             "criteria": [result.as_row() for result in self.results],
         }
 
-    def vectors(self) -> list[dict[str, float]]:
+    def vectors(self) -> tuple[dict[str, float], ...]:
         """For each response its worth by criterion, 0 to 1, without those that are missing: rewards by criterion."""
         known = [(result.id, result.worth) for result in self.results if result.worth is not None]
-        return [{id: worth[i] for id, worth in known} for i in range(len(self.shares))]
+        return tuple({id: worth[i] for id, worth in known} for i in range(len(self.shares)))
 
 
 def missing_sentence(criteria: Criteria) -> str | None:

@@ -22,6 +22,7 @@ def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:
         "sampled": verdict.sampled,
         "rule": verdict.rule,
         "tie_rule": verdict.tie_rule,
+        "criteria": None if verdict.criteria is None else verdict.criteria.as_row(),
         "error": None if verdict.error is None else _no_winner(verdict.error),
         "judgments": [_judgment(j) for j in verdict.judgments] if judgments else None,
         "usage": _usage(verdict.usage),
