@@ -34,7 +34,7 @@ def run(*arguments, code=0):
     if done.exception is not None:
         raise done.exception
     assert done.return_value in (code, None), done.output
-    return done.stdout
+    return done.output if "--json" not in arguments else done.stdout
 
 
 def judging(folder, *more):

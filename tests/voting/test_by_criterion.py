@@ -7,8 +7,9 @@ import pytest
 
 from rubrics.samples import of, rubric
 from spct.types import Judgment, Problem
-from spct.voting.by_criterion import criteria_of, samples_by_criterion
+from spct.voting.by_criterion import criteria_of
 from spct.voting.criteria import criteria_rows, missing_sentence
+from spct.voting.rows import samples_by_block
 from spct.voting.vote import decide
 
 
@@ -30,7 +31,7 @@ def invalid(place, index, n=2):
 
 
 def table(judgments, a_rubric, n=2, k=2):
-    return criteria_of(samples_by_criterion(judgments), n, a_rubric, k)
+    return criteria_of(samples_by_block(judgments), n, a_rubric, k)
 
 
 REPLIES = [

@@ -35,6 +35,7 @@ COMMANDS = {
     "runs": "spct.cli.runs:runs",
     "vote": "spct.cli.vote:vote",
     "merge": "spct.cli.merge:merge",
+    "jury": "spct.cli.jury:jury",
     "meta": "spct.cli.meta:meta",
     "bench": "spct.cli.bench:bench",
     "compare": "spct.cli.compare:compare",

@@ -8,6 +8,8 @@ from typing import Any
 import click
 import yaml
 
+from spct.cli.juries import make_jury
+from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
 from spct.judges import JUDGES, Backend, Judge, judge_options, kind_of, load_judge
@@ -61,6 +63,19 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="separate",
             show_default=True,
             help="Ask for each criterion of a rubric by itself, or for all in one answer.",
+        ),
+        click.option("--jury", type=PATH, metavar="FILE", help="Several judges that vote together (docs/juries.md)."),
+        click.option(
+            "--escalate",
+            metavar="ENGINE:NAME",
+            help="Ask this model too where the first is unsure; its vote then counts.",
+        ),
+        click.option(
+            "--below",
+            type=click.FloatRange(0, 1),
+            default=0.9,
+            show_default=True,
+            help="The confidence under which --escalate asks.",
         ),
         click.option("-k", default=8, show_default=True, help="Judgments per item."),
         click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
@@ -131,6 +146,22 @@ def settings_of(options: Mapping[str, Any]) -> JudgeSettings:
 
 
 def make_judge(
+    options: Mapping[str, Any],
+    meta: MetaRM | None,
+    *,
+    backend: Backend | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judge:
+    """The judge of the options, or the jury of ``--jury`` or ``--escalate``; otherwise as ``make_one``."""
+    if options["jury"] is None and options["escalate"] is None:
+        return make_one(options, meta, backend=backend, settings=settings)
+    own = settings_of(options)
+    if settings is not None and settings != own:
+        raise InputError("the judges of a jury have settings of their own; ask without options")
+    return make_jury(options, own, lambda given, engine: make_one(given, None, backend=engine), backend)
+
+
+def make_one(
     options: Mapping[str, Any],
     meta: MetaRM | None,
     *,

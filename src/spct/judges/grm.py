@@ -79,7 +79,7 @@ class GRMJudge:
         """
         settings = asdict(self.settings)
         sampling = asdict(self.settings.resolved_sampling)
-        for name in ("sampling", "rubric", "criteria"):
+        for name in ("sampling", "rubric", "criteria", "jury"):
             del settings[name]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]

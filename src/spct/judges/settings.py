@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from spct.errors import InputError
 from spct.judges.sampling import SamplingSettings
 from spct.rubrics.rubric import Rubric
+from spct.voting.jury import Jury
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
@@ -28,7 +29,8 @@ class JudgeSettings:
     ``adaptive`` stops an item before its k-th judgment once its winner is settled at that level (``adaptive.settled``),
     looking after every ``adaptive_round`` judgments; items that need blocks get all k. ``k_meta`` is how many judgments
     a meta RM lets into the vote, half of them if None. With a ``rubric``, its criteria are judged (``judges.rubric``):
-    ``criteria`` "separate" asks for each by itself, "joint" for all in one answer.
+    ``criteria`` "separate" asks for each by itself, "joint" for all in one answer. ``jury`` are several judges of
+    one run (``judges.jury``), each with settings of its own.
     """
 
     k: int = 8
@@ -44,6 +46,7 @@ class JudgeSettings:
     tie_rule: TieRule = "random"
     rubric: Rubric | None = None
     criteria: Asked = "separate"
+    jury: Jury | None = None
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
     @property

@@ -39,6 +39,7 @@ def verdict_of(
         "usage": usage,
         "noise": noise,
         "rubric": settings.rubric,
+        "jury": settings.jury,
     }
     if ratings is None:
         return decide(judgments, **vote)

@@ -17,10 +17,12 @@ from spct.rubrics import Rubric
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
-from spct.voting.by_criterion import criteria_of, samples_by_criterion
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
 from spct.voting.guided import best_rated, index_ratings
+from spct.voting.jury import Jury
 from spct.voting.ratings import Ratings
-from spct.voting.rows import scored_N
+from spct.voting.rows import samples_by_block, scored_N
 from spct.voting.verdict import Verdict
 from spct.voting.vote import count_duplicates
 
@@ -50,7 +52,7 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
         written = dict(orjson.loads(text or ""))
         given = {name: written[name] for name in SETTINGS if name in written}
         given["grammar"] = bool(given.get("grammar"))
-        given["rubric"] = written_rubric(written)
+        given["rubric"], given["jury"] = written_rubric(written), written_jury(written)
         return written, judge_settings(**given)
     except (ValueError, TypeError, LookupError) as error:
         raise RunError(
@@ -62,6 +64,12 @@ def written_rubric(written: Mapping[str, Any]) -> Rubric | None:
     """The rubric in a run's settings, None without one."""
     row = written.get("rubric")
     return None if row is None else Rubric.of_row(row)
+
+
+def written_jury(written: Mapping[str, Any]) -> Jury | None:
+    """The jury in a run's settings, None without one."""
+    row = written.get("jury")
+    return None if row is None else Jury.of_row(row)
 
 
 def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
@@ -111,6 +119,7 @@ def _verdict(
     row: Mapping[str, Any],
 ) -> Verdict:
     rubric, n = settings.rubric, len(item.responses)
+    jury = None if settings.jury is None else jury_table(samples_by_block(judgments), n, settings.jury)
     return Verdict(
         id=item.id,
         n=n,
@@ -129,7 +138,8 @@ def _verdict(
         confidence=row["confidence"],
         error=None if row["error"] is None else ItemError(**row["error"]),
         duplicates=count_duplicates(judgments) if settings.sampling.temperature > 0 else 0,
-        criteria=None if rubric is None else criteria_of(samples_by_criterion(judgments), n, rubric, row["k"]),
+        criteria=None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, row["k"]),
+        jury=jury,
         usage=store.usage(position),
         judgments=tuple(judgments),
     )

@@ -15,9 +15,9 @@ from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
-from spct.voting.criteria import Criteria
+from spct.voting.jury import BLOCKS
 from spct.voting.ratings import Place, place_of
-from spct.voting.verdict import headline, remarks, vote_table
+from spct.voting.verdict import Verdict, headline, remarks, vote_table
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
@@ -81,9 +81,7 @@ class ItemView:
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment, stored.verdict.criteria)) + self.surface.paint(
-            "  " + _facts(judgment, request), "dim"
-        )
+        yield self._head(_title(judgment, stored.verdict)) + self.surface.paint("  " + _facts(judgment, request), "dim")
         _, texts = as_shown(stored.item, judgment)
         every = [(i,) for i in range(len(stored.item.responses))]
         groups = every if texts is judgment else copies_of(stored.item.responses).groups
@@ -138,10 +136,13 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment, criteria: Criteria | None) -> str:
+def _title(judgment: Judgment, verdict: Verdict) -> str:
     block = f", block {judgment.block}" if judgment.block else ""
-    if criteria is not None:
-        block = f", criterion {line(criteria.results[judgment.block].id)}"
+    if verdict.criteria is not None:
+        block = f", criterion {line(verdict.criteria.results[judgment.block].id)}"
+    if verdict.jury is not None:
+        part = judgment.block % BLOCKS
+        block = f", judge {line(verdict.jury.name_of(judgment.block) or '')}" + (f", part {part}" if part else "")
     again = f", retry {judgment.attempt}" if judgment.attempt else ""
     return f"judgment {judgment.index}{block}{again}"
 

@@ -19,23 +19,11 @@ from fractions import Fraction
 from math import fsum, sqrt
 
 from spct.rubrics.rubric import Criterion, Rubric, point_range
-from spct.types import Judgment
 from spct.voting.blocks import Part
 from spct.voting.confidence import lead_confidence
 from spct.voting.criteria import Criteria, CriterionResult
 from spct.voting.noise import scale_noise
-from spct.voting.rows import ScoreRow, keep_part
-
-Samples = Mapping[int, Mapping[int, Part]]
-"""The parts of each sample, by its index and the criterion's place."""
-
-
-def samples_by_criterion(judgments: Sequence[Judgment]) -> dict[int, dict[int, Part]]:
-    """The last valid attempt at every criterion of every sample."""
-    samples: dict[int, dict[int, Part]] = {}
-    for judgment in judgments:
-        keep_part(samples, judgment.index, judgment.block, (judgment.order, judgment.scores))
-    return samples
+from spct.voting.rows import Samples, ScoreRow
 
 
 def criteria_of(samples: Samples, n: int, rubric: Rubric, k: int) -> Criteria:

@@ -17,6 +17,7 @@ import orjson
 from spct.harmless import line, lines
 from spct.types import ItemError, Judgment, Usage
 from spct.voting.criteria import Criteria, criteria_rows, missing_sentence
+from spct.voting.jury import JuryTable, jury_rows, jury_sentence
 from spct.wording import by_cause, count
 
 Rule = Literal["sum", "mean", "expected"]
@@ -81,7 +82,7 @@ class Verdict:
     nothing about being right. ``duplicates`` counts completions that repeat an earlier one of the same prompt.
     ``kept`` are the indices of the judgments that a meta RM's ratings let into the vote, None if it was over all;
     ``unrated`` counts valid judgments that could not be rated. ``criteria`` is what the responses have of a rubric, of
-    which ``means`` are then the shares of the points; None without one.
+    which ``means`` are then the shares of the points, ``jury`` what each of several judges said; None without one.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Verdict:
     kept: tuple[int, ...] | None = None
     unrated: int = 0
     criteria: Criteria | None = None
+    jury: JuryTable | None = None
     usage: Usage = _NO_USAGE
     judgments: tuple[Judgment, ...] = field(default=(), repr=False)
 
@@ -136,6 +138,7 @@ class Verdict:
             "confidence": self.confidence,
             "error": error,
             **({} if self.criteria is None else {"criteria": self.criteria.as_row()}),
+            **({} if self.jury is None else {"jury": self.jury.as_row()}),
         }
 
     def to_json(self) -> str:
@@ -158,12 +161,19 @@ def verdict_text(verdict: Verdict) -> str:
 
 
 def vote_table(verdict: Verdict) -> list[str]:
-    """The responses, best first, and below them what they have of a rubric, as lines of aligned columns."""
+    """The responses, best first, and below them ``more_tables``, as lines of aligned columns."""
     table = response_rows(verdict)
     lines_of = aligned([TITLES, *table]) if table else []
-    if verdict.criteria is None:
-        return lines_of
-    return [*lines_of, *aligned(criteria_rows(verdict.criteria, verdict.ranking or range(verdict.n)))]
+    for more in more_tables(verdict):
+        lines_of += aligned(more)
+    return lines_of
+
+
+def more_tables(verdict: Verdict) -> list[list[tuple[str, ...]]]:
+    """What the responses have of a rubric, what each judge of a jury said; the heads first in each."""
+    ranking = verdict.ranking or range(verdict.n)
+    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, ranking)]
+    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, ranking)]
 
 
 def headline(verdict: Verdict) -> str:
@@ -226,6 +236,8 @@ def remarks(verdict: Verdict) -> list[str]:
         parts.append(f"the vote is over the judgments that the meta RM rates best: {which}{unrated}")
     if verdict.criteria is not None and (sentence := missing_sentence(verdict.criteria)) is not None:
         parts.append(sentence)
+    if verdict.jury is not None and verdict.best is not None:
+        parts.append(jury_sentence(verdict.jury))
     if verdict.tied:
         tied = " and ".join([", ".join(map(str, verdict.tied[:-1])), str(verdict.tied[-1])])
         parts.append(
@@ -266,8 +278,8 @@ def verdict_html(verdict: Verdict) -> str:
     """A small table of the responses, best first, the remarks, and the judgments folded away."""
     parts = [f'<div style="{_BOX}">', f'<div style="font-weight:600">{escape(headline(verdict))}</div>']
     parts += _table(verdict)
-    if verdict.criteria is not None:
-        parts += _criteria_table(criteria_rows(verdict.criteria, verdict.ranking or range(verdict.n)))
+    for more in more_tables(verdict):
+        parts += _plain_table(more)
     parts += [f'<div style="{_QUIET}">{escape(remark)}</div>' for remark in remarks(verdict)]
     parts += [_judgment(judgment) for judgment in verdict.judgments[:MOST_JUDGMENTS]]
     if (rest := len(verdict.judgments) - MOST_JUDGMENTS) > 0:
@@ -298,7 +310,7 @@ def _table(verdict: Verdict) -> list[str]:
     ]
 
 
-def _criteria_table(rows: list[tuple[str, ...]]) -> list[str]:
+def _plain_table(rows: list[tuple[str, ...]]) -> list[str]:
     def cells(row: tuple[str, ...], kind: str) -> str:
         return "".join(f'<{kind} style="{_CELL}">{escape(cell)}</{kind}>' for cell in row)
 

@@ -18,10 +18,12 @@ from typing import Required, TypedDict, get_args
 from spct.errors import InputError
 from spct.rubrics.rubric import Rubric
 from spct.types import ItemError, Judgment, Usage
-from spct.voting.by_criterion import criteria_of, samples_by_criterion
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
 from spct.voting.confidence import lead_confidence
+from spct.voting.jury import Jury
 from spct.voting.noise import TEN_POINTS
-from spct.voting.rows import ScoreRow, rows_of, scored_N
+from spct.voting.rows import ScoreRow, rows_of, samples_by_block, scored_N
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
 Means = tuple[float, ...]
@@ -128,6 +130,7 @@ class VoteOptions(TypedDict, total=False):
     error: ItemError | None
     noise: float
     rubric: Rubric | None
+    jury: Jury | None
 
 
 def decide(
@@ -144,26 +147,34 @@ def decide(
     error: ItemError | None = None,
     noise: float = TEN_POINTS,
     rubric: Rubric | None = None,
+    jury: Jury | None = None,
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
     ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
     ``error`` says why some judgments are missing; the vote is held over those that are there. ``noise`` is the judge's,
-    for the confidence. With a ``rubric``, judgments are answers under it (``by_criterion``). Without a verdict the error's
+    for the confidence. With a ``rubric``, judgments are answers under it (``by_criterion``),
+    with a ``jury`` they are of several judges (``by_juror``). Without a verdict the error's
     type is "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule "expected" and
     some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
     valid_N = scored_N(judgments, n)  # noqa: N806
-    criteria = None if rubric is None else criteria_of(samples_by_criterion(judgments), n, rubric, k)
-    rows: Sequence[ScoreRow] | None = rows_of(judgments, n, rule) if criteria is None else criteria.rows
+    criteria = None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, k)
+    table = None if jury is None else jury_table(samples_by_block(judgments), n, jury)
+    rows: Sequence[ScoreRow] | None
+    if table is not None:
+        rows, exact, noise = table.rows, table.exact_N, table.noise
+    elif criteria is not None:
+        rows, exact = criteria.rows, criteria.shares
+    else:
+        rows, exact = rows_of(judgments, n, rule), None
     tally = None
     if rows is None:
         error = error or _no_expected(valid)
     elif min(valid_N, default=0) == 0 or not rows:
         error = error or _no_valid(judgments, valid_N)
     else:
-        exact = None if criteria is None else criteria.shares
         tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise, exact_N=exact)
     verdict = Verdict(
         id=id,
@@ -177,6 +188,7 @@ def decide(
         judgments=tuple(judgments),
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
         criteria=criteria,
+        jury=table,
         usage=usage,
         error=error,
     )

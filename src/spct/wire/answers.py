@@ -23,6 +23,7 @@ def verdict_out(answer: Answer, model: str, judgments: bool) -> dict[str, Any]:
         "rule": verdict.rule,
         "tie_rule": verdict.tie_rule,
         "criteria": None if verdict.criteria is None else verdict.criteria.as_row(),
+        "jury": None if verdict.jury is None else verdict.jury.as_row(),
         "error": None if verdict.error is None else _no_winner(verdict.error),
         "judgments": [_judgment(j) for j in verdict.judgments] if judgments else None,
         "usage": _usage(verdict.usage),

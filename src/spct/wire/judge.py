@@ -8,6 +8,7 @@ from pydantic import Field
 
 from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
+from spct.voting.jury import Comparable
 from spct.voting.verdict import Rule, TieRule
 from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Some, UsageOut, shown_as
 
@@ -88,6 +89,29 @@ class CriteriaOut(Out):
     criteria: tuple[CriterionOut, ...]
 
 
+class JurorOut(Out):
+    """One judge of a jury; fields as in ``spct.voting.jury.JurorResult``."""
+
+    name: str
+    place: int
+    weight: float
+    k: int
+    valid: int
+    asked: int
+    means: tuple[float, ...] | None
+    leaders: tuple[int, ...]
+    confidence: float | None
+    counted: bool
+
+
+class JuryOut(Out):
+    """What each judge of a jury said; ``escalated`` is null unless the second is asked only where the first is unsure."""
+
+    comparable: Comparable
+    escalated: bool | None
+    jurors: tuple[JurorOut, ...]
+
+
 class VerdictOut(Out):
     """A verdict, fields as in ``spct.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
 
@@ -109,6 +133,7 @@ class VerdictOut(Out):
     tied: tuple[int, ...]
     confidence: float | None
     criteria: CriteriaOut | None = None
+    jury: JuryOut | None = None
     error: ErrorBody | None
     judgments: Annotated[tuple[JudgmentOut, ...] | None, Field(repr=False)]
     usage: UsageOut
