@@ -40,6 +40,7 @@ COMMANDS = {
     "bench": "spct.cli.bench:bench",
     "compare": "spct.cli.compare:compare",
     "audit": "spct.cli.audit:audit",
+    "probe": "spct.cli.probe:probe",
     "import": "spct.cli.import_:import_",
     "serve": "spct.cli.serve:serve",
     "serve-key": "spct.cli.serve:serve_key",

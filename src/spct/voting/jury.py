@@ -132,7 +132,8 @@ class Jury:
 class JurorResult:
     """One juror's own vote. ``means`` are on its own scale, None where it has no valid judgment of some response.
 
-    ``place`` is as in ``Juror``, ``asked`` counts its judgments, ``leaders`` share its highest mean. ``counted`` says whether the jury's vote has it in it.
+    ``place`` is as in ``Juror``, ``asked`` counts its judgments.
+    ``leaders`` share its highest mean. ``counted`` says whether the jury's vote has it in it.
     """
 
     name: str
