@@ -113,7 +113,7 @@ def expected_scores(
     ``slots`` are where its scores were read (``Template.slots``). Never raises for what an engine returned.
     """
     if not logprobs:
-        return ExpectedScores(problem="the engine returned no token log-probabilities")
+        return ExpectedScores(problem="no token log-probabilities came back; top_logprobs asks for them")
     if not slots:
         return ExpectedScores(
             problem="the template's answer form has no expected scores (such as decimals or a ranking)"
@@ -191,13 +191,13 @@ def _mass(text: str, tokens: list[tuple[int, TokenLogprob]], slot: Slot, before:
     ]
     whole = {word for _, written, _ in begun for word in slot.scores if mass.is_word(word, written)}
     for string, written, probability in begun:
-        words = mass.possible(written)
         if string == token.token:
             _follow(tokens, at, written, probability, mass)
-        else:
-            mass.add(
-                [word for word in words if word == written or word not in whole] if written else words, probability
-            )
+            continue
+        words = mass.possible(written)
+        if written and len(words) > 1:  # a longer word that is a token of its own is not begun by this one
+            words = [word for word in words if word == written or word not in whole]
+        mass.add(words, probability)
     return mass
 
 
