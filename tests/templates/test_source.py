@@ -63,9 +63,15 @@ def test_html_is_not_escaped(tmp_path):
             "---\nreader: box\ncolour: red\n---\nx",
             "line 3: unknown front-matter key 'colour'; expected one of reader, scale",
         ),
-        ("---\nreader: best\n---\nx", "line 2: reader is 'best'; expected one of box, box-each, index, list, json, choice,"),
+        (
+            "---\nreader: best\n---\nx",
+            "line 2: reader is 'best'; expected one of box, box-each, index, list, json, choice,",
+        ),
         ("---\nkind: scores\n---\nx", "line 2: unknown front-matter key 'kind'; expected one of reader, scale"),
-        ("---\nscale: [0, 5]\nreader: choice\n---\nx", "line 3: reader 'choice' lacks form, labels; it takes form, labels"),
+        (
+            "---\nscale: [0, 5]\nreader: choice\n---\nx",
+            "line 3: reader 'choice' lacks form, labels; it takes form, labels",
+        ),
         ("---\nreader: {box: {form: x}}\n---\nx", "line 2: reader 'box' takes no form; it takes no options"),
         ("---\nreader: own.py:Reader\n---\nx", "line 2: reader is 'own.py:Reader'; expected one of box"),
         ("---\ndecimals: 4\n---\nx", "line 2: decimals is 4; expected 0 to 3"),

@@ -38,12 +38,17 @@ def make_reader(declared: object, scale: Scale) -> Reader:
     options: object = {}
     if isinstance(declared, Mapping) and len(declared) == 1:
         ((name, options),) = declared.items()
-    if name not in READERS or not isinstance(options, Mapping) or not all(map(_is_name, options)):
+    if (
+        not isinstance(name, str)
+        or name not in READERS
+        or not isinstance(options, Mapping)
+        or not all(map(_is_name, options))
+    ):
         raise InputError(
             f"reader is {declared!r}; expected one of {', '.join(READERS)}, or one of them with its options, such as "
             '{pattern: {form: "[RESULT] {}"}}'
         )
-    found = _FAMILY.find(str(name))
+    found = _FAMILY.find(name)
     if lacking := [
         p.name for p in found.parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in options
     ]:

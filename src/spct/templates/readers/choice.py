@@ -18,7 +18,7 @@ from spct.templates.readers.scale import Scale, shown
 from spct.types import Problem, Slot
 
 LABEL_TOKENS = 16
-_AROUND = " \t\r\n*_`$'\"()."
+_AROUND = " \t\r\n*_`$'\"."
 
 
 class Choice(BaseReader):
@@ -72,7 +72,8 @@ class Choice(BaseReader):
 
     def rules(self, n: int) -> Rules:
         label = f"({' | '.join(gbnf(name) for name in self._labels.scores(n))})"
-        return Rules(label if self._form is None else quoted(self._form, label), (), LABEL_TOKENS)
+        alone = self._form is None
+        return Rules(label if self._form is None else quoted(self._form, label), (), LABEL_TOKENS, whole=alone)
 
     def looks(self, n: int) -> Sequence[Look]:
         if self._form is None:

@@ -112,7 +112,7 @@ class Json(BaseReader):
         tree = self._tree(n)
         keys = sum(len(path) // 2 + 2 for path in self._of(n))
         rules = [f"score ::= {self._scale.grammar()}"] if self._labels is None else []
-        return Rules(_grammar(tree), rules, keys + (SCORE_TOKENS + 2) * n, len(self._texts))
+        return Rules(_grammar(tree), rules, keys + (SCORE_TOKENS + 2) * n, len(self._texts), True)
 
     def schema(self, n: int) -> Mapping[str, Any]:
         return _schema(self._tree(n))

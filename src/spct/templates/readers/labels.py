@@ -37,7 +37,9 @@ class Labels:
 
     def refuses(self, n: int) -> str | None:
         if self._steps is not None and n != 2:
-            return f"its answer is a choice between two responses, got {n}: use it with the judge pairwise"
+            return f"its answer is a choice between two responses, got {n}" + (
+                ": use the judge pairwise" if n > 2 else ""
+            )
         return None
 
     def scores(self, n: int) -> Mapping[str, tuple[float, ...]]:
@@ -52,7 +54,7 @@ class Labels:
     def placeholder(self, n: int) -> str:
         """All labels at once, which together are none: ``A|B``."""
         names = list(self.scores(n))
-        return "|".join(names if len(names) <= 7 else [names[0], "...", names[-1]])
+        return "|".join([*names, "..."][: max(len(names), 2)] if len(names) <= 7 else [names[0], "...", names[-1]])
 
 
 def _whole(share: float) -> float:

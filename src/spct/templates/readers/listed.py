@@ -13,6 +13,7 @@ from spct.templates.readers.scale import ASCII_SPACE, Scale, shown
 from spct.types import Problem, ProblemCode, Slot
 
 _DRESS = r"[\s*_`$,;、.+()]*+"
+_END = rf"{_DRESS}(?!-?[0-9])"  # a longer list is no answer
 
 
 class List(BaseReader):
@@ -51,7 +52,7 @@ class List(BaseReader):
 
     def looks(self, n: int) -> Sequence[Look]:
         number = self._scale.pattern()
-        return (Look(re.compile(rf"\[{_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}")),)
+        return (Look(re.compile(rf"\[{_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}{_END}")),)
 
 
 class Card(Box):
@@ -100,4 +101,4 @@ class Card(Box):
 
     def looks(self, n: int) -> Sequence[Look]:
         number = r"-?[0-9]++(?:\.[0-9]++)?"
-        return (Look(re.compile(rf"(?:\\{LOOSE_BOX}|\[){_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}")),)
+        return (Look(re.compile(rf"(?:\\{LOOSE_BOX}|\[){_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}{_END}")),)

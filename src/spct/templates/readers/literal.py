@@ -19,7 +19,7 @@ from spct.templates.readers.scale import ASCII_SPACE
 
 _NUMBERS = re.compile(r"\{(i|letter)\}")
 ENDS_OF_LINE: tuple[str, ...] = ("\n", ".", "*")
-_LEADING, _TRAILING = " \t\r*_`$'\"(", " \t\r*_`$'\".)"
+_LEADING, _TRAILING = " \t\r*_`$'\"", " \t\r*_`$'\"."
 
 
 class Found(NamedTuple):

@@ -75,7 +75,9 @@ class Pattern(BaseReader):
             if self._form.after.strip() and not form.closed:
                 return Reading(None, Problem("no_answer", f"the last {name} is never closed; {wanted}"), form.span)
             if found and form.span[0] < found[-1].span[1]:
-                return Reading(None, Problem("wrong_count", f"{name} stands before the one of response {number - 1}"))
+                return Reading(
+                    None, Problem("wrong_count", f"{name} does not stand behind that of response {number - 1}")
+                )
             found.append(form)
         beyond = self._form.last(text, found[0].span[0], n + 1) if self._form.numbered else None
         if beyond is not None:

@@ -50,13 +50,15 @@ class Look(NamedTuple):
 class Rules(NamedTuple):
     """The form's part of a grammar: what stands in the root rule, the rules it needs, how many tokens it may take.
 
-    ``texts`` is how often the rule ``text`` occurs in it, free text within a JSON string.
+    ``texts`` is how often the rule ``text`` occurs in it, free text within a JSON string. ``whole`` says that the form is
+    the whole completion: no headings and sections stand before it.
     """
 
     root: str
     rules: Sequence[str]
     tokens: int
     texts: int = 0
+    whole: bool = False
 
 
 class Reader(Protocol):
