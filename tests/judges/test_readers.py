@@ -151,7 +151,7 @@ async def test_decimals_hold_through_votes_and_runs(template, tmp_path):
     with opened_run(out, judge, resume=False) as store:
         (outcome,) = [outcome async for outcome in judge_items(judge, [item(2)], in_flight=1, store=store)]
     with contextlib.closing(RunStore.open(out)) as store:
-        assert {j.scores for _, j in store.judgments()} == {(8.25, 7.5)}
+        assert {j.scores for _, judgments in store.judgments() for j in judgments} == {(8.25, 7.5)}
         assert stored_settings(store)[0]["template"].endswith("mine.jinja")
         assert store.templates()[settings.template].scale == (0, 10)
     assert (outcome.verdict.best, outcome.verdict.means) == (0, (8.25, 7.5))
@@ -190,7 +190,7 @@ async def test_why_an_expected_score_is_missing_is_kept(tmp_path):
     assert outcome.verdict.error.type == "NoExpectedScore"
     assert why in outcome.verdict.error.message
     with contextlib.closing(RunStore.open(tmp_path / "run")) as store:
-        ((_, judgment),) = store.judgments()
+        ((_, (judgment,)),) = store.judgments()
     assert (judgment.scores, judgment.problem, judgment.no_expected) == ((8, 8), None, why)
     assert replace(judgment, no_expected=None) == replace(outcome.verdict.judgments[0], no_expected=None)
 
