@@ -92,7 +92,9 @@ def scripted(answer: Callable[[int, int], str], worth: dict[str, int]) -> Script
 
 def judged(name: str, answer: Callable[[int, int], str], worth: dict[str, int], alone: bool) -> Verdict:
     """The verdict of the template ``name`` over K judgments of that model, half of them in either order."""
-    judge = load_judge("grm", scripted(answer, worth), judge_settings(template=str(FOLDER / f"{name}.jinja"), k=K, retries=0))
+    judge = load_judge(
+        "grm", scripted(answer, worth), judge_settings(template=str(FOLDER / f"{name}.jinja"), k=K, retries=0)
+    )
     return asyncio.run(judge.judge(Item(name, (Message("user", QUERY),), (GOOD,) if alone else (GOOD, BAD))))
 
 

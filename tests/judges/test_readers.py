@@ -19,7 +19,9 @@ from spct.run.stored import stored_settings
 from spct.types import TokenLogprob
 from spct.views import Totals, run_summary
 
-BODY = "{{ query }}\n{% for number, text in responses %}\n[Response {{ number }}]\n{{ text }}\n{% endfor %}\n{{ form }}\n"
+BODY = (
+    "{{ query }}\n{% for number, text in responses %}\n[Response {{ number }}]\n{{ text }}\n{% endfor %}\n{{ form }}\n"
+)
 
 
 @pytest.fixture

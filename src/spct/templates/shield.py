@@ -51,8 +51,26 @@ PART_CHARS = 2**18
 _NEUTRAL = {"[": "⟦", "]": "⟧", "<": "‹", ">": "›", "|": "¦", "\\": "⧵", "#": "♯", "{": "⦃", "}": "⦄"}
 _MARKS = "".join(_NEUTRAL.values()) + "·"
 _PLACEHOLDER = re.compile(r"\{(i|letter|n|tag|role)\}")
-_LOOSE = {"i": r"\d{1,4}", "letter": "[a-zA-Z]", "n": r"\d{1,4}", "tag": r"\w{0,8}", "role": "(?i:system|user|assistant|tool)"}
-_SQUEEZED = {"i": rb"\d{1,4}", "letter": b"[a-z]", "n": rb"\d{1,4}", "tag": rb"[a-z0-9]{0,8}", "role": rb"(?:system|user|assistant|tool)"}
+_LOOSE = {
+    "i": r"\d{1,4}",
+    "letter": "[a-zA-Z]",
+    "n": r"\d{1,4}",
+    "tag": r"\w{0,8}",
+    "role": "(?i:system|user|assistant|tool)",
+}
+_SQUEEZED = {
+    "i": rb"\d{1,4}",
+    "letter": b"[a-z]",
+    "n": rb"\d{1,4}",
+    "tag": rb"[a-z0-9]{0,8}",
+    "role": rb"(?:system|user|assistant|tool)",
+}
+    "i": rb"\d{1,4}",
+    "letter": b"[a-z]",
+    "n": rb"\d{1,4}",
+    "tag": rb"[a-z0-9]{0,8}",
+    "role": rb"(?:system|user|assistant|tool)",
+}
 
 _EDGES = ("begin", "start", "end", "stop", "close", "finish")
 _NOUNS = ("response", "answer", "reply", "candidate", "conversation", "context", "reference", "principle")
