@@ -65,12 +65,6 @@ _SQUEEZED = {
     "tag": rb"[a-z0-9]{0,8}",
     "role": rb"(?:system|user|assistant|tool)",
 }
-    "i": rb"\d{1,4}",
-    "letter": b"[a-z]",
-    "n": rb"\d{1,4}",
-    "tag": rb"[a-z0-9]{0,8}",
-    "role": rb"(?:system|user|assistant|tool)",
-}
 
 _EDGES = ("begin", "start", "end", "stop", "close", "finish")
 _NOUNS = ("response", "answer", "reply", "candidate", "conversation", "context", "reference", "principle")
