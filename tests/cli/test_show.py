@@ -210,6 +210,7 @@ async def test_json_of_an_item(tmp_path):
         "scores": [9, 2],
         "expected": None,
         "unresolved": None,
+        "no_expected": None,
         "problem": None,
         "principles": "",
         "critique": "",
