@@ -89,7 +89,7 @@ def of_server(report: Report, place: Place, parts: set[str], name: str, style: s
     server = vllm_server(place.live, place.folder / "model", log) if style == "vllm" else llamacpp_server(log)
     served = None
     with server:
-        target = checks.at(server, style, style)
+        target = checks.at(server, style)
         if "engines" in parts:
             report.table(f"{name}: engine", asyncio.run(checks.of_engine(target)))
         if "invalid" in parts:

@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is judged with: the ``--model`` of a command and its further arguments; ``spct`` is the command itself."""
+    """What is judged with: the ``--model`` of a command and its further arguments, in pairs; ``spct`` is the command."""
 
     name: str
     model: str
@@ -56,8 +56,9 @@ class Target:
         return load_engine(self.model, **options)
 
 
-def at(server: Server, name: str, style: str) -> Target:
-    return Target(name, f"openai:{NAME}", ("--base-url", server.base_url, "--engine-option", f"grammar_style={style}"))
+def at(server: Server, name: str) -> Target:
+    """Nothing is said of what the server is: the engine finds it out."""
+    return Target(name, f"openai:{NAME}", ("--base-url", server.base_url))
 
 
 def judge(target: Target, out: Path, *more: str, items: Path = ITEMS) -> subprocess.CompletedProcess[str]:

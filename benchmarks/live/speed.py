@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 import aiohttp
+import orjson
 from benchmarks.embedded_judge import requests_of, run_judge
 from benchmarks.live.checks import ITEMS, Target
 from benchmarks.live.servers import NAME, Server
 
 from spct.engines import SampleRequest
-from spct.engines.http import wire
+from spct.engines.http.wire import read_reply
 from spct.items import read_items
 from spct.judges.settings import judge_settings
 
@@ -39,23 +40,33 @@ class Speed:
         return statistics.median(self.ratios)
 
 
-async def bare_loop(server: Server, style: str, requests: Sequence[SampleRequest], in_flight: int) -> int:
-    """The tokens of all requests, so many of them at a time."""
-    waiting = iter(requests)
+def body_of(request: SampleRequest, style: str) -> bytes:
+    body: dict[str, Any] = {
+        "model": NAME,
+        "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+        "n": request.n,
+    }
+    if style == "vllm":
+        body["structured_outputs"] = {"grammar": request.grammar}
+    else:
+        body["grammar"] = request.grammar
+    return orjson.dumps(body)
 
-    async def work(session: aiohttp.ClientSession) -> int:
-        tokens = 0
-        for request in waiting:
-            body = wire.encode(wire.payload(NAME, request, style, ()))
-            async with session.post(
-                f"{server.base_url}/chat/completions", data=body, headers={"Content-Type": "application/json"}
-            ) as reply:
-                tokens += wire.read_reply(await reply.read(), request).usage.completion_tokens
-        return tokens
+
+async def bare_loop(server: Server, style: str, requests: Sequence[SampleRequest]) -> int:
+    """The tokens of all requests, sent at once."""
+    url, kind = f"{server.base_url}/chat/completions", {"Content-Type": "application/json"}
+
+    async def ask(session: aiohttp.ClientSession, request: SampleRequest) -> int:
+        async with session.post(url, data=body_of(request, style), headers=kind) as reply:
+            return read_reply(await reply.read(), request).usage.completion_tokens
 
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-        return sum(await asyncio.gather(*(work(session) for _ in range(in_flight))))
+        return sum(await asyncio.gather(*(ask(session, request) for request in requests)))
 
 
 async def measure(server: Server, target: Target, style: str, items: int, max_tokens: int, rounds: int) -> Speed:
@@ -64,7 +75,7 @@ async def measure(server: Server, target: Target, style: str, items: int, max_to
     settings = judge_settings(k=8, max_tokens=max_tokens, retries=0)
     asked = list(islice(read_items(ITEMS), items))
     requests = await requests_of(engine, settings, asked)
-    await bare_loop(server, style, requests, len(requests))  # fills the server's prefix cache for both sides
+    await bare_loop(server, style, requests)  # fills the server's prefix cache for both sides
     judged, bare = [], []
     for turn in range(rounds):
         for side in ("judge", "bare") if turn % 2 == 0 else ("bare", "judge"):
@@ -72,6 +83,6 @@ async def measure(server: Server, target: Target, style: str, items: int, max_to
             if side == "judge":
                 judged.append(await run_judge(engine, settings, asked) / (time.perf_counter() - began))
             else:
-                bare.append(await bare_loop(server, style, requests, len(requests)) / (time.perf_counter() - began))
+                bare.append(await bare_loop(server, style, requests) / (time.perf_counter() - began))
     await engine.close()
     return Speed(tuple(judged), tuple(bare))

@@ -119,6 +119,7 @@ class VLLMEngine:
         found = {
             "vllm": self._version,
             "grammar": GRAMMAR,
+            "json_schema": JSON_SCHEMA,
             "device": self._device,
             "dtype": self._dtype,
             "context_tokens": self._context_tokens,
