@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-
 OWN_WORDS_CHARS = 400
 
 
@@ -119,13 +118,17 @@ def _duration_s(text: str, unit: str) -> float | None:
     parts = _DURATION.findall(text)
     if not parts:
         return None
-    return sum(float(number) * _UNIT_S["ms" if name[:2] == "ms" or name[:3] == "mil" else name[0]] for number, name in parts)
+    return sum(
+        float(number) * _UNIT_S["ms" if name[:2] == "ms" or name[:3] == "mil" else name[0]] for number, name in parts
+    )
 
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _UNIT = r"(?:ms|milliseconds?|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)"
 _DURATION = re.compile(rf"(\d+(?:\.\d+)?)\s*({_UNIT})(?![a-z])", re.I)
-_WAIT_NAMES = re.compile(r"retry[-_]?(?:after|delay|in)(?P<ms>[-_]?ms|[-_]?milliseconds)?(?:[-_]?(?:s|sec|seconds))?", re.I)
+_WAIT_NAMES = re.compile(
+    r"retry[-_]?(?:after|delay|in)(?P<ms>[-_]?ms|[-_]?milliseconds)?(?:[-_]?(?:s|sec|seconds))?", re.I
+)
 _WAIT_WORDS = re.compile(
     rf"\b(?:again|retry|wait)\b[^.;]{{0,40}}?\b(?P<time>(?:\d+(?:\.\d+)?\s*{_UNIT}(?![a-z])\s*)+)", re.I
 )
@@ -142,7 +145,9 @@ def is_lasting_quota(told: Told) -> bool:
 
 
 _USED_UP_CODE = re.compile(r"insufficient_quota|billing_hard_limit")
-_USED_UP = re.compile(r"exceeded your current quota|credit balance|insufficient (?:balance|credit|quota)|out of credits", re.I)
+_USED_UP = re.compile(
+    r"exceeded your current quota|credit balance|insufficient (?:balance|credit|quota)|out of credits", re.I
+)
 _PER_MINUTE = re.compile(r"per[ _-]?(?:minute|second|hour)|\b[rt]p[ms]\b", re.I)
 _PER_DAY = re.compile(r"per[ _-]?day|daily", re.I)
 
@@ -177,7 +182,8 @@ def is_too_large_for_a_minute(told: Told) -> bool:
 
 _LENGTH = r"(?:len(?:gth)?|tokens?|size)"
 _CONTEXT = re.compile(
-    r"context[ _-]?(?:length|size|window|limit)|max(?:imum)? context|maximum of \d[\d,]* (?:input|prompt) tokens|context the overflows|exceed_context_size"
+    r"context[ _-]?(?:length|size|window|limit)|max(?:imum)? context"
+    r"|maximum of \d[\d,]* (?:input|prompt) tokens|context the overflows|exceed_context_size"
     rf"|max(?:imum)?[ _](?:allowed )?(?:model|input|sequence|seq|prompt|session)[ _]?{_LENGTH}|\bmax_model_len|session_len"
     r"|input tokens exceed|(?:inputs?|prompt)`? tokens \+|`inputs` must have less than"
     r"|reduce the (?:length|size|number of tokens) (?:of|in) (?:the |your )?(?:message|prompt|input|request)"
@@ -186,7 +192,8 @@ _CONTEXT = re.compile(
 )
 _TOO_LONG = re.compile(
     r"(?:prompt|input(?! validation)s?|messages?|request|query|conversation|text|sequence length)\b[^.]{0,60}"
-    r"\b(?:too (?:long|lengthy|large|big)\b(?! ago)|(?:longer|larger|greater|more) than|exceed)"
+    r"\b(?:too (?:long|lengthy|large|big)\b(?! ago)|longer than|exceed)"
+    r"|\b(?:tokens|length)\b[^.]{0,40}\b(?:larger|greater|more) than"
     r"|too many (?:input |prompt |total )?tokens|(?:input|prompt) token count\b[^.]{0,60}\bonly supports"
     r"|(?:size|token|length) limit exceeded|exceed\w* (?:the )?max(?:imum)? (?:message |request )?(?:tokens|length|size)",
     re.I,
@@ -210,8 +217,8 @@ def number_in(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 _CONTEXT_TOKENS = re.compile(
-    r"(?:context[ _](?:length|size|window)|(?:model|input|sequence|prompt) length(?= [oi])|maximum input length|configured limit|session_len"
-    r"|max_seq_len|token limit|only supports up to|must have less than|limit for this model)"
+    r"(?:context[ _](?:length|size|window)|(?:model|input|sequence|prompt) length(?= [oi])|maximum input length|configured limit"
+    r"|session_len|max_seq_len|token limit|only supports up to|must have less than|limit for this model)"
     r"(?:(?!exceed)\D){0,40}?(\d[\d,]*)"
     r"|> (\d[\d,]*) maximum|input length should be \[\d+, (\d+)\]|(\d[\d,]*) maximum context",
     re.I,
