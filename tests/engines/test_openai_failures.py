@@ -96,8 +96,12 @@ LASTING = {
     "429": (does.fails(429, "slow down"), "answers 429: slow down"),
     "garbage": (does.replies(b"\x00\xff not json"), "sent a reply that is not JSON"),
     "no choices": (does.replies(b'{"choices": []}'), 'sent a reply that has no choices: {"choices": []}'),
-    "error with 200": (does.replies(b'{"error": "upstream died"}'), "upstream died"),
-    "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "has a choice that is no message"),
+    "error with 200": (
+        does.replies(b'{"error": "upstream died"}'),
+        'sent a reply that has no choices: {"error": "upstream died"}',
+    ),
+    "error code with 200": (does.replies(b'{"error": {"code": 502, "message": "died"}}'), "answers 502: died"),
+    "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "sent a reply that has a choice that is no message"),
     "cut short": (does.cut_short, "broke off in the middle of its reply"),
     "hangs up": (does.hangs_up, "closed the connection without a reply"),
     "resets": (does.resets, "closed the connection without a reply"),
@@ -110,8 +114,8 @@ async def test_a_lasting_fault_is_a_reply_error_after_all_attempts(behaviour, wo
     async with ChatServer(behaviour) as server:
         error = await failed(server)
         assert type(error) is ReplyError
-        assert f"no completion from {server.base_url} after 3 attempts: the server " in str(error)
-        assert words in str(error)
+        assert str(error).startswith(f"the server {words}")
+        assert str(error).endswith(f"; no completion from {server.base_url} after 3 attempts")
         assert len(server.chats) == 3
 
 
@@ -120,7 +124,9 @@ async def test_a_reply_that_does_not_end_in_time_is_given_up(behaviour):
     async with ChatServer(behaviour) as server:
         error = await failed(server, timeout_s=0.1, attempts=2)
         assert type(error) is ReplyError
-        assert str(error).endswith("after 2 attempts: the server gave no whole reply within 0.1 s")
+        assert str(error) == (
+            f"the server gave no whole reply within 0.1 s; no completion from {server.base_url} after 2 attempts"
+        )
         assert len(server.chats) == 2
 
 
@@ -194,7 +200,7 @@ async def test_a_wrong_key_is_said_without_the_key(during, caplog):
         assert type(error) is EngineAuthError
         assert "refuses the key (401): Incorrect API key provided: Bearer ***" in str(error)
         assert "OPENAI_API_KEY" in str(error)
-        assert len(server.chats) == (0 if during == "start" else 1)
+        assert len(server.chats) == 1
     assert "verysecret" not in caplog.text
 
 
@@ -291,7 +297,7 @@ async def test_a_wait_of_hours_is_not_waited():
         assert "wants no request for 7200 s (429): daily limit" in str(error)
 
 
-@pytest.mark.parametrize("status", [400, 413, 422, 501])
+@pytest.mark.parametrize("status", [400, 422, 501])
 async def test_a_refused_request_concerns_itself_only(status):
     async with ChatServer(does.fails(status, "bad\n  prompt " + "x" * 1000)) as server:
         error = await failed(server)

@@ -205,7 +205,8 @@ class OpenAIEngine:
     async def start(self) -> None:
         """Open the connection pool, ask each server what it is, and try its grammar if one is to be used.
 
-        Raises EngineUnreachableError if nobody answers, EngineError for a grammar style that a server does not follow.
+        Raises EngineUnreachableError if nobody answers, EngineAuthError for a wrong key, EngineError for a grammar style that a
+        server does not follow.
         """
         async with self._starting:
             if self._client is not None:
@@ -247,6 +248,9 @@ class OpenAIEngine:
         if self._facts.max_n is not None:
             self._dialect.cap(self._facts.max_n, "the server has no more slots")
         self._dialect.say_left_out(("temperature", "top_p", "max_tokens", "seed"))
+        for server in [server for server, facts in found if facts is not None and facts.locked]:
+            with contextlib.suppress(RequestError):  # a wrong key is said now, and not after a run has been begun
+                await self._ask(client, HARMLESS, server)
         return [server for server, facts in found if facts is not None]
 
     async def close(self) -> None:

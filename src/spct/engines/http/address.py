@@ -83,8 +83,8 @@ def find_address(
 
 def split_urls(base_url: str | Sequence[str] | None) -> list[str]:
     """The base URLs of one, several, or a list with commas. Raises InputError for something else."""
-    given = [base_url] if isinstance(base_url, str) else list(base_url or ())
-    if not all(isinstance(url, str) for url in given):
+    given = [base_url] if isinstance(base_url, str) else () if base_url is None else base_url
+    if not (isinstance(given, Sequence) and all(isinstance(url, str) for url in given)):
         raise InputError(f"base_url: got {base_url!r}; expected an address as http://127.0.0.1:8000/v1, or several")
     urls = [url.strip() for text in given for url in text.split(",") if url.strip()]
     if twice := [url for url in dict.fromkeys(urls) if urls.count(url) > 1]:

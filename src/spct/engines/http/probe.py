@@ -31,12 +31,14 @@ class Facts:
     """What is known of a server; None where it does not tell. ``software`` is the ``owned_by`` of its models.
 
     ``served_model`` is what the asked-for name stands for: vLLM tells the weights behind it, others the name alone.
+    ``locked``: the list is refused to this key (401), which may be good for completions all the same.
     """
 
     software: str | None = None
     served_model: str | None = None
     context_tokens: int | None = None
     max_n: int | None = None
+    locked: bool = False
 
 
 async def probe(client: HTTPClient, attempts: int, first_backoff_s: float) -> tuple[Facts | None, ...]:
@@ -59,7 +61,7 @@ async def _probe_one(client: HTTPClient, server: Server, tries: int, first_backo
         server.fail(time.monotonic())
         return error
     address = server.address
-    facts = read_models(raw, address.endpoint.model) if status == 200 else Facts()
+    facts = read_models(raw, address.endpoint.model) if status == 200 else Facts(locked=status == 401)
     if facts.software != "llamacpp":
         return facts
     props = await client.get(server, address.base.origin() / "props", TIMEOUT_S)
@@ -69,10 +71,7 @@ async def _probe_one(client: HTTPClient, server: Server, tries: int, first_backo
 
 
 async def _reach(client: HTTPClient, server: Server, tries: int, first_backoff_s: float) -> tuple[int, bytes]:
-    """Status and body of ``/models``; status 0 if somebody is there and does not answer properly.
-
-    A key that the list is refused to (401) may be good for completions: the first of those will tell.
-    """
+    """Status and body of ``/models``; status 0 if somebody is there and does not answer properly."""
     for tried in range(1, tries + 1):
         got = await client.get(server, server.address.url("models"), TIMEOUT_S)
         if isinstance(got, tuple):

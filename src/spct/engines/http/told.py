@@ -220,12 +220,13 @@ _CONTEXT_TOKENS = re.compile(
     r"(?:context[ _](?:length|size|window)|(?:model|input|sequence|prompt) length(?= [oi])|maximum input length|configured limit"
     r"|session_len|max_seq_len|token limit|only supports up to|must have less than|limit for this model)"
     r"(?:(?!exceed)\D){0,40}?(\d[\d,]*)"
-    r"|> (\d[\d,]*) maximum|input length should be \[\d+, (\d+)\]|(\d[\d,]*) maximum context",
+    r"|> (\d[\d,]*) maximum|input length should be \[\d+, (\d+)\]|(\d[\d,]*) maximum context"
+    r"|maximum of (\d[\d,]*) (?:input|prompt) tokens",
     re.I,
 )
 _PROMPT_TOKENS = re.compile(
     r"(\d[\d,]*) (?:tokens )?(?:in the messages|(?:in|from) the (?:input )?(?:messages|prompt)|of text input)"
-    r"|(\d[\d,]*) input tokens|(?:request|input|prompt) \((?:total )?(?:length )?(\d[\d,]*)"
+    r"|(?<![\d,])(?<!maximum of )(\d[\d,]*) input tokens|(?:request|input|prompt) \((?:total )?(?:length )?(\d[\d,]*)"
     r"|resulted in (\d[\d,]*) tokens|too long: (\d[\d,]*) tokens|(?:requested tokens|prompt length|prompt_len) \((\d[\d,]*)"
     r"|(?:token count (?:is|of)|prompt contains|keep the first) (\d[\d,]*)",
     re.I,
