@@ -331,6 +331,11 @@ class OpenAIEngine:
         self._limits.correct(used + reply.usage.completion_tokens - tokens)
         if reply.estimated:
             self._dialect.note("completion tokens are partly estimated: the server counts one choice of several")
+        for end in reply.unknown_ends:
+            self._dialect.note(
+                f"the server ends completions with finish_reason {self._address.endpoint.clean(end)}, which does not say that "
+                "they are whole: one with words after its scores is taken to be cut off"
+            )
         if request.top_logprobs > 0 and not reply.logprobs and self._logprobs:
             self._logprobs = False
             self._dialect.note("log-probabilities were asked for, and the server gives none that fit the text")

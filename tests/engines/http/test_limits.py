@@ -65,7 +65,9 @@ def test_retry_after(headers, seconds):
 
 def test_backoff_is_bounded():
     for tries in (1, 2, 5, 1000):
-        assert all(0 <= backoff_s(tries, 0.5) <= min(LONGEST_BACKOFF_S, 0.5 * 3.0 ** min(tries - 1, 30)) for _ in range(50))
+        assert all(
+            0 <= backoff_s(tries, 0.5) <= min(LONGEST_BACKOFF_S, 0.5 * 3.0 ** min(tries - 1, 30)) for _ in range(50)
+        )
 
 
 async def still_waits(waiting):

@@ -97,13 +97,15 @@ class Reply:
     """The samples of one reply, at most as many as were asked for, and what they cost.
 
     ``estimated``: the server counted the tokens of one choice only, and the rest was estimated from its length.
-    ``logprobs``: every sample has log-probabilities that line up with its text.
+    ``logprobs``: every sample has log-probabilities that line up with its text. ``unknown_ends``: what the server calls the
+    ends of which it is not known that the model ended by itself there, nor that the limit of tokens was reached.
     """
 
     samples: tuple[Sample, ...]
     usage: Usage
     estimated: bool = False
     logprobs: bool = False
+    unknown_ends: tuple[str, ...] = ()
 
 
 def read_reply(raw: bytes, request: SampleRequest) -> Reply:
@@ -124,7 +126,11 @@ def read_reply(raw: bytes, request: SampleRequest) -> Reply:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = raw[:400].decode(errors="replace")
         raise UnreadableReplyError(f"has a choice that is no message ({type(error).__name__}): {what}") from None
-    return _with_usage(samples, body, given=all(sample.logprobs is not None for sample in samples))
+    reply = _with_usage(samples, body, given=all(sample.logprobs is not None for sample in samples))
+    if all(sample.finish_reason != "other" for sample in samples):
+        return reply
+    ends = {orjson.dumps(choice.get("finish_reason")).decode() for choice in choices}
+    return replace(reply, unknown_ends=tuple(sorted(end for end in ends if _finish(orjson.loads(end)) == "other")))
 
 
 def _read_loosely(raw: bytes) -> Any:
@@ -200,7 +206,9 @@ def _with_usage(samples: tuple[Sample, ...], body: dict[str, Any], given: bool) 
 def token_count(counts: Any, name: str) -> int:
     """Tokens as a server counts them, 0 for what is no count of tokens: a run adds it up and prices it."""
     value = counts.get(name) if isinstance(counts, dict) else None
-    return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 12:
+        value = int(value)
+    return int(value) if type(value) in (int, float) and 0 <= value <= MOST_TOKENS and value == int(value) else 0
 
 
 def _counts_one_choice(body: dict[str, Any], total: int) -> bool:
