@@ -9,7 +9,7 @@ from servers import behaviours as does
 from servers.chat import ChatServer
 from spct.engines import load_engine
 from spct.engines.engine import SampleRequest
-from spct.engines.openai import OpenAIEngine
+from spct.engines.openai import MANY_SHORT, OpenAIEngine
 from spct.errors import EngineError, InputError
 from spct.types import Message, TokenLogprob, Usage
 
@@ -171,6 +171,44 @@ async def test_a_sure_model_keeps_its_equal_samples_and_is_checked_three_times_o
         await engine.close()
         assert [call.n for call in server.chats] == [4, 1, 1, 1] * 3 + [4, 4]
         assert engine.capabilities.max_n is None
+
+
+async def test_short_answers_are_equal_by_nature():
+    async with ChatServer(does.always("[[A]]")) as server:
+        engine = engine_at(server)
+        for _ in range(MANY_SHORT - 1):
+            await engine.sample(REQUEST)
+        assert {call.n for call in server.chats} == {4}
+        await engine.sample(REQUEST)  # never one that differs, in so many: worth a check
+        await engine.close()
+        assert [call.n for call in server.chats[MANY_SHORT - 1 :]] == [4, 1, 1, 1]
+
+
+async def test_one_short_answer_that_differs_settles_it():
+    body = does.completion([does.choice(text, j) for j, text in enumerate("ABAA")])
+    async with ChatServer(does.always("A"), [does.replies(body)]) as server:
+        engine = engine_at(server)
+        for _ in range(MANY_SHORT + 2):
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert {call.n for call in server.chats} == {4}
+
+
+@pytest.mark.parametrize("behaviour", [does.always_same, does.copies_seed])
+async def test_checks_for_copies_cost_one_round_trip_however_many_there_are(behaviour):
+    together = asyncio.Barrier(16)
+
+    async def in_waves(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        """Answers once sixteen wait, so that checks one after another would wait for ever."""
+        await together.wait()
+        await behaviour(call, writer)
+
+    async with ChatServer(in_waves) as server, asyncio.timeout(20):
+        engine = engine_at(server)
+        await engine.start()
+        await asyncio.gather(*(engine.sample(SampleRequest(REQUEST.messages, n=2, seed=10 * i)) for i in range(16)))
+        await engine.close()
+        assert [call.n for call in server.chats] == [2] * 16 + [1] * 16
 
 
 async def test_greedy_samples_may_be_equal():
@@ -411,6 +449,65 @@ async def test_a_refused_parameter_is_left_out_and_noted(name, message, fields):
         assert [name in call.body for call in server.chats] == [True, False, False]
         assert engine.notes == (f"{name} was not applied: {message}",)
         assert engine.capabilities.seeding == ("none" if name == "seed" else "request")
+
+
+async def test_of_two_that_cannot_be_used_together_the_temperature_stays():
+    async def picky(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        both = {"temperature", "top_p"} <= call.body.keys()
+        refusal = does.fails(400, "`temperature` and `top_p` cannot both be specified for this model.")
+        await (refusal if both else does.honest)(call, writer)
+
+    async with ChatServer(picky) as server:
+        _, _ = await sampled(server, SampleRequest(REQUEST.messages, seed=3, top_p=0.9))
+        assert [("temperature" in call.body, "top_p" in call.body) for call in server.chats] == [
+            (True, True),
+            (True, False),
+        ]
+
+
+async def test_a_server_without_temperature_zero_is_sent_one_just_above():
+    async def strict(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        refusal = does.fails(422, "Input validation error: `temperature` must be strictly positive")
+        await (refusal if call.body["temperature"] == 0 else does.honest)(call, writer)
+
+    async with ChatServer(strict) as server:
+        engine, _ = await sampled(server, SampleRequest(REQUEST.messages, seed=3, temperature=0.0))
+        assert [call.body["temperature"] for call in server.chats] == [0.0, 0.01]
+        assert engine.notes[-1].startswith("temperature 0 was sent as 0.01: ")
+
+
+def counts(prompt_tokens: int) -> does.Behaviour:
+    return does.replies(
+        does.completion([does.choice("x")], usage={"prompt_tokens": prompt_tokens, "completion_tokens": 1})
+    )
+
+
+WORDS = "some words of a response that is judged, and more of them, none twice the same: "
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "warned"),
+    [
+        (WORDS * 1200, 2050, True),
+        (WORDS * 1200, 24_000, False),
+        (WORDS * 10, 20, False),
+        (WORDS * 1200, 0, False),
+        ("x" * 90_000 + WORDS * 20, 2050, False),
+        (" \n" * 60_000 + WORDS * 20, 2050, False),
+    ],
+)
+async def test_a_server_that_cuts_prompts_is_found_out(prompt, tokens, warned):
+    async with ChatServer(counts(tokens)) as server:
+        engine, _ = await sampled(server, SampleRequest((Message("user", prompt),)))
+        assert any("it seems to cut prompts" in note for note in engine.notes) is warned
+
+
+@pytest.mark.parametrize("end", [None, "", "content_filter", "unknown"])
+async def test_an_end_that_says_nothing_is_named(end):
+    body = does.completion([does.choice("x", finish_reason=end)])
+    async with ChatServer(does.replies(body)) as server:
+        engine, _ = await sampled(server, SampleRequest(REQUEST.messages))
+        assert any(f"finish_reason {orjson.dumps(end).decode()}" in note for note in engine.notes)
 
 
 async def test_refused_log_probabilities_are_left_out():

@@ -191,6 +191,102 @@ async def test_a_server_that_dies_while_answering_is_unreachable():
         assert {type(error) for error in errors} == {EngineUnreachableError}
 
 
+async def test_a_server_that_answered_and_went_away_is_not_said_never_to_have_been_there():
+    async with ChatServer(does.honest) as server:
+        engine = engine_at(server.base_url)
+        await engine.sample(REQUEST)
+        await server.stop()
+        with pytest.raises(EngineUnreachableError) as caught:
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert str(caught.value) == (
+            f"the server at {engine.base_url} answered 1 request, and then went away (connection refused), after 3 attempts; "
+            "its own log should say why"
+        )
+
+
+@pytest.mark.parametrize(
+    ("last_words", "told"),
+    [
+        (does.fails(500, "CUDA error"), "answered 500: CUDA error"),
+        (does.hangs_up, "closed the connection without a reply"),
+    ],
+)
+async def test_a_server_that_crashes_says_what_it_said_last(last_words, told):
+    async with ChatServer(does.honest) as server:
+        engine = engine_at(server.base_url)
+        await engine.start()
+
+        async def crashes(call: does.Call, writer: asyncio.StreamWriter) -> None:
+            await last_words(call, writer)
+            asyncio.get_running_loop().call_soon(server._server.close)
+            writer.close()
+
+        server._then = crashes
+        with pytest.raises(EngineUnreachableError, match=f"{told}, and then went away \\(connection refused\\)"):
+            await engine.sample(REQUEST)
+        await engine.close()
+
+
+def every(behaviours: dict[int, does.Behaviour]) -> does.Behaviour:
+    """Every n-th request is answered by the behaviour of the first n that divides its number, the others honestly."""
+    count = 0
+
+    async def behave(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        number = count
+        await asyncio.sleep(0.001)
+        found = next((behaviour for n, behaviour in behaviours.items() if number % n == 0), does.honest)
+        await found(call, writer)
+
+    return behave
+
+
+UNLUCKY = {
+    "429 and 500": {4: does.fails(429, "slow down"), 7: does.fails(500, "boom")},
+    "every second": {2: does.fails(503, "busy")},
+    "two of three": {3: does.honest, 1: does.fails(429, "slow down")},
+    "garbage": {2: does.replies(b"<html>")},
+}
+
+
+@pytest.mark.parametrize("behaviours", UNLUCKY.values(), ids=UNLUCKY)
+async def test_no_request_is_given_up_while_others_are_answered(behaviours):
+    async with ChatServer(every(behaviours)) as server:
+        engine = engine_at(server.base_url, attempts=3)
+        batches = await asyncio.gather(*(engine.sample(REQUEST) for _ in range(80)))
+        await engine.close()
+        assert [len(batch.samples) for batch in batches] == [2] * 80
+
+
+async def test_a_request_that_a_server_always_fails_on_is_given_up_though_others_are_answered():
+    async def poisoned(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        bad = call.body["messages"][-1]["content"] == "poison"
+        await (does.fails(500, "boom") if bad else does.honest)(call, writer)
+
+    async with ChatServer(poisoned) as server:
+        engine = engine_at(server.base_url, attempts=2)
+        await engine.sample(REQUEST)
+        with pytest.raises(ReplyError, match="answers 500: boom; no completion .* after 9 attempts"):
+            await engine.sample(SampleRequest((Message("user", "poison"),)))
+        await engine.close()
+
+
+async def test_one_attempt_is_one_attempt():
+    async with ChatServer(does.honest, [does.honest, does.fails(429, "slow down")]) as server:
+        engine = engine_at(server.base_url, attempts=1)
+        await engine.sample(REQUEST)
+        with pytest.raises(ReplyError, match="after 1 attempt$"):
+            await engine.sample(REQUEST)
+        await engine.close()
+
+
+async def test_a_wait_that_the_body_asks_for_is_waited():
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.02s"}]
+    await recovered(does.fails(429, "You exceeded your current quota", {"details": details}))
+
+
 @pytest.mark.parametrize("during", ["start", "sample"])
 async def test_a_wrong_key_is_said_without_the_key(during, caplog):
     caplog.set_level(logging.DEBUG)

@@ -21,6 +21,7 @@ from spct.engines.http.errors import Endpoint, Failure, Refusal, Transient, Unre
 from spct.engines.http.fleet import Fleet, Server
 from spct.engines.http.limits import Limits, Pace
 from spct.errors import EngineError, EngineUnreachableError, ReplyError
+from spct.wording import count
 
 T = TypeVar("T")
 
@@ -181,24 +182,24 @@ class HTTPClient:
     def _given_up(self, server: Server, last: Transient, told: Transient | None, tries: int) -> EngineError:
         endpoint = server.address.endpoint
         if last.connected:
-            return ReplyError(f"the server {last.what}; no completion from {endpoint.shown} after {_times(tries)}")
+            return ReplyError(
+                f"the server {last.what}; no completion from {endpoint.shown} after {count(tries, 'attempt')}"
+            )
         if told is None and not server.served:
             return unreachable(endpoint, last, tries)
-        before = told.what.replace("answers ", "answered ", 1) if told else f"answered {server.served:,} requests"
+        before = (
+            told.what.replace("answers ", "answered ", 1) if told else f"answered {count(server.served, 'request')}"
+        )
         return EngineUnreachableError(
-            f"the server at {endpoint.shown} {before}, and then went away ({last.what}), after {_times(tries)}; its own log "
+            f"the server at {endpoint.shown} {before}, and then went away ({last.what}), after {count(tries, 'attempt')}; its own log "
             "should say why"
         )
 
 
 def unreachable(endpoint: Endpoint, last: Transient, tries: int) -> EngineUnreachableError:
     return EngineUnreachableError(
-        f"no server answers at {endpoint.shown} ({last.what}) after {_times(tries)}; start it or pass --base-url"
+        f"no server answers at {endpoint.shown} ({last.what}) after {count(tries, 'attempt')}; start it or pass --base-url"
     )
-
-
-def _times(tries: int) -> str:
-    return f"{tries} attempt{'s' if tries > 1 else ''}"
 
 
 def _without_secrets(raw: bytes, endpoint: Endpoint) -> bytes:

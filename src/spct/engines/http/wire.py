@@ -206,9 +206,7 @@ def _with_usage(samples: tuple[Sample, ...], body: dict[str, Any], given: bool) 
 def token_count(counts: Any, name: str) -> int:
     """Tokens as a server counts them, 0 for what is no count of tokens: a run adds it up and prices it."""
     value = counts.get(name) if isinstance(counts, dict) else None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 12:
-        value = int(value)
-    return int(value) if type(value) in (int, float) and 0 <= value <= MOST_TOKENS and value == int(value) else 0
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
 
 
 def _counts_one_choice(body: dict[str, Any], total: int) -> bool:
