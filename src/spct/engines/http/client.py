@@ -185,14 +185,15 @@ class HTTPClient:
             return ReplyError(
                 f"the server {last.what}; no completion from {endpoint.shown} after {count(tries, 'attempt')}"
             )
-        if told is None and not server.served:
+        if told is not None and (told.answered or not server.served):
+            before = told.what.replace("answers ", "answered ", 1)
+        elif server.served:
+            before = f"answered {count(server.served, 'request')}"
+        else:
             return unreachable(endpoint, last, tries)
-        before = (
-            told.what.replace("answers ", "answered ", 1) if told else f"answered {count(server.served, 'request')}"
-        )
         return EngineUnreachableError(
-            f"the server at {endpoint.shown} {before}, and then went away ({last.what}), after {count(tries, 'attempt')}; its own log "
-            "should say why"
+            f"the server at {endpoint.shown} {before}, and then went away ({last.what}), after {count(tries, 'attempt')}; "
+            "its own log should say why"
         )
 
 
