@@ -2,7 +2,8 @@
 
     python -m benchmarks.retries [--runs 20] [--latency-ms 20]
 
-The server answers every 4th request with 429 and every 7th with 500. Every run judges other items with an engine of its own; the server, in a process of its own, counts on.
+The server, in a process of its own, answers every 4th request with 429 and every 7th with 500. Every run judges other items with an
+engine of its own.
 """
 
 from __future__ import annotations

@@ -305,7 +305,7 @@ async def test_a_server_that_is_known_to_take_a_grammar_gets_it_by_itself(softwa
         engine, texts = await sampled(server, request, grammar_style="auto")
         assert texts == ["x", "x"]
         assert (engine.capabilities.grammar, engine.capabilities.json_schema) == (field, schema_field)
-        assert len(server.chats) == 3
+        assert len(server.chats) == (4 if software == "sglang" else 3)  # SGLang gives all choices of a request one seed
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from servers import behaviours as does
 from servers.chat import Behaviour, ChatServer
 from spct.engines import Engine, SampleRequest, load_engine
 from spct.engines.http.presets import PRESETS, Preset, preset_of
-from spct.errors import EngineAuthError, EngineError, EngineUnreachableError, InputError, RejectedError
+from spct.errors import EngineAuthError, EngineError, EngineUnreachableError, InputError, RejectedError, ReplyError
 from spct.types import Message
 
 REQUEST = SampleRequest((Message("user", "Which?"),), seed=7)
@@ -57,7 +57,7 @@ async def test_a_server_that_is_not_there_at_the_start_is_left_out_and_named():
 
 async def test_a_server_that_dies_hands_its_requests_to_the_others():
     async with ChatServer(does.honest) as one, ChatServer(does.honest) as other:
-        engine = engine_at(one.base_url, other.base_url, attempts=2)
+        engine = engine_at(one.base_url, other.base_url, attempts=1)
         await engine.start()
         await one.stop()
         assert await texts_of(engine, [asked(n) for n in range(20)]) == [f"sample {n}" for n in range(20)]
@@ -70,6 +70,15 @@ async def test_a_server_that_only_fails_is_left_out():
             await engine.sample(asked(n))
         await engine.close()
         assert (len(broken.chats), len(well.chats)) == (1, 20)
+
+
+async def test_a_prompt_that_kills_server_after_server_is_given_up():
+    async with ChatServer(does.hangs_up) as one, ChatServer(does.hangs_up) as other:
+        engine = engine_at(one.base_url, other.base_url, attempts=2)
+        with pytest.raises(ReplyError, match="closed the connection without a reply"):
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert len(one.chats) + len(other.chats) == 3
 
 
 async def test_where_no_server_is_there_the_start_says_so():

@@ -94,7 +94,7 @@ class HTTPClient:
         ReplyError if there is a server and still no reply after all tries. A try counts unless others are being served: a
         request that only has bad luck is not given up.
         """
-        tries = counted = 0
+        tries = counted = handed_on = 0
         last: Server | None = None
         told: Transient | None = None
         while True:
@@ -106,12 +106,16 @@ class HTTPClient:
                 return outcome
             tries += 1
             told = outcome if outcome.connected else told
-            counted += not self._is_bad_luck(outcome, tries, served)
+            elsewhere = server is None and not outcome.throttled and self._fleet.others_take(last, time.monotonic())
+            if elsewhere and not outcome.answered and handed_on < len(self.servers) - 1:
+                handed_on += 1  # a server that is gone costs no try while there is another
+            elif not self._is_bad_luck(outcome, tries, served):
+                counted += 1
             if counted >= self._attempts:
                 raise self._given_up(last, outcome, told, tries)
             if outcome.wait_s:
                 last.pause.begin(outcome.wait_s)
-            elif outcome.throttled or server is not None or not self._fleet.others_take(last, time.monotonic()):
+            elif not elsewhere:
                 await self._pace.wait(tries)
 
     def _is_bad_luck(self, failure: Transient, tries: int, served: int) -> bool:

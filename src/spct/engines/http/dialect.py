@@ -95,7 +95,7 @@ class Dialect:
             highest_temperature=preset.highest_temperature,
         )
         if preset.max_n is not None:
-            self.cap(preset.max_n, "the server takes no more")
+            self.cap(preset.max_n, "that is known of this kind of server")
 
     def constrain(self, style: Style) -> None:
         """Send grammars and schemas this way from now on."""

@@ -23,11 +23,11 @@ class Preset:
     """How to speak to one provider or kind of server.
 
     ``base_url`` None must be given. ``key_variable`` and ``key_header`` say where the key comes from and goes to. ``style``
-    is how it takes grammars and JSON schemas, tried before it is relied on. ``max_n`` is the most choices of one request.
-    ``left_out`` are parameters that it refuses or ignores, ``renamed`` those that it calls otherwise. ``sends_top_p``: a top_p
-    of 1 is sent, too, since the server puts another in its place. ``highest_temperature``: a higher one it lowers without
-    a word. ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if choices differ but depend
-    on the request, None where that is found out. ``owned_by``: what its list of models says of itself.
+    is how it takes grammars and JSON schemas, tried before it is relied on. ``max_n`` is the most choices of one request that
+    are worth asking for. ``left_out`` are parameters that it refuses or ignores, ``renamed`` those that it calls otherwise.
+    ``sends_top_p``: a top_p of 1 is sent, too, since the server puts another in its place. ``highest_temperature``: a higher
+    one it lowers without a word. ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if
+    choices differ but depend on the request, None where that is found out. ``owned_by``: what its list of models says of it.
     """
 
     base_url: str | None = None
@@ -101,7 +101,7 @@ PRESETS: Mapping[str, Preset] = {
         owned_by="vllm",
     ),
     "sglang": Preset(
-        "http://127.0.0.1:30000/v1", "SGLANG_API_KEY", style="sglang", sends_top_p=True, owned_by="sglang"
+        "http://127.0.0.1:30000/v1", "SGLANG_API_KEY", style="sglang", max_n=1, sends_top_p=True, owned_by="sglang"
     ),
     "llama-server": Preset(
         "http://127.0.0.1:8080/v1",
