@@ -45,7 +45,7 @@ GROUPS = {
         "rule",
         "tie_rule",
     ),
-    "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs"),
+    "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs", "params"),
 }
 
 
