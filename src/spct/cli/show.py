@@ -15,15 +15,20 @@ import orjson
 
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
-from spct.errors import InputError, TemplateError
+from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
-from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import template_for
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_item, stored_items, stored_scale, stored_settings
-from spct.templates import Template
+from spct.run.stored import (
+    StoredItem,
+    principles_of,
+    stored_item,
+    stored_items,
+    stored_scale,
+    stored_settings,
+    template_of,
+)
 from spct.types import Item, Judgment
 from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
@@ -85,8 +90,8 @@ def show(
         requests = {place: request for request in store.requests(stored.position) for place in request.places}
         view = ItemView(
             Surface.of(sys.stdout),
-            _template(store, written, settings, stored.item),
-            _principles(store, settings, stored.item),
+            template_of(store, written, settings, stored.item),
+            principles_of(store, settings, stored.item),
             reasoning,
             requests,
             prompts,
@@ -184,7 +189,7 @@ def _find(store: RunStore, settings: JudgeSettings, name: str, meta: str | None)
     chosen = found[0] if found else at_place
     if chosen is None:
         raise InputError(_unknown(store, name, ids))
-    return stored_item(store, settings, *chosen, dict(store.verdict_rows()).get(chosen[0]), meta)
+    return stored_item(store, settings, *chosen, store.verdict_row(chosen[0]), meta)
 
 
 def _unknown(store: RunStore, name: str, ids: list[str]) -> str:
@@ -199,21 +204,6 @@ def _unknown(store: RunStore, name: str, ids: list[str]) -> str:
 def _chosen(stored: StoredItem, *, limit: int | None, invalid: bool) -> list[Judgment]:
     judgments = [j for j in stored.verdict.judgments if not invalid or j.problem is not None]
     return judgments[:limit]
-
-
-def _template(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
-    """The template that splits the item's completions for display; None where the run was judged by none."""
-    templates = store.templates()
-    if len(item.responses) == 1 and "single_template" in written:
-        return templates.get(written["single_template"])
-    try:
-        return template_for(item, settings, templates)
-    except TemplateError:
-        return None
-
-
-def _principles(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    return store.principles.get(query_key(item)) if settings.principles == "query" else None
 
 
 def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> dict[str, Any]:

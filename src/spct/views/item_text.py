@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spct.harmless import line
-from spct.items.copies import as_shown, copies_of
+from spct.items.copies import as_shown, responses_at_places
+from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import StoredItem
@@ -49,10 +50,10 @@ class ItemView:
         if not judgments and verdict.judgments:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
-        yield "  " + headline(verdict)
-        table = response_rows(verdict)
+        yield "  " + headline(verdict, letter)
+        table = response_rows(verdict, letter)
         yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
-        for remark in remarks(verdict):
+        for remark in remarks(verdict, letter):
             yield from indented(remark, self.surface, 2)
         if item.truth is not None:
             grade = graded(verdict, item, self.scale)
@@ -71,7 +72,7 @@ class ItemView:
             yield from self._section(message.role, message.content, 2)
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
-            yield from self._section(f"response {i}{best}", response, 2)
+            yield from self._section(f"response {letter(i)}{best}", response, 2)
         if item.reference is not None:
             yield from self._section("reference answer", item.reference, 2)
         if item.principles is not None:
@@ -82,11 +83,8 @@ class ItemView:
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
         yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
-        _, texts = as_shown(stored.item, judgment)
-        every = [(i,) for i in range(len(stored.item.responses))]
-        groups = every if texts is judgment else copies_of(stored.item.responses).groups
-        same = (" = ".join(f"response {i}" for i in groups[g]) for g in texts.order)
-        shown = (f"Response {place} = {responses}" for place, responses in enumerate(same, 1))
+        places = enumerate(responses_at_places(stored.item, judgment), 1)
+        shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
         if judgment.scores is None:
             problem = judgment.problem
@@ -165,7 +163,7 @@ def _rating(judgment: Judgment, stored: StoredItem) -> str:
 
 def _numbered(item: Item) -> str:
     n = len(item.responses)
-    return "1 response" if n == 1 else f"{n} responses, numbered from 0"
+    return "1 response" if n == 1 else f"{n} responses, A to {letter(n - 1)}"
 
 
 def truth_text(truth: Truth) -> str:
@@ -182,11 +180,11 @@ def truth_text(truth: Truth) -> str:
     if truth.kind == "pair" and truth.best is None:
         return "the item says that its two responses are level"
     if truth.kind in ("best", "pair"):
-        return f"the item says that response {truth.best} is best"
+        return f"the item says that response {letter(truth.best or 0)} is best"
     what = "rewards" if truth.kind == "rewards" else "places in the ranking (more is better)"
-    return f"the item's {what}: " + ", ".join(f"response {i}: {value:g}" for i, value in enumerate(values))
+    return f"the item's {what}: " + ", ".join(f"{letter(i)}: {value:g}" for i, value in enumerate(values))
 
 
 def _scores(judgment: Judgment, scores: Sequence[float]) -> str:
     pairs = zip(sorted(judgment.order), scores, strict=True)
-    return ", ".join(f"response {i}: {score:g}" for i, score in pairs)
+    return ", ".join(f"{letter(i)}: {score:g}" for i, score in pairs)

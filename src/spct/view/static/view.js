@@ -1,0 +1,50 @@
+// Keys and small comforts. Without this script every page still works by its links and forms.
+"use strict";
+(() => {
+  const at = (id) => document.getElementById(id);
+  const typing = (node) => node.matches("input:not([type=checkbox]):not([type=radio]), textarea, select");
+
+  // Rows of a list: j and k move the focus from one link to the next.
+  const step = (by) => {
+    const rows = [...document.querySelectorAll("#rows a.row")];
+    if (!rows.length) return;
+    const now = rows.indexOf(document.activeElement);
+    const next = now < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, now + by));
+    rows[next].focus();
+  };
+  const follow = (id) => { const link = at(id); if (link) link.click(); return Boolean(link); };
+  const judgments = () => [...document.querySelectorAll("details.judgment")];
+  const fold = () => {
+    const open = judgments().some((one) => !one.open);
+    for (const one of judgments()) one.open = open;
+  };
+  const ACTIONS = {
+    j: () => follow("next") || (at("previous") ? null : step(1)),
+    k: () => follow("previous") || (at("next") ? null : step(-1)),
+    u: () => follow("up"),
+    r: () => follow("raw"),
+    o: fold,
+    "/": () => at("q") && at("q").focus(),
+    "?": () => at("keys").showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (typing(event.target) || at("keys").open) return;
+    const action = ACTIONS[event.key];
+    if (action) { event.preventDefault(); action(); }
+  });
+
+  const reveal = () => {
+    const target = location.hash && at(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.matches("details")) target.open = true;
+  };
+  window.addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {  // a link to the place one is at already changes no address
+    const link = event.target.closest("a[href^='#']");
+    if (link) setTimeout(reveal);
+  });
+  for (const id of ["fold", "keys-button"]) if (at(id)) at(id).hidden = false;
+  if (at("fold")) at("fold").addEventListener("click", fold);
+  if (at("keys-button")) at("keys-button").addEventListener("click", () => at("keys").showModal());
+  reveal();
+})();
