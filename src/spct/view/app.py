@@ -17,6 +17,7 @@ from spct.serve.auth import Keys
 from spct.view.guard import Guard
 from spct.view.pages.item import detail, item, text
 from spct.view.pages.items import items
+from spct.view.pages.label import following, label, overview, save
 from spct.view.pages.page import Viewer, page
 from spct.view.pages.runs import runs
 
@@ -34,6 +35,10 @@ ROUTES = [
     Route("/run/{run}/item/{position:int}", item),
     Route("/run/{run}/item/{position:int}/judgment/{judgment}", detail),
     Route("/run/{run}/item/{position:int}/text/{what}", text),
+    Route("/run/{run}/labels", overview),
+    Route("/run/{run}/label", following),
+    Route("/run/{run}/label/{position:int}", label),
+    Route("/run/{run}/label/{position:int}", save, methods=["POST"]),
 ]
 
 

@@ -109,6 +109,15 @@ class ItemPage:
     tied: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """An item as a labeller sees it."""
+
+    messages: list[tuple[str, Text, dict[str, str]]]
+    responses: list[Text]
+    others: list[tuple[str, Text]]
+
+
 class ItemReader:
     """Reads items of one open run for their pages; ``raw`` shows texts as they are, not as Markdown."""
 
@@ -149,6 +158,12 @@ class ItemReader:
             confidence=verdict.confidence,
             tied=verdict.tied,
         )
+
+    def blind(self, item: Item, order: Sequence[int]) -> Blind:
+        """The item without anything that a judge or its file says of the responses, which stand in ``order``."""
+        others = [("reference answer", self._text(item.reference))] if item.reference else []
+        turns = [(m.role, self._text(m.content), _more(m)) for m in item.messages]
+        return Blind(turns, [self._text(item.responses[i]) for i in order], others)
 
     def detail(self, stored: StoredItem, key: str) -> JudgmentDetail | None:
         """What stands behind the judgment ``key``; None where there is no such judgment."""

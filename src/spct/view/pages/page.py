@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -25,11 +25,15 @@ HTMX = '{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":fals
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """What is shown: runs, training folders among ``library``'s roots, and for whom labels are kept, if for anyone."""
+    """What is shown, and for whom labels are kept, if for anyone. ``task`` is what a labeller is asked: best, rank, score.
+
+    ``handed`` is when an item of a run was last given to a window to be labelled.
+    """
 
     library: Library
     labeller: str | None = None
     task: str = "best"
+    handed: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
 def viewer(request: Request) -> Viewer:

@@ -27,7 +27,32 @@
     "/": () => at("q") && at("q").focus(),
     "?": () => at("keys").showModal(),
   };
+  // Labelling: everything by one key, so that the eyes stay on the texts.
+  const form = at("label");
+  const choose = (value) => {
+    const choice = form.querySelector(`input[type=radio][value="${value}"]`);
+    if (choice) { choice.checked = true; choice.focus(); return; }
+    const ranking = at("ranking");
+    if (ranking && /[1-9]/.test(value) && !ranking.value.includes(value)) ranking.value = `${ranking.value} ${value}`.trim();
+    const score = form.querySelector(`input[name="score.${value}"]`);
+    if (score) score.focus();
+  };
+  if (form) {
+    for (let digit = 1; digit <= 9; digit += 1) ACTIONS[digit] = () => choose(String(digit));
+    Object.assign(ACTIONS, {
+      t: () => choose("tie"), p: () => choose("pass"), f: () => choose("fail"),
+      s: () => at("skip").click(),
+      n: () => at("note").focus(),
+      Backspace: () => { if (at("ranking")) at("ranking").value = at("ranking").value.replace(/ ?\S$/, ""); },
+      Enter: () => form.querySelector("button.main").click(),
+    });
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && typing(event.target)) event.target.blur();
+    });
+  }
+
   document.addEventListener("keydown", (event) => {
+    if (event.target.matches("a, button, summary") && event.key === "Enter") return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (typing(event.target) || at("keys").open) return;
     const action = ACTIONS[event.key];
