@@ -15,6 +15,7 @@ from starlette.routing import Route
 from spct.errors import InputError, RunError, SpctError
 from spct.serve.auth import Keys
 from spct.view.guard import Guard
+from spct.view.pages.across import across, beside, compare
 from spct.view.pages.item import detail, item, text
 from spct.view.pages.items import items
 from spct.view.pages.label import following, label, overview, save
@@ -24,6 +25,7 @@ from spct.view.pages.runs import runs
 STATIC = {
     "htmx.min.js": "text/javascript",
     "uPlot.iife.min.js": "text/javascript",
+    "plot.js": "text/javascript",
     "view.js": "text/javascript",
     "uPlot.min.css": "text/css",
     "view.css": "text/css",
@@ -35,6 +37,9 @@ ROUTES = [
     Route("/run/{run}/item/{position:int}", item),
     Route("/run/{run}/item/{position:int}/judgment/{judgment}", detail),
     Route("/run/{run}/item/{position:int}/text/{what}", text),
+    Route("/run/{run}/across", across),
+    Route("/compare", compare),
+    Route("/beside", beside),
     Route("/run/{run}/labels", overview),
     Route("/run/{run}/label", following),
     Route("/run/{run}/label/{position:int}", label),
