@@ -18,7 +18,7 @@ from spct.run.store import Request
 from spct.run.stored import StoredItem, principles_of, stored_item, stored_scale, stored_settings, template_of
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Message
-from spct.view.markup import MOST_SHOWN, markdown, plain, tinted
+from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
 from spct.views.item_text import moment, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
@@ -119,11 +119,15 @@ class Blind:
 
 
 class ItemReader:
-    """Reads items of one open run for their pages; ``raw`` shows texts as they are, not as Markdown."""
+    """Reads items of one open run for their pages.
 
-    def __init__(self, store: RunStore, *, raw: bool = False) -> None:
+    ``raw`` shows texts as they are, not as Markdown; ``longest`` is how many characters of a text are shown.
+    """
+
+    def __init__(self, store: RunStore, *, raw: bool = False, longest: int = MOST_SHOWN) -> None:
         self._store = store
         self._raw = raw
+        self._longest = longest
         self.written, self.settings = stored_settings(store)
         self._scale = stored_scale(store, self.settings)
 
@@ -173,8 +177,8 @@ class ItemReader:
         request = self._requests(stored.position).get(place_of(found))
         places = responses_at_places(stored.item, found)
         return JudgmentDetail(
-            prompt=[] if request is None else [(m.role, Text(*_raw(m.content))) for m in request.prompt],
-            completion=Text(*_raw(found.text)),
+            prompt=[] if request is None else [(m.role, _as_it_is(m.content)) for m in request.prompt],
+            completion=_as_it_is(found.text),
             reasoning=None if not found.reasoning else self._text(found.reasoning, places),
         )
 
@@ -182,8 +186,9 @@ class ItemReader:
         return {place: request for request in self._store.requests(position) for place in request.places}
 
     def _text(self, text: str, places: Sequence[tuple[int, ...]] = ()) -> Text:
-        html, cut = _raw(text) if self._raw else (markdown(text), len(text) if len(text) > MOST_SHOWN else None)
-        return Text(tinted(html, places) if places else html, cut)
+        shown = text[: self._longest]
+        html = raw(shown) if self._raw else markdown(shown)
+        return Text(tinted(html, places) if places else html, len(text) if len(text) > len(shown) else None)
 
     def _response(self, stored: StoredItem, i: int) -> ResponseView:
         item, verdict = stored.item, stored.verdict
@@ -235,9 +240,8 @@ def key_of(judgment: Judgment) -> str:
     return ".".join(map(str, place_of(judgment)))
 
 
-def _raw(text: str) -> tuple[Markup, int | None]:
-    html = Markup('<pre class="raw">') + plain(text[:MOST_SHOWN]) + Markup("</pre>")
-    return html, len(text) if len(text) > MOST_SHOWN else None
+def _as_it_is(text: str) -> Text:
+    return Text(raw(text[:MOST_SHOWN]), len(text) if len(text) > MOST_SHOWN else None)
 
 
 def _parsed(template: Template | None, item: Item, judgment: Judgment) -> Parsed | None:

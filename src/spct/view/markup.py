@@ -47,19 +47,20 @@ Places = Sequence[tuple[int, ...]]
 """The responses shown at each place of a prompt, first place first; several where they are equal."""
 
 
-def plain(text: str) -> Markup:
+def raw(text: str) -> Markup:
     """A text as it is, its lines kept, characters that nobody sees made visible."""
-    return Markup(escape("\n".join(lines(text)), quote=False))
+    shown = escape("\n".join(lines(text)), quote=False)
+    return Markup(f'<pre class="raw">{shown}</pre>')
 
 
 def markdown(text: str) -> Markup:
     """A text as Markdown; one that is too long as it is."""
     if len(text) > MOST_MARKDOWN:
-        return Markup('<pre class="raw">') + plain(text[:MOST_SHOWN]) + Markup("</pre>")
+        return raw(text)
     try:
         made = _renderer().render("\n".join(lines(text)))
     except RecursionError:
-        return Markup('<pre class="raw">') + plain(text) + Markup("</pre>")
+        return raw(text)
     return Markup(nh3.clean(made, tags=_TAGS, attributes=_ATTRIBUTES, allowed_classes=_CLASSES, link_rel=None))
 
 

@@ -25,7 +25,7 @@
     r: () => follow("raw"),
     o: fold,
     "/": () => at("q") && at("q").focus(),
-    "?": () => at("keys").showModal(),
+    "?": () => at("keys") && at("keys").showModal(),
   };
   // Labelling: everything by one key, so that the eyes stay on the texts.
   const form = at("label");
@@ -54,14 +54,14 @@
   document.addEventListener("keydown", (event) => {
     if (event.target.matches("a, button, summary") && event.key === "Enter") return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (typing(event.target) || at("keys").open) return;
+    if (typing(event.target) || document.querySelector("dialog[open]")) return;
     const action = ACTIONS[event.key];
     if (action) { event.preventDefault(); action(); }
   });
 
   const reveal = () => {
     const target = location.hash && at(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.matches("details")) target.open = true;
+    if (target && target.matches("details")) { target.open = true; target.scrollIntoView(); }
   };
   window.addEventListener("hashchange", reveal);
   document.addEventListener("click", (event) => {  // a link to the place one is at already changes no address
