@@ -28,7 +28,7 @@ class ItemView:
     """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole.
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
-    ``scale`` is that of the scores, None if unknown.
+    ``scale`` is that of the scores, None if unknown. Unless ``full``, a judgment is the line with its scores.
     """
 
     surface: Surface = PLAIN
@@ -38,15 +38,19 @@ class ItemView:
     requests: Mapping[Place, Request] = field(default_factory=dict)
     prompts: bool = False
     scale: Scale | None = None
+    full: bool = True
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
         item, verdict = stored.item, stored.verdict
         yield self._head(f"item #{stored.position} {line(item.id)}") + self.surface.paint(f"  {_numbered(item)}", "dim")
         yield from self._input(item)
-        for judgment in judgments:
-            yield ""
-            yield from self._judgment(judgment, stored)
+        for place, judgment in enumerate(judgments):
+            if self.full or place == 0:
+                yield ""
+            yield from self._judgment(judgment, stored) if self.full else [self._folded(judgment, stored)]
+        if judgments and not self.full:
+            yield self.surface.paint("(whole with --full, or in spct view)", "dim")
         if not judgments and verdict.judgments:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
@@ -103,6 +107,20 @@ class ItemView:
             for message in () if request is None else request.prompt:
                 yield from self._section(f"prompt, {message.role}", message.content, 2)
         yield from self._text(judgment, stored.item)
+
+    def _folded(self, judgment: Judgment, stored: StoredItem) -> str:
+        """A judgment on one line: its scores with the places at which it was shown the responses, or why it is invalid."""
+        if judgment.scores is None:
+            problem = judgment.problem
+            said = self.surface.paint("invalid" if problem is None else f"{problem.code}: {line(problem.detail)}", "red")
+        else:
+            places = {i: place for place, group in enumerate(responses_at_places(stored.item, judgment), 1) for i in group}
+            pairs = zip(sorted(judgment.order), judgment.scores, strict=True)
+            said = ", ".join(f"{letter(i)} {score:g} (shown {places[i]})" for i, score in pairs)
+        dropped = ""
+        if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
+            dropped = self.surface.paint(", left out of the vote", "dim")
+        return f"{self._head(_title(judgment))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from spct.measures.case import Scale
 from spct.types import Item
+from spct.views.kinds import Shown, kinds_of
 from spct.voting.accuracy import can_be_right, grade
-from spct.voting.rows import ScoreRow
-from spct.voting.vote import row_means
 
 QUERY_CHARS = 300
 EXTRA_CHARS = 80
@@ -17,7 +16,7 @@ EXTRA_CHARS = 80
 
 
 class Cells(NamedTuple):
-    """The columns of ``cells`` from ``position`` to ``verdict``."""
+    """The columns of ``cells`` from ``position`` to ``verdict``; ``kinds`` have a comma before and behind each."""
 
     position: int
     id: str
@@ -33,8 +32,7 @@ class Cells(NamedTuple):
     k: int
     valid: int
     invalid: int
-    tied: bool
-    flipped: bool | None
+    kinds: str
     finished: bool
     tokens: int | None
     error: str | None
@@ -45,7 +43,7 @@ def cells_of(
     position: int,
     item: Item,
     row: Mapping[str, Any],
-    shown: Sequence[tuple[tuple[int, ...], ScoreRow | None]],
+    shown: Shown,
     *,
     scale: Scale | None,
     tokens: int | None,
@@ -57,6 +55,7 @@ def cells_of(
     """
     means = row["means"]
     gradable = None if item.truth is None else can_be_right(item, scale)
+    graded = grade(means, item) if gradable and verdict is not None else None
     query = next((m.content for m in reversed(item.messages) if m.role == "user"), item.messages[-1].content)
     return Cells(
         position=position,
@@ -65,7 +64,7 @@ def cells_of(
         n=len(item.responses),
         kind=None if item.truth is None else item.truth.kind,
         gradable=gradable,
-        grade=grade(means, item) if gradable and verdict is not None else None,
+        grade=graded,
         best=row["best"],
         truth=item.best,
         confidence=row["confidence"],
@@ -73,8 +72,7 @@ def cells_of(
         k=row["k"],
         valid=row["valid"],
         invalid=row["invalid"],
-        tied=bool(row["tied"]),
-        flipped=flipped_by_order(shown, len(item.responses)),
+        kinds=f",{','.join(kinds_of(row, graded, shown, len(item.responses), finished=verdict is not None))},",
         finished=verdict is not None,
         tokens=tokens,
         error=None if row["error"] is None else row["error"]["type"],
@@ -88,25 +86,6 @@ def _margin(means: Sequence[float] | None) -> float | None:
         return None
     first, *rest = sorted(means, reverse=True)
     return first - rest[0] if rest else first
-
-
-def flipped_by_order(shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]], n: int) -> bool | None:
-    """Whether the votes over the judgments of single orders name different winners; None without two orders to compare.
-
-    An order in which two responses share first place names nobody.
-    """
-    rows: dict[tuple[int, ...], list[ScoreRow]] = {}
-    for order, scores in shown:
-        if scores is not None and len(order) == n > 1:
-            rows.setdefault(order, []).append(scores)
-    if len(rows) < 2:
-        return None
-    winners = set()
-    for of_order in rows.values():
-        means = row_means(of_order)
-        if means is not None and sorted(means)[-1] > sorted(means)[-2]:
-            winners.add(means.index(max(means)))
-    return len(winners) > 1
 
 
 def extras_of(item: Item) -> list[tuple[str, str]]:

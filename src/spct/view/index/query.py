@@ -14,36 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from spct.errors import InputError
+from spct.views.kinds import OUTCOMES, check_kinds_known
 
 PAGE = 100
-CONFIDENT, UNSURE = 0.9, 0.6
-
-GRADES = {
-    "correct": "grade = 'correct'",
-    "wrong": "grade = 'wrong'",
-    "tied": "(grade = 'tied' OR tied)",
-    "none": "finished AND best IS NULL",
-    "unfinished": "NOT finished",
-}
-"""What an item came to: those of one address are added up."""
-FLAGS = {
-    "invalid": "invalid > 0",
-    "unsure": f"confidence < {UNSURE}",
-    "sure-wrong": f"(confidence >= {CONFIDENT} AND grade = 'wrong')",
-    "flipped": "flipped",
-}
-"""What else may be said of an item: each narrows."""
-SHOWN = {
-    "correct": "right",
-    "wrong": "wrong",
-    "tied": "tied",
-    "none": "no verdict",
-    "unfinished": "unfinished",
-    "invalid": "with invalid judgments",
-    "unsure": f"low confidence (below {UNSURE:g})",
-    "sure-wrong": f"confident ({CONFIDENT:g} or more) and wrong",
-    "flipped": "flipped by order",
-}
 COLUMNS = {
     "position": "position",
     "id": "id",
@@ -93,9 +66,9 @@ class Query:
     def where(self) -> tuple[str, list[Any]]:
         """The condition in SQL, and its values."""
         parts, values = ["1"], []
-        if grades := [GRADES[name] for name in self.show if name in GRADES]:
-            parts.append("(" + " OR ".join(grades) + ")")
-        parts += [FLAGS[name] for name in self.show if name in FLAGS]
+        if outcomes := [_is_kind(name) for name in self.show if name in OUTCOMES]:
+            parts.append("(" + " OR ".join(outcomes) + ")")
+        parts += [_is_kind(name) for name in self.show if name not in OUTCOMES]
         for key, value in self.extras:
             parts.append("position IN (SELECT position FROM extras WHERE key = ? AND value = ?)")
             values += [key, value]
@@ -121,8 +94,7 @@ def query_of(pairs: Sequence[tuple[str, str]]) -> Query:
     for key, value in pairs:
         given.setdefault(key, []).append(value)
     show = tuple(dict.fromkeys(given.get("show", ())))
-    if unknown := [name for name in show if name not in SHOWN]:
-        raise InputError(f"show={unknown[0]}: expected one of {', '.join(SHOWN)}")
+    check_kinds_known(show)
     sort = given.get("sort", ["position"])[-1] or "position"
     if sort.removeprefix("-") not in COLUMNS:
         raise InputError(f"sort={sort}: expected one of {', '.join(COLUMNS)}, with a minus for the greatest first")
@@ -134,6 +106,11 @@ def query_of(pairs: Sequence[tuple[str, str]]) -> Query:
     )
     words, against = given.get("q", [""])[-1].strip(), given.get("against", [""])[-1]
     return Query(show, extras, words, sort, int(page), against)
+
+
+def _is_kind(name: str) -> str:
+    """The condition in SQL that an item is of the kind ``name``, which must be one of ``KINDS``."""
+    return f"instr(kinds, ',{name},')"
 
 
 def _terms(words: str) -> list[str]:

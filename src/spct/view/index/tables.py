@@ -9,7 +9,7 @@ from pathlib import Path
 from spct.errors import RunError
 from spct.run.store import FILE
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised with every change of the tables or of what stands in them: an index of another format is made again."""
 
 SCHEMA = """
@@ -17,7 +17,7 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE cells (
     position INTEGER PRIMARY KEY, id TEXT NOT NULL, query TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT, gradable INTEGER,
     grade TEXT, best INTEGER, truth INTEGER, confidence REAL, margin REAL, k INTEGER NOT NULL, valid INTEGER NOT NULL,
-    invalid INTEGER NOT NULL, tied INTEGER NOT NULL, flipped INTEGER, finished INTEGER NOT NULL, tokens INTEGER,
+    invalid INTEGER NOT NULL, kinds TEXT NOT NULL, finished INTEGER NOT NULL, tokens INTEGER,
     error TEXT, verdict TEXT, worded INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX unworded ON cells (position) WHERE worded = 0;

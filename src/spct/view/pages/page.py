@@ -15,8 +15,9 @@ from starlette.responses import HTMLResponse
 
 from spct.harmless import line
 from spct.items.names import letter, letters
-from spct.view.index.query import SHOWN, Query, query_of
+from spct.view.index.query import Query, query_of
 from spct.view.library import Library
+from spct.views.kinds import KINDS
 from spct.voting.verdict import number
 from spct.wording import percent, spell_seconds
 
@@ -59,7 +60,7 @@ def templates() -> jinja2.Environment:
     )
     made.filters |= {"letter": letter, "letters": letters, "line": line, "number": number, "spell": spell_seconds,
                      "percent": lambda share: percent(share, 1), "named": quote}  # fmt: skip
-    made.globals |= {"SHOWN": SHOWN, "HTMX": HTMX, "now": lambda: datetime.datetime.now(datetime.UTC)}
+    made.globals |= {"KINDS": KINDS, "HTMX": HTMX, "now": lambda: datetime.datetime.now(datetime.UTC)}
     return made
 
 
