@@ -38,7 +38,7 @@ def test_header_and_lines_stand_in_columns():
         "prime                ✓ B     B: 8.50±0.7  A: 3.50±0.7                0.87   2/2",
         "prime                ✗ A     A: 6.50±3.5  B: 3.00±0.0                0.87   2/2",
         "tie                  = B     B: 6.00±0.0  C: 6.00±0.0  A: 5.00±0.0   0.87   2/2      tie B C",
-        "lone                   0     0: 7.50±0.7                             -      2/2      1 invalid",
+        "lone                   A     A: 7.50±0.7                             -      2/2      1 invalid",
         "none                 - -     no verdict: NoValidJudgment             -      0/2      3 invalid",
     ]
 

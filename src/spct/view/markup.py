@@ -110,11 +110,22 @@ def difference(one: str, other: str) -> tuple[Markup, Markup]:
     first, second = split("\n".join(lines(one))), split("\n".join(lines(other)))
     if max(len(first), len(second)) > MOST_DIFFERENT:
         first, second = (text[:MOST_SHOWN].splitlines(keepends=True) for text in (one, other))
-    left, right = [], []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
-        for sink, pieces, tag in ((left, first[a:b], "del"), (right, second[c:d], "ins")):
+    begin = _alike(first, second)
+    end = _alike(first[begin:][::-1], second[begin:][::-1])
+    inner = first[begin : len(first) - end], second[begin : len(second) - end]
+    head = escape("".join(first[:begin]), quote=False)
+    left, right = [head], [head]
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, *inner).get_opcodes():
+        for sink, pieces, tag in ((left, inner[0][a:b], "del"), (right, inner[1][c:d], "ins")):
             text = escape("".join(pieces), quote=False)
             sink.append(f"<{tag}>{text}</{tag}>" if kind != "equal" and text else text)
-    return Markup("".join(left)), Markup("".join(right))
+    tail = escape("".join(first[len(first) - end :]), quote=False)
+    return Markup("".join(left) + tail), Markup("".join(right) + tail)
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many pieces two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 

@@ -55,6 +55,7 @@ class Index:
         self.directory = directory
         self._cache = cache
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._seen: object = None
@@ -69,7 +70,9 @@ class Index:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The index, to read. Raises RunError where it cannot be read."""
         try:
-            with contextlib.closing(connect(self.directory, self._cache)) as db:
+            with self._opening:
+                connection = connect(self.directory, self._cache)
+            with contextlib.closing(connection) as db:
                 yield db
         except sqlite3.Error as error:
             raise RunError(f"{self.directory}: its index cannot be read: {error}; try again") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from spct.errors import RunError
@@ -36,18 +38,26 @@ def connect(run: Path, cache: Path) -> sqlite3.Connection:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         mark = _mark(run)
-        db = _opened(path)
-        if _marked(db) != mark:
-            db.close()
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        db = _opened_if_of(path, mark)
+        if db is None:
+            _make(path, mark)
             db = _opened(path)
-            db.executescript(SCHEMA)
-            db.execute("INSERT INTO state VALUES ('mark', ?)", [mark])
-            db.commit()
         return db
     except (OSError, sqlite3.Error) as error:
         raise RunError(f"{run}: no index of it can be kept in {cache}: {error}; name another with SPCT_CACHE") from error
+
+
+def _make(path: Path, mark: str) -> None:
+    """Put an empty index in place, whole: another thread or viewer may be at it, too."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        made = Path(scratch) / path.name
+        with contextlib.closing(_opened(made)) as db:
+            db.executescript(SCHEMA)
+            db.execute("INSERT INTO state VALUES ('mark', ?)", [mark])
+            db.commit()
+        made.replace(path)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -57,18 +67,28 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _opened_if_of(path: Path, mark: str) -> sqlite3.Connection | None:
+    """The index in ``path``; None if there is none, or one of another run or format, or no database at all."""
+    if not path.exists():
+        return None
+    db = None
+    try:
+        db = _opened(path)
+        row = db.execute("SELECT value FROM state WHERE key = 'mark'").fetchone()
+        if row is not None and row[0] == mark:
+            return db
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
+            raise  # busy, or a disk that fails: what is there may be good
+    if db is not None:
+        db.close()
+    return None
+
+
 def _mark(run: Path) -> str:
     """What tells this run from any other that stood, or will stand, in its place."""
     found = (run / FILE).stat()
     return f"{FORMAT} {run.resolve()} {found.st_dev} {found.st_ino}"
-
-
-def _marked(db: sqlite3.Connection) -> str | None:
-    try:
-        row = db.execute("SELECT value FROM state WHERE key = 'mark'").fetchone()
-    except sqlite3.DatabaseError:
-        return None
-    return None if row is None else str(row[0])
 
 
 def attach(db: sqlite3.Connection, run: Path) -> None:
