@@ -61,11 +61,11 @@ def script(request, j):
                   completion_tokens=60)  # fmt: skip
 
 
-async def make_run(directory, items=ITEMS, script=script, name="small", **settings):
-    """A run of a scripted judge over ``items``."""
+async def make_run(directory, items=ITEMS, script=script, name="small", planned=None, **settings):
+    """A run of a scripted judge over ``items``, the first of ``planned``."""
     engine = ScriptedEngine(script, name=name)
     judge = GRMJudge(engine, judge_settings(**{"k": 6, "retries": 0, **settings}))
-    store = open_run(directory, judge, resume=False, session={"items": len(items)})
+    store = open_run(directory, judge, resume=False, session={"items": planned or len(items)})
     async for _ in judge_items(judge, items, in_flight=4, store=store):
         pass
     store.close()

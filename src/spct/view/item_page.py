@@ -36,6 +36,11 @@ class Text:
     html: Markup
     cut: int | None = None
 
+    @property
+    def tall(self) -> bool:
+        """Whether it may be higher than its frame, so that the keyboard must be able to scroll it."""
+        return len(self.html) > 600 or self.html.count("\n") > 15
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +30,7 @@ def items(request: Request) -> Response:
         known = dict(query.extras)
         shared += [Facet(key, [(value, 0)]) for key, value in known.items() if key not in {f.key for f in shared}]
         others = [other for other in library.runs() if other != name]
-    return page(
+    answer = page(
         request,
         "items.html",
         run=name,
@@ -42,6 +43,9 @@ def items(request: Request) -> Response:
         others=others,
         busy=card.live or not progress.complete,
     )
+    if request.headers.get("hx-trigger") == "filters":  # the address without the fields that were left empty
+        answer.headers["hx-push-url"] = f"{quote(request.url.path)}?{query.address()}"
+    return answer
 
 
 def flips_against(db: sqlite3.Connection, library: Library, query: Query) -> None:
