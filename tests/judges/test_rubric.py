@@ -1,6 +1,5 @@
 """A judge by a rubric: what it asks, what it keeps, and what the answers come to."""
 
-import re
 from fractions import Fraction
 
 import pytest
@@ -104,7 +103,7 @@ async def test_an_answer_off_its_own_scale_is_invalid_and_says_which(tmp_path):
     made = judge(tmp_path, ScriptedEngine(lambda request, j: r"\boxed{5, 2, 0, 2, 1, 1}"), criteria="joint", retries=0)
     verdict = await made.judge(item(2))
     problems = {j.problem.detail for j in verdict.judgments if j.problem}
-    assert problems == {"the answers to jargon are 0, 2; expected 0 to 1"}
+    assert problems == {"the answers to question 2 are 0, 2; expected 2 integers from 0 to 1"}
     assert verdict.criteria.missing == ("correct", "jargon", "tone")
 
 
@@ -175,9 +174,9 @@ async def test_the_grammar_holds_every_answer_to_its_own_scale(criteria, tmp_pat
     grammars = [request.grammar for request in engine.requests]
     if criteria == "joint":
         (text,) = grammars
-        assert 'box ::= answer0 ", " answer0 ", " answer1 ", " answer1 ", " answer2 ", " answer2' in text
-        assert 'answer1 ::= "0" | "1"' in text and 'answer2 ::= "1" | "2" | "3"' in text
-        assert len(re.findall("^box ::=", text, re.MULTILINE)) == 1 and "score ::=" not in text
+        assert 'score0 ", " score0 ", " score1 ", " score1 ", " score2 ", " score2' in text
+        assert 'score1 ::= "0" | "1"' in text and 'score2 ::= "1" | "2" | "3"' in text
+        assert text.count('"Response 2: " paragraph') == 1 and "Response 3" not in text
     else:
         assert ['score ::= "1" | "2" | "3" | "4" | "5"' in text for text in grammars] == [True, False, False]
 

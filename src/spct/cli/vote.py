@@ -77,7 +77,7 @@ def vote(
             _jury_figures(store, settings.jury, curve=escalate_curve, as_json=as_json)
             return 0
         scale = stored_scale(store, settings)
-        totals, unfinished = Totals(scale=scale), 0
+        totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
         if not (as_json or summary):
             write_line(sys.stdout, verdict_header())
         for voted in revote(store, settings, chosen):

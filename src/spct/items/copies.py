@@ -61,11 +61,16 @@ class Copies:
 def copies_of(responses: Sequence[str]) -> Copies:
     """Which of the responses are equal."""
     if len(set(responses)) == len(responses):
-        return Copies(tuple([(i,) for i in range(len(responses))]))
+        return apart(responses)
     places: dict[str, list[int]] = {}
     for i, text in enumerate(responses):
         places.setdefault(text, []).append(i)
     return Copies(tuple(map(tuple, places.values())))
+
+
+def apart(responses: Sequence[str]) -> Copies:
+    """Every response by itself, equal or not."""
+    return Copies(tuple([(i,) for i in range(len(responses))]))
 
 
 def as_shown(item: Item, judgment: Judgment) -> tuple[Item, Judgment]:
@@ -74,6 +79,15 @@ def as_shown(item: Item, judgment: Judgment) -> tuple[Item, Judgment]:
     if not copies.none and copies.spread(texts := copies.texts(judgment)) == judgment:
         return copies.once(item), texts
     return item, judgment
+
+
+def responses_at_places(item: Item, judgment: Judgment) -> list[tuple[int, ...]]:
+    """The responses that the judge was shown as number 1, 2 and so on: several at a place where they are equal."""
+    _, texts = as_shown(item, judgment)
+    if texts is judgment:
+        return [(i,) for i in judgment.order]
+    groups = copies_of(item.responses).groups
+    return [groups[g] for g in texts.order]
 
 
 def _with(

@@ -170,7 +170,6 @@ class _JointSampler(StreamSampler):
     def __init__(self, engine: Engine, template: Template, settings: SamplingSettings, rubric: Rubric) -> None:
         super().__init__(engine, template, settings)
         self._judged = rubric.judged
-        self._criteria = [rubric.criteria[place] for place in rubric.judged]
 
     async def run(
         self, stream: Stream, messages: tuple[Message, ...], history: History, record: Record
@@ -183,30 +182,16 @@ class _JointSampler(StreamSampler):
 
     def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
         n = len(stream.order)
-        parsed = self.template.parse(sample.text, n * len(self._criteria), sample.finish_reason, sections=False)
+        parsed = self.template.parse(sample.text, n * len(self._judged), sample.finish_reason, sections=False)
         if parsed.scores is None:
             return SampleScores(None, parsed.problem)
-        answers: list[float] = []
-        for number, criterion in enumerate(self._criteria):
-            shown = parsed.scores[number * n : (number + 1) * n]
-            low, high = criterion.scale
-            if not all(low <= answer <= high for answer in shown):
-                said = f"the answers to {criterion.id} are {', '.join(map(str, shown))}; expected {low} to {high}"
-                return SampleScores(None, Problem("out_of_range", said))
-            answers += [shown[place] for place in places]
-        return SampleScores(tuple(answers), None)
+        starts = range(0, n * len(self._judged), n)
+        return SampleScores(tuple(parsed.scores[start + place] for start in starts for place in places), None)
 
     def _grammar(self, n: int) -> str | None:
-        plain = super()._grammar(n)
-        if plain is None:
+        if not (self.settings.grammar and self.engine.capabilities.grammar):
             return None
-        kept = [line for line in plain.splitlines() if not line.startswith(("box ::=", "score ::="))]
-        answers = ' ", " '.join(f"answer{number}" for number in range(len(self._criteria)) for _ in range(n))
-        rules = [
-            f"answer{number} ::= " + " | ".join(f'"{value}"' for value in range(c.scale[0], c.scale[1] + 1))
-            for number, c in enumerate(self._criteria)
-        ]
-        return "\n".join([*kept, f"box ::= {answers}", *rules]) + "\n"
+        return self.template.grammar(n, self.settings.max_tokens, asked=n * len(self._judged))
 
     def _parts(self, judgment: Judgment) -> list[Judgment]:
         """A judgment of all criteria as one for each; an invalid one stands for none of the others."""

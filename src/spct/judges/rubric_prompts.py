@@ -7,6 +7,7 @@ criteria of an item share. Each is a template like any other, so a run keeps wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
 
@@ -19,7 +20,7 @@ JOINT = "rubric:joint"
 
 def criterion_template(criterion: Criterion) -> Template:
     """The template that asks for one criterion."""
-    return _template(f"{BASE}:{criterion.id}", criterion.scale, {"question": question(criterion)})
+    return _template(f"{BASE}:{criterion.id}", {"scale": list(criterion.scale)}, {"question": question(criterion)})
 
 
 def joint_template(rubric: Rubric) -> Template:
@@ -29,10 +30,10 @@ def joint_template(rubric: Rubric) -> Template:
     last = len(judged)
     scores = (
         f"(in one box, first the answers to criterion 1 for every response, 1 to {{{{ n }}}}, then those to criterion 2, and "
-        f"so on to criterion {last}: {last} times {{{{ n }}}} whole numbers) {{{{ box }}}}\n"
+        f"so on to criterion {last}: {last} times {{{{ n }}}} whole numbers) {{{{ form }}}}\n"
     )
-    scale = min(c.scale[0] for c in judged), max(c.scale[1] for c in judged)
-    return _template(JOINT, scale, {"question": "\n\n".join(numbered)}, {"scores": scores})
+    reader = {"scales": {"each": [list(criterion.scale) for criterion in judged]}}
+    return _template(JOINT, {"reader": reader}, {"question": "\n\n".join(numbered)}, {"scores": scores})
 
 
 def question(criterion: Criterion) -> str:
@@ -51,11 +52,14 @@ def question(criterion: Criterion) -> str:
 
 
 def _template(
-    name: str, scale: tuple[int, int], texts: Mapping[str, str], raw: Mapping[str, str] | None = None
+    name: str, answer: Mapping[str, Any], texts: Mapping[str, str], raw: Mapping[str, str] | None = None
 ) -> Template:
-    """``rubric.jinja`` with the blocks ``texts``, put in as plain text, and ``raw``, as template text."""
+    """``rubric.jinja`` with the blocks ``texts``, put in as plain text, and ``raw``, as template text.
+
+    ``answer`` is the front matter that says how its answers are read.
+    """
     base = load_template(BASE).texts
-    front = yaml.safe_load(base["rubric.jinja"].split("---")[1]) | {"scale": list(scale)}
+    front = yaml.safe_load(base["rubric.jinja"].split("---")[1]) | dict(answer)
     blocks = {block: f"{{{{ {_literal(text)} }}}}\n" for block, text in texts.items()} | dict(raw or {})
     body = "".join(f"{{% block {block} %}}\n{text}{{% endblock %}}\n" for block, text in blocks.items())
     text = f'---\n{yaml.safe_dump(front)}---\n{{% extends "rubric.jinja" %}}\n{body}'

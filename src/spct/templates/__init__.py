@@ -18,6 +18,7 @@ __all__ = ["TEMPLATES", "Parsed", "Template", "load_template", "template_of_text
 
 TEMPLATES = {
     "grm": "grm.jinja",
+    "grm-digit": "grm-digit.jinja",
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
@@ -25,6 +26,8 @@ TEMPLATES = {
     "principles": "principles.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",
+    "pairwise-choice": "pairwise-choice.jinja",
+    "json": "json.jinja",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -85,9 +85,11 @@ def missing_sentence(criteria: Criteria) -> str | None:
     return f"{what} {has} no valid answer and {is_} left out, not counted as 0: {named}; answers to {it} {effect}"
 
 
-def criteria_rows(criteria: Criteria, ranking: Sequence[int]) -> list[tuple[str, ...]]:
+def criteria_rows(
+    criteria: Criteria, ranking: Sequence[int], name: Callable[[int], str] = str
+) -> list[tuple[str, ...]]:
     """A table of the criteria for people: a row each, a column for each response in order of ``ranking``; the heads first."""
-    rows: list[tuple[str, ...]] = [("criterion", "weight", "valid", *(f"response {i}" for i in ranking))]
+    rows: list[tuple[str, ...]] = [("criterion", "weight", "valid", *(f"response {name(i)}" for i in ranking))]
     for result in criteria.results:
         cells = [_cell(result, i) for i in ranking]
         rows.append((result.id, f"{result.weight:g}", f"{result.valid}/{result.k}", *cells))

@@ -6,7 +6,7 @@ A juror is a judge with a name, a weight and a number of judgments of its own. I
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, Self, get_args
@@ -183,9 +183,9 @@ class JuryTable:
         return {"comparable": self.comparable, "escalated": self.escalated, "jurors": jurors}
 
 
-def jury_rows(table: JuryTable, ranking: Sequence[int]) -> list[tuple[str, ...]]:
+def jury_rows(table: JuryTable, ranking: Sequence[int], name: Callable[[int], str] = str) -> list[tuple[str, ...]]:
     """A table of the jurors for people, the heads first; a column for each response in order of ``ranking``."""
-    rows: list[tuple[str, ...]] = [("judge", "weight", "valid", "counted", *(f"response {i}" for i in ranking))]
+    rows: list[tuple[str, ...]] = [("judge", "weight", "valid", "counted", *(f"response {name(i)}" for i in ranking))]
     for result in table.results:
         means = ["-" if result.means is None else f"{result.means[i]:.2f}" for i in ranking]
         counted = "yes" if result.counted else "no"

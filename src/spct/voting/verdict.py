@@ -8,6 +8,7 @@ and no script.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from spct.wording import by_cause, count
 
 Rule = Literal["sum", "mean", "expected"]
 TieRule = Literal["random", "first", "last"]
+
+Name = Callable[[int], str]
+"""What a response is called by its index: the index itself in Python, a letter where people read."""
 
 TIE_RULES = {
     "random": "a seeded shuffle decides",
@@ -160,35 +164,38 @@ def verdict_text(verdict: Verdict) -> str:
     return "\n".join([headline(verdict), *vote_table(verdict), *remarks(verdict)])
 
 
-def vote_table(verdict: Verdict) -> list[str]:
+def vote_table(verdict: Verdict, name: Name = str) -> list[str]:
     """The responses, best first, and below them ``more_tables``, as lines of aligned columns."""
-    table = response_rows(verdict)
+    table = response_rows(verdict, name)
     lines_of = aligned([TITLES, *table]) if table else []
-    for more in more_tables(verdict):
+    for more in more_tables(verdict, name):
         lines_of += aligned(more)
     return lines_of
 
 
-def more_tables(verdict: Verdict) -> list[list[tuple[str, ...]]]:
+def more_tables(verdict: Verdict, name: Name = str) -> list[list[tuple[str, ...]]]:
     """What the responses have of a rubric, what each judge of a jury said; the heads first in each."""
     ranking = verdict.ranking or range(verdict.n)
-    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, ranking)]
-    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, ranking)]
+    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, ranking, name)]
+    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, ranking, name)]
 
 
-def headline(verdict: Verdict) -> str:
-    """What came out, on one line."""
-    name = line(verdict.id)
+def headline(verdict: Verdict, name: Name | None = None) -> str:
+    """What came out, on one line; ``name`` gives responses the names that they go by there."""
+    id = line(verdict.id)
     if verdict.best is None:
-        return f"{name}: no verdict"
+        return f"{id}: no verdict"
     if verdict.n == 1:
         assert verdict.means is not None
-        return f"{name}: the response scores {verdict.means[0]:.2f}"
+        return f"{id}: the response scores {verdict.means[0]:.2f}"
     confidence = "" if verdict.confidence is None else f", confidence {verdict.confidence:.2f}"
-    return f"{name}: response {verdict.best} is best of {verdict.n} (numbered from 0){confidence}"
+    best = f"{verdict.best} is best of {verdict.n} (numbered from 0)"
+    if name is not None:
+        best = f"{name(verdict.best)} is best of {verdict.n}"
+    return f"{id}: response {best}{confidence}"
 
 
-def response_rows(verdict: Verdict) -> list[tuple[str, ...]]:
+def response_rows(verdict: Verdict, name: Name = str) -> list[tuple[str, ...]]:
     """Rank, response, total, mean, spread and valid scores of each response, best first; [] without a verdict.
 
     Responses with equal votes share a rank.
@@ -203,7 +210,7 @@ def response_rows(verdict: Verdict) -> list[tuple[str, ...]]:
         rows.append(
             (
                 str(rank),
-                str(i),
+                name(i),
                 number(verdict.totals[i]),
                 f"{verdict.means[i]:.2f}",
                 "-" if spread is None else f"{spread:.2f}",
@@ -224,7 +231,7 @@ def aligned(table: list[tuple[str, ...]]) -> list[str]:
     return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
 
 
-def remarks(verdict: Verdict) -> list[str]:
+def remarks(verdict: Verdict, name: Name = str) -> list[str]:
     """How the vote was held, ties, what the confidence means, what failed; one sentence each."""
     what = (
         RULES[verdict.rule] if verdict.criteria is None else f"share of the points of {line(verdict.criteria.rubric)}"
@@ -239,11 +246,11 @@ def remarks(verdict: Verdict) -> list[str]:
     if verdict.jury is not None and verdict.best is not None:
         parts.append(jury_sentence(verdict.jury))
     if verdict.tied:
-        tied = " and ".join([", ".join(map(str, verdict.tied[:-1])), str(verdict.tied[-1])])
+        tied = " and ".join([", ".join(map(name, verdict.tied[:-1])), name(verdict.tied[-1])])
         parts.append(
             f'responses {tied} tie for first place; tie rule "{verdict.tie_rule}": {TIE_RULES[verdict.tie_rule]}'
         )
-    if (said := confidence_sentence(verdict)) is not None:
+    if (said := confidence_sentence(verdict, name)) is not None:
         parts.append(said)
     if verdict.duplicates:
         repeats = "repeats" if verdict.duplicates == 1 else "repeat"
@@ -254,12 +261,12 @@ def remarks(verdict: Verdict) -> list[str]:
     return parts
 
 
-def confidence_sentence(verdict: Verdict) -> str | None:
+def confidence_sentence(verdict: Verdict, name: Name = str) -> str | None:
     """What the confidence says and what it does not; None where there is none."""
     if verdict.confidence is None or verdict.best is None:
         return None
     return (
-        f"confidence {verdict.confidence:.2f}: the estimated chance that response {verdict.best} would still lead if "
+        f"confidence {verdict.confidence:.2f}: the estimated chance that response {name(verdict.best)} would still lead if "
         "this judge went on sampling, not the chance that the judge is right"
     )
 

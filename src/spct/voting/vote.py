@@ -219,11 +219,13 @@ def count_duplicates(judgments: Sequence[Judgment]) -> int:
 
 
 def _no_expected(valid: Sequence[Judgment]) -> ItemError:
-    lacking = sum(judgment.expected is None for judgment in valid)
+    lacking = [judgment for judgment in valid if judgment.expected is None]
+    causes = Counter(judgment.no_expected or "no log-probabilities were asked for" for judgment in lacking)
+    cause, _ = causes.most_common(1)[0]
     return ItemError(
         "NoExpectedScore",
-        f"{lacking} of {len(valid)} valid judgments have no expected score, and the two kinds are never mixed; "
-        "use an engine that returns token log-probabilities, or the rule sum or mean",
+        f"{len(lacking)} of {len(valid)} valid judgments have no expected score, and the two kinds are never mixed "
+        f"({cause}); the rule sum or mean needs none",
     )
 
 
@@ -232,8 +234,10 @@ def _no_valid(judgments: Sequence[Judgment], valid_N: tuple[int, ...]) -> ItemEr
     causes = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda c: (-c[1], c[0])))
     unscored = [str(i) for i, count in enumerate(valid_N) if count == 0]
     what = "all responses" if len(unscored) == len(valid_N) else f"response {', '.join(unscored)}"
+    cure = "raise max_tokens if they are truncated, turn the grammar on, or raise retries"
+    if told := next((j.problem.detail for j in judgments if j.problem and j.problem.code == "only_reasoning"), None):
+        cure = told
     return ItemError(
         "NoValidJudgment",
-        f"none of the {len(judgments)} judgments validly scores {what} ({causes or 'nothing was sampled'}); "
-        "raise max_tokens if they are truncated, turn the grammar on, or raise retries",
+        f"none of the {len(judgments)} judgments validly scores {what} ({causes or 'nothing was sampled'}); {cure}",
     )
