@@ -21,7 +21,7 @@ CREATE TABLE requests (
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     requests INTEGER NOT NULL, prompt BLOB
 );
-CREATE TABLE prompts (digest BLOB PRIMARY KEY, messages TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE prompts (digest BLOB PRIMARY KEY, messages TEXT NOT NULL);
 CREATE INDEX requests_by_position ON requests (position);
 CREATE TABLE judgments (
     position INTEGER NOT NULL, idx INTEGER NOT NULL, block INTEGER NOT NULL, attempt INTEGER NOT NULL,
