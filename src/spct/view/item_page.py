@@ -67,7 +67,7 @@ class JudgmentView:
     principles: Text | None
     critique: Text | None
     answer: Text | None
-    box: str | None
+    form: str | None
     rating: str | None
     kept: bool | None
 
@@ -234,7 +234,7 @@ class ItemReader:
             principles=self._text(parsed.principles, places) if split and parsed and parsed.principles else None,
             critique=self._text(parsed.critique, places) if split and parsed and parsed.critique else None,
             answer=None if split else self._text(judgment.text or "(empty)", places),
-            box=None if parsed is None or parsed.box is None else judgment.text[slice(*parsed.box)],
+            form=None if parsed is None or parsed.span is None else judgment.text[slice(*parsed.span)],
             rating=None if rating is None else f"{rating:.3g}",
             kept=None if verdict.kept is None else judgment.index in verdict.kept,
         )
