@@ -114,9 +114,13 @@ class ItemView:
         """A judgment on one line: its scores with the places at which it was shown the responses, or why it is invalid."""
         if judgment.scores is None:
             problem = judgment.problem
-            said = self.surface.paint("invalid" if problem is None else f"{problem.code}: {line(problem.detail)}", "red")
+            said = self.surface.paint(
+                "invalid" if problem is None else f"{problem.code}: {line(problem.detail)}", "red"
+            )
         else:
-            places = {i: place for place, group in enumerate(responses_at_places(stored.item, judgment), 1) for i in group}
+            places = {
+                i: place for place, group in enumerate(responses_at_places(stored.item, judgment), 1) for i in group
+            }
             pairs = zip(sorted(judgment.order), judgment.scores, strict=True)
             said = ", ".join(f"{letter(i)} {score:g} (shown {places[i]})" for i, score in pairs)
         dropped = ""
