@@ -98,7 +98,9 @@ def show(
             _print(_template_lines(store), pager)
             return 0
         if item is None:
-            _print(_verdict_rows(store) if as_json else _run_lines(store, written, settings, kinds), pager and not as_json)
+            _print(
+                _verdict_rows(store) if as_json else _run_lines(store, written, settings, kinds), pager and not as_json
+            )
             return 0
         stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
