@@ -65,7 +65,7 @@ def test_html_is_not_escaped(tmp_path):
         ),
         (
             "---\nreader: best\n---\nx",
-            "line 2: reader is 'best'; expected one of box, box-each, index, list, json, choice,",
+            "line 2: reader is 'best'; expected one of box, box-each, ",
         ),
         ("---\nkind: scores\n---\nx", "line 2: unknown front-matter key 'kind'; expected one of reader, scale"),
         (
