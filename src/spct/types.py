@@ -17,9 +17,9 @@ FinishReason = Literal["stop", "length", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word."""
 
-    role: Role
+    role: str
     content: str
 
 
@@ -96,7 +96,6 @@ ProblemCode = Literal[
     "wrong_count",
     "not_integer",
     "out_of_range",
-    "no_principles",
     "no_logprobs",
     "no_score",
 ]

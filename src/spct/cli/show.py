@@ -18,11 +18,10 @@ from spct.cli.progress import write_line
 from spct.errors import InputError, TemplateError
 from spct.harmless import line, lines
 from spct.items import item_to_row
-from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import template_for
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_item, stored_items, stored_scale, stored_settings
+from spct.run.stored import StoredItem, first_texts, stored_item, stored_items, stored_scale, stored_settings
 from spct.templates import Template
 from spct.types import Item, Judgment
 from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
@@ -82,15 +81,16 @@ def show(
             return 0
         stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
-        requests = {place: request for request in store.requests(stored.position) for place in request.places}
+        requests = store.requests(stored.position)
         view = ItemView(
             Surface.of(sys.stdout),
             _template(store, written, settings, stored.item),
-            _principles(store, settings, stored.item),
+            first_texts(store, settings, stored),
             reasoning,
-            requests,
+            {place: request for request in requests for place in request.places},
             prompts,
             stored_scale(store, settings),
+            tuple(dict.fromkeys([request.prompt for request in requests if not request.places])),
         )
         _print([orjson.dumps(_item_row(stored, chosen, view)).decode()] if as_json else view.render(stored, chosen))
         return 0
@@ -212,17 +212,13 @@ def _template(store: RunStore, written: Mapping[str, Any], settings: JudgeSettin
         return None
 
 
-def _principles(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    return store.principles.get(query_key(item)) if settings.principles == "query" else None
-
-
 def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> dict[str, Any]:
     return {
         "id": stored.item.id,
         "position": stored.position,
         "finished": stored.finished,
         "item": item_to_row(stored.item),
-        "query_principles": view.principles,
+        "first_steps": [asdict(first) for first in view.first],
         "verdict": stored.verdict.as_row(),
         "judgments": [_judgment_row(judgment, stored, view) for judgment in judgments],
     }

@@ -50,6 +50,12 @@ from spct.types import Message, Usage
 DROPPABLE = frozenset({"temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"})
 OWN_FIELDS = DROPPABLE | {"model", "messages", "n", "stream", "max_completion_tokens"}
 SEEDS_EACH_CHOICE = ("llamacpp", "vllm")
+CONTINUES: Mapping[str | None, Mapping[str, bool]] = {
+    "llamacpp": {},
+    "vllm": {"continue_final_message": True, "add_generation_prompt": False},
+    "sglang": {"continue_final_message": True},
+}
+"""Servers that go on from a turn begun for the assistant, and the fields that ask them to."""
 MOST_CHECKS = 3
 CHARS_PER_TOKEN = 4
 
@@ -160,6 +166,7 @@ class OpenAIEngine:
             self._context_tokens,
             self._concurrency,
             self._special_tokens,
+            self._facts.software in CONTINUES,
         )
 
     @property
@@ -272,6 +279,8 @@ class OpenAIEngine:
         tokens = chars / CHARS_PER_TOKEN + request.n * request.max_tokens
         while True:
             body = http_wire.payload(self._name, request, self._grammar_style, self._dropped)
+            if request.messages[-1].role == "assistant":
+                body.update(CONTINUES.get(self._facts.software, {}))
             body.update(self._extra_body)
             try:
                 outcome = await client.post(
@@ -355,6 +364,7 @@ def _capabilities(
     context_tokens: int | None,
     concurrency: int,
     special_tokens: tuple[str, ...],
+    continues: bool,
 ) -> Capabilities:
     """Kept, since a judge asks several times per request."""
     return Capabilities(
@@ -362,6 +372,7 @@ def _capabilities(
         seeding=seeding,
         logprobs=logprobs,
         grammar=grammar_field,
+        continues=continues,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
         concurrency=concurrency,

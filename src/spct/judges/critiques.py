@@ -57,7 +57,7 @@ def answer_of(text: str) -> str:
 class CritiqueSampler(StreamSampler):
     """Takes any finished text for a critique; a valid one has the scores ()."""
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, constrained: bool) -> SampleScores:
         _, problem = answer_start(sample.text, sample.finish_reason)
         if problem is None and not answer_of(sample.text):
             problem = Problem("empty", "nothing follows the reasoning")
@@ -65,5 +65,5 @@ class CritiqueSampler(StreamSampler):
             problem = Problem("truncated", "the critique was cut off before its end; raise max_tokens")
         return SampleScores(() if problem is None else None, problem)
 
-    def _grammar(self, n: int) -> str | None:
+    def _grammar(self, n: int, messages: tuple[Message, ...]) -> str | None:
         return None  # a template's grammar ends in a box

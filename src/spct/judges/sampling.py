@@ -6,22 +6,19 @@ from the samples themselves, so a stored prefix of the history is replayed and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from time import monotonic
 from typing import NamedTuple
 
 from spct.aio import gather_all
-from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
-from spct.judges.memory import Prompt
+from spct.engines.asking import ask, split_begun
+from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.judges.memory import Record
 from spct.templates import Template
-from spct.types import Judgment, Message, Problem, Usage
+from spct.types import Judgment, Message, Problem
 from spct.voting.expected import expected_scores
 from spct.voting.orders import sample_seed
-
-Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
-"""``Memory.record``: called once per finished request, the unit that a run stores."""
 
 History = Mapping[tuple[int, int, int], Judgment]
 """Judgments of one item by (index, block, attempt)."""
@@ -113,6 +110,7 @@ class StreamSampler:
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, run: list[int], record: Record
     ) -> list[Judgment]:
         settings = self.settings
+        grammar = self._grammar(len(stream.order), messages)
         batch = await ask(
             self.engine,
             SampleRequest(
@@ -122,24 +120,24 @@ class StreamSampler:
                 temperature=settings.temperature,
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
-                grammar=self._grammar(len(stream.order)),
+                grammar=grammar,
                 top_logprobs=settings.top_logprobs or 0,
             ),
         )
         places = stream.places
         judgments = [
-            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample))
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, grammar is not None))
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
         return judgments
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, constrained: bool) -> SampleScores:
+        """What the sample says; ``constrained`` if it was held to a grammar."""
         parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
         shown = parsed.scores
         expected = unresolved = None
         if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
-            constrained = self._grammar(len(stream.order)) is not None
             read = expected_scores(
                 sample.text, sample.logprobs, parsed.box, shown, self.template.scale, constrained=constrained
             )
@@ -149,10 +147,17 @@ class StreamSampler:
         scores = None if shown is None else tuple([shown[place] for place in places])
         return SampleScores(scores, parsed.problem, expected, unresolved)
 
-    def _grammar(self, n: int) -> str | None:
-        if not (self.settings.grammar and self.engine.capabilities.grammar):
-            return None
-        return self.template.grammar(n, self.settings.max_tokens)
+    def _grammar(self, n: int, messages: tuple[Message, ...]) -> str | None:
+        return grammar_for(self.template, n, messages, self.settings, self.engine)
+
+
+def grammar_for(
+    template: Template, n: int, messages: tuple[Message, ...], settings: SamplingSettings, engine: Engine
+) -> str | None:
+    """The grammar that an answer over n responses is held to, if any: none where its turn is begun, as it is of whole turns."""
+    if not (settings.grammar and engine.capabilities.grammar) or split_begun(messages)[1]:
+        return None
+    return template.grammar(n, settings.max_tokens)
 
 
 def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores) -> Judgment:
@@ -171,13 +176,6 @@ def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: 
         reasoning=sample.reasoning,
         completion_tokens=sample.completion_tokens,
     )
-
-
-async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:
-    """What the engine answers, with the seconds that it took in its usage."""
-    begun = monotonic()
-    batch = await engine.sample(request)
-    return replace(batch, usage=replace(batch.usage, seconds=monotonic() - begun))
 
 
 def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> dict[int, Judgment]:

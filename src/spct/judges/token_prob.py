@@ -69,8 +69,8 @@ class _ProbabilitySampler(StreamSampler):
         super().__init__(engine, template, settings)
         self._min_resolved = min_resolved
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
-        named = super()._read(stream, places, sample)
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, constrained: bool) -> SampleScores:
+        named = super()._read(stream, places, sample, constrained)
         if named.scores is None:
             return named
         n = len(stream.order)

@@ -14,10 +14,11 @@ from typing import Any
 
 from spct.aio import gather_all
 from spct.engines import Engine, SampleRequest, load_engine
+from spct.engines.asking import ask
 from spct.engines.engine import Sample
 from spct.errors import ContextLengthError, TemplateError
 from spct.meta.meta import Case
-from spct.templates import Template, load_template
+from spct.templates import Given, Template, load_template
 from spct.types import Message
 from spct.voting.expected import expected_scores
 from spct.voting.orders import keyed_hash
@@ -85,7 +86,7 @@ class LLMMeta:
             top_logprobs=self._top_logprobs,
         )
         try:
-            batch = await self._engine.sample(request)
+            batch = await ask(self._engine, request)
         except ContextLengthError as error:
             return Rating(None, f"prompt and judgment are too long for the meta RM: {error}")
         return self._read(batch.samples[0])
@@ -96,7 +97,8 @@ class LLMMeta:
         item = replace(case.item, responses=(*shown, case.answer), principles=None)
         special = self.special_tokens
         order = range(len(item.responses))
-        return self._template.render(item, order, principles=case.principles, special_tokens=special, asked=1)
+        given: Given = {} if case.principles is None else {"principles": case.principles}
+        return self._template.render(item, order, given=given, special_tokens=special, asked=1)
 
     def _read(self, sample: Sample) -> Rating:
         parsed = self._template.parse(sample.text, 1, sample.finish_reason)

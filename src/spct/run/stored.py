@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
-from spct.errors import RunError
+from spct.errors import RunError, TemplateError
+from spct.items.copies import as_shown
+from spct.judges.first_steps import step_of
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
-from spct.judges.template_choice import noise_in, scale_in
+from spct.judges.template_choice import noise_in, scale_in, template_for
 from spct.judges.verdicts import verdict_of
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
@@ -39,6 +41,15 @@ class StoredItem:
     verdict: Verdict
     finished: bool
     ratings: Mapping[int, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstText:
+    """What the first step by the template ``step`` wrote; ``order`` as in a judgment, None where it saw no responses."""
+
+    step: str
+    order: tuple[int, ...] | None
+    text: str
 
 
 def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
@@ -90,6 +101,24 @@ def stored_item(
             verdict = verdict if ratings is None else _guided(verdict, settings, ratings)
         rated = None if ratings is None else index_ratings(judgments, ratings)
         return StoredItem(position, item, verdict, row is not None, rated)
+
+
+def first_texts(store: RunStore, settings: JudgeSettings, stored: StoredItem) -> list[FirstText]:
+    """What the first steps of an item's judgments wrote, each once."""
+    try:
+        templates = store.templates()
+        step = step_of(template_for(stored.item, settings, templates), settings, templates)
+    except (TemplateError, KeyError):  # a run that was judged by no template, or keeps none
+        return []
+    found: dict[str, FirstText] = {}
+    for judgment in stored.verdict.judgments if step is not None else ():
+        assert step is not None
+        seen, texts = as_shown(stored.item, judgment)
+        key = step.key(seen, texts.order)
+        if key not in found and (text := store.first_texts.get(key)) is not None:
+            order = judgment.order if step.template.shows_responses else None
+            found[key] = FirstText(step.template.name, order, text)
+    return list(found.values())
 
 
 def _verdict(

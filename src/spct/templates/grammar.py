@@ -44,9 +44,9 @@ escape ::= "\\" ([^\\\nb] | "b" [^\\\no] | "bo" [^\\\nx])
 
 def write_grammar(kind: AnswerKind, scale: tuple[int, int], n: int, max_tokens: int, headings: Headings) -> str:
     """The grammar of one answer over n responses. ``max_tokens`` is the length the engine will be given."""
-    fixed = _HEADING_TOKENS + (0 if kind == "principles" else (_SCORE_TOKENS + _LABEL_TOKENS) * n)
+    fixed = _HEADING_TOKENS + (0 if kind == "text" else (_SCORE_TOKENS + _LABEL_TOKENS) * n)
     units = int(UNITS_PER_TOKEN * max(max_tokens - fixed, 0))
-    if kind == "principles":
+    if kind == "text":
         lines = _lines("criterion", PRINCIPLE_LINES, units)
         return "\n".join([f"root ::= {_heading(headings.principles)} {lines.root}", *lines.rules, _TEXT_RULES]) + "\n"
     parts, rules = [], []

@@ -19,9 +19,9 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from spct.templates.answer import BOX, box_in_box, closing_brace, last_box, reasoning
-from spct.types import FinishReason, Problem, ProblemCode
+from spct.types import FinishReason, Problem
 
-AnswerKind = Literal["scores", "index", "principles"]
+AnswerKind = Literal["scores", "index", "text"]
 
 _SHOWN_CHARS = 60
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
@@ -33,7 +33,7 @@ class Parsed(NamedTuple):
     """What one completion says: exactly one of ``scores`` and ``problem`` is set.
 
     ``scores`` has length n, in shown order; for kind "index" it is 1 for the response named best and 0 for the
-    others; for kind "principles" it is None and ``principles`` stands in its place.
+    others; for kind "text" it is None and ``text`` stands in its place.
     ``box`` is the half-open span, in the completion, of the content of the box that was read. ``principles`` and
     ``critique`` are a best-effort split for display, "" where no heading tells them apart.
     """
@@ -43,6 +43,7 @@ class Parsed(NamedTuple):
     box: tuple[int, int] | None
     principles: str
     critique: str
+    text: str = ""
 
 
 class Reading(NamedTuple):
@@ -83,22 +84,20 @@ def parse_index(
     return parsed._replace(scores=tuple(int(number == parsed.scores[0]) for number in range(1, n + 1)))
 
 
-def parse_principles(text: str, finish_reason: FinishReason = "stop") -> Parsed:
-    """Read the principles a model wrote from the query alone: the answer without its heading."""
+def parse_text(text: str, finish_reason: FinishReason = "stop", heading: str | None = None) -> Parsed:
+    """Read a text that a first step wrote: the finished answer, without ``heading``, or one for principles, if asked for."""
     start, problem = answer_start(text, finish_reason)
+    if problem is None and finish_reason != "stop":
+        problem = _cut("the text was finished")
     if problem is not None:
-        code: ProblemCode = "no_principles" if problem.code == "no_box" else problem.code
-        return Parsed(None, Problem(code, problem.detail), None, "", "")
-    if finish_reason != "stop":
-        return Parsed(None, _cut("the principles were finished"), None, "", "")
-    found = _find_heading(text, _PRINCIPLES, start, len(text))
+        return Parsed(None, problem, None, "", "")
+    names = () if heading is None else (heading.strip("#*: "), *_PRINCIPLES)
+    found = _find_heading(text, names, start, len(text))
     begin = found[1] if found is not None and not text[start : found[0]].strip() else start
-    principles = text[begin:].strip()
-    if not any(map(str.isalpha, principles)):
-        return Parsed(
-            None, Problem("no_principles", f"expected criteria in words, got {_show(principles)}"), None, "", ""
-        )
-    return Parsed(None, None, None, principles, "")
+    answer = text[begin:].strip()
+    if not any(map(str.isalnum if heading is None else str.isalpha, answer)):
+        return Parsed(None, Problem("empty", f"expected a text in words, got {_show(answer)}"), None, "", "")
+    return Parsed(None, None, None, "", "", answer)
 
 
 def answer_start(text: str, finish_reason: FinishReason) -> tuple[int, Problem | None]:
@@ -245,7 +244,7 @@ def _find_heading(
 @cache
 def _heading_patterns(word: str, last: bool) -> tuple[re.Pattern[str], Callable[..., re.Match[str] | None]]:
     """What finds a heading where the text begins, and what finds the first (or last) after a line break."""
-    heading = rf"(?P<heading>{_LEAD}{word}(?![^\W_]){_TRAIL})"
+    heading = rf"(?P<heading>{_LEAD}{re.escape(word)}(?![^\W_]){_TRAIL})"
     after_break = re.compile(rf"(?s:.*)\n{heading}").match if last else re.compile(rf"\n{heading}").search
     return re.compile(heading), after_break
 

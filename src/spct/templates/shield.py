@@ -143,7 +143,7 @@ class Shield:
         """The patterns that may be found in a text, by its letters."""
         yield from (known.loose for known in self._look_alikes if known.may_be_in(squeezed))
         yield from _MARKS_OF_MODELS
-        if b"boxed" in squeezed and self._kind != "principles" and not self._has_many_boxes(squeezed):
+        if b"boxed" in squeezed and self._kind != "text" and not self._has_many_boxes(squeezed):
             wanted, scale = (1, (1, n)) if self._kind == "index" else (n, self._scale)
             yield Look(_verdict_pattern(wanted, scale))
         if any(edge in squeezed for edge in _EDGE_BYTES) and any(noun in squeezed for noun in _NOUN_BYTES):
@@ -151,7 +151,7 @@ class Shield:
 
     def _has_many_boxes(self, squeezed: bytes) -> bool:
         """So many that they are all broken: to read each would cost more than the rest."""
-        return self._kind != "principles" and squeezed.count(b"boxed") > MANY
+        return self._kind != "text" and squeezed.count(b"boxed") > MANY
 
     def _neutralise(self, text: str, n: int, special: re.Pattern[str] | None) -> str:
         squeezed = squeeze(text)
