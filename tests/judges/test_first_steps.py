@@ -56,9 +56,7 @@ async def test_query_principles_that_never_come_are_the_items_error():
     judge, engine = judging(lambda r, j: "", principles="query", retries=1)
     verdict = await judge.judge(pair())
     assert verdict.error.type == "RequestError"
-    assert verdict.error.message == (
-        "the first step principles came to no text in 2 attempts: the completion is empty"
-    )
+    assert verdict.error.message == ("the first step principles came to no text in 2 attempts: the completion is empty")
     assert len(engine.requests) == 2
 
 
@@ -74,7 +72,9 @@ async def test_the_judge_answers_alone_once_per_query_and_then_grades():
     assert "LOW" not in first
     assert "Which number is largest?" in first
     for prompt in prompts(engine, first=False):
-        assert re.search(r"\[Begin own answer (\w+)\]\nNine, since 9 > 7.\n⧵boxed\{9, 1\}\n\[End own answer \1\]", prompt)
+        assert re.search(
+            r"\[Begin own answer (\w+)\]\nNine, since 9 > 7.\n⧵boxed\{9, 1\}\n\[End own answer \1\]", prompt
+        )
     assert [len(judgments) for judgments, _, _ in memory.requests] == [0, 2, 2]
     assert verdict.usage.requests == 3
     assert verdict.usage == sum((usage for _, usage, _ in memory.requests[1:]), memory.requests[0][1])
@@ -86,7 +86,7 @@ async def test_points_to_check_are_written_for_each_order_and_shown_to_it():
         order = "LOW first" if text.index("LOW") < text.index("HIGH") else "HIGH first"
         if is_first(request):
             return f"#### Points to check\n1. {order}"
-        assert f"[Begin points to check" in text and f"\n1. {order}\n" in text
+        assert "[Begin points to check" in text and f"\n1. {order}\n" in text
         return judgment_text([2, 8] if order == "LOW first" else [8, 2])
 
     judge, engine = judging(script, template="focus", k=6)
@@ -108,7 +108,7 @@ async def test_a_first_step_is_tried_again_under_another_seed():
 
 
 async def test_its_text_is_kept_by_the_memory_and_not_asked_for_again():
-    judge, engine = judging(lambda r, j: "Nine." if is_first(r) else judgment_text([2, 8]), template="own-answer", k=1)
+    judge, _ = judging(lambda r, j: "Nine." if is_first(r) else judgment_text([2, 8]), template="own-answer", k=1)
     memory = Remembers()
     memory.first_texts = {}
     await judge.judge(pair(), memory)
@@ -193,7 +193,9 @@ def test_only_the_judge_that_asks_for_first_steps_takes_such_a_template(kind):
 def test_settings_that_cannot_be():
     with pytest.raises(TemplateError, match="asks for a text and no scores; it cannot judge"):
         judging([], template="answer")
-    with pytest.raises(TemplateError, match="own-answer has a first step of its own, and --principles query is another"):
+    with pytest.raises(
+        TemplateError, match="own-answer has a first step of its own, and --principles query is another"
+    ):
         judging([], template="own-answer", principles="query")
 
 
@@ -224,12 +226,14 @@ async def test_a_begun_turn_is_part_of_the_judgment(tmp_path):
     assert judgment.scores == (2, 8)
     assert judgment.expected == pytest.approx((2, 8))
     (case,) = meta.cases
-    assert [turn.role for turn in case.turns] == ["user", "assistant"]
-    assert case.turns[-1].content == judgment.text
+    assert [message.role for message in case.prompt] == ["user"]
+    assert case.answer == judgment.text
 
 
 async def test_an_engine_that_cannot_go_on_is_one_clear_error(tmp_path):
     judge, engine = judging(lambda r, j: "", template=begun(tmp_path), capabilities=Capabilities())
-    with pytest.raises(EngineError, match="begins the assistant's turn with '#### Specific Criteria', and scripted:scripted"):
+    with pytest.raises(
+        EngineError, match="begins the assistant's turn with '#### Specific Criteria', and scripted:scripted"
+    ):
         await judge.judge(pair())
     assert engine.requests == []
