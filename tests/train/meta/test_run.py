@@ -95,10 +95,12 @@ def test_its_model_is_what_meta_classifier_loads_and_gives_the_reported_figures(
 
 
 def test_a_prompt_of_its_own_is_kept_with_the_model_and_read_when_it_rates(folder):
-    given = recipe(folder, template="meta-rm", steps=2, curve=False)
+    own = folder / "own.jinja"
+    own.write_text("---\nkind: text\n---\nRate {% for _, text in responses %}{{ text }}, {% endfor %}of {{ query }}.")
+    given = recipe(folder, template=str(own), steps=2, curve=False)
     report = train_meta(given, folder / "own-prompt")
     model = folder / "own-prompt" / "model"
-    assert kept_prompt(model / FILE).digest == load_prompt("meta-rm").digest
+    assert kept_prompt(model / FILE).digest == load_prompt(str(own)).digest
     assert FILE in (folder / "own-prompt" / "manifest.json").read_text()
     name = f"classifier:{model}"
     done = CliRunner().invoke(spct, ["meta", str(folder / "run"), "--meta", name])
