@@ -54,13 +54,13 @@ def test_copies_are_shown_once_as_the_judge_saw_them():
 
 @pytest.mark.parametrize("name", ["grm", "answer", "own-answer"])
 def test_a_prompt_that_cannot_be(name):
-    with pytest.raises(TemplateError, match="is of kind text, shows the responses and needs nothing, as meta-rm"):
+    with pytest.raises(TemplateError, match="has `reader: text`, shows the responses and needs nothing, as meta-rm"):
         load_prompt(name)
 
 
 def test_it_is_kept_whole(tmp_path):
     (tmp_path / "part.jinja").write_text("Rate {{ n }}.", encoding="utf-8")
-    (tmp_path / "mine.jinja").write_text('---\nkind: text\n---\n{% include "part.jinja" %} {{ query }}', encoding="utf-8")
+    (tmp_path / "mine.jinja").write_text('---\nreader: text\n---\n{% include "part.jinja" %} {{ query }}', encoding="utf-8")
     prompt = load_prompt(str(tmp_path / "mine.jinja"))
     keep_prompt(prompt, tmp_path)
     (tmp_path / "part.jinja").unlink()

@@ -25,6 +25,7 @@ CARD = Path(__file__).parent / "model-card.jinja"
     ("name", "kind", "scale", "needs"),
     [
         ("grm", "scores", (1, 10), set()),
+        ("grm-digit", "scores", (0, 9), set()),
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
@@ -34,8 +35,10 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("answer", "text", (1, 10), set()),
         ("focus-points", "text", (1, 10), set()),
         ("meta-rm", "text", (1, 10), set()),
-        ("judge", "index", (1, 10), set()),
-        ("judge-index", "index", (1, 10), set()),
+        ("judge", "choice", (0, 1), set()),
+        ("judge-index", "choice", (0, 1), set()),
+        ("pairwise-choice", "choice", (0, 1), set()),
+        ("json", "scores", (1, 10), set()),
     ],
 )
 def test_shipped(name, kind, scale, needs):
@@ -54,9 +57,10 @@ def test_shipped(name, kind, scale, needs):
 
 
 def test_names_are_the_registry():
-    judging = ["grm", "grm-single", "grm-reference", "grm-principles", "own-answer", "focus", "judge", "judge-index"]
-    assert set(TEMPLATES) == {*judging, "principles", "answer", "focus-points", "meta-rm"}
-    assert len({load_template(name).digest for name in TEMPLATES}) == 12
+    grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles", "own-answer", "focus"]
+    steps = ["principles", "answer", "focus-points", "meta-rm"]
+    assert list(TEMPLATES) == [*grm, *steps, "judge", "judge-index", "pairwise-choice", "json"]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 15
 
 
 def test_shown_order_and_turns():

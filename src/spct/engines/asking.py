@@ -1,4 +1,4 @@
-"""How a judge asks an engine: the seconds that it took are counted, and a turn begun for the assistant is gone on with.
+"""How a judge asks an engine: what the answer is held to, a turn begun for the assistant, and the seconds that it took.
 
 A prompt whose last message is the assistant's is the begin of its answer. The engine goes on from there, and the answer is
 the whole turn, the begin included: it is parsed, kept and rated like one that the model wrote alone.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import monotonic
+from typing import NamedTuple
 
 from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
 from spct.errors import EngineError
+from spct.templates import Template
 from spct.types import Message, TokenLogprob
 
 
@@ -20,6 +22,25 @@ def split_begun(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], str
     if messages[-1].role == "assistant":
         return messages[:-1], messages[-1].content
     return messages, ""
+
+
+class Held(NamedTuple):
+    """What an answer is held to while it is written: a grammar, a JSON schema, or nothing."""
+
+    grammar: str | None = None
+    json_schema: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.grammar is not None or self.json_schema is not None
+
+
+def held_to(template: Template, n: int, max_tokens: int, engine: Engine) -> Held:
+    """What an answer over n responses can be held to."""
+    can = engine.capabilities
+    if can.grammar:
+        return Held(grammar=template.grammar(n, max_tokens))
+    # Only where the engine takes no grammar, which also bounds the length of the texts.
+    return Held(json_schema=template.json_schema(n)) if can.json_schema else Held()
 
 
 async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:

@@ -14,12 +14,12 @@ from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Literal, NamedTuple
 
-from spct.engines.asking import ask
+from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Engine, SampleRequest
 from spct.errors import RequestError, TemplateError
 from spct.items import fingerprint
 from spct.judges.memory import Record
-from spct.judges.sampling import SamplingSettings, grammar_for
+from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings
 from spct.templates import Given, Template
 from spct.types import Item
@@ -105,6 +105,7 @@ class FirstSteps:
         settings = self.settings
         shown = order if template.shows_responses else ()
         messages = template.render(item, shown, special_tokens=self.engine.capabilities.special_tokens)
+        held = held_to(template, len(shown), settings.max_tokens, self.engine) if settings.grammar else Held()
         detail = ""
         for attempt in range(settings.retries + 1):
             request = SampleRequest(
@@ -113,7 +114,7 @@ class FirstSteps:
                 temperature=settings.temperature,
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
-                grammar=grammar_for(template, len(shown), messages, settings, self.engine),
+                **held._asdict(),
             )
             batch = await ask(self.engine, request)
             record([], batch.usage, messages)

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from spct.aio import gather_all
-from spct.engines.asking import ask, split_begun
+from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Engine, Sample, SampleRequest
 from spct.judges.memory import Record
 from spct.templates import Template
 from spct.types import Judgment, Message, Problem
-from spct.voting.expected import expected_scores
+from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
 
 History = Mapping[tuple[int, int, int], Judgment]
@@ -62,6 +62,7 @@ class SampleScores(NamedTuple):
     problem: Problem | None
     expected: tuple[float, ...] | None = None
     unresolved: tuple[float, ...] | None = None
+    no_expected: str | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -110,7 +111,7 @@ class StreamSampler:
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, run: list[int], record: Record
     ) -> list[Judgment]:
         settings = self.settings
-        grammar = self._grammar(len(stream.order), messages)
+        held = self._held(len(stream.order))
         batch = await ask(
             self.engine,
             SampleRequest(
@@ -120,44 +121,43 @@ class StreamSampler:
                 temperature=settings.temperature,
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
-                grammar=grammar,
+                grammar=held.grammar,
+                json_schema=held.json_schema,
                 top_logprobs=settings.top_logprobs or 0,
             ),
         )
         places = stream.places
         judgments = [
-            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, grammar is not None))
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, bool(held)))
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
         return judgments
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, constrained: bool) -> SampleScores:
-        """What the sample says; ``constrained`` if it was held to a grammar."""
-        parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
-        shown = parsed.scores
-        expected = unresolved = None
-        if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
-            read = expected_scores(
-                sample.text, sample.logprobs, parsed.box, shown, self.template.scale, constrained=constrained
-            )
-            if read.expected_N is not None:
-                expected = tuple(read.expected_N[place] for place in places)
-                unresolved = tuple(read.outside_N[place] + read.ambiguous_N[place] for place in places)
-        scores = None if shown is None else tuple([shown[place] for place in places])
-        return SampleScores(scores, parsed.problem, expected, unresolved)
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
+        """What the sample says; ``held`` to a grammar or a schema."""
+        n = len(stream.order)
+        parsed = self.template.parse(sample.text, n, sample.finish_reason, sections=False)
+        if parsed.scores is None:
+            return SampleScores(None, parsed.problem)
+        scores = tuple([parsed.scores[place] for place in places])
+        if not self.settings.top_logprobs:
+            return SampleScores(scores, None)
+        read = self._expected(sample, parsed.span, n, held)
+        if read.expected_N is None:
+            return SampleScores(scores, None, no_expected=read.problem)
+        expected = tuple([read.expected_N[place] for place in places])
+        unresolved = tuple([read.outside_N[place] + read.ambiguous_N[place] for place in places])
+        return SampleScores(scores, None, expected, unresolved)
 
-    def _grammar(self, n: int, messages: tuple[Message, ...]) -> str | None:
-        return grammar_for(self.template, n, messages, self.settings, self.engine)
+    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int, held: bool) -> ExpectedScores:
+        """The expected scores of a sample whose answer was read at ``span``."""
+        slots = () if span is None or sample.logprobs is None else self.template.slots(sample.text, span, n)
+        return expected_scores(sample.text, sample.logprobs, slots, constrained=held)
 
-
-def grammar_for(
-    template: Template, n: int, messages: tuple[Message, ...], settings: SamplingSettings, engine: Engine
-) -> str | None:
-    """The grammar that an answer over n responses is held to, if any: none where its turn is begun, as it is of whole turns."""
-    if not (settings.grammar and engine.capabilities.grammar) or split_begun(messages)[1]:
-        return None
-    return template.grammar(n, settings.max_tokens)
+    def _held(self, n: int) -> Held:
+        settings = self.settings
+        return held_to(self.template, n, settings.max_tokens, self.engine) if settings.grammar else Held()
 
 
 def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores) -> Judgment:
@@ -171,6 +171,7 @@ def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: 
         problem=read.problem,
         expected=read.expected,
         unresolved=read.unresolved,
+        no_expected=read.no_expected,
         attempt=attempt,
         block=stream.block,
         reasoning=sample.reasoning,

@@ -27,7 +27,7 @@ def load_prompt(name_or_path: str | None) -> Template | None:
     template = load_template(str(name_or_path))
     if template.kind != "text" or template.needs or not template.shows_responses:
         raise TemplateError(
-            f"template {name_or_path}: a meta RM's prompt is of kind text, shows the responses and needs nothing, as "
+            f"template {name_or_path}: a meta RM's prompt has `reader: text`, shows the responses and needs nothing, as "
             "meta-rm; the judge's own prompt is read where no template is named"
         )
     return template

@@ -18,6 +18,7 @@ __all__ = ["TEMPLATES", "Given", "Parsed", "Template", "load_first", "load_templ
 
 TEMPLATES = {
     "grm": "grm.jinja",
+    "grm-digit": "grm-digit.jinja",
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
@@ -29,6 +30,8 @@ TEMPLATES = {
     "meta-rm": "meta-rm.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",
+    "pairwise-choice": "pairwise-choice.jinja",
+    "json": "json.jinja",
 }
 
 
@@ -51,7 +54,7 @@ def load_first(template: Template) -> Template:
     first = load_template(str(template.path.parent / template.first))
     if first.kind != "text" or first.needs:
         raise TemplateError(
-            f"{first.path}: a first step is of kind text and needs nothing; got kind {first.kind}"
+            f"{first.path}: a first step has `reader: text` and needs nothing; got {first.kind}"
             + (f", needs {', '.join(sorted(first.needs))}" if first.needs else "")
         )
     return first

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,14 +25,14 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
-from spct.errors import TemplateError
-from spct.templates.parsing import AnswerKind
+from spct.errors import InputError, TemplateError
+from spct.templates.readers import Reader, Scale, make_reader
 from spct.types import Message
 
 SHIPPED = Path(__file__).parent
-MAX_SCORE = 100
+MOST = 1000
+MOST_DECIMALS = 3
 NEEDS = frozenset({"reference", "principles", "single"})
-_KINDS: tuple[AnswerKind, ...] = ("scores", "index", "text")
 _ADD = "_message"
 _ROLE = re.compile(r"[\w.-]+")
 
@@ -51,25 +51,30 @@ DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Sco
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The front matter. ``scale`` is unused by kinds other than "scores".
+    """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``).
 
     ``first`` names the template of the first step, whose answer this one shows. ``responses`` False: they are not shown.
     """
 
-    kind: AnswerKind = "scores"
+    reader: Any = "box"
     scale: tuple[int, int] = (1, 10)
+    decimals: int = 0
     needs: frozenset[str] = frozenset()
     first: str | None = None
     responses: bool = True
     markers: tuple[str, ...] = ()
     headings: Headings = DEFAULT_HEADINGS
 
+    def make_reader(self) -> Reader:
+        """What reads the answer. Raises InputError."""
+        return make_reader(self.reader, Scale(*self.scale, self.decimals))
+
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
     """A template file. ``texts`` are it and those that it names, whole, by file name, itself first; ``digest`` covers them.
 
-    ``shipped`` says that the file is ours.
+    ``shipped`` says that the file is ours. ``begins`` says that its prompts end in a turn begun for the assistant.
 
     ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
     """
@@ -81,6 +86,7 @@ class TemplateSource:
     texts: Mapping[str, str]
     compiled: Callable[[], jinja2.Template]
     shipped: bool
+    begins: bool = False
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """The messages, without blank lines around each. Raises TemplateError, with the line, for what fails."""
@@ -199,9 +205,9 @@ def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
     source = TemplateSource(name, path, meta, digest, texts, cache(lambda: environment.from_string(body)), shipped)
-    if not shipped:
-        source.render(_trial(meta))
-    return source
+    if shipped:
+        return source
+    return replace(source, begins=source.render(_trial(meta))[-1].role == "assistant")
 
 
 def _trial(meta: Meta) -> dict[str, Any]:
@@ -212,7 +218,7 @@ def _trial(meta: Meta) -> dict[str, Any]:
         "low": meta.scale[0],
         "high": meta.scale[1],
         "tag": "tag",
-        "box": r"\boxed{s1}",
+        "form": meta.make_reader().form(n),
         "turns": [("user", "query")],
         "query": "query",
         "responses": [(number, "response") for number in range(1, n + 1)],
@@ -291,7 +297,7 @@ def _read_meta(front: str, path: Path) -> Meta:
     if root is None:
         return Meta()
     if not isinstance(root, yaml.MappingNode):
-        raise TemplateError(f"{path}, line 2: front matter is not a mapping; expected lines like 'kind: scores'")
+        raise TemplateError(f"{path}, line 2: front matter is not a mapping; expected lines like 'reader: box'")
     known = [field.name for field in fields(Meta)]
     values: dict[str, Any] = {}
     for key, _ in root.value:
@@ -299,7 +305,13 @@ def _read_meta(front: str, path: Path) -> Meta:
         if key.value not in known:
             raise TemplateError(f"{place}: unknown front-matter key {key.value!r}; expected one of {', '.join(known)}")
         values[key.value] = _CHECKS[key.value](data[key.value], place)
-    return Meta(**values)
+    meta = Meta(**values)
+    try:
+        meta.make_reader()
+    except InputError as error:
+        at = next((key.start_mark.line + 2 for key, _ in root.value if key.value == "reader"), 2)
+        raise TemplateError(f"{path}, line {at}: {error}") from error
+    return meta
 
 
 def _check_first(value: object, place: str) -> str:
@@ -316,19 +328,24 @@ def _check_responses(value: object, place: str) -> bool:
     raise TemplateError(f"{place}: responses is {value!r}; expected true or false: whether they are shown")
 
 
-def _check_kind(value: object, place: str) -> AnswerKind:
-    for kind in _KINDS:
-        if value == kind:
-            return kind
-    raise TemplateError(f"{place}: kind is {value!r}; expected one of {', '.join(_KINDS)}")
+def _check_reader(value: object, place: str) -> object:
+    return value  # checked with scale and decimals, when all keys are read
+
+
+def _check_decimals(value: object, place: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_DECIMALS:
+        return value
+    raise TemplateError(
+        f"{place}: decimals is {value!r}; expected 0 to {MOST_DECIMALS}, the most decimal places of a score"
+    )
 
 
 def _check_scale(value: object, place: str) -> tuple[int, int]:
     if isinstance(value, list) and len(value) == 2 and all(type(end) is int for end in value):
         low, high = value
-        if 0 <= low < high <= MAX_SCORE:
+        if -MOST <= low < high <= MOST:
             return low, high
-    raise TemplateError(f"{place}: scale is {value!r}; expected [low, high] with 0 <= low < high <= {MAX_SCORE}")
+    raise TemplateError(f"{place}: scale is {value!r}; expected [low, high] with -{MOST} <= low < high <= {MOST}")
 
 
 def _check_needs(value: object, place: str) -> frozenset[str]:
@@ -362,8 +379,9 @@ def _plain(heading: object) -> bool:
 
 
 _CHECKS: dict[str, Callable[[object, str], object]] = {
-    "kind": _check_kind,
+    "reader": _check_reader,
     "scale": _check_scale,
+    "decimals": _check_decimals,
     "needs": _check_needs,
     "first": _check_first,
     "responses": _check_responses,

@@ -6,6 +6,7 @@ lists them. A template has no state that shows: the same arguments give the same
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +15,12 @@ from typing import Any, Literal, NamedTuple
 
 from spct.errors import TemplateError
 from spct.templates.grammar import write_grammar
-from spct.templates.parsing import AnswerKind, Parsed, parse_index, parse_scores, parse_text
+from spct.templates.parsing import Parsed, parse_answer, parse_text
+from spct.templates.readers import AnswerKind
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
 from spct.templates.source import TemplateSource
-from spct.types import FinishReason, Item, Message
+from spct.types import FinishReason, Item, Message, Slot
 
 __all__ = ["AnswerKind", "Given", "Parsed", "Template"]
 
@@ -65,14 +67,17 @@ class Template:
         self._source = source
         self.name = source.name
         self.path = source.path
-        self.kind: AnswerKind = source.meta.kind
-        self.scale = source.meta.scale
+        self._reader = source.meta.make_reader()
+        self.kind: AnswerKind = self._reader.kind
+        self.scale = self._reader.scale
+        self.lenient = self._reader.lenient
         self.first = source.meta.first
         self.shows_responses = source.meta.responses
+        self.begins = source.begins
         self.needs = source.meta.needs | ({"first"} if self.first else set())
         self.digest = source.digest
         self.texts = source.texts
-        self._shield = Shield(source.meta.markers, self.kind, self.scale)
+        self._shield = Shield(source.meta.markers, self._reader)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
@@ -99,9 +104,9 @@ class Template:
             "principles": given.get("principles", item.principles),
             "first": given.get("first"),
         }
-        self._check(item, order, optional)
         turns = len(item.messages)
         asked = len(order) if asked is None else asked
+        self._check(item, order, optional, asked)
         tag, texts = self._seal(item, tuple(optional.values()), tuple(special_tokens), asked)
         shown = order if self.shows_responses else ()
         after = turns + (len(item.responses) if shown else 0)
@@ -111,7 +116,13 @@ class Template:
         shape = _Shape(tag, roles, asked, len(shown), there)
         if self._source.shipped:
             return self._source.messages(self._skeleton(shape).fill(texts))
-        return self._source.render(self._variables(shape, texts))
+        messages = self._source.render(self._variables(shape, texts))
+        if (messages[-1].role == "assistant") != self.begins:
+            raise TemplateError(
+                f"item {item.id!r}: the template {self.name!r} begins the assistant's turn in some prompts and not in "
+                "others; begin it in all of them or in none"
+            )
+        return messages
 
     def _lay_out(self, shape: _Shape) -> Skeleton:
         count = len(shape.roles) + shape.shown + len(shape.optional)
@@ -123,10 +134,10 @@ class Template:
         after = turns + shape.shown
         return {
             "n": shape.shown,
-            "low": self.scale[0],
-            "high": self.scale[1],
+            "low": self._source.meta.scale[0],
+            "high": self._source.meta.scale[1],
             "tag": shape.tag,
-            "box": self._box(shape.asked),
+            "form": self._reader.form(shape.asked),
             "turns": list(zip(shape.roles, texts, strict=False)),
             "query": texts[turns - 1],
             "responses": list(enumerate(texts[turns:after], 1)),
@@ -139,21 +150,34 @@ class Template:
 
         Without ``sections`` a judgment is not split into principles and critique, which only a reader needs.
         """
-        heading = self._source.meta.headings.scores
-        if self.kind == "scores":
-            return parse_scores(text, n, self.scale, finish_reason, sections, heading)
-        if self.kind == "index":
-            return parse_index(text, n, finish_reason, sections, heading)
-        return parse_text(text, finish_reason, self._source.meta.headings.principles)
+        if self.kind == "text":
+            return parse_text(text, finish_reason, self._source.meta.headings.principles)
+        return parse_answer(self._reader, text, n, finish_reason, sections, self._source.meta.headings.scores)
+
+    def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
+        """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
+        return self._reader.slots(text, span, n)
 
     def grammar(self, n: int, max_tokens: int) -> str | None:
         """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``).
 
-        None for a text that begins with no heading of its own: it may be anything.
+        None where the turn is begun in the prompt, since a grammar is that of a whole turn; and for a text that begins with
+        no heading of its own, which may be anything.
         """
-        if self.kind == "text" and self._source.meta.headings.principles is None:
+        if self.begins or (self.kind == "text" and self._source.meta.headings.principles is None):
             return None
-        return write_grammar(self.kind, self.scale, n, max_tokens, self._source.meta.headings)
+        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings)
+
+    def json_schema(self, n: int) -> str | None:
+        """The JSON schema, as JSON, of the answer over n responses; None where it is not JSON, or its turn is begun."""
+        schema = None if self.begins else self._reader.schema(n)
+        return None if schema is None else json.dumps(schema, ensure_ascii=False)
+
+    def refuses(self, n: int) -> str | None:
+        """Why this template cannot judge n responses at a time, None if it can."""
+        if "single" in self.needs and n != 1:
+            return f"it judges one response at a time, got {n}"
+        return self._reader.refuses(n)
 
     def forget(self, item: Item) -> None:
         """Let go of the item, which is not rendered any more: else its texts stay until the next one."""
@@ -161,7 +185,7 @@ class Template:
         if last is not None and last.item is item:
             self._last = None
 
-    def _check(self, item: Item, order: Sequence[int], optional: Mapping[str, str | None]) -> None:
+    def _check(self, item: Item, order: Sequence[int], optional: Mapping[str, str | None], asked: int) -> None:
         n = len(order)
         for need in sorted(self.needs):
             lacks = self.shows_responses and n != 1 if need == "single" else optional[need] is None
@@ -176,6 +200,8 @@ class Template:
             raise TemplateError(
                 f"item {item.id!r}: order {tuple(order)}; expected one or more distinct indices below {count}"
             )
+        if (refused := self._reader.refuses(asked)) is not None:
+            raise TemplateError(f"item {item.id!r}: template {self.name}: {refused}")
 
     def _seal(
         self, item: Item, written: tuple[str | None, ...], special_tokens: tuple[str, ...], asked: int
@@ -190,9 +216,3 @@ class Template:
             sealed = self._shield.seal(texts, asked, special_tokens)
             self._last = last = _SealedItem(item, *given, sealed)
         return last.sealed.tag, last.sealed.texts
-
-    def _box(self, asked: int) -> str:
-        if self.kind == "index":
-            return r"\boxed{number}"
-        places = [f"s{place}" for place in range(1, asked + 1)] if asked <= 3 else ["s1", "...", f"s{asked}"]
-        return rf"\boxed{{{', '.join(places)}}}"

@@ -96,7 +96,7 @@ def test_its_model_is_what_meta_classifier_loads_and_gives_the_reported_figures(
 
 def test_a_prompt_of_its_own_is_kept_with_the_model_and_read_when_it_rates(folder):
     own = folder / "own.jinja"
-    own.write_text("---\nkind: text\n---\nRate {% for _, text in responses %}{{ text }}, {% endfor %}of {{ query }}.")
+    own.write_text("---\nreader: text\n---\nRate {% for _, text in responses %}{{ text }}, {% endfor %}of {{ query }}.")
     given = recipe(folder, template=str(own), steps=2, curve=False)
     report = train_meta(given, folder / "own-prompt")
     model = folder / "own-prompt" / "model"
