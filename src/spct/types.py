@@ -91,6 +91,7 @@ class Item:
 
 ProblemCode = Literal[
     "empty",
+    "only_reasoning",
     "truncated",
     "no_box",
     "no_answer",
@@ -102,6 +103,7 @@ ProblemCode = Literal[
     "out_of_range",
     "no_logprobs",
     "no_score",
+    "check_failed",
 ]
 
 

@@ -60,7 +60,9 @@ def test_a_prompt_that_cannot_be(name):
 
 def test_it_is_kept_whole(tmp_path):
     (tmp_path / "part.jinja").write_text("Rate {{ n }}.", encoding="utf-8")
-    (tmp_path / "mine.jinja").write_text('---\nreader: text\n---\n{% include "part.jinja" %} {{ query }}', encoding="utf-8")
+    (tmp_path / "mine.jinja").write_text(
+        '---\nreader: text\n---\n{% include "part.jinja" %} {{ query }}', encoding="utf-8"
+    )
     prompt = load_prompt(str(tmp_path / "mine.jinja"))
     keep_prompt(prompt, tmp_path)
     (tmp_path / "part.jinja").unlink()

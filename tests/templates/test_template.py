@@ -29,6 +29,7 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
+        ("rubric", "scores", (0, 1), set()),
         ("own-answer", "scores", (1, 10), {"first"}),
         ("focus", "scores", (1, 10), {"first"}),
         ("principles", "text", (1, 10), set()),
@@ -57,10 +58,10 @@ def test_shipped(name, kind, scale, needs):
 
 
 def test_names_are_the_registry():
-    grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles", "own-answer", "focus"]
-    steps = ["principles", "answer", "focus-points", "meta-rm"]
-    assert list(TEMPLATES) == [*grm, *steps, "judge", "judge-index", "pairwise-choice", "json"]
-    assert len({load_template(name).digest for name in TEMPLATES}) == 15
+    grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
+    steps = ["own-answer", "focus", "principles", "answer", "focus-points", "meta-rm"]
+    assert list(TEMPLATES) == [*grm, "rubric", *steps, "judge", "judge-index", "pairwise-choice", "json"]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 16
 
 
 def test_shown_order_and_turns():

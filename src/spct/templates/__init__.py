@@ -22,6 +22,7 @@ TEMPLATES = {
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
+    "rubric": "rubric.jinja",
     "own-answer": "own-answer.jinja",
     "focus": "focus.jinja",
     "principles": "principles.jinja",

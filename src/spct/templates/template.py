@@ -158,15 +158,15 @@ class Template:
         """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
         return self._reader.slots(text, span, n)
 
-    def grammar(self, n: int, max_tokens: int) -> str | None:
-        """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``).
+    def grammar(self, n: int, max_tokens: int, *, asked: int | None = None) -> str | None:
+        """GBNF whose every completed derivation ``parse`` accepts for n responses, or for ``asked`` scores of them.
 
         None where the turn is begun in the prompt, since a grammar is that of a whole turn; and for a text that begins with
         no heading of its own, which may be anything.
         """
         if self.begins or (self.kind == "text" and self._source.meta.headings.principles is None):
             return None
-        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings)
+        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings, asked)
 
     def json_schema(self, n: int) -> str | None:
         """The JSON schema, as JSON, of the answer over n responses; None where it is not JSON, or its turn is begun."""
