@@ -44,8 +44,9 @@ async def test_what_the_server_tells_of_itself(base_url):
 
 
 async def test_choice_j_is_what_seed_plus_j_gives(base_url):
-    together = OpenAIEngine("smollm2", base_url=base_url)
-    one_by_one = OpenAIEngine("smollm2", base_url=base_url, n_per_request=1, concurrency=1)
+    # What the server has in its cache changes the rounding of a sample, so nothing is asked beforehand.
+    together = OpenAIEngine("smollm2", base_url=base_url, grammar_style="none")
+    one_by_one = OpenAIEngine("smollm2", base_url=base_url, grammar_style="none", n_per_request=1, concurrency=1)
     batch, lone = await together.sample(REQUEST), await one_by_one.sample(REQUEST)
     await together.close()
     await one_by_one.close()
@@ -72,7 +73,7 @@ async def test_its_refusal_of_a_larger_n_is_understood(base_url):
     async with aiohttp.ClientSession() as session, session.post(f"{base_url}/chat/completions", json=body) as response:
         refusal = of_status(endpoint, response.status, response.headers, await response.read(), 0.0)
     assert isinstance(refusal, Refusal)
-    assert (refusal.status, refusal.parameter, refusal.largest) == (400, "n", SLOTS)
+    assert (refusal.status, refusal.parameters, refusal.largest) == (400, ("n",), SLOTS)
 
 
 async def test_log_probabilities_and_grammar(base_url):
