@@ -123,7 +123,9 @@ class Pace:
 
         A server that is being restarted is not there for a while, whatever it served a moment ago.
         """
-        longest_s = self.longest_wait_s(tries, time.monotonic()) if answered else longest_backoff_s(tries, self._first_s)
+        longest_s = (
+            self.longest_wait_s(tries, time.monotonic()) if answered else longest_backoff_s(tries, self._first_s)
+        )
         self.waiting += 1
         try:
             await asyncio.sleep(random.uniform(0.0 if answered else longest_s / 2, longest_s))
