@@ -32,9 +32,9 @@ class Given:
     tmp_path: Path
     server: ChatServer
 
-    def tiny_model(self) -> Path:
+    def tiny_model(self, family: str = "llama") -> Path:
         pytest.importorskip("transformers")
-        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path)
+        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path, family)
 
     def script(self) -> Path:
         path = self.tmp_path / "script.py"
@@ -59,6 +59,13 @@ ROWS: dict[str, Callable[[Given], Engine]] = {
     "scripted": lambda given: load_engine(f"scripted:{given.script()}:say", special_tokens=MINE),
     **{preset: partial(behind_http, preset) for preset in PRESETS},
     "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu", special_tokens=MINE),
+    "vllm": lambda given: load_engine(
+        f"vllm:{given.tiny_model('llama_wide')}",
+        dtype="float32",
+        cache_gb=0.25,
+        arguments={"enforce_eager": True},
+        special_tokens=MINE,
+    ),
     "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "embedded": lambda given: load_engine(f"embedded:{given.smollm2()}", special_tokens=MINE),

@@ -32,6 +32,7 @@ ENGINES = {
     "openvino": "spct.engines.openvino:OpenVINOEngine",
     "llamacpp": "spct.engines.llamacpp:LlamaCppEngine",
     "transformers": "spct.engines.transformers:TransformersEngine",
+    "vllm": "spct.engines.vllm:VLLMEngine",
     "scripted": "spct.engines.scripted:load_scripted",
 }
 
