@@ -35,7 +35,19 @@ if TYPE_CHECKING:
 
 GREEDY = "greedy"
 """Folder of the greedy pass within a run directory."""
-_NOT_SHARED = {"source", "skip_bad", "out", "resume", "as_json", "model", "k"}
+_NOT_SHARED = {
+    "source",
+    "skip_bad",
+    "out",
+    "resume",
+    "as_json",
+    "model",
+    "k",
+    "columns",
+    "group_by",
+    "sheet",
+    "encoding",
+}
 
 
 @click.command()
