@@ -184,6 +184,18 @@ def test_cells_of_a_workbook_are_text_where_text_belongs() -> None:
     assert item.extra == {"when": "2026-11-29T12:30:00"}
 
 
+def test_cells_whose_value_is_not_there_are_told() -> None:
+    pytest.importorskip("python_calamine")
+    told: list[str] = []
+    cells = [["question", "answer_1", "answer_2"], ["q", "a", '=HYPERLINK("x")'], ["r", "#N/A", "b"]]
+    first, second = read(workbook(("S", cells)), told=told.append)
+    assert (first.responses, second.responses) == (("a",), ("b",))
+    assert "read as empty: 2 (the first: C2)" in told[1]
+    told.clear()
+    read(workbook(("S", [*cells[:1], ["q", "a", "b"]])), told=told.append)
+    assert not any("empty" in text for text in told)
+
+
 def arrow_bytes(rows, kind) -> bytes:
     arrow = pytest.importorskip("pyarrow")
     sink, table = io.BytesIO(), arrow.Table.from_pylist(rows)

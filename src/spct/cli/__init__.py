@@ -33,6 +33,7 @@ COMMANDS = {
     "judge": "spct.cli.judge:judge",
     "show": "spct.cli.show:show",
     "runs": "spct.cli.runs:runs",
+    "export": "spct.cli.export:export",
     "vote": "spct.cli.vote:vote",
     "merge": "spct.cli.merge:merge",
     "meta": "spct.cli.meta:meta",

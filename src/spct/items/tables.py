@@ -11,6 +11,7 @@ import datetime
 import importlib
 import io
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from spct.items.source import RowFile
 DELIMITERS = ",;\t|"
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 LONGEST_CELL = 2**31 - 1
+_CELL = re.compile(rb"<c ([^>]*[^/>])>(.*?)</c>", re.DOTALL)
+_REFERENCE = re.compile(rb'\br="([A-Z]+[0-9]+)"')
 _SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 """The first line by which a file tells Excel its delimiter."""
 
@@ -92,12 +95,18 @@ def sheet_rows(file: RowFile, sheet: str | None, note: Callable[[str], None]) ->
         calamine = importlib.import_module("python_calamine")
     except ImportError as error:
         raise InputError(f"{file.name}: a workbook needs python-calamine: pip install 'spct[sheets]'") from error
+    data = file.stream.read()
     try:
-        book = calamine.load_workbook(io.BytesIO(file.stream.read()))
+        book = calamine.load_workbook(io.BytesIO(data))
         chosen, rows = _sheet(book, sheet, file.name, str(calamine.SheetVisibleEnum.Visible))
     except calamine.CalamineError as error:
         raise InputError(f"{file.name}: not readable as a workbook: {error}") from error
     note(f"sheet {chosen!r}" + ("" if len(book.sheet_names) == 1 else f" of {', '.join(map(repr, book.sheet_names))}"))
+    if lost := _valueless(data):
+        note(
+            f"cells that hold a formula without a computed value, or an error, and were read as empty: {len(lost)} (the first: "
+            f"{lost[0]}); open the workbook in a spreadsheet program and save it, or put values in their place"
+        )
     columns: list[str] | None = None
     for number, cells in enumerate(rows, 1):
         values = [_cell(value) for value in cells]
@@ -120,6 +129,20 @@ def _sheet(book: Any, named: str | None, name: str, visible: str) -> tuple[str, 
         if rows or named is not None:
             return sheet, rows
     raise InputError(f"{name}: got a workbook without a filled cell; expected a header and rows below it")
+
+
+def _valueless(data: bytes) -> list[str]:
+    """Cells of an XLSX file that have a formula and no value, or an error: calamine gives nothing for them."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return []
+    found = []
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for part in archive.namelist():
+            if part.startswith("xl/worksheets/") and part.endswith(".xml"):
+                for cell in _CELL.finditer(archive.read(part)):
+                    if (b"<f" in cell[2] and b"<v>" not in cell[2]) or b't="e"' in cell[1]:
+                        found += [name[1].decode() for name in [_REFERENCE.search(cell[1])] if name]
+    return found
 
 
 def _cell(value: Any) -> Any:
