@@ -122,7 +122,10 @@ class Understood:
             row["best"] = there.index(best)
 
     def _add_winner(self, row: dict[str, Any], values: Mapping[str, Any], where: str) -> None:
-        """``best``, or the label "tie", of a winner that is named by its column or by what the column's name ends in."""
+        """The label of a pair, or ``best`` of more, from a winner named by its column or by what the column's name ends in.
+
+        Where ties can be said a pair's label is the only form, so that all pairs of a table have a truth of one kind.
+        """
         columns = self.fields.get("winner")
         said = None if columns is None else values.get(columns[0])
         if columns is None or said is None:
@@ -135,7 +138,7 @@ class Understood:
         if word in (TIE, "both", "equal", "draw") or word.startswith("tie_"):
             row["label"] = TIE
         elif len(places) == 1:
-            row["best"] = places[0]
+            row["label" if len(there) == 2 else "best"] = places[0]
         else:
             known = ", ".join(there) or "no response"
             raise InputError(
