@@ -43,7 +43,7 @@ _NOT_SHARED = {
     "as_json",
     "model",
     "k",
-    "columns",
+    "map",
     "group_by",
     "sheet",
     "encoding",

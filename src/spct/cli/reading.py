@@ -15,7 +15,6 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option(
             "--map",
-            "columns",
             multiple=True,
             metavar="FIELD=COLUMN",
             help="Say which column holds a field (prompt, responses, reference, best, ...); a * in COLUMN stands for any "
@@ -39,5 +38,5 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_reading(options: Mapping[str, Any]) -> Reading:
     """The reading that ``reading_options`` gave. Raises InputError."""
     return reading_of(
-        options["columns"], group_by=options["group_by"], sheet=options["sheet"], encoding=options["encoding"]
+        options["map"], group_by=options["group_by"], sheet=options["sheet"], encoding=options["encoding"]
     )
