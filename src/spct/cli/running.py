@@ -12,7 +12,7 @@ import click
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.judges import Judge, kind_of
-from spct.judges.template_choice import scale_in
+from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.run.store import holds_run
 from spct.types import Item
@@ -53,15 +53,20 @@ async def judge_all(
     total: int,
     store: RunStore | None,
     options: Mapping[str, Any],
-    line: Callable[[Outcome], str] | None = None,
+    line: Callable[[Outcome], str | None] | None = None,
     header: str | None = None,
 ) -> Totals:
-    """Judge ``total`` items with their progress on the terminal, and a ``line`` on stdout for each if asked; their sums."""
+    """Judge ``total`` items with their progress on the terminal, and for each the ``line`` on stdout that it gives; their sums."""
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
     k = judge.settings.k if judge.settings.adaptive is None else None
     scale = scale_in(judge.templates, judge.settings.template)
     progress = RunProgress(
-        total, k=k, scale=scale, price_in=options.get("price_in"), price_out=options.get("price_out")
+        total,
+        k=k,
+        scale=scale,
+        lenient=lenience_in(judge.templates),
+        price_in=options.get("price_in"),
+        price_out=options.get("price_out"),
     )
     with progress:
         if header is not None:
@@ -70,6 +75,6 @@ async def judge_all(
         async with contextlib.aclosing(outcomes):
             async for outcome in outcomes:
                 progress.on_item(outcome)
-                if line is not None:
-                    progress.print(line(outcome))
+                if line is not None and (text := line(outcome)) is not None:
+                    progress.print(text)
     return progress.totals

@@ -16,12 +16,12 @@ from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
-from spct.items.copies import copies_of
+from spct.items.copies import apart, copies_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, noise_in, template_for
+from spct.judges.template_choice import lenience_in, load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
@@ -54,6 +54,8 @@ class GRMJudge:
         self.settings = settings or JudgeSettings()
         self.meta = meta
         _check_meta(self.settings, meta)
+        if self.settings.rubric is not None:
+            raise InputError("settings name a rubric, which the judge rubric judges by; use it, or drop the rubric")
         self.templates = load_templates(self.settings)
         sampling = self.settings.resolved_sampling
         self._samplers = {
@@ -77,13 +79,23 @@ class GRMJudge:
         """
         settings = asdict(self.settings)
         sampling = asdict(self.settings.resolved_sampling)
-        del settings["sampling"]
+        for name in ("sampling", "rubric", "criteria", "jury"):
+            del settings[name]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
-        sampling["grammar"] = (self.settings.sampling.grammar and self.engine.capabilities.grammar) or None
+        held = self.settings.sampling.grammar
+        sampling["grammar"] = (held and self.engine.capabilities.grammar) or None
+        if held and not sampling["grammar"] and self.engine.capabilities.json_schema and self._answers_in_json:
+            sampling["json_schema"] = self.engine.capabilities.json_schema
+        if (lenient := lenience_in(self.templates)) is not None:
+            settings["lenient"] = lenient
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
+
+    @property
+    def _answers_in_json(self) -> bool:
+        return self.templates[self.settings.template].json_schema(2) is not None
 
     def check(self, item: Item) -> None:
         """Raise TemplateError if the item lacks what its template needs."""
@@ -98,9 +110,11 @@ class GRMJudge:
 
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        copies = copies_of(item.responses)
-        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
+        copies = copies_of(item.responses)
+        if template.refuses(len(copies.groups)):  # one text twice is nothing to choose from; it is shown twice
+            copies = apart(item.responses)
+        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         error: ItemError | None = None
         judgments: list[Judgment] = []
         ratings: Ratings = {}

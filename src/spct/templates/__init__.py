@@ -18,12 +18,16 @@ __all__ = ["TEMPLATES", "Parsed", "Template", "load_template", "template_of_text
 
 TEMPLATES = {
     "grm": "grm.jinja",
+    "grm-digit": "grm-digit.jinja",
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
+    "rubric": "rubric.jinja",
     "principles": "principles.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",
+    "pairwise-choice": "pairwise-choice.jinja",
+    "json": "json.jinja",
 }
 
 
