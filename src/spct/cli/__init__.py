@@ -70,7 +70,7 @@ EXIT_CODES: list[tuple[type[SpctError], int]] = [
 OUTPUT, FAULT, UNREAD = 5, 70, 141
 MEANINGS = {
     0: "Everything that was asked for is done; every item has a verdict.",
-    1: "The run finished and some items have no verdict; a limit of spct check is not kept.",
+    1: "The run finished, or stopped at a limit of its own, and some items have no verdict; a limit of spct check is not kept.",
     2: "The command is wrong, or a file that it names cannot be read.",
     4: "A file cannot be written: the disk is full, or fails.",
     OUTPUT: "What was asked for cannot be printed: stdout is closed, or its disk is full.",

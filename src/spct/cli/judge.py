@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
@@ -41,6 +42,8 @@ from spct.views import run_summary, verdict_header, verdict_line
 @engine_options
 @judging_options
 @reading_options
+@part_options
+@budget_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -56,7 +59,8 @@ def judge(source: str, **options: Any) -> int:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
     with _source_file(source) as path:
         work = _judge(
-            _Input("stdin" if source == "-" else source, path, options["skip_bad"], make_reading(options)), options
+            _Input("stdin" if source == "-" else source, path, options["skip_bad"], make_reading(options), options),
+            options,
         )
         return run_stoppable(work, options["out"])
 
@@ -69,6 +73,7 @@ class _Input:
     path: Path
     skip_bad: bool
     reading: Reading
+    options: Mapping[str, Any]
     total: int = 0
     bad: int = 0
 
@@ -90,6 +95,15 @@ class _Input:
         if 0 < ungraded.total() < self.total:
             click.echo(f"note: not graded: {ungraded_text(ungraded)}", err=True)
 
+    @property
+    def planned(self) -> int:
+        """How many of the items are to be judged."""
+        return part_size(self.total, self.options)
+
+    def chosen(self, judge: Judge) -> Iterator[Item]:
+        """The items that are to be judged."""
+        return part_of(self.items(judge), self.total, self.options)
+
     def items(
         self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None, reading: Reading | None = None
     ) -> Iterator[Item]:
@@ -107,7 +121,7 @@ class _Input:
 
     def facts(self) -> dict[str, Any]:
         """What a session of the run records of it."""
-        return {**file_facts(self.path, self.name), "items": self.total}
+        return {**file_facts(self.path, self.name), "items": self.planned}
 
     def _tell(self, understood: str) -> None:
         click.echo(f"{line(self.name)}: {line(understood)}", err=True)
@@ -128,9 +142,9 @@ async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
         scale = scale_in(judge.templates, judge.settings.template)
         printed = _json_line if options["as_json"] else partial(_table_line, scale)
         header = None if options["as_json"] else verdict_header()
-        totals = await judge_all(judge, source.items(judge), source.total, store, options, printed, header)
+        totals = await judge_all(judge, source.chosen(judge), source.planned, store, options, printed, header)
         click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
-    return 1 if totals.no_verdict else 0
+    return 1 if totals.no_verdict or totals.items < source.planned else 0
 
 
 def _json_line(outcome: Outcome) -> str:
