@@ -18,11 +18,13 @@ from spct.cli.stopping import run_stoppable
 from spct.engines import Engine
 from spct.errors import InputError, RequestError
 from spct.items import item_to_row, read_items
-from spct.judges.principles import PrinciplesWriter, query_key
+from spct.judges.first_steps import FirstSteps, Step
 from spct.judges.sampling import SamplingSettings
 from spct.templates import load_template
 from spct.types import Item, Usage
 from spct.wording import count
+
+STEP = Step("principles", load_template("principles"))
 
 
 @click.group()
@@ -59,10 +61,10 @@ async def _write(source: Path, options: Mapping[str, Any]) -> int:
     sampling = SamplingSettings(**{name: options[name] for name in names})
     async with started(engine):
         written = await _written(engine, items, sampling, options["seed"])
-    lacking = [item for item in items if query_key(item) not in written]
+    lacking = [item for item in items if _key(item) not in written]
     with options["out"].open("xb") as file:
         for item in items:
-            text = written.get(query_key(item))
+            text = written.get(_key(item))
             file.write(orjson.dumps(item_to_row(replace(item, principles=text) if text else item)) + b"\n")
     click.echo(f"{options['out']}: {count(len(items), 'item')}, principles of {len(written):,} queries")
     if lacking:
@@ -71,8 +73,8 @@ async def _write(source: Path, options: Mapping[str, Any]) -> int:
 
 
 async def _written(engine: Engine, items: list[Item], sampling: SamplingSettings, seed: int) -> dict[str, str]:
-    """The principles of every query that got some, by ``query_key``."""
-    writer = PrinciplesWriter(engine, load_template("principles"), sampling, seed)
+    """The principles of every query that got some, by ``_key``."""
+    writer = FirstSteps(engine, sampling, seed)
     found: dict[str, str] = {}
     room = asyncio.Semaphore(engine.capabilities.concurrency)
 
@@ -82,9 +84,14 @@ async def _written(engine: Engine, items: list[Item], sampling: SamplingSettings
     async def of(item: Item) -> None:
         try:
             async with room:
-                await writer.principles_of(item, found, spent)
+                await writer.text_of(STEP, item, (), found, spent)
         except RequestError as error:
             click.echo(f"{item.id}: {error}", err=True)
 
-    await gather_all([of(item) for item in {query_key(item): item for item in items}.values()])
+    await gather_all([of(item) for item in {_key(item): item for item in items}.values()])
     return found
+
+
+def _key(item: Item) -> str:
+    """What principles depend on: the query, not the responses."""
+    return STEP.key(item, ())

@@ -8,10 +8,11 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from spct.aio import gather_all
+from spct.engines.asking import ask
 from spct.engines.engine import Engine, SampleRequest
 from spct.errors import RequestError
 from spct.items import fingerprint
-from spct.judges.sampling import SamplingSettings, ask
+from spct.judges.sampling import SamplingSettings
 from spct.rubrics.lint import ALIKE
 from spct.templates import load_template
 from spct.templates.answer import reasoning
