@@ -22,7 +22,15 @@ from spct.view.pages.page import Viewer
 from spct.voting.vote import decide
 
 K = 4
-SETTINGS = {"model": "random:words", "k": K, "seed": 0, "rule": "sum", "tie_rule": "random", "temperature": 0.5, "retries": 0}
+SETTINGS = {
+    "model": "random:words",
+    "k": K,
+    "seed": 0,
+    "rule": "sum",
+    "tie_rule": "random",
+    "temperature": 0.5,
+    "retries": 0,
+}
 PAGES = {
     "the grid": "",
     "confident and wrong, one domain, sorted": "?show=sure-wrong&x.domain=d3&sort=-confidence",

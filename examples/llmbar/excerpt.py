@@ -43,7 +43,8 @@ def chosen(one: Recorded, given: dict[str, tuple[str, ...]], criteria: dict[str,
         return None
     if id in given and given[id] != one.item.responses:
         raise SystemExit(f"{id}: other responses than in items.jsonl")
-    extra = {"subset": subset, **({"criteria": criteria[one.item.id]} if criteria else {})}
+    part = subset if subset == "Natural" else f"Adversarial/{subset}"  # as in items.jsonl
+    extra = {"subset": part, **({"criteria": criteria[one.item.id]} if criteria else {})}
     return replace(one, item=replace(one.item, id=id, extra=extra))
 
 
