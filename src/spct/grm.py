@@ -19,7 +19,7 @@ from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.ids import Ids
-from spct.judges.grm import GRMJudge
+from spct.judges import judge_of
 from spct.judges.settings import judge_settings
 from spct.meta import MetaRM, load_meta
 from spct.run import judge_items, opened_run
@@ -34,7 +34,7 @@ class GRM(OwnLoop):
     """A generative reward model: an engine, and how it is asked and its judgments are voted.
 
     ``engine`` is an Engine or what ``load_engine`` takes; the keyword arguments are the fields of ``JudgeSettings`` and
-    ``SamplingSettings`` (k, temperature, seed, template, principles, retries, ...). ``meta`` is a meta RM or what
+    ``SamplingSettings`` (k, temperature, seed, template, principles, rubric, ...). ``meta`` is a meta RM or what
     ``load_meta`` takes: the vote is then over the k_meta judgments that it rates best. ``in_flight`` items are judged
     side by side by ``judge_many``. Raises InputError or TemplateError for settings that cannot be.
     """
@@ -47,7 +47,7 @@ class GRM(OwnLoop):
         self.settings = judge_settings(**settings)
         self._in_flight = in_flight
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
-        self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
+        self._judge = judge_of(self.engine, self.settings, self.meta)
 
     def __repr__(self) -> str:
         return f"GRM({self.engine.model_id!r}, k={self.settings.k}, template={self.settings.template!r})"

@@ -17,9 +17,9 @@ FinishReason = Literal["stop", "length", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word."""
 
-    role: Role
+    role: str
     content: str
 
 
@@ -91,14 +91,19 @@ class Item:
 
 ProblemCode = Literal[
     "empty",
+    "only_reasoning",
     "truncated",
     "no_box",
+    "no_answer",
     "wrong_count",
     "not_integer",
+    "not_number",
+    "not_choice",
+    "not_json",
     "out_of_range",
-    "no_principles",
     "no_logprobs",
     "no_score",
+    "check_failed",
 ]
 
 
@@ -120,6 +125,19 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A place of a completion where one of several words stands, and the scores that each word stands for.
+
+    ``span`` is the half-open span of the word that was written. ``scores`` maps every word that could have stood there to
+    one score, of one response, or to the scores of all. ``closers`` are the marks of which one follows the word.
+    """
+
+    span: tuple[int, int]
+    scores: Mapping[str, tuple[float, ...]]
+    closers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgment:
     """One completion over all n responses jointly: principles, critique, scores, or the reason it has none.
 
@@ -127,8 +145,9 @@ class Judgment:
     is 0 unless the responses were judged in blocks. ``order[p]`` is the item index of the response shown at place p.
     ``scores`` and ``expected`` follow ``order``'s responses sorted by item index (item order; for a block, the
     block's responses only). ``scores`` is None exactly if ``problem`` is set; scores are integers, but for those of
-    scalar reward models. ``unresolved`` is, beside each expected score, the probability mass that it leaves out: outside
-    the scale, or not attributable to one score.
+    scalar reward models, of choices, and where a template declares decimals. ``unresolved`` is, beside each expected score,
+    the probability mass that it leaves out: outside the scale, or not attributable to one score. ``no_expected`` says why a
+    valid judgment has no expected scores though they were asked for.
     """
 
     index: int
@@ -140,6 +159,7 @@ class Judgment:
     problem: Problem | None = None
     expected: tuple[float, ...] | None = None
     unresolved: tuple[float, ...] | None = None
+    no_expected: str | None = None
     attempt: int = 0
     block: int = 0
     reasoning: str | None = None

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -12,13 +13,16 @@ import pytest
 
 from servers import behaviours as does
 from servers.chat import ChatServer
-from spct.engines import ENGINES, Engine, SampleBatch, SampleRequest, load_engine
+from spct.engines import ENGINES, Engine, SampleBatch, SampleRequest, engine_options, load_engine
+from spct.engines.http.presets import PRESETS
 from spct.errors import ContextLengthError, EngineMissingError, InputError
 from spct.types import FinishReason, Message
 
 HELLO = SampleRequest((Message("user", "Say hello."),), n=3, seed=500, temperature=0.9, max_tokens=6)
 KEY = "sk-verysecret-0123456789abcdef"
 MINE = ["<mine>", "ENDTURN"]
+BEGUN = Message("assistant", "1, 2, 3, 4")
+COUNT = SampleRequest((Message("user", "Say the numbers from 1 to 9, separated by commas."), BEGUN), max_tokens=4)
 OTHER = SampleRequest((Message("system", "Be brief."), Message("user", "Name a colour.")), n=2, max_tokens=5)
 
 
@@ -30,9 +34,9 @@ class Given:
     tmp_path: Path
     server: ChatServer
 
-    def tiny_model(self) -> Path:
+    def tiny_model(self, family: str = "llama") -> Path:
         pytest.importorskip("transformers")
-        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path)
+        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path, family)
 
     def script(self) -> Path:
         path = self.tmp_path / "script.py"
@@ -43,12 +47,27 @@ class Given:
         return str(self.request.getfixturevalue("smollm2").name)
 
 
+def behind_http(preset: str, given: Given) -> Engine:
+    return load_engine(
+        f"{preset}:m",
+        base_url=given.server.base_url + "?key=verysecret",
+        api_key=KEY,
+        headers={"x-team": "verysecret-team"},
+        special_tokens=MINE,
+    )
+
+
 ROWS: dict[str, Callable[[Given], Engine]] = {
     "scripted": lambda given: load_engine(f"scripted:{given.script()}:say", special_tokens=MINE),
-    "openai": lambda given: load_engine(
-        "openai:m", base_url=given.server.base_url + "?key=verysecret", api_key=KEY, special_tokens=MINE
-    ),
+    **{preset: partial(behind_http, preset) for preset in PRESETS},
     "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu", special_tokens=MINE),
+    "vllm": lambda given: load_engine(
+        f"vllm:{given.tiny_model('llama_wide')}",
+        dtype="float32",
+        cache_gb=0.25,
+        arguments={"enforce_eager": True},
+        special_tokens=MINE,
+    ),
     "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "embedded": lambda given: load_engine(f"embedded:{given.smollm2()}", special_tokens=MINE),
@@ -77,7 +96,7 @@ async def says_what_is_in_effect(engine: Engine, kind: str) -> None:
 async def keeps_out_the_tokens_it_was_told_of(engine: Engine, kind: str) -> None:
     """Beside those of its own tokenizer; and a run says which."""
     assert engine.capabilities.special_tokens[-2:] == ("<mine>", "ENDTURN")
-    assert len(engine.capabilities.special_tokens) > 2 or kind in ("openai", "scripted")
+    assert len(engine.capabilities.special_tokens) > 2 or kind in (*PRESETS, "scripted")
     assert engine.configuration["special_tokens"] == "<mine> ENDTURN"
 
 
@@ -109,7 +128,7 @@ async def keeps_its_word_on_seeds(engine: Engine, kind: str) -> None:
 
 
 async def covers_the_text_with_logprobs(engine: Engine, kind: str) -> None:
-    if not engine.capabilities.logprobs or kind == "openai":  # the local server has no tokens to tell of
+    if not engine.capabilities.logprobs or kind in PRESETS:  # the local server has no tokens to tell of
         return
     for sample in (await engine.sample(replace(HELLO, top_logprobs=3))).samples:
         assert sample.logprobs is not None
@@ -120,7 +139,7 @@ async def covers_the_text_with_logprobs(engine: Engine, kind: str) -> None:
 async def ignores_a_grammar_it_lacks(engine: Engine, kind: str) -> None:
     if engine.capabilities.grammar is None:
         assert len((await engine.sample(replace(HELLO, grammar='root ::= "x"'))).samples) == HELLO.n
-    elif kind != "openai":
+    elif kind not in PRESETS:
         batch = await engine.sample(replace(HELLO, grammar='root ::= "yes" | "no"'))
         assert {sample.text.strip() for sample in batch.samples} <= {"yes", "no"}
 
@@ -129,6 +148,17 @@ async def counts_tokens_or_says_it_cannot(engine: Engine, kind: str) -> None:
     short, long = await engine.count_tokens(HELLO.messages), await engine.count_tokens(HELLO.messages * 3)
     assert (short is None) == (long is None)
     assert short is None or long is None or 0 < short < long
+
+
+async def goes_on_from_a_begun_turn(engine: Engine, kind: str) -> None:
+    if not engine.capabilities.continues:
+        return
+    (sample,) = (await engine.sample(replace(COUNT, temperature=0.0))).samples
+    if kind in ("llamacpp", "openvino", "embedded"):  # the model that can count
+        assert sample.text.startswith(", 5")
+    before, after = await engine.count_tokens(COUNT.messages[:-1]), await engine.count_tokens(COUNT.messages)
+    if kind == "transformers":  # a token a byte, and no end of the turn behind them
+        assert before is not None and after is not None and after - before == len(BEGUN.content)
 
 
 async def refuses_what_does_not_fit(engine: Engine, kind: str) -> None:
@@ -163,6 +193,7 @@ PROMISES = [
     covers_the_text_with_logprobs,
     ignores_a_grammar_it_lacks,
     counts_tokens_or_says_it_cannot,
+    goes_on_from_a_begun_turn,
     refuses_what_does_not_fit,
     goes_on_after_a_cancelled_request,
     says_what_is_in_effect,  # after sampling, too
@@ -194,6 +225,13 @@ async def test_an_engine_keeps_its_promises(
 
 def test_every_engine_has_a_row() -> None:
     assert set(ROWS) == set(ENGINES)
+
+
+def test_an_option_that_a_preset_sets_cannot_be_given() -> None:
+    assert "preset" not in engine_options("gemini:m")
+    assert load_engine("gemini:m").model_id == "gemini:m"
+    with pytest.raises(InputError, match="as groq:NAME"):
+        load_engine("openai:m", preset="groq")
 
 
 @pytest.mark.parametrize("option", [[""], [3], 3, [" "], [None]])

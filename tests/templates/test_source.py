@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spct.errors import TemplateError
-from spct.templates import load_template
+from spct.templates import load_first, load_template
 from spct.types import Item, Message
 
 ITEM = Item("a", (Message("user", "x"),), ("one", "two"))
@@ -18,26 +18,71 @@ def load(tmp_path, text, name="mine.jinja"):
     return load_template(str(path))
 
 
-def test_blocks_give_messages(tmp_path):
+def test_messages_of_their_own(tmp_path):
     template = load(
         tmp_path,
         "---\nscale: [0, 5]\n---\n{% set who = 'judge' %}\n"
-        "{% block system %}You are a {{ who }}.{% endblock %}\n{% block user %}{{ query }}{% endblock %}\n",
+        '{% message "system" %}You are a {{ who }}.{% endmessage %}\n{% message "user" %}{{ query }}{% endmessage %}\n',
     )
     assert template.scale == (0, 5)
     assert template.name == "mine"
     assert template.render(ITEM, (0, 1)) == (Message("system", "You are a judge."), Message("user", "x"))
 
 
-def test_body_without_blocks_is_the_user_message(tmp_path):
+def test_a_body_without_messages_is_the_user_message(tmp_path):
     assert load(tmp_path, "  {{ responses[1][1] }}\n\n").render(ITEM, (0, 1)) == (Message("user", "two"),)
+
+
+def test_a_conversation_as_turns_and_roles_of_the_models_own(tmp_path):
+    item = Item("a", (Message("system", "Be brief."), Message("user", "x")), ("one", ""), principles="1. Truth")
+    text = (
+        "---\nneeds: [principles]\n---\n"
+        "{% for role, text in turns %}\n{% message role %}{{ text }}{% endmessage %}\n{% endfor %}\n"
+        "{% for number, text in responses %}\n"
+        '{% message "response_" ~ number %}{{ text }}{% endmessage %}\n{% endfor %}\n'
+        '{% message "principle" %}{{ principles }}{% endmessage %}\n'
+    )
+    assert load(tmp_path, text).render(item, (1, 0)) == (
+        Message("system", "Be brief."),
+        Message("user", "x"),
+        Message("response_1", ""),
+        Message("response_2", "one"),
+        Message("principle", "1. Truth"),
+    )
+
+
+def test_examples_and_a_begun_turn_go_around_a_shipped_prompt(tmp_path):
+    text = (
+        '{% extends "grm.jinja" %}\n'
+        '{% block before %}{% message "user" %}2+2? Responses: 4 and 5.{% endmessage %}'
+        '{% message "assistant" %}\\boxed{10, 1}{% endmessage %}{% endblock %}\n'
+        '{% block after %}{% message "assistant" %}#### Specific Criteria\n{% endmessage %}{% endblock %}\n'
+    )
+    messages = load(tmp_path, text).render(ITEM, (0, 1))
+    assert [message.role for message in messages] == ["user", "assistant", "user", "assistant"]
+    assert messages[1].content == "\\boxed{10, 1}"
+    assert messages[2] == load_template("grm").render(ITEM, (0, 1))[0]
+    assert messages[3].content == "#### Specific Criteria"
+
+
+def test_a_first_step_is_a_file_of_the_same_folder_or_a_shipped_one(tmp_path):
+    (tmp_path / "step.jinja").write_text("---\nreader: text\n---\nOf {{ responses | length }}?", encoding="utf-8")
+    own = load(tmp_path, "---\nfirst: step.jinja\n---\n{{ query }} {{ first }}")
+    assert load_first(own).render(ITEM, (1, 0))[0].content == "Of 2?"
+    assert load_first(load(tmp_path, "---\nfirst: answer\n---\n{{ query }} {{ first }}")).name == "answer"
+    (tmp_path / "step.jinja").write_text("Score it.", encoding="utf-8")
+    with pytest.raises(TemplateError, match="a first step has `reader: text` and needs nothing; got scores"):
+        load_first(own)
+    (tmp_path / "step.jinja").unlink()
+    with pytest.raises(TemplateError, match="no such file"):
+        load_first(own)
 
 
 def test_a_shipped_template_can_be_extended(tmp_path):
     text = '{% extends "grm.jinja" %}{% block scale %}Scale: {{ low }}-{{ high }}. {{ super() }}{% endblock %}'
     content = load(tmp_path, text).render(ITEM, (0, 1))[0].content
     assert "Scale: 1-10. Scores are integers" in content
-    assert "kind:" not in content
+    assert "reader:" not in content
 
 
 def test_digest_covers_the_files_it_names(tmp_path):
@@ -60,28 +105,48 @@ def test_html_is_not_escaped(tmp_path):
     ("text", "said"),
     [
         (
-            "---\nkind: scores\ncolour: red\n---\nx",
-            "line 3: unknown front-matter key 'colour'; expected one of kind, scale",
+            "---\nreader: box\ncolour: red\n---\nx",
+            "line 3: unknown front-matter key 'colour'; expected one of reader, scale",
         ),
-        ("---\nkind: best\n---\nx", "line 2: kind is 'best'; expected one of scores, index, principles"),
+        (
+            "---\nreader: best\n---\nx",
+            "line 2: reader is 'best'; expected one of box, box-each, ",
+        ),
+        ("---\nkind: scores\n---\nx", "line 2: unknown front-matter key 'kind'; expected one of reader, scale"),
+        (
+            "---\nscale: [0, 5]\nreader: choice\n---\nx",
+            "line 3: reader 'choice' lacks form, labels; it takes form, labels",
+        ),
+        ("---\nreader: {box: {form: x}}\n---\nx", "line 2: reader 'box' takes no form; it takes no options"),
+        ("---\nreader: own.py:Reader\n---\nx", "line 2: reader is 'own.py:Reader'; expected one of box"),
+        ("---\ndecimals: 4\n---\nx", "line 2: decimals is 4; expected 0 to 3"),
+        ("---\ndecimals: true\n---\nx", "line 2: decimals is True; expected 0 to 3"),
         ("---\nscale: [10, 1]\n---\nx", "line 2: scale is [10, 1]; expected [low, high]"),
-        ("---\nscale: [1, 1000]\n---\nx", "line 2: scale is"),
+        ("---\nscale: [1, 1001]\n---\nx", "line 2: scale is"),
         ("---\nscale: [1.0, 10]\n---\nx", "line 2: scale is"),
         ("---\nscale: 10\n---\nx", "line 2: scale is 10"),
         ("---\nneeds: [tea]\n---\nx", "line 2: needs is ['tea']"),
         ("---\nmarkers: '['\n---\nx", "line 2: markers is '['"),
         ('---\nheadings: {scores: "a\\nb"}\n---\nx', "line 2: headings is"),
-        ("---\nkind: [\n---\nx", "front matter is not YAML"),
+        ("---\nreader: [\n---\nx", "front matter is not YAML"),
         ("---\n- a\n---\nx", "line 2: front matter is not a mapping"),
-        ("---\nkind: scores\n", "line 1: front matter opened by --- and never closed"),
-        ("---\nkind: scores\n---\na\n{% if %}", "line 5: "),
+        ("---\nreader: box\n", "line 1: front matter opened by --- and never closed"),
+        ("---\nreader: box\n---\na\n{% if %}", "line 5: "),
         ("a\nb {{ nothing }}", "line 2: 'nothing' is undefined"),
-        ("---\nkind: scores\n---\na\nb {{ nothing }}", "line 5: 'nothing' is undefined"),
-        ("{% block user %}\n{{ responses[7][1] }}{% endblock %}", "line 2: "),
-        ("{% block user %}x{% endblock %} stray", "text outside the blocks: 'stray'"),
-        ("{% block system %}x{% endblock %}", "gives no user message"),
+        ("---\nreader: box\n---\na\nb {{ nothing }}", "line 5: 'nothing' is undefined"),
+        ('{% message "user" %}\n{{ responses[7][1] }}{% endmessage %}', "line 2: "),
+        ('{% message "user" %}x{% endmessage %} stray', "text outside the messages: 'stray'"),
+        ('{% message "system" %}x{% endmessage %}', "asks nothing"),
+        ('{% message "user" %}x{% endmessage %}{% message "assistant" %} {% endmessage %}', "begun with nothing"),
+        ('\n{% message "response 1" %}x{% endmessage %}', "line 2: message role is 'response 1'; expected one word"),
+        ("{% message 7 %}x{% endmessage %}", "message role is 7"),
+        ("{% message %}x{% endmessage %}", "line 1: "),
+        ('{% message "user" %}x', "line 1: "),
+        ('{% message "user" %}{% message "user" %}x{% endmessage %}{% endmessage %}', "a message inside a message"),
+        ("---\nfirst: ../other\n---\nx", "line 2: first is '../other'; expected the name of a shipped template"),
+        ("---\nresponses: 3\n---\nx", "line 2: responses is 3; expected true or false"),
         ("{{ 1 / 0 }}", "line 1: ZeroDivisionError"),
-        ("", "gives no user message"),
+        ("", "asks nothing"),
         ('{% include "../secret" %}', "names the template file '../secret'"),
         ('{% include "absent.jinja" %}', "names the template file 'absent.jinja'"),
         ("{{ query.__class__.__mro__ }}", "line 1: "),

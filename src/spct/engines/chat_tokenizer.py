@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer as the transformers engine needs it: chat to ids, ids to text piece by piece.
+"""A Hugging Face tokenizer as engines need it that sample tokens: chat to ids, ids to text piece by piece.
 
 Safe to call from several threads: a tokenizer of that library is not, so each call holds a lock.
 """
@@ -11,8 +11,12 @@ from typing import Any
 
 import jinja2
 
+from spct.engines.engine import Sample
 from spct.errors import EngineError, RejectedError
-from spct.types import Message
+from spct.types import FinishReason, Message, TokenLogprob
+
+Chosen = tuple[float, Sequence[tuple[int, float]]]
+"""The log-probability of a token, and those of the likeliest tokens in its place."""
 
 
 class ChatTokenizer:
@@ -40,12 +44,14 @@ class ChatTokenizer:
         return tuple(dict.fromkeys([*self._tokenizer.all_special_tokens, *written]))
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The ids of the rendered prompt, up to where the assistant speaks. Raises RejectedError."""
+        """The ids of the rendered prompt, up to where the assistant speaks, or goes on speaking. Raises RejectedError."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        begun = messages[-1].role == "assistant"
+        options = {"continue_final_message": begun, "add_generation_prompt": not begun, "return_dict": False}
         try:
             with self._lock:
-                ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-        except (jinja2.TemplateError, TypeError) as error:
+                ids = self._tokenizer.apply_chat_template(turns, **options)
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message.role for message in messages)
             raise RejectedError(f"the chat template of {self._name} refuses messages of {roles}: {error}") from error
         return [int(token) for token in ids]
@@ -54,6 +60,20 @@ class ChatTokenizer:
         with self._lock:
             text = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
+
+    def sample(
+        self, seed: int, finish: FinishReason, tokens: Sequence[int], logprobs: Sequence[Chosen] | None = None
+    ) -> Sample:
+        """The sample that ``tokens`` are, with log-probabilities where they are given, one of each token."""
+        if logprobs is None:
+            return Sample(self.decode(tokens), finish, seed, completion_tokens=len(tokens))
+        pieces = self.pieces(tokens, [[token for token, _ in top] for _, top in logprobs])
+        named = tuple(
+            TokenLogprob(text, logprob, tuple(zip(others, (value for _, value in top), strict=True)))
+            for (text, others), (logprob, top) in zip(pieces, logprobs, strict=True)
+        )
+        text = "".join(text for text, _ in pieces)
+        return Sample(text, finish, seed, completion_tokens=len(tokens), logprobs=named)
 
     def pieces(self, tokens: Sequence[int], alternatives: Sequence[Sequence[int]]) -> list[tuple[str, list[str]]]:
         """Per token its text and, in its place, that of each of its ``alternatives``.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from spct.errors import InputError
+from spct.errors import ContextLengthError, InputError
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
 Seeding = Literal["sample", "request", "none"]
@@ -33,7 +33,9 @@ class Capabilities:
     ``seed_alone``: whether a sample was measured on this processor to depend on its prompt, its settings and its seed
     alone, whatever is asked beside it, so that a run that is stopped and resumed ends as one that was not; False too
     where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
-    effect ("gbnf" in process, behind HTTP the request's field), None if they are not. ``context_tokens``: prompt plus
+    effect ("gbnf" in process, behind HTTP the request's field), None if they are not; ``json_schema`` says the same of JSON
+    schemas. ``continues``: whether a prompt whose last message is the assistant's is gone on from there, the completion
+    being what follows. ``context_tokens``: prompt plus
     completion, None where unknown. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
     tokenizer would turn into control tokens, as far as the engine can tell, and those that its option of this name adds;
     templates keep them out of untrusted text.
@@ -43,6 +45,8 @@ class Capabilities:
     seeding: Seeding = "none"
     logprobs: bool = False
     grammar: str | None = None
+    json_schema: str | None = None
+    continues: bool = False
     shares_prefill: bool = False
     seed_alone: bool | None = None
     context_tokens: int | None = None
@@ -70,8 +74,9 @@ def with_tokens(configuration: Mapping[str, Any], tokens: Sequence[str]) -> Mapp
 class SampleRequest:
     """n samples of one prompt.
 
-    ``temperature`` 0 is greedy. ``grammar`` is GBNF text with the rule ``root``, or None; an engine whose
-    capabilities lack grammars ignores it. ``top_logprobs`` asks for that many alternatives per token; 0 asks for none.
+    ``temperature`` 0 is greedy. ``grammar`` is GBNF text with the rule ``root``, or None; ``json_schema`` is a schema of the
+    whole completion as JSON text, or None. At most one of the two is given; an engine whose capabilities lack it ignores it.
+    ``top_logprobs`` asks for that many alternatives per token; 0 asks for none.
     ``seed`` is that of the first sample; sample j has ``seed + j``.
     """
 
@@ -82,6 +87,7 @@ class SampleRequest:
     top_p: float = 1.0
     max_tokens: int = 1024
     grammar: str | None = None
+    json_schema: str | None = None
     top_logprobs: int = 0
 
 
@@ -107,6 +113,18 @@ class SampleBatch:
 
     samples: tuple[Sample, ...]
     usage: Usage
+
+
+def check_context(prompt_tokens: int, max_tokens: int, context_tokens: int | None) -> None:
+    """Raises ContextLengthError if prompt and completion may not fit; ``context_tokens`` None means that nobody knows."""
+    if context_tokens is not None and prompt_tokens + max_tokens > context_tokens:
+        raise ContextLengthError(
+            f"the prompt has {prompt_tokens} tokens and the completion may have {max_tokens}, together more than the "
+            f"model's context of {context_tokens}; shorten the item, lower max_tokens, or raise context_tokens if the model "
+            "allows it",
+            prompt_tokens,
+            context_tokens,
+        )
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from spct.errors import TemplateError
 from spct.judges.settings import JudgeSettings
-from spct.templates import Template, load_template
+from spct.templates import Template, load_first, load_template
 from spct.types import Item
 from spct.voting.noise import TEN_POINTS, scale_noise
 
@@ -32,15 +32,19 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
         raise TemplateError(f'item {item.id!r} has no reference; template {name} needs the key "reference"')
     if "single" in template.needs and len(item.responses) != 1:
         raise TemplateError(f"item {item.id!r} has {len(item.responses)} responses; template {name} takes exactly 1")
+    if (refused := template.refuses(len(item.responses))) is not None:
+        raise TemplateError(f"item {item.id!r} cannot be judged by template {name}: {refused}")
     return template
 
 
 def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:
     """The least and the greatest score that the template ``name`` gives, None if it is not among ``templates``."""
-    template = templates.get(name)
-    if template is None:
-        return None
-    return (0, 1) if template.kind == "index" else template.scale
+    return None if name not in templates else templates[name].scale
+
+
+def lenience_in(templates: Mapping[str, Template]) -> str | None:
+    """In what a template among them reads answers less than strictly; None if all read strictly."""
+    return next((f"{name}: {template.lenient}" for name, template in templates.items() if template.lenient), None)
 
 
 def noise_in(templates: Mapping[str, Template], name: str) -> float:
@@ -58,8 +62,14 @@ def load_templates(settings: JudgeSettings) -> dict[str, Template]:
         names.append("principles")
     templates = {name: load_template(name) for name in names}
     main = templates[settings.template]
-    if main.kind == "principles":
-        raise TemplateError(f"template {settings.template} writes principles and no scores; it cannot judge")
+    if main.first is not None:
+        if settings.principles == "query":
+            raise TemplateError(
+                f"template {settings.template} has a first step of its own, and --principles query is another: drop one"
+            )
+        templates[main.first] = load_first(main)
+    if main.kind == "text":
+        raise TemplateError(f"template {settings.template} asks for a text and no scores; it cannot judge")
     if settings.principles != "self" and settings.template != "grm" and "principles" not in main.needs:
         raise TemplateError(
             f"template {settings.template} does not show principles; --principles {settings.principles} needs one that "

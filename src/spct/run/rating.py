@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
-from spct.errors import TemplateError
-from spct.judges.principles import query_key
+from spct.judges.first_steps import given_to, step_of
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
 from spct.meta import Case, MetaRM
 from spct.meta.cases import make_cases
 from spct.run.store import RunStore
+from spct.templates import Given, Template
 from spct.types import Item, Judgment
 from spct.voting.ratings import Place, Rating, place_of
 
-CHUNK = 256
-"""Judgments handed to the meta RM at once; each chunk is stored before the next begins."""
+FIRST_CHUNK = 16
+LARGEST_CHUNK = 1024
+STORED_EVERY_S = 2.0
+"""About how long the meta RM rates before what it said is stored: its chunks are made as large as it is fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,13 @@ async def rate_run(
     templates = store.templates() or load_templates(settings)
     totals = RatingTotals()
     chunk: list[tuple[int, Case]] = []
+    size = FIRST_CHUNK
 
     async def flush() -> None:
-        nonlocal totals
+        nonlocal totals, size
+        begun = monotonic()
         ratings = await meta.rate([case for _, case in chunk])
+        size = next_size(len(chunk), monotonic() - begun)
         _store(store, meta.model_id, chunk, ratings)
         problems = [rating.problem for rating in ratings if rating.problem is not None]
         totals = RatingTotals(
@@ -67,14 +73,20 @@ async def rate_run(
         if not missing:
             continue
         template = template_for(item, settings, templates)
-        principles = principles_of(store, settings, item)
-        cases = make_cases(item, missing, template, principles=principles, special_tokens=meta.special_tokens)
+        given = given_in(store, settings, templates, template)
+        cases = make_cases(item, missing, template, given, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]
-        if len(chunk) >= CHUNK:
+        if len(chunk) >= size:
             await flush()
     if chunk:
         await flush()
     return totals
+
+
+def next_size(size: int, seconds: float) -> int:
+    """How many judgments to hand over next, after ``size`` of them took ``seconds``: at most twice as many."""
+    most = min(2 * size, LARGEST_CHUNK)
+    return most if seconds <= 0 else max(1, min(most, int(size * STORED_EVERY_S / seconds)))
 
 
 def _missing(store: RunStore, meta: str, retry_problems: bool) -> Iterator[tuple[int, Item, list[Judgment], int]]:
@@ -99,13 +111,12 @@ def _store(store: RunStore, meta: str, chunk: Sequence[tuple[int, Case]], rating
     store.flush()
 
 
-def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    """The principles that the run's judgments of an item were given. Raises TemplateError if they are not kept."""
-    if settings.principles != "query":
-        return item.principles if settings.principles == "given" else None
-    written = store.principles.get(query_key(item))
-    if written is None:
-        raise TemplateError(
-            f"item {item.id!r}: the run keeps no principles of its query; finish it with --resume first"
-        )
-    return written
+def given_in(
+    store: RunStore, settings: JudgeSettings, templates: Mapping[str, Template], template: Template
+) -> Callable[[Item, Sequence[int]], Given]:
+    """What the run's prompts were given besides the item, by the item and the order shown.
+
+    The function raises TemplateError for a text that the run does not keep.
+    """
+    step = step_of(template, settings, templates)
+    return lambda item, order: given_to(item, order, step, settings, store.first_texts)

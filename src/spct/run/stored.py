@@ -9,18 +9,24 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, TemplateError
-from spct.judges.principles import query_key
+from spct.items.copies import as_shown
+from spct.items.names import letter
+from spct.judges.first_steps import step_of
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.judges.template_choice import noise_in, scale_in, template_for
 from spct.judges.verdicts import verdict_of
+from spct.rubrics import Rubric
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
 from spct.voting.guided import best_rated, index_ratings
+from spct.voting.jury import Jury
 from spct.voting.ratings import Ratings
-from spct.voting.rows import scored_N
+from spct.voting.rows import samples_by_block, scored_N
 from spct.voting.verdict import Verdict
 from spct.voting.vote import count_duplicates
 
@@ -43,17 +49,44 @@ class StoredItem:
     ratings: Mapping[int, float] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FirstText:
+    """What the first step by the template ``step`` wrote; ``order`` as in a judgment, None where it saw no responses."""
+
+    step: str
+    order: tuple[int, ...] | None
+    text: str
+
+    @property
+    def title(self) -> str:
+        return f"first step {self.step}" + (f", shown {', '.join(map(letter, self.order))}" if self.order else "")
+
+
 def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
     """The run's settings as they were written down, and as settings. Raises RunError where they are not readable."""
     text = store.meta("settings")
     try:
         written = dict(orjson.loads(text or ""))
         given = {name: written[name] for name in SETTINGS if name in written}
-        return written, judge_settings(**{**given, "grammar": bool(given.get("grammar"))})
-    except (ValueError, TypeError) as error:
+        given["grammar"] = bool(given.get("grammar"))
+        given["rubric"], given["jury"] = written_rubric(written), written_jury(written)
+        return written, judge_settings(**given)
+    except (ValueError, TypeError, LookupError) as error:
         raise RunError(
             f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
         ) from error
+
+
+def written_rubric(written: Mapping[str, Any]) -> Rubric | None:
+    """The rubric in a run's settings, None without one."""
+    row = written.get("rubric")
+    return None if row is None else Rubric.of_row(row)
+
+
+def written_jury(written: Mapping[str, Any]) -> Jury | None:
+    """The jury in a run's settings, None without one."""
+    row = written.get("jury")
+    return None if row is None else Jury.of_row(row)
 
 
 def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
@@ -105,9 +138,22 @@ def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSett
         return None
 
 
-def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    """The principles that were written from the item's query alone, if the run has such."""
-    return store.principles.get(query_key(item)) if settings.principles == "query" else None
+def first_texts(store: RunStore, settings: JudgeSettings, stored: StoredItem) -> list[FirstText]:
+    """What the first steps of an item's judgments wrote, each once."""
+    try:
+        templates = store.templates()
+        step = step_of(template_for(stored.item, settings, templates), settings, templates)
+    except (TemplateError, KeyError):  # a run that was judged by no template, or keeps none
+        return []
+    found: dict[str, FirstText] = {}
+    for judgment in stored.verdict.judgments if step is not None else ():
+        assert step is not None
+        seen, texts = as_shown(stored.item, judgment)
+        key = step.key(seen, texts.order)
+        if key not in found and (text := store.first_texts.get(key)) is not None:
+            order = judgment.order if step.template.shows_responses else None
+            found[key] = FirstText(step.template.name, order, text)
+    return list(found.values())
 
 
 def _verdict(
@@ -118,13 +164,15 @@ def _verdict(
     judgments: Sequence[Judgment],
     row: Mapping[str, Any],
 ) -> Verdict:
+    rubric, n = settings.rubric, len(item.responses)
+    jury = None if settings.jury is None else jury_table(samples_by_block(judgments), n, settings.jury)
     return Verdict(
         id=item.id,
-        n=len(item.responses),
+        n=n,
         k=row["k"],
         rule=settings.rule,
         tie_rule=settings.tie_rule,
-        valid_N=scored_N(judgments, len(item.responses)),
+        valid_N=scored_N(judgments, n),
         valid=row["valid"],
         invalid=row["invalid"],
         best=row["best"],
@@ -136,6 +184,8 @@ def _verdict(
         confidence=row["confidence"],
         error=None if row["error"] is None else ItemError(**row["error"]),
         duplicates=count_duplicates(judgments) if settings.sampling.temperature > 0 else 0,
+        criteria=None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, row["k"]),
+        jury=jury,
         usage=store.usage(position),
         judgments=tuple(judgments),
     )

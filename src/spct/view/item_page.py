@@ -15,7 +15,7 @@ from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run import RunStore
 from spct.run.store import Request
-from spct.run.stored import StoredItem, principles_of, stored_item, stored_scale, stored_settings, template_of
+from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Message
 from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
@@ -67,7 +67,7 @@ class JudgmentView:
     principles: Text | None
     critique: Text | None
     answer: Text | None
-    box: str | None
+    form: str | None
     rating: str | None
     kept: bool | None
 
@@ -150,7 +150,7 @@ class ItemReader:
         others = {
             "reference answer": item.reference,
             "principles given with the item": item.principles,
-            "principles written from the query alone": principles_of(self._store, self.settings, item),
+            **{first.title: first.text for first in first_texts(self._store, self.settings, stored)},
         }
         return ItemPage(
             position=stored.position,
@@ -236,7 +236,7 @@ class ItemReader:
             principles=self._text(parsed.principles, places) if split and parsed and parsed.principles else None,
             critique=self._text(parsed.critique, places) if split and parsed and parsed.critique else None,
             answer=None if split else self._text(judgment.text or "(empty)", places),
-            box=None if parsed is None or parsed.box is None else judgment.text[slice(*parsed.box)],
+            form=None if parsed is None or parsed.span is None else judgment.text[slice(*parsed.span)],
             rating=None if rating is None else f"{rating:.3g}",
             kept=None if verdict.kept is None else judgment.index in verdict.kept,
         )

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from spct.harmless import line
 from spct.items.copies import as_shown, responses_at_places
 from spct.items.names import letter
+from spct.judges.memory import Prompt
 from spct.measures.case import Scale
 from spct.run.store import Request
-from spct.run.stored import StoredItem
+from spct.run.stored import FirstText, StoredItem
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
+from spct.voting.jury import BLOCKS
 from spct.voting.ratings import Place, place_of
-from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
+from spct.voting.verdict import Verdict, headline, remarks, vote_table
 
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
@@ -29,16 +31,18 @@ class ItemView:
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
     ``scale`` is that of the scores, None if unknown. Unless ``full``, a judgment is the line with its scores.
+    ``first_prompts`` are those that the ``first`` steps answered.
     """
 
     surface: Surface = PLAIN
     template: Template | None = None
-    principles: str | None = None
+    first: Sequence[FirstText] = ()
     reasoning: bool = False
     requests: Mapping[Place, Request] = field(default_factory=dict)
     prompts: bool = False
     scale: Scale | None = None
     full: bool = True
+    first_prompts: Sequence[Prompt] = ()
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
@@ -55,8 +59,7 @@ class ItemView:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
         yield "  " + headline(verdict, letter)
-        table = response_rows(verdict, letter)
-        yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
+        yield from ("  " + row for row in vote_table(verdict, letter))
         for remark in remarks(verdict, letter):
             yield from indented(remark, self.surface, 2)
         if item.truth is not None:
@@ -81,12 +84,14 @@ class ItemView:
             yield from self._section("reference answer", item.reference, 2)
         if item.principles is not None:
             yield from self._section("principles given with the item", item.principles, 2)
-        if self.principles is not None:
-            yield from self._section("principles written from the query alone", self.principles, 2)
+        for first in self.first:
+            yield from self._section(first.title, first.text, 2)
+        for prompt in self.first_prompts if self.prompts and self.first else ():
+            yield from self._prompt("prompt of a first step", prompt)
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
+        yield self._head(_title(judgment, stored.verdict)) + self.surface.paint("  " + _facts(judgment, request), "dim")
         places = enumerate(responses_at_places(stored.item, judgment), 1)
         shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
@@ -98,15 +103,20 @@ class ItemView:
             yield from self._fact("scores", _scores(judgment, judgment.scores))
             if judgment.expected is not None:
                 yield from self._fact("expected", _scores(judgment, [round(score, 2) for score in judgment.expected]))
+            if judgment.no_expected is not None:
+                yield from self._fact("expected", f"none: {judgment.no_expected}")
             if judgment.unresolved is not None and max(judgment.unresolved) >= 0.005:
                 lost = _scores(judgment, [round(mass, 2) for mass in judgment.unresolved])
                 yield from self._fact("left out", f"{lost} (probability that the expected scores do not account for)")
             if stored.ratings is not None:
                 yield from self._fact("meta RM", _rating(judgment, stored))
         if self.prompts:
-            for message in () if request is None else request.prompt:
-                yield from self._section(f"prompt, {message.role}", message.content, 2)
+            yield from self._prompt("prompt", () if request is None else request.prompt)
         yield from self._text(judgment, stored.item)
+
+    def _prompt(self, title: str, prompt: Prompt) -> Iterator[str]:
+        for message in prompt:
+            yield from self._section(f"{title}, {message.role}", message.content, 2)
 
     def _folded(self, judgment: Judgment, stored: StoredItem) -> str:
         """A judgment on one line: its scores with the places at which it was shown the responses, or why it is invalid."""
@@ -124,7 +134,7 @@ class ItemView:
         dropped = ""
         if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
             dropped = self.surface.paint(", left out of the vote", "dim")
-        return f"{self._head(_title(judgment))}  {said}{dropped}"
+        return f"{self._head(_title(judgment, stored.verdict))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
@@ -156,8 +166,13 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment) -> str:
+def _title(judgment: Judgment, verdict: Verdict) -> str:
     block = f", block {judgment.block}" if judgment.block else ""
+    if verdict.criteria is not None:
+        block = f", criterion {line(verdict.criteria.results[judgment.block].id)}"
+    if verdict.jury is not None:
+        part = judgment.block % BLOCKS
+        block = f", judge {line(verdict.jury.name_of(judgment.block) or '')}" + (f", part {part}" if part else "")
     again = f", retry {judgment.attempt}" if judgment.attempt else ""
     return f"judgment {judgment.index}{block}{again}"
 

@@ -8,7 +8,7 @@ from typing import get_args
 from spct.harmless import line
 from spct.judges.settings import JudgeSettings
 from spct.types import ProblemCode
-from spct.views.surface import LABEL, Surface, cut, labelled
+from spct.views.surface import Surface, labelled
 from spct.views.totals import Totals
 from spct.views.truth import truth_facts
 from spct.voting.verdict import RULES, TIE_RULES
@@ -21,21 +21,29 @@ FEW_REPEATS = 0.02
 def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, surface: Surface | None = None) -> str:
     """The summary as lines without a final line end. ``bad_rows`` are input rows left out as unreadable."""
     surface = surface or Surface.of(sys.stderr)
+    facts = summary_facts(totals, settings, bad_rows=bad_rows)
+    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
+    return "\n".join(text + _duplicates(totals, settings, surface))
+
+
+def summary_facts(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0) -> list[tuple[str, str]]:
+    """The lines of the summary as labels and facts, a label of "" for more of the fact before."""
     facts = [
         ("items", _items(totals, bad_rows)),
-        *(("", example) for example in _examples(totals, surface.width - LABEL)),
+        *(("", f"{line(id_)}: {line(message)}") for id_, message in totals.examples.values()),
         ("judgments", _judgments(totals)),
+        ("lenient", totals.lenient or ""),
         ("adaptive", _adaptive(totals, settings)),
         ("short", _short(totals, settings)),
-        ("vote", f"{RULES[settings.rule]} over k = {settings.k}"),
+        ("vote", _vote(settings)),
+        *(("jury", fact) for fact in totals.jury.facts()),
         ("kept", _kept(totals)),
         ("ties", _ties(totals, settings)),
         *truth_facts(totals),
         ("tokens", _tokens(totals)),
         ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
     ]
-    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
-    return "\n".join(text + _duplicates(totals, settings, surface))
+    return [(label, fact) for label, fact in facts if fact]
 
 
 def _items(totals: Totals, bad_rows: int) -> str:
@@ -47,10 +55,6 @@ def _items(totals: Totals, bad_rows: int) -> str:
     if bad_rows:
         parts.append(f"{count(bad_rows, 'unreadable row')} left out")
     return ", ".join(parts)
-
-
-def _examples(totals: Totals, width: int) -> list[str]:
-    return [cut(f"{line(id_)}: {line(message)}", max(40, width)) for id_, message in totals.examples.values()]
 
 
 def _judgments(totals: Totals) -> str:
@@ -71,6 +75,16 @@ def _adaptive(totals: Totals, settings: JudgeSettings) -> str:
         f"{totals.saved:,} of {count(planned, 'planned judgment')} saved ({percent(totals.saved, planned)}): "
         f"{count(totals.settled, 'item')} settled at level {settings.adaptive:g} before k"
     )
+
+
+def _vote(settings: JudgeSettings) -> str:
+    what = RULES[settings.rule]
+    if settings.rubric is not None:
+        what = f"share of the points of {line(settings.rubric.name)}"
+    if settings.jury is not None:
+        names = ", ".join(f"{juror.name} (weight {juror.weight})" for juror in settings.jury.jurors)
+        what = f"jury of {line(names)}, {settings.jury.comparable}"
+    return f"{what} over k = {settings.k}"
 
 
 def _kept(totals: Totals) -> str:
