@@ -17,9 +17,9 @@ FinishReason = Literal["stop", "length", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word."""
 
-    role: Role
+    role: str
     content: str
 
 
@@ -101,7 +101,6 @@ ProblemCode = Literal[
     "not_choice",
     "not_json",
     "out_of_range",
-    "no_principles",
     "no_logprobs",
     "no_score",
     "check_failed",

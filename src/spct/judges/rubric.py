@@ -13,14 +13,15 @@ from dataclasses import replace
 from typing import Any
 
 from spct.aio import gather_all
+from spct.engines.asking import Held
 from spct.engines.engine import Engine, Sample
 from spct.errors import InputError, RequestError
 from spct.items import fingerprint
 from spct.items.copies import copies_of
-from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt, Record
 from spct.judges.rival import refuse
 from spct.judges.rubric_prompts import BASE, criterion_template, joint_template
-from spct.judges.sampling import History, Record, SampleScores, SamplingSettings, Stream, StreamSampler
+from spct.judges.sampling import History, SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
@@ -180,7 +181,7 @@ class _JointSampler(StreamSampler):
         whole = await super().run(stream, messages, self._joined(history), record_parts)
         return [part for judgment in whole for part in self._parts(judgment)]
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
         n = len(stream.order)
         parsed = self.template.parse(sample.text, n * len(self._judged), sample.finish_reason, sections=False)
         if parsed.scores is None:
@@ -188,10 +189,10 @@ class _JointSampler(StreamSampler):
         starts = range(0, n * len(self._judged), n)
         return SampleScores(tuple(parsed.scores[start + place] for start in starts for place in places), None)
 
-    def _grammar(self, n: int) -> str | None:
+    def _held(self, n: int) -> Held:
         if not (self.settings.grammar and self.engine.capabilities.grammar):
-            return None
-        return self.template.grammar(n, self.settings.max_tokens, asked=n * len(self._judged))
+            return Held()
+        return Held(self.template.grammar(n, self.settings.max_tokens, asked=n * len(self._judged)))
 
     def _parts(self, judgment: Judgment) -> list[Judgment]:
         """A judgment of all criteria as one for each; an invalid one stands for none of the others."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from spct.errors import TemplateError
 from spct.templates.parsing import Parsed
 from spct.templates.source import SHIPPED, load_source, source_of_texts
-from spct.templates.template import Template
+from spct.templates.template import Given, Template
 
-__all__ = ["TEMPLATES", "Parsed", "Template", "load_template", "template_of_texts"]
+__all__ = ["TEMPLATES", "Given", "Parsed", "Template", "load_first", "load_template", "template_of_texts"]
 
 TEMPLATES = {
     "grm": "grm.jinja",
@@ -23,7 +23,12 @@ TEMPLATES = {
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
     "rubric": "rubric.jinja",
+    "own-answer": "own-answer.jinja",
+    "focus": "focus.jinja",
     "principles": "principles.jinja",
+    "answer": "answer.jinja",
+    "focus-points": "focus-points.jinja",
+    "meta-rm": "meta-rm.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",
     "pairwise-choice": "pairwise-choice.jinja",
@@ -40,6 +45,20 @@ def load_template(name_or_path: str) -> Template:
         names = ", ".join(TEMPLATES)
         raise TemplateError(f"template {name_or_path!r}: no such file, and none of the shipped names ({names})")
     return Template(load_source(path, path.stem))
+
+
+def load_first(template: Template) -> Template:
+    """The template of its first step: the shipped one of that name, or a file in the same folder. Raises TemplateError."""
+    assert template.first is not None
+    if template.first in TEMPLATES:
+        return load_template(template.first)
+    first = load_template(str(template.path.parent / template.first))
+    if first.kind != "text" or first.needs:
+        raise TemplateError(
+            f"{first.path}: a first step has `reader: text` and needs nothing; got {first.kind}"
+            + (f", needs {', '.join(sorted(first.needs))}" if first.needs else "")
+        )
+    return first
 
 
 def template_of_texts(name: str, texts: Mapping[str, str]) -> Template:

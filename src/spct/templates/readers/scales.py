@@ -41,7 +41,7 @@ class Scales(Box):
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         inside = (text.find("{", *span) + 1, span[1] - 1)
-        of_each = [self._apart(number_slots(text, inside, scale, "}")) for scale in self._each]
+        of_each = [self._apart(number_slots(text, inside, scale, ("}",))) for scale in self._each]
         return tuple(slot for number, parts in enumerate(of_each) for slot in parts[number])
 
     def rules(self, n: int) -> Rules:
