@@ -41,6 +41,8 @@ COMMANDS = {
     "vote": "spct.cli.vote:vote",
     "merge": "spct.cli.merge:merge",
     "jury": "spct.cli.jury:jury",
+    "rubric": "spct.cli.rubric:rubric",
+    "principles": "spct.cli.principles:principles",
     "meta": "spct.cli.meta:meta",
     "bench": "spct.cli.bench:bench",
     "compare": "spct.cli.compare:compare",
