@@ -82,6 +82,8 @@ def scripted(answer: Callable[[int, int], str], worth: dict[str, int]) -> Script
 
     def script(request: object, j: int) -> str:
         prompt = "\n".join(message.content for message in engine.requests[-1].messages)
+        if "Do not judge the responses yet." in prompt:
+            return "1. Is it right?"
         first = GOOD if BAD not in prompt or -1 < prompt.find(GOOD) < prompt.find(BAD) else BAD
         other = BAD if first == GOOD else GOOD
         return answer(worth[first], worth[other])

@@ -230,6 +230,8 @@ def test_every_engine_has_a_row() -> None:
 def test_an_option_that_a_preset_sets_cannot_be_given() -> None:
     assert "preset" not in engine_options("gemini:m")
     assert load_engine("gemini:m").model_id == "gemini:m"
+    with pytest.raises(InputError, match="as groq:NAME"):
+        load_engine("openai:m", preset="groq")
 
 
 @pytest.mark.parametrize("option", [[""], [3], 3, [" "], [None]])
