@@ -206,3 +206,17 @@ def test_a_run_deleted_under_the_viewer_is_an_error_page(own_runs, tmp_path):
     shutil.rmtree(own_runs / "small")
     assert [viewer.get(f"/run/small/{rest}").status_code for rest in ("", "item/0", "across")] == [404] * 3
     assert viewer.get("/").status_code == 200
+
+
+def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
+    from cli.test_rubric import SCRIPT, judging
+    from cli.test_rubric import run as command
+    from rubrics.samples import written
+
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "items.jsonl").write_text('{"id": "q", "prompt": "help", "responses": ["good", "bad"], "best": 0}\n')
+    written(tmp_path)
+    command(*judging(tmp_path, "--out", tmp_path / "runs" / "rubric"))
+    text = client(tmp_path / "runs", tmp_path).get("/run/rubric/item/0").text
+    assert '<th scope="col">criterion</th><th scope="col">weight</th>' in text
+    assert '<span class="title">Judgment 1, criterion jargon</span>' in text

@@ -91,7 +91,9 @@ class ItemView:
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment, stored.verdict)) + self.surface.paint("  " + _facts(judgment, request), "dim")
+        yield self._head(title_of(judgment, stored.verdict)) + self.surface.paint(
+            "  " + _facts(judgment, request), "dim"
+        )
         places = enumerate(responses_at_places(stored.item, judgment), 1)
         shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
@@ -134,7 +136,7 @@ class ItemView:
         dropped = ""
         if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
             dropped = self.surface.paint(", left out of the vote", "dim")
-        return f"{self._head(_title(judgment, stored.verdict))}  {said}{dropped}"
+        return f"{self._head(title_of(judgment, stored.verdict))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
@@ -166,7 +168,8 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment, verdict: Verdict) -> str:
+def title_of(judgment: Judgment, verdict: Verdict) -> str:
+    """``judgment 3, block 1, retry 2``: which it is, and what of the item it is of."""
     block = f", block {judgment.block}" if judgment.block else ""
     if verdict.criteria is not None:
         block = f", criterion {line(verdict.criteria.results[judgment.block].id)}"
