@@ -10,23 +10,22 @@ from typing import Any
 import orjson
 from markupsafe import Markup
 
-from spct.items.copies import as_shown, responses_at_places
+from spct.items.copies import responses_at_places
 from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run import RunStore
 from spct.run.store import Request
 from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
-from spct.templates import Parsed, Template
+from spct.templates import Template
 from spct.types import Item, Judgment, Message
 from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
-from spct.views.item_text import moment, title_of, truth_text
+from spct.views.item_text import facts_of, parsed_by, title_of, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import more_tables, remarks
 
 LEVELS = 10
 """Steps of the colour of a score, beside the lowest."""
-ENDED = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "not known how it ended"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class JudgmentView:
-    """One judgment, of the ``title`` that is its number, and what else tells it apart. ``principles`` and ``critique`` are None where nothing tells them apart: ``answer`` is then all of it."""
+    """One judgment, whose ``title`` is its number and what else tells it apart.
+
+    ``principles`` and ``critique`` are None where nothing tells them apart: ``answer`` is then all of it.
+    """
 
     key: str
     title: str
@@ -68,6 +70,7 @@ class JudgmentView:
     critique: Text | None
     answer: Text | None
     form: str | None
+    no_expected: str | None
     rating: str | None
     kept: bool | None
 
@@ -222,14 +225,15 @@ class ItemReader:
         requests: Mapping[Place, Request],
     ) -> JudgmentView:
         places = responses_at_places(stored.item, judgment)
-        parsed = _parsed(template, stored.item, judgment)
+        parsed = None if template is None else parsed_by(template, judgment, stored.item)
         split = parsed is not None and bool(parsed.principles or parsed.critique)
         verdict, ratings = stored.verdict, stored.ratings
         rating = None if ratings is None or judgment.problem is not None else ratings.get(judgment.index)
         return JudgmentView(
             key=key_of(judgment),
             title=title_of(judgment, verdict).removeprefix("judgment "),
-            facts=_facts(judgment, requests.get(place_of(judgment))),
+            facts=facts_of(judgment, requests.get(place_of(judgment))),
+            no_expected=judgment.no_expected,
             problem=None if judgment.problem is None else f"{judgment.problem.code}: {judgment.problem.detail}",
             scores=_scores(judgment, places, _scale_of(stored, judgment, self._scale)),
             places=places,
@@ -249,13 +253,6 @@ def key_of(judgment: Judgment) -> str:
 
 def _as_it_is(text: str) -> Text:
     return Text(raw(text[:MOST_SHOWN]), len(text) if len(text) > MOST_SHOWN else None)
-
-
-def _parsed(template: Template | None, item: Item, judgment: Judgment) -> Parsed | None:
-    if template is None:
-        return None
-    _, texts = as_shown(item, judgment)
-    return template.parse(judgment.text, len(texts.order), judgment.finish_reason)
 
 
 def _scale_of(stored: StoredItem, judgment: Judgment, scale: Scale | None) -> Scale:
@@ -285,17 +282,6 @@ def _scores(judgment: Judgment, places: Sequence[tuple[int, ...]], scale: Scale)
             unresolved=judgment.unresolved[at] if judgment.unresolved else None,
         )
     return found
-
-
-def _facts(judgment: Judgment, request: Request | None) -> str:
-    facts = [f"seed {judgment.seed}", ENDED[judgment.finish_reason]]
-    if judgment.completion_tokens is not None:
-        facts.append(f"{judgment.completion_tokens:,} tokens")
-    if request is not None:
-        facts.append(f"answered {moment(request.answered)} after {request.seconds:.1f} s")
-    if judgment.no_expected is not None:
-        facts.append(f"no expected scores: {judgment.no_expected}")
-    return ", ".join(facts)
 
 
 def _more(message: Message) -> dict[str, str]:
