@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -125,8 +126,8 @@ def test_a_service_shares_the_engines_of_its_jury_and_takes_no_options(folder):
     options = judge_command.make_context(
         "judge", [str(folder / "items.jsonl"), "--jury", str(folder / "jury.yaml")]
     ).params
-    first = make_judge(options, None)
-    again = make_judge(options, None, backend=first.engine, settings=settings_of(options))
+    first: Any = make_judge(options, None)
+    again: Any = make_judge(options, None, backend=first.engine, settings=settings_of(options))
     assert [m.judge.engine for m in again.members] == [m.judge.engine for m in first.members]
     with pytest.raises(InputError, match="have settings of their own; ask without options"):
         make_judge(options, None, backend=first.engine, settings=replace(settings_of(options), seed=1))

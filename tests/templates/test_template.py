@@ -61,7 +61,16 @@ def test_shipped(name, kind, scale, needs):
 def test_names_are_the_registry():
     grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
     steps = ["own-answer", "focus", "principles", "answer", "focus-points", "meta-rm"]
-    assert list(TEMPLATES) == [*grm, "grm-criteria", "rubric", *steps, "judge", "judge-index", "pairwise-choice", "json"]
+    assert list(TEMPLATES) == [
+        *grm,
+        "grm-criteria",
+        "rubric",
+        *steps,
+        "judge",
+        "judge-index",
+        "pairwise-choice",
+        "json",
+    ]
     assert len({load_template(name).digest for name in TEMPLATES}) == 17
 
 

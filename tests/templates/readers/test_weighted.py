@@ -52,9 +52,10 @@ def test_a_judge_by_its_own_criteria():
                 "1, " + ", ".join(str(quality[i][1]) for i in shown(request))]  # fmt: skip
         return f"#### Specific Criteria\n1. A\n#### Analysis\nseed {request.seed + j}\n#### Scores\n\\boxed{{{'; '.join(rows)}}}"
 
-    with GRM(ScriptedEngine(script), k=3, template="grm-criteria") as grm:
+    engine = ScriptedEngine(script)
+    with GRM(engine, k=3, template="grm-criteria") as grm:
         verdict = grm.judge(item(3))
-        prompt = grm.engine.requests[0].messages[-1].content
+        prompt = engine.requests[0].messages[-1].content
     assert verdict.means == ((18 + 2) / 3, (8 + 8) / 3, 6) and verdict.best == 0
     assert re.search(r"\\boxed\{weight, s1, s2, s3; weight, s1, s2, s3; \.\.\.\}$", prompt)
 
