@@ -29,6 +29,7 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
+        ("grm-criteria", "scores", (1, 10), set()),
         ("rubric", "scores", (0, 1), set()),
         ("own-answer", "scores", (1, 10), {"first"}),
         ("focus", "scores", (1, 10), {"first"}),
@@ -60,8 +61,17 @@ def test_shipped(name, kind, scale, needs):
 def test_names_are_the_registry():
     grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
     steps = ["own-answer", "focus", "principles", "answer", "focus-points", "meta-rm"]
-    assert list(TEMPLATES) == [*grm, "rubric", *steps, "judge", "judge-index", "pairwise-choice", "json"]
-    assert len({load_template(name).digest for name in TEMPLATES}) == 16
+    assert list(TEMPLATES) == [
+        *grm,
+        "grm-criteria",
+        "rubric",
+        *steps,
+        "judge",
+        "judge-index",
+        "pairwise-choice",
+        "json",
+    ]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 17
 
 
 def test_shown_order_and_turns():

@@ -129,7 +129,7 @@ def _of_samples(stored: StoredBench) -> dict[str, Gauge]:
     votes = votes_of(stored)
     without = resamples.share(np.array([[votes[id] is None, 1.0] for id in items], dtype=np.float64))
     return {
-        "invalid": _gauge("invalid", "share of samples that are invalid", invalid),
+        "invalid": _gauge("invalid", "share of samples that stayed invalid", invalid),
         "no-verdict": _gauge("no-verdict", "share of items without a verdict", without),
         "items": Gauge("items", "items judged", float(len(items))),
     }
@@ -200,7 +200,7 @@ def _held(gauge: Gauge, limit: Limit) -> Check:
         wanted,
         shown(gauge),
         passed,
-        f"{end}{value:.4g} is {'' if passed else 'not '}{sign} {limit.bound:g}",
+        f"{end}{_short(value)} is {'' if passed else 'not '}{sign} {limit.bound:g}",
     )
 
 
@@ -208,8 +208,13 @@ def shown(gauge: Gauge) -> str:
     """``0.8125 [0.75, 0.875]``."""
     if gauge.value is None:
         return "-"
-    ends = "" if gauge.low is None or gauge.high is None else f" [{gauge.low:.4g}, {gauge.high:.4g}]"
-    return f"{gauge.value:.4g}{ends}"
+    ends = "" if gauge.low is None or gauge.high is None else f" [{_short(gauge.low)}, {_short(gauge.high)}]"
+    return f"{_short(gauge.value)}{ends}"
+
+
+def _short(value: float) -> str:
+    """Four figures, and no digits of what is nothing but the rounding of a float."""
+    return f"{round(value, 9):.4g}"
 
 
 def limit_of(text: str, kind: Literal["min", "max"], by: By) -> Limit:

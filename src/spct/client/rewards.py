@@ -7,7 +7,7 @@ gave, or there is none and an error says why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from spct.aio import OwnLoop
 from spct.errors import InputError, ReplyError
 from spct.items.conversation import message_of
 from spct.service.member import digest_of
-from spct.types import Message
+from spct.types import Message, Role
 from spct.wire.parts import In, MessageIn, Told, faults_of
 from spct.wire.reward import GroupRewards, RewardGroup, RewardRollout, RolloutReward
 
@@ -121,7 +121,7 @@ def turns_of(query: Query) -> str | list[MessageIn]:
     if isinstance(query, str) or not isinstance(query, Sequence):
         return query  # what is no query is refused with the request
     turns = [turn if isinstance(turn, Message) else message_of(turn, f"query[{i}]") for i, turn in enumerate(query)]
-    return [MessageIn(role=turn.role, content=turn.content) for turn in turns]
+    return [MessageIn(role=cast(Role, turn.role), content=turn.content) for turn in turns]
 
 
 def listed(responses: Sequence[str]) -> list[str]:

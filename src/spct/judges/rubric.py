@@ -122,8 +122,6 @@ class RubricJudge:
         for row in range(min(settings.k, rows)):  # by order first: the prompts of one order begin alike
             for place, sampler in self._samplers.items():
                 k = settings.k if self._joint else self.rubric.k_of(place, settings.k)
-                if row >= k:
-                    continue
                 asked = n * len(self.rubric.judged) if self._joint else n
                 prompt = sampler.template.render(task.item, orders[row], special_tokens=special, asked=asked)
                 base = seed_base(settings.seed, f"{key} {sampler.template.name}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from spct.errors import InputError
 from spct.judges.first_steps import given_to, step_of
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
@@ -43,8 +44,14 @@ async def rate_run(
     """Rate what ``meta``, which must be started, has not rated yet, and store it; stopped, it goes on where it was.
 
     ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. Raises TemplateError
-    if the run's template is not there any more, EngineError if the meta RM cannot go on.
+    if the run's template is not there any more, EngineError if the meta RM cannot go on, InputError for a run by a rubric or
+    of a jury.
     """
+    if settings.rubric is not None or settings.jury is not None:
+        what = "by a rubric" if settings.rubric is not None else "of a jury"
+        raise InputError(
+            f"{store.directory} is a run {what}; a meta RM rates judgments that score every response alone"
+        )
     # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
     templates = store.templates() or load_templates(settings)
     totals = RatingTotals()

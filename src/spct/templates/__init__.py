@@ -22,6 +22,7 @@ TEMPLATES = {
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
+    "grm-criteria": "grm-criteria.jinja",
     "rubric": "rubric.jinja",
     "own-answer": "own-answer.jinja",
     "focus": "focus.jinja",

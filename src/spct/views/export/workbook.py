@@ -18,7 +18,8 @@ LONGEST = 32_767
 CUT = " [cut: a cell holds no more]"
 WIDTHS: dict[Kind, int] = {"text": 46, "word": 13, "number": 9, "count": 8, "share": 11, "flag": 8}
 FORMATS: dict[Kind, str] = {"number": "0.00", "count": "0", "share": "0%"}
-ROW_HEIGHT = 90
+ID_WIDTH = 20
+ROW_HEIGHT = 75
 GOOD, BAD, EVEN, HEAD = "#C6EFCE", "#FFC7CE", "#FFEB9C", "#1F3864"
 GRADES = {"correct": GOOD, "wrong": BAD, "invalid": BAD, "tied": EVEN}
 
@@ -35,6 +36,9 @@ def write_workbook(table: Table, path: Path) -> int:
         path, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     ) as book:
         summary, sheet = book.add_worksheet("Summary"), book.add_worksheet("Verdicts")
+        for one in (summary, sheet):  # so that a print is one page wide
+            one.set_landscape()
+            one.fit_to_pages(1, 0)
         count = _rows(book, sheet, table)
         _summary(book, summary, table)
         sheet.activate()
@@ -50,9 +54,10 @@ def _rows(book: Any, sheet: Any, table: Table) -> int:
         for kind in WIDTHS
     }
     for place, column in enumerate(table.columns):
-        sheet.set_column(place, place, WIDTHS[column.kind], formats[column.kind])
+        sheet.set_column(place, place, ID_WIDTH if place == 0 else WIDTHS[column.kind], formats[column.kind])
         sheet.write_string(0, place, column.title, head)
     sheet.freeze_panes(1, 1)
+    sheet.repeat_rows(0)
     count = 0
     for count, row in enumerate(table.rows, 1):
         sheet.set_row(count, ROW_HEIGHT)
