@@ -4,7 +4,7 @@ import pytest
 
 from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, rollout_answer
-from spct.adapters.nemo import GymReward, RLReward, output_text, query_in
+from spct.adapters.nemo import GymReward, RLReward, output_of, query_in
 from spct.errors import InputError, MemberConflictError, NoVerdictError
 from spct.types import Message
 
@@ -94,8 +94,8 @@ async def test_message_logs_of_a_batch():
 
 
 def test_texts_of_the_responses_api():
-    assert output_text(response("e e")) == "e e"
-    assert output_text({"output": []}) == ""
+    assert output_of(response("e e")) == "e e"
+    assert output_of({"output": []}) == ""
     assert query_in({"responses_create_params": {"input": "p"}}) == "p"
     turns = [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
     assert query_in({"responses_create_params": {"input": turns}}) == (Message("system", "Be brief."),)

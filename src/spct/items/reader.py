@@ -16,7 +16,7 @@ import orjson
 
 from spct.errors import InputError
 from spct.items.ids import Ids
-from spct.items.item import parse_item
+from spct.items.item import has_id, parse_item
 from spct.items.json_array import array_elements
 from spct.items.source import RowFile, opened, read_errors
 from spct.types import Item
@@ -50,7 +50,7 @@ def read_items(
             try:
                 values = _decode(row, where)
                 item = parse_item(values, where=where)
-                item = ids.add(item, where, given=values.get("id") is not None)
+                item = ids.add(item, where, given=has_id(values))
             except InputError as error:
                 if not skip_bad:
                     raise

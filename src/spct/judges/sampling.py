@@ -16,6 +16,7 @@ from spct.aio import gather_all
 from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
 from spct.judges.memory import Prompt
 from spct.templates import Template
+from spct.templates.sections import sections_of
 from spct.types import Judgment, Message, Problem, Usage
 from spct.voting.expected import expected_scores
 from spct.voting.orders import sample_seed
@@ -170,6 +171,7 @@ def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: 
         block=stream.block,
         reasoning=sample.reasoning,
         completion_tokens=sample.completion_tokens,
+        divide=sections_of,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import orjson
 
 from spct.errors import RunError, SpctError
+from spct.templates.sections import sections_of
 from spct.types import FinishReason, Judgment, Message, Problem
 from spct.voting.ratings import Place, Rating
 
@@ -103,6 +104,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         block=block,
         reasoning=reasoning,
         completion_tokens=tokens,
+        divide=sections_of,
     )
 
 

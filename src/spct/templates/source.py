@@ -181,6 +181,7 @@ def _trial(meta: Meta) -> dict[str, Any]:
         "responses": [(1, "response")] if single else [(1, "response"), (2, "response")],
         "reference": "reference",
         "principles": "principles",
+        "trajectories": False,
     }
 
 

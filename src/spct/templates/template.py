@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from spct.errors import TemplateError
@@ -17,7 +18,8 @@ from spct.templates.parsing import AnswerKind, Parsed, parse_index, parse_princi
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
 from spct.templates.source import TemplateSource
-from spct.types import FinishReason, Item, Message, Role
+from spct.turns import MARKERS, body, turns_of, words_of, written
+from spct.types import FinishReason, Item, Message, Role, Trajectory
 
 __all__ = ["AnswerKind", "Parsed", "Template"]
 
@@ -52,6 +54,7 @@ class _Shape(NamedTuple):
     shown: int
     reference: bool
     principles: bool
+    trajectories: bool
 
 
 class Template:
@@ -66,6 +69,7 @@ class Template:
         self.digest = source.digest
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self.kind, self.scale)
+        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self.kind, self.scale)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
@@ -96,7 +100,11 @@ class Template:
         after = turns + (len(item.responses) if shown else 0)
         texts = (*texts[:turns], *[texts[turns + index] for index in shown], *texts[after:])
         roles = tuple([message.role for message in item.messages])
-        shape = _Shape(tag, roles, n, asked, len(shown), item.reference is not None, principles is not None)
+        trajectories = any(turn.calls for turn in item.messages) or (
+            bool(shown) and any(type(response) is Trajectory for response in item.responses)
+        )
+        given = item.reference is not None, principles is not None
+        shape = _Shape(tag, roles, n, asked, len(shown), *given, trajectories)
         if self._source.shipped:
             return self._source.messages(self._skeleton(shape).fill(texts))
         return self._source.render(self._variables(shape, texts))
@@ -120,6 +128,7 @@ class Template:
             "responses": list(enumerate(texts[turns:after], 1)),
             "reference": texts[after] if shape.reference else None,
             "principles": texts[-1] if shape.principles else None,
+            "trajectories": shape.trajectories,
         }
 
     def parse(self, text: str, n: int, finish_reason: FinishReason = "stop", *, sections: bool = True) -> Parsed:
@@ -173,10 +182,33 @@ class Template:
             optional = [text for text in (item.reference, principles) if text is not None]
             # Principles come from the query alone: not even the tag may depend on the responses.
             responses = () if self.kind == "principles" else item.responses
-            texts = [message.content for message in item.messages] + [*responses, *optional]
-            sealed = self._shield.seal(texts, asked, special_tokens)
+            if all(turn.is_plain for turn in item.messages) and not any(type(r) is Trajectory for r in responses):
+                texts = [message.content for message in item.messages] + [*responses, *optional]
+                sealed = self._shield.seal(texts, asked, special_tokens)
+            else:
+                sealed = self._seal_turns(item.messages, responses, optional, asked, special_tokens)
             self._last = last = _SealedItem(item, *given, sealed)
         return last.sealed.tag, last.sealed.texts
+
+    def _seal_turns(
+        self,
+        messages: Sequence[Message],
+        responses: Sequence[str],
+        optional: Sequence[str],
+        asked: int,
+        special_tokens: Sequence[str],
+    ) -> Sealed:
+        """As ``Shield.seal`` where turns are more than a text: every word of them is sealed, then they are written."""
+        turns = [*messages, *[turn for response in responses for turn in turns_of(response)]]
+        words = [word for turn in turns for word in words_of(turn)]
+        sealed = self._turn_shield.seal([*words, *optional], asked, special_tokens)
+        tag, given, images = sealed.tag, iter(sealed.texts), count(1)
+        texts = [body(turn, given, images, tag) for turn in messages]
+        for response in responses:
+            texts.append(
+                written(response.turns, given, images, tag) if isinstance(response, Trajectory) else next(given)
+            )
+        return Sealed(tag, (*texts, *given))
 
     def _box(self, asked: int) -> str:
         if self.kind == "index":
