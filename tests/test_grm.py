@@ -56,7 +56,7 @@ async def test_async_and_inside_a_running_loop():
 
 
 def test_one_error_for_bad_arguments():
-    with pytest.raises(InputError, match="unknown settings temprature"):
+    with pytest.raises(InputError, match="GRM takes no temprature; its settings are adaptive"):
         grm(temprature=1)
     with grm(k=1) as model:
         with pytest.raises(InputError, match="one string"):

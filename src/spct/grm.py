@@ -155,8 +155,8 @@ class GRM(OwnLoop):
         """Judge one query: ``ajudge(query, responses)``, or ``ajudge(item)`` with an Item or a row of ``read_items``.
 
         ``query`` is a text or a list of ``{"role", "content"}`` turns; a response is a text or, with its tool calls, the
-        list of its turns; ``given`` are keys of a row: id, reference, principles, best, rewards, ... An item that fails alone comes back with ``verdict.error`` set and no ranking; InputError,
-        TemplateError and EngineError are raised.
+        list of its turns; ``given`` are keys of a row: id, reference, principles, best, rewards, ... An item that fails
+        alone comes back with ``verdict.error`` set and no ranking; InputError, TemplateError and EngineError are raised.
         """
         item = _item(query, responses, given)
         await self._start()
@@ -187,9 +187,7 @@ class GRM(OwnLoop):
         if self.meta is not None:
             await self.meta.close()
 
-    def judge(
-        self, query: Query | ItemRow, responses: Responses | None = None, **given: Unpack[Given]
-    ) -> Verdict:
+    def judge(self, query: Query | ItemRow, responses: Responses | None = None, **given: Unpack[Given]) -> Verdict:
         """Like ``ajudge``, from plain code."""
         return self.run(self.ajudge(query, responses, **given))
 
@@ -214,12 +212,12 @@ def _engine(engine: Engine | str, options: Mapping[str, Any]) -> Engine:
     """The engine itself, or the one that a spec and options name. Raises InputError."""
     if not isinstance(engine, str):
         if options:
-            raise InputError(f"GRM takes no {', '.join(sorted(options))} {_SETTINGS}")
+            raise InputError(f"GRM takes no {', '.join(sorted(options))}{_SETTINGS}")
         return engine
     takes = engine_options(engine)
     if unknown := sorted(options.keys() - takes):
         own = ", ".join(sorted(takes)) or "no options"
-        raise InputError(f"GRM takes no {', '.join(unknown)} {_SETTINGS}, and the model {engine!r} takes {own}")
+        raise InputError(f"GRM takes no {', '.join(unknown)}{_SETTINGS}, and the model {engine!r} takes {own}")
     return load_engine(engine, **options)
 
 

@@ -102,6 +102,11 @@ def body(turn: Message, words: Iterator[str], images: Iterator[int], tag: str = 
     return "\n".join(lines)
 
 
+def body_alone(turn: Message) -> str:
+    """``body`` of a turn as it is, without a tag."""
+    return turn.content if turn.is_plain else body(turn, iter(words_of(turn)), iter(range(1, 1 + len(turn.images))))
+
+
 def written(
     turns: Sequence[Message], words: Iterator[str] | None = None, images: Iterator[int] | None = None, tag: str = ""
 ) -> str:

@@ -98,8 +98,8 @@ def test_texts_of_the_responses_api():
     assert output_of({"output": []}) == ""
     assert query_in({"responses_create_params": {"input": "p"}}) == "p"
     turns = [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
-    assert query_in({"responses_create_params": {"input": turns}}) == (Message("system", "Be brief."),)
-    with pytest.raises(InputError, match="no messages"):
+    assert query_in({"responses_create_params": {"input": turns}}) == (Message("developer", "Be brief."),)
+    with pytest.raises(InputError, match="a last message of the assistant"):
         query_in({"responses_create_params": {"input": [{"type": "function_call", "name": "f"}]}})
-    with pytest.raises(InputError, match="not text"):
+    with pytest.raises(InputError, match="expected images as image_url"):
         query_in({"responses_create_params": {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}})

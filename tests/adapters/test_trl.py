@@ -111,7 +111,7 @@ async def test_what_is_no_text():
     image = [{"role": "user", "content": [{"type": "image"}]}]
     with pytest.raises(InputError, match="images"):
         await reward([image], ["e"])
-    with pytest.raises(InputError, match="completion: got a int"):
+    with pytest.raises(InputError, match="completion: got int 3"):
         await reward(["p"], [3])
     with pytest.raises(InputError, match="on_error is 'zero'"):
         TRLReward(letters(), on_error="zero")

@@ -80,7 +80,7 @@ async def test_the_function_of_the_configuration_asks_the_service():
         result = await compute_score(
             "d", "e", "", {"question": "p", "uid": "u1"}, url=server.url, group_size=4, run="r", normalisation="unit"
         )
-        await verl._clients.pop((server.url, None)).aclose()
+        await verl._sources.pop((server.url, None, "")).aclose()
     assert result == {"score": 4.0, "members": 4.0, "valid": 8.0, "invalid": 0.0}
     group = server.bodies[1]["group"]
     assert (group["run"], group["id"], group["size"]) == ("r", "u1", 4)

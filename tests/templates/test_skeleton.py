@@ -53,6 +53,7 @@ def test_filled_in_as_jinja_renders(name):
                     "responses": list(enumerate(shown, 1)),
                     "reference": None if item.reference is None else sealed.texts[-1 - (item.principles is not None)],
                     "principles": None if item.principles is None else sealed.texts[-1],
+                    "trajectories": False,
                 }
             )
             assert template.render(item, order) == expected

@@ -79,8 +79,9 @@ class RLReward:
     """Rewards for the ``step`` of a NeMo RL environment: what the policy added to each log is judged with those of its prompt.
 
     That is the last turn; or, with ``earlier_turns`` as the number of the assistant's turns that belong to the prompt (mostly
-    0), everything from its next turn on, a trajectory where the environment went on with it. NeMo RL hands a batch to ``step`` at once, ``num_generations_per_prompt`` logs of a prompt among it; ``group_size``
-    keeps two groups of one prompt apart. With its asynchronous rollouts a batch is one log, so use GymReward there.
+    0), everything from its next turn on, a trajectory where the environment went on with it. NeMo RL hands a batch to
+    ``step`` at once, ``num_generations_per_prompt`` logs of a prompt among it; ``group_size`` keeps two groups of one
+    prompt apart. With its asynchronous rollouts a batch is one log, so use GymReward there.
     """
 
     def __init__(

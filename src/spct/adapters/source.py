@@ -81,7 +81,9 @@ class LocalRewards(RewardSource):
             judge.renew()
             self._service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
         elif self._process != os.getpid():
-            raise InputError("a RewardService cannot be used after a fork: make it there, or use the address of a service")
+            raise InputError(
+                "a RewardService cannot be used after a fork: make it there, or use the address of a service"
+            )
         else:
             self._service = judge
         self._cohorts = Cohorts(self._service.judge, wait_s=self._wait_s, lone=self._lone)

@@ -16,10 +16,12 @@ from spct.adapters.source import RewardFrom, reward_source, rewards_each
 from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, response_of
 from spct.aio import gather_all
 from spct.client import GroupRewards, RewardSource
-from spct.items.values import as_reference, plain
 from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
+from spct.items.values import as_reference, plain
 
 OnError = Literal["raise", "none"]
+
+
 class UnreadableError(InputError):
     """A prompt or a completion that cannot be judged, as one with audio cannot: its group has no reward."""
 
@@ -67,7 +69,10 @@ class AsyncTRLReward:
         keys = (key_of(plain(prompt), *more) for prompt, *more in zip(prompts, references, principles, strict=True))
         groups = grouped(keys, self._num_generations)
         judged = await gather_all(
-            [self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]]) for g in groups]
+            [
+                self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]])
+                for g in groups
+            ]
         )
         _log(columns, [found for found in judged if found is not None])
         by_place: list[float | None] = [None] * n

@@ -62,7 +62,9 @@ async def compute_score(
     elif reward_router_address:
         model = judge_model or getattr(reward_model_tokenizer, "name_or_path", None)
         if not model:
-            raise InputError("verl names no reward model: set reward_kwargs.judge_model to the name that it is served under")
+            raise InputError(
+                "verl names no reward model: set reward_kwargs.judge_model to the name that it is served under"
+            )
         made = (reward_router_address, model, repr(judge))
         source = _sources.get(made) or _behind(reward_router_address, model, judge or {})
     else:

@@ -38,6 +38,7 @@ GROUPS = {
         "principles",
         "ordering",
         "block_size",
+        "trajectory_chars",
         "adaptive",
         "adaptive_round",
         "meta",

@@ -91,9 +91,9 @@ def checked_query(messages: tuple[Message, ...], where: str) -> tuple[Message, .
     if not messages:
         refuse(where, "no messages", "at least one, the last of them the user's")
     last = messages[-1]
-    if last.role not in ("user", "tool"):
-        refuse(where, f"a last message of the {last.role}", "the query to end with the user's (or a tool's) turn")
-    if last.role == "user" and not last.images and (not last.content or last.content.isspace()):
+    if last.role == "assistant":
+        refuse(where, "a last message of the assistant", "the query to end with what the assistant answers")
+    if last.role != "tool" and not last.images and (not last.content or last.content.isspace()):
         refuse(where, "an empty query", "text in its last turn")
     return messages
 
@@ -185,7 +185,7 @@ class _Turns:
         if not isinstance(value, Mapping):
             refuse(where, show(value), "a message {role, content}")
         kind = value.get("type")
-        if "role" in value and kind in (None, "message"):
+        if kind == "message" or (kind is None and "role" in value):
             self._message(value, where)
         elif kind in ("function_call", "custom_tool_call"):
             arguments = value.get("arguments") if kind == "function_call" else value.get("input")
@@ -195,10 +195,12 @@ class _Turns:
             self._answer(Message("tool", content, images=images), value.get("call_id"))
         elif kind not in THOUGHTS:
             got = f"the role {show(value.get('role'))}" if kind is None else f"an item of type {show(kind)}"
-            refuse(where, got, f"a message with one of the roles {', '.join(ROLES)}, or a function's call or its output")
+            refuse(
+                where, got, f"a message with one of the roles {', '.join(ROLES)}, or a function's call or its output"
+            )
 
     def _message(self, value: Mapping[str, Any], where: str) -> None:
-        role = value.get("role")
+        role = value.get("role", "assistant")  # the Responses API's messages may lack it: they are the model's
         role = OLD_ROLES.get(role, role) if isinstance(role, str) else role
         if role not in ROLES:
             refuse(where, f"the role {show(role)}", f"one of {', '.join(ROLES)}")

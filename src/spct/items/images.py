@@ -22,8 +22,8 @@ def image_of(part: Mapping[str, Any], where: str) -> str:
         return value
     got = "no address" if value is None else f"{str(value)[:60]!r}" if isinstance(value, str) else type(value).__name__
     raise InputError(
-        f"{where}: got an image as {got}; expected image_url with an address that begins with http(s):// or "
-        "data:image/...;base64,"
+        f"{where}: got an image as {got}; expected images as image_url, with an address that begins with "
+        "http(s):// or data:image/...;base64,"
     )
 
 

@@ -93,7 +93,9 @@ def _preference(row: Mapping[str, Any], chosen: object, rejected: object, where:
 def _conversations(chosen: tuple[Message, ...], rejected: tuple[Message, ...], where: str) -> Shaped:
     """Conversations that begin alike: the query ends with the last turn both share that the assistant answers."""
     shared = _shared(chosen, rejected)
-    while shared and (chosen[shared - 1].role == "assistant" or {chosen[shared].role, rejected[shared].role} != {"assistant"}):
+    while shared and (
+        chosen[shared - 1].role == "assistant" or {chosen[shared].role, rejected[shared].role} != {"assistant"}
+    ):
         shared -= 1
     if not shared:
         refuse(

@@ -16,6 +16,7 @@ from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.items.copies import copies_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
@@ -80,6 +81,8 @@ class GRMJudge:
         del settings["sampling"]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]
+        if self.settings.trajectory_chars is None:
+            del settings["trajectory_chars"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
         sampling["grammar"] = (self.settings.sampling.grammar and self.engine.capabilities.grammar) or None
@@ -99,7 +102,7 @@ class GRMJudge:
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
         copies = copies_of(item.responses)
-        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
+        task = _Task(within_budget(copies.once(item), self.settings.trajectory_chars), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
         error: ItemError | None = None
         judgments: list[Judgment] = []

@@ -70,8 +70,12 @@ class JudgeSettings:
             ("adaptive", self.adaptive, self.adaptive is None or 0 < self.adaptive < 1, "a chance between 0 and 1"),
             ("adaptive_round", self.adaptive_round, self.adaptive_round >= 1, "1 or more"),
             ("k_meta", self.k_meta, self.k_meta is None or 1 <= self.k_meta <= self.k, f"1 to k = {self.k}"),
-            ("trajectory_chars", self.trajectory_chars, (self.trajectory_chars or LEAST_CHARS) >= LEAST_CHARS,
-             f"{LEAST_CHARS} or more"),
+            (
+                "trajectory_chars",
+                self.trajectory_chars,
+                (self.trajectory_chars or LEAST_CHARS) >= LEAST_CHARS,
+                f"{LEAST_CHARS} or more",
+            ),
             ("principles", self.principles, self.principles in get_args(Principles), "self, given or query"),
             ("ordering", self.ordering, self.ordering in get_args(Ordering), "balanced, random or fixed"),
             ("rule", self.rule, self.rule in get_args(Rule), "sum, mean or expected"),
@@ -84,7 +88,13 @@ class JudgeSettings:
             raise InputError("adaptive and block_size are both set; judging in blocks takes all k: drop one of them")
 
 
-_CALLED: dict[type, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "text", type(None): "None"}
+_CALLED: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "text",
+    type(None): "None",
+}
 _INTEGER, _MAYBE_INTEGER = (int,), (int, type(None))
 _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
     JudgeSettings: {

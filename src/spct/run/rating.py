@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spct.errors import TemplateError
+from spct.items.budget import within_budget
 from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
@@ -68,6 +69,7 @@ async def rate_run(
             continue
         template = template_for(item, settings, templates)
         principles = principles_of(store, settings, item)
+        item = within_budget(item, settings.trajectory_chars)
         cases = make_cases(item, missing, template, principles=principles, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]
         if len(chunk) >= CHUNK:

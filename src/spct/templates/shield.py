@@ -54,7 +54,12 @@ _MARKS = "".join(_NEUTRAL.values()) + "·"
 _BACKSLASHES = [char for char in map(chr, range(0x10000)) if FOLDS[char] == "\\"]
 _PLACEHOLDER = re.compile(r"\{(i|n|tag|role)\}")
 _LOOSE = {"i": r"\d{1,4}", "n": r"\d{1,4}", "tag": r"\w{0,8}", "role": "(?i:system|developer|user|assistant|tool)"}
-_SQUEEZED = {"i": rb"\d{1,4}", "n": rb"\d{1,4}", "tag": rb"[a-z0-9]{0,8}", "role": rb"(?:system|developer|user|assistant|tool)"}
+_SQUEEZED = {
+    "i": rb"\d{1,4}",
+    "n": rb"\d{1,4}",
+    "tag": rb"[a-z0-9]{0,8}",
+    "role": rb"(?:system|developer|user|assistant|tool)",
+}
 
 _EDGES = ("begin", "start", "end", "stop", "close", "finish")
 _NOUNS = ("response", "answer", "reply", "candidate", "conversation", "context", "reference", "principle")

@@ -12,6 +12,7 @@ from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import StoredItem
 from spct.templates import Parsed, Template
+from spct.turns import body_alone
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
@@ -68,7 +69,7 @@ class ItemView:
 
     def _input(self, item: Item) -> Iterator[str]:
         for message in item.messages:
-            yield from self._section(message.role, message.content, 2)
+            yield from self._section(message.role, body_alone(message), 2)
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
             yield from self._section(f"response {i}{best}", response, 2)

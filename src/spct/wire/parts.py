@@ -94,7 +94,9 @@ Turn = Annotated[
 
 Query = Annotated[
     Text | Some[Turn],
-    Field(description="The user's text, or a conversation that ends in it; `prompt` and `messages` are names for it too."),
+    Field(
+        description="The user's text, or a conversation that ends in it; `prompt` and `messages` are names for it too."
+    ),
 ]
 QUERY_NAMES = AliasChoices("query", "prompt", "messages")
 Response = Annotated[

@@ -111,7 +111,11 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, call
     """Rollouts of many requests: each joins the others of its prompt."""
     members = [
         Member(
-            run=params.run, size=params.size, query=query_of(r.prompt, "query"), response=r.response, reference=r.reference
+            run=params.run,
+            size=params.size,
+            query=query_of(r.prompt, "query"),
+            response=r.response,
+            reference=r.reference,
         )
         for r in rollouts
     ]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from spct.errors import InputError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import template_for
 from spct.meta.cases import make_cases
@@ -76,6 +77,7 @@ class JudgedRun:
             settings = replace(settings, template=self.single)
         template = template_for(item, settings, self.templates)
         principles = principles_of(self.store, self.settings, item)
+        item = within_budget(item, settings.trajectory_chars)
         return make_cases(item, judgments, template, principles=principles, special_tokens=special_tokens)
 
     def _cluster(self, item: Item) -> str:
