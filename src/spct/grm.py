@@ -121,11 +121,11 @@ class GRM(OwnLoop):
         self.engine = _engine(engine, options)
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
         self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
-        self._process = os.getpid()
+        self._used_by: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_named("be copied")
-        made_anew = ("engine", "meta", "_judge", "_process")
+        made_anew = ("engine", "meta", "_judge", "_used_by")
         return {name: value for name, value in vars(self).items() if name not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -133,10 +133,11 @@ class GRM(OwnLoop):
         self._open()
 
     def renew(self) -> None:
-        """Make everything anew in a process that was forked off; nothing in the one that made this. Raises InputError."""
-        if self._process != os.getpid():
-            self._check_named("be used after a fork")
+        """Make everything anew in a process that was forked off from one that used this. Raises InputError."""
+        if self._used_by not in (None, os.getpid()):
+            self._check_named("be used on both sides of a fork")
             self._open()
+        self._used_by = os.getpid()
 
     def _check_named(self, what: str) -> None:
         engine, meta, _ = self._named

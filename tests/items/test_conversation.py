@@ -80,7 +80,7 @@ def test_its_text_is_what_whoever_reads_texts_is_given():
         '[Turn 1: assistant]\n[Call 1: "weather"]\n{"city": "Oslo"}\n'
         '[Turn 2: tool]\n[Result of call 1]\n{"celsius": 4}\n[Turn 3: assistant]\nIt is 4 degrees.'
     )
-    assert len(TRAJECTORY) == 138 and TRAJECTORY.startswith("[Turn 1")
+    assert len(TRAJECTORY) == 142 and TRAJECTORY.startswith("[Turn 1")
 
 
 def test_a_trajectory_equals_one_of_the_same_turns_and_no_text():
@@ -276,16 +276,10 @@ def trajectories(draw):
     return Trajectory(turns)
 
 
-def merged(trajectory):
-    """Calls without a word right behind an assistant's turn belong to that turn."""
-    return messages_of([turn_row(turn) for turn in trajectory.turns], "x")
-
-
 @given(trajectories())
 def test_rows_of_a_trajectory_give_it_back(trajectory):
-    again = response_of(response_row(trajectory), "x")
-    assert again == (Trajectory(merged(trajectory)) if isinstance(again, Trajectory) else trajectory.turns[0].content)
-    assert response_of(response_row(again), "x") == again
+    lone = len(trajectory.turns) == 1 and trajectory.turns[0].is_plain
+    assert response_of(response_row(trajectory), "x") == (trajectory.turns[0].content if lone else trajectory)
 
 
 json_values = st.recursive(

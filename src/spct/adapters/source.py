@@ -72,29 +72,33 @@ class LocalRewards(RewardSource):
         super().__init__(judge.thread if isinstance(judge, GRM) else None)
         self._made = partial(LocalRewards, judge, wait_s=wait_s, lone=lone)
         self._judge, self._wait_s, self._lone = judge, wait_s, lone
-        self._process = os.getpid()
+        self._used_by: int | None = None
         self._open()
 
     def _open(self) -> None:
         judge = self._judge
         if isinstance(judge, GRM):
-            judge.renew()
             self._service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
-        elif self._process != os.getpid():
-            raise InputError(
-                "a RewardService cannot be used after a fork: make it there, or use the address of a service"
-            )
         else:
             self._service = judge
         self._cohorts = Cohorts(self._service.judge, wait_s=self._wait_s, lone=self._lone)
-        self._process = os.getpid()
+
+    def _renew(self) -> None:
+        """Judge with what is this process's own, in one that was forked off from one that used this. Raises InputError."""
+        forked = self._used_by not in (None, os.getpid())
+        if isinstance(self._judge, GRM):
+            self._judge.renew()
+            if forked:
+                self._open()
+        elif forked:
+            raise InputError("a RewardService cannot be used on both sides of a fork: give its address to one of them")
+        self._used_by = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._made, ()
 
     async def ask(self, path: str, asked: In, kind: type[Told]) -> Told:
-        if self._process != os.getpid():
-            self._open()
+        self._renew()
         await self._service.start()
         if isinstance(asked, RewardGroup):
             return kind(**await self._of_group(asked))

@@ -189,7 +189,7 @@ class _Turns:
             self._message(value, where)
         elif kind in ("function_call", "custom_tool_call"):
             arguments = value.get("arguments") if kind == "function_call" else value.get("input")
-            self._say(Message("assistant", "", (self._call(value.get("call_id"), value, arguments, where),)))
+            self._add_call(self._call(value.get("call_id"), value, arguments, where))
         elif kind in ("function_call_output", "custom_tool_call_output"):
             content, images = _content(value.get("output"), f"{where}.output", tool=True)
             self._answer(Message("tool", content, images=images), value.get("call_id"))
@@ -221,16 +221,14 @@ class _Turns:
         if role == "tool":
             self._answer(turn, value.get("tool_call_id"))
         else:
-            self._say(turn)
-
-    def _say(self, turn: Message) -> None:
-        """Add a turn; calls that are items of their own belong to the assistant's turn before them."""
-        last = self.turns[-1] if self.turns else None
-        alone = turn.role == "assistant" and not turn.content and turn.name is None
-        if alone and turn.calls and last is not None and last.role == "assistant":
-            self.turns[-1] = replace(last, calls=last.calls + turn.calls)
-        else:
             self.turns.append(turn)
+
+    def _add_call(self, call: ToolCall) -> None:
+        """A call that is an item of its own belongs to the assistant's turn before it."""
+        if self.turns and self.turns[-1].role == "assistant":
+            self.turns[-1] = replace(self.turns[-1], calls=(*self.turns[-1].calls, call))
+        else:
+            self.turns.append(Message("assistant", "", (call,)))
 
     def _answer(self, turn: Message, id: object) -> None:
         """Add a tool's turn with the call that it answers: by id, else the first that waits, of the tool's name if it has one."""
