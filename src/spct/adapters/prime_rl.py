@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from spct.adapters.source import RewardFrom, reward_source
-from spct.adapters.texts import Query, query_of
 from spct.errors import InputError
-from spct.items.conversation import calls_in, messages_of, response_from
+from spct.items.conversation import calls_in, messages_of, query_of, response_from
 from spct.items.values import as_reference, plain
+from spct.types import Message
 
 RewardFunction = Callable[[Any, Any], Awaitable[float]]
 
@@ -53,12 +53,12 @@ def reward_by(
     return spct
 
 
-def parts_of(trace: Any) -> tuple[Query, str]:
+def parts_of(trace: Any) -> tuple[tuple[Message, ...], str]:
     """The query of a trace and the policy's response to it: what it sampled, and what came between. Raises InputError."""
     nodes = trace.branches[-1].nodes if trace.branches else []
     start = next((i for i, node in enumerate(nodes) if node.sampled), 0)
     if not start:
         raise InputError("verifiers: a trace without a prompt and a turn that the policy sampled")
     said = [plain(node.message) for node in nodes]
-    query = query_of(said[:start])
+    query = query_of(said[:start], "trace")
     return query, response_from(messages_of(said[start:], "trace", calls_in(query)), "trace")

@@ -124,6 +124,8 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield ""
     totals.usage = store.usage()
     yield run_summary(totals, settings, surface=surface)
+    if images := store.images():
+        yield f"images     {images:,} sent, each as often as it was asked about"
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"

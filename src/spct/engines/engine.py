@@ -34,7 +34,7 @@ class Capabilities:
     alone, whatever is asked beside it, so that a run that is stopped and resumed ends as one that was not; False too
     where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
     effect ("gbnf" in process, behind HTTP the request's field), None if they are not. ``context_tokens``: prompt plus
-    completion, None where unknown. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
+    completion, None where unknown. ``images``: whether the images of a message are sent along with it. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
     tokenizer would turn into control tokens, as far as the engine can tell, and those that its option of this name adds;
     templates keep them out of untrusted text.
     """
@@ -46,6 +46,7 @@ class Capabilities:
     shares_prefill: bool = False
     seed_alone: bool | None = None
     context_tokens: int | None = None
+    images: bool = False
     concurrency: int = 8
     special_tokens: tuple[str, ...] = ()
 

@@ -364,6 +364,7 @@ def _capabilities(
         grammar=grammar_field,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
+        images=True,
         concurrency=concurrency,
         special_tokens=special_tokens,
     )

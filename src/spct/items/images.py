@@ -18,13 +18,18 @@ def image_of(part: Mapping[str, Any], where: str) -> str:
     value = part.get("image_url", part.get("image"))
     if isinstance(value, Mapping):
         value = value.get("url")
-    if isinstance(value, str) and (ADDRESS.match(value) or KEPT.match(value)):
+    if isinstance(value, str) and (ADDRESS.match(value) or is_reference(value)):
         return value
     got = "no address" if value is None else f"{str(value)[:60]!r}" if isinstance(value, str) else type(value).__name__
     raise InputError(
         f"{where}: got an image as {got}; expected images as image_url, with an address that begins with "
         "http(s):// or data:image/...;base64,"
     )
+
+
+def is_reference(image: str) -> bool:
+    """Whether all there is of an image is what a run kept."""
+    return KEPT.match(image) is not None
 
 
 def reference_to(image: str) -> str:

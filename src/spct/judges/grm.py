@@ -22,7 +22,7 @@ from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import load_templates, noise_in, template_for
+from spct.judges.template_choice import check_images, load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
@@ -89,11 +89,12 @@ class GRMJudge:
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
 
     def check(self, item: Item) -> None:
-        """Raise TemplateError if the item lacks what its template needs."""
+        """Raise TemplateError if the item lacks what its template needs, or has images that the engine does not take."""
         self.template_of(item)
 
     def template_of(self, item: Item) -> Template:
-        """The template this item is judged by; raises TemplateError where the item lacks what it needs."""
+        """The template this item is judged by; raises TemplateError where the item does not suit it or the engine."""
+        check_images(item, self.engine.model_id, taken=self.engine.capabilities.images)
         return template_for(item, self.settings, self.templates)
 
     async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:

@@ -17,6 +17,7 @@ from spct.items.copies import copies_of
 from spct.judges.judge import Backend
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import check_images
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
@@ -84,6 +85,7 @@ class Rival(ABC):
         return {"judge": self.kind, "model": self.engine.model_id, **shared, **budget, **self.options()}
 
     def check(self, item: Item) -> None:
+        check_images(item, f"the judge {self.kind}", taken=False)
         if len(item.responses) < self.least:
             raise TemplateError(
                 f"item {item.id!r} has {len(item.responses)} response; {self.kind} needs at least {self.least}"

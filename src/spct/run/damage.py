@@ -148,6 +148,9 @@ def facts_of(started: str, text: str) -> tuple[str, dict[str, Any]]:
 def messages_of(text: str | None) -> tuple[Message, ...]:
     """The messages of a prompt, from their JSON."""
     turns = orjson.loads(text or "[]")
-    for turn in turns:
-        check_kinds(turn, (str, str))
-    return tuple(Message(*turn) for turn in turns)
+    messages = []
+    for role, content, *more in turns:
+        images = more[0] if more else []
+        check_kinds((role, content, *images), [str] * (2 + len(images)))
+        messages.append(Message(role, content, images=tuple(images)))
+    return tuple(messages)

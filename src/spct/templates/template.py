@@ -7,7 +7,7 @@ lists them. A template has no state that shows: the same arguments give the same
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
@@ -55,6 +55,15 @@ class _Shape(NamedTuple):
     reference: bool
     principles: bool
     trajectories: bool
+
+
+def images_of(item: Item, shown: Sequence[int]) -> tuple[str, ...]:
+    """The images of a prompt by the numbers that its text calls them by, "" for those of responses that it does not show."""
+    images = [image for turn in item.messages for image in turn.images]
+    for index, response in enumerate(item.responses if shown else ()):
+        for turn in response.turns if isinstance(response, Trajectory) else ():
+            images += turn.images if index in shown else [""] * len(turn.images)
+    return tuple(images) if any(images) else ()
 
 
 class Template:
@@ -106,8 +115,11 @@ class Template:
         given = item.reference is not None, principles is not None
         shape = _Shape(tag, roles, n, asked, len(shown), *given, trajectories)
         if self._source.shipped:
-            return self._source.messages(self._skeleton(shape).fill(texts))
-        return self._source.render(self._variables(shape, texts))
+            messages = self._source.messages(self._skeleton(shape).fill(texts))
+        else:
+            messages = self._source.render(self._variables(shape, texts))
+        images = images_of(item, shown)
+        return (*messages[:-1], replace(messages[-1], images=images)) if images else messages
 
     def _lay_out(self, shape: _Shape) -> Skeleton:
         count = len(shape.roles) + shape.shown + shape.reference + shape.principles

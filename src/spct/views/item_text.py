@@ -19,6 +19,8 @@ from spct.views.table import MARKS, graded
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
 
+IMAGE_SHOWN = 120
+"""Characters of an image's address."""
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
 
@@ -70,6 +72,8 @@ class ItemView:
     def _input(self, item: Item) -> Iterator[str]:
         for message in item.messages:
             yield from self._section(message.role, body_alone(message), 2)
+            for image in message.images:
+                yield from self._fact("image", image if len(image) <= IMAGE_SHOWN else f"{image[:IMAGE_SHOWN]}...")
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
             yield from self._section(f"response {i}{best}", response, 2)
