@@ -1,4 +1,6 @@
 import asyncio
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,3 +105,50 @@ def test_texts_of_the_responses_api():
         query_in({"responses_create_params": {"input": [{"type": "function_call", "name": "f"}]}})
     with pytest.raises(InputError, match="expected images as image_url"):
         query_in({"responses_create_params": {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}})
+
+
+def calling(text):
+    """A rollout that called a tool before it answered."""
+    call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"at":"tree"}'}
+    output = {"type": "function_call_output", "call_id": "c", "output": "bark"}
+    return {"output": [call, output, *response(text)["output"]]}
+
+
+async def test_the_tools_of_a_rollout_are_judged_with_it():
+    grm = letters(k=1)
+    reward = GymReward(grm, group_size=2)
+    bodies = [{**body("e"), "response": calling("a")}, body("ee")]
+    assert [answer["reward"] for answer in await asyncio.gather(*map(reward.verify, bodies))] == [3, 2]
+    assert any('[Call 1: "look" k7n9]\n{"at": "tree"}' in text for text in shown_in(requests_of(grm)[0]))
+    assert output_of(calling("a")).turns[-1] == Message("assistant", "a")
+
+
+async def test_a_message_log_may_be_judged_from_its_first_turn():
+    grm = letters(k=1)
+    log = [
+        {"role": "user", "content": "p", "token_ids": object()},
+        {"role": "assistant", "content": "e"},
+        {"role": "environment", "content": "go on"},
+    ]
+    turns = [*log, {"role": "assistant", "content": "ee"}]
+    assert await RLReward(grm).rewards([turns]) == [2]
+    assert await RLReward(grm, earlier_turns=0).rewards([turns, log[:2], log]) == [4, 1, 2]
+    assert [len(shown_in(request)) for request in requests_of(grm)] == [1, 3]
+    with pytest.raises(InputError, match="an assistant's turn at its end"):
+        await RLReward(grm).rewards([log])
+
+
+class JudgeError(Exception):
+    """As nemo_gym.judge has it: its failsafe masks what raises it, and everything else is an error 500."""
+
+
+async def test_in_a_server_of_gym_failures_are_what_its_failsafe_looks_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nemo_gym.judge", SimpleNamespace(JudgeError=JudgeError))
+    reward = GymReward(letters(), group_size=1)
+    with pytest.raises(JudgeError, match="no valid judgment|NoValid|verdict") as caught:
+        await reward.verify(body("?"))
+    assert isinstance(caught.value, NoVerdictError) and isinstance(caught.value.__cause__, NoVerdictError)
+    with pytest.raises(JudgeError):
+        await reward.compare({"conversation_history": [], "response_objs": [response("e")]})
+    with pytest.raises(KeyError):
+        await reward.verify({})

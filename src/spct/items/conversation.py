@@ -22,7 +22,8 @@ from spct.items.images import image_of, reference_to
 from spct.types import Message, Role, ToolCall, Trajectory
 
 ROLES: tuple[str, ...] = get_args(Role)
-OLD_ROLES = {"function": "tool"}
+OTHER_NAMES = {"function": "tool", "environment": "user"}
+"""Roles under the names of OpenAI's first tools, and of NeMo RL."""
 TEXT_PARTS = ("text", "input_text", "output_text")
 IMAGE_PARTS = ("image_url", "image", "input_image")
 THOUGHTS = ("reasoning", "thinking", "redacted_thinking")
@@ -201,7 +202,7 @@ class _Turns:
 
     def _message(self, value: Mapping[str, Any], where: str) -> None:
         role = value.get("role", "assistant")  # the Responses API's messages may lack it: they are the model's
-        role = OLD_ROLES.get(role, role) if isinstance(role, str) else role
+        role = OTHER_NAMES.get(role, role) if isinstance(role, str) else role
         if role not in ROLES:
             refuse(where, f"the role {show(role)}", f"one of {', '.join(ROLES)}")
         calls = self._calls_of(value, where)
