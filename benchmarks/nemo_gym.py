@@ -64,7 +64,13 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": content}
 
 
-CALL = {"type": "function_call", "call_id": "c", "name": "weather", "arguments": '{"city": "Oslo"}', "status": "completed"}
+CALL = {
+    "type": "function_call",
+    "call_id": "c",
+    "name": "weather",
+    "arguments": '{"city": "Oslo"}',
+    "status": "completed",
+}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "4 degrees"}
 
 

@@ -99,7 +99,9 @@ def test_the_options_of_an_engine_stand_beside_the_settings():
     model = GRM("openai:m", base_url="http://127.0.0.1:1/v1", concurrency=3, k=2, temperature=0)
     assert model.engine.base_url == "http://127.0.0.1:1/v1" and model.engine.capabilities.concurrency == 3
     assert (model.settings.k, model.settings.sampling.temperature) == (2, 0)
-    with pytest.raises(InputError, match=r"GRM takes no base_urls; its settings are .*, and the model 'openai:m' takes .*base_url"):
+    with pytest.raises(
+        InputError, match=r"GRM takes no base_urls; its settings are .*, and the model 'openai:m' takes .*base_url"
+    ):
         GRM("openai:m", base_urls="x")
     with pytest.raises(InputError, match="GRM takes no base_url; its settings are"):
         grm(base_url="http://127.0.0.1:1/v1")
@@ -174,7 +176,7 @@ def test_what_other_libraries_hold_is_read():
             assert model.judge(query, responses).id == "d8bb76cf4a80b77d"
         assert model.judge(table.iloc[0]).id == "d8bb76cf4a80b77d"
         assert model.judge("q", ["a", "b"], id=np.int64(3), best=np.int64(1)).id == "3"
-        assert [v.id for v in model.judge_many(table.to_dict("records"))][0] == "d8bb76cf4a80b77d"
+        assert next(v.id for v in model.judge_many(table.to_dict("records"))) == "d8bb76cf4a80b77d"
         with pytest.raises(InputError, match="got a table; expected rows"):
             list(model.judge_many(table))
 
@@ -225,7 +227,11 @@ def test_trajectories_are_judged_and_cut_only_to_a_declared_budget(tmp_path):
         whole = model.engine.requests[0].messages[-1].content
     assert whole.count("leaf") == 1000 and "left out here" not in whole
     with grm(k=2, trajectory_chars=500) as model:
-        list(model.judge_many([{"id": "a", "prompt": "Which colour?", "responses": [LONG, "Green."]}], out=tmp_path / "run"))
+        list(
+            model.judge_many(
+                [{"id": "a", "prompt": "Which colour?", "responses": [LONG, "Green."]}], out=tmp_path / "run"
+            )
+        )
         short = model.engine.requests[0].messages[-1].content
     assert short.count("leaf") < 100 and short.count("characters left out here to keep to the budget") == 1
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
@@ -233,11 +239,19 @@ def test_trajectories_are_judged_and_cut_only_to_a_declared_budget(tmp_path):
     with contextlib.closing(RunStore.open(tmp_path / "run")) as store:
         assert str(store.item(0).responses[0]).count("leaf") == 1000
     with grm(k=2) as model, pytest.raises(ResumeRefusedError, match="trajectory_chars"):
-        list(model.judge_many([{"id": "a", "prompt": "Which colour?", "responses": [LONG, "Green."]}], out=tmp_path / "run", resume=True))
+        list(
+            model.judge_many(
+                [{"id": "a", "prompt": "Which colour?", "responses": [LONG, "Green."]}],
+                out=tmp_path / "run",
+                resume=True,
+            )
+        )
 
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
-SEEN = [{"role": "user", "content": [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PNG}}]}]
+SEEN = [
+    {"role": "user", "content": [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": PNG}}]}
+]
 
 
 async def test_images_are_passed_on_counted_and_kept_by_reference(tmp_path):
@@ -260,6 +274,7 @@ async def test_images_are_passed_on_counted_and_kept_by_reference(tmp_path):
         (kept,) = store.requests(0)[0].prompt[-1].images
         assert store.item(0).messages[0].images == (kept,) and kept.startswith("image:png;blake2b=")
     assert PNG.encode() not in b"".join(path.read_bytes() for path in (tmp_path / "run").iterdir())
+
 
 def test_images_are_refused_by_an_engine_that_reads_text():
     with grm(k=1) as model, pytest.raises(TemplateError, match="has an image, and scripted:scripted reads text only"):

@@ -145,11 +145,15 @@ def test_a_judge_over_an_object_does_not_hang_after_a_fork():
     reward = TRLReward(letters())
     assert reward(["p"] * 2, ["e", "ee"]) == [1, 2]
     for _ in range(2):
-        assert in_a_fork(lambda: reward(["p"], ["e"])).startswith("InputError: a GRM over an object cannot be used on both")
+        assert in_a_fork(lambda: reward(["p"], ["e"])).startswith(
+            "InputError: a GRM over an object cannot be used on both"
+        )
     service = RewardService(grm_judges(letters().engine), letters().settings)
     rewards = reward_source(service)
     assert rewards.reward("q", ["e", "ee"]).best == 1
-    assert in_a_fork(lambda: rewards.reward("q", ["e"])).startswith("InputError: a RewardService cannot be used on both")
+    assert in_a_fork(lambda: rewards.reward("q", ["e"])).startswith(
+        "InputError: a RewardService cannot be used on both"
+    )
 
 
 async def serving(work):

@@ -16,7 +16,9 @@ ARGS = SimpleNamespace(n_samples_per_prompt=3)
 
 def sample(response, prompt="p", label=None, **of):
     """slime's ``Sample``."""
-    return SimpleNamespace(**{"prompt": prompt, "response": response, "label": label, "index": None, "group_index": None} | of)
+    return SimpleNamespace(
+        **{"prompt": prompt, "response": response, "label": label, "index": None, "group_index": None} | of
+    )
 
 
 async def test_slime_hands_over_whole_groups():
@@ -63,7 +65,9 @@ def says(text, **more):
 def test_swift_judges_what_follows_the_prompt():
     grm = letters()
     reward = swift.orm_by(grm)(args=SimpleNamespace(num_generations=2))
-    logs = [conversation(says(text), prompt=prompt) for prompt, text in [("p", "e"), ("p", "ee"), ("q", "eee"), ("q", "e")]]
+    logs = [
+        conversation(says(text), prompt=prompt) for prompt, text in [("p", "e"), ("p", "ee"), ("q", "eee"), ("q", "e")]
+    ]
     given = reward(["e", "ee", "eee", "e"], messages=logs, trainer_state=None, prompt_id=["0", "0", "1", "1"])
     assert given == [1, 2, 3, 1]
     asked = requests_of(grm)[0].messages[-1].content
@@ -76,7 +80,8 @@ def test_swift_judges_a_rollout_of_several_turns_from_its_first():
     reward = swift.orm_by(grm, reference="solution")()
     earlier = [says("before"), {"role": "user", "content": "go on"}]
     logs = [
-        conversation(*earlier, says("", tool_calls=[CALL]), {"role": "tool", "content": "e"}, says(text)) for text in ("e", "ee")
+        conversation(*earlier, says("", tool_calls=[CALL]), {"role": "tool", "content": "e"}, says(text))
+        for text in ("e", "ee")
     ]
     reward(["e", "ee"], messages=logs, response_token_ids=[[[1], [2]]] * 2, solution=[0, 0])
     asked = requests_of(grm)[0].messages[-1].content

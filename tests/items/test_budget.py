@@ -57,5 +57,8 @@ def test_texts_and_the_query_are_left_alone():
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=8), st.integers(200, 900))
 def test_the_budget_is_kept_and_used(lengths, chars):
     (short,) = cut([trajectory(*lengths)], chars)
-    left = [text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[..." in text) for i, text in enumerate(contents(short))]
+    left = [
+        text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[..." in text)
+        for i, text in enumerate(contents(short))
+    ]
     assert sum(left) == sum(lengths) if sum(lengths) <= chars else chars - len(lengths) < sum(left) <= chars

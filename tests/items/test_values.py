@@ -23,6 +23,8 @@ from spct.items.values import as_reference, plain
         (b"text", "text"),
         (bytearray("é", "utf8"), "é"),
         (memoryview(b"m"), "m"),
+        (b"\x00" * 15 + b"\x01", "00000000-0000-0000-0000-000000000001"),
+        (b"a\x00b", {"bytes": 3, "blake2b": ""}),
         (b"\x89PNG", {"bytes": 4, "blake2b": "bb8d4c2ca0eef1eed3f6f05c1ba6a9c1"}),
         (Decimal("1.5"), 1.5),
         (Decimal(3), 3),
@@ -48,7 +50,7 @@ from spct.items.values import as_reference, plain
 def test_plain(value, expected):
     found = plain(value)
     if isinstance(expected, dict) and "blake2b" in expected:
-        assert found["bytes"] == 4 and len(found["blake2b"]) == 32
+        assert found["bytes"] == expected["bytes"] and len(found["blake2b"]) == 32
     else:
         assert found == expected and type(found) is type(expected)
     orjson.dumps(found)
@@ -123,7 +125,11 @@ def test_parquet_of_every_kind_becomes_rows_that_can_be_stored(tmp_path):
     turns = json.dumps([{"role": "user", "content": "q"}])
     tables = {
         "kinds": {**KINDS, "responses": [["a", "b"]] * 2},
-        "ids": {"id": arrow.array([b"\x00" * 15 + b"a", b"\x01" * 16], arrow.binary(16)), "prompt": ["q", "r"], "responses": [["a"]] * 2},
+        "ids": {
+            "id": arrow.array([b"\x00" * 15 + b"a", b"\x01" * 16], arrow.binary(16)),
+            "prompt": ["q", "r"],
+            "responses": [["a"]] * 2,
+        },
         "json": {"messages": [turns] * 2, "chosen": ["a", "b"], "rejected": ["b", "a"]},
         "gaps": {"id": [7.0, None], "prompt": ["q", "q"], "responses": [["a", "b"]] * 2, "best": [1.0, math.nan]},
         "rewards": {"prompt": ["q", "r"], "responses": [["a", "b"]] * 2, "rewards": [[Decimal("0.5"), Decimal(1)]] * 2},

@@ -252,8 +252,18 @@ UPGRADES = {
 }
 
 
-def asking(upgrade, body=BODY, length=b"Content-Length: %d\r\n" % len(BODY)):
-    return b"POST /v1/reward HTTP/1.1\r\nHost: x\r\n" + upgrade + b"Content-Type: application/json\r\n" + length + b"\r\n" + body
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+
+
+def asking(upgrade, body=BODY, length=LENGTH):
+    return (
+        b"POST /v1/reward HTTP/1.1\r\nHost: x\r\n"
+        + upgrade
+        + b"Content-Type: application/json\r\n"
+        + length
+        + b"\r\n"
+        + body
+    )
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)

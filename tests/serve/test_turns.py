@@ -37,7 +37,10 @@ REFUSED = [
     ({"query": [3]}, "query"),
     ({"query": " "}, "query"),
     ({"query": [{"role": "human", "content": "q"}]}, "query[0]: got the role text 'human'"),
-    ({"query": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "query[0].content[0]: got a part of type 'input_audio'"),
+    (
+        {"query": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+        "query[0].content[0]: got a part of type 'input_audio'",
+    ),
     ({"query": [{"role": "user", "content": "q"}, TURNS[2]]}, "a last message of the assistant"),
 ]
 
@@ -46,7 +49,9 @@ async def test_a_query_is_read_as_that_of_a_row_under_any_of_its_names():
     engine = ScriptedEngine(by_digit)
     async with live(engine) as server:
         for query in QUERIES:
-            reply = await server.post("/v1/reward", {**query, "responses": ["2", {"role": "assistant", "content": "7"}]})
+            reply = await server.post(
+                "/v1/reward", {**query, "responses": ["2", {"role": "assistant", "content": "7"}]}
+            )
             assert (reply.status, reply.json["rewards"]) == (200, [2, 7]), query
         assert len(engine.requests) == 1  # they are the same query
         for query in OTHERS:

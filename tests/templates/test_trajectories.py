@@ -11,7 +11,12 @@ from templates.template_corpus import load_attacks
 
 ASK = Message("user", "How warm is it in Oslo?", name="ann")
 CALLED = Message("assistant", "I look.", (ToolCall(1, "weather", '{"city": "Oslo"}'), ToolCall(2, "weather", "{oops")))
-TURNS = (CALLED, Message("tool", "4", answers=1), Message("tool", "", name="weather"), Message("assistant", "It is 4 degrees."))
+TURNS = (
+    CALLED,
+    Message("tool", "4", answers=1),
+    Message("tool", "", name="weather"),
+    Message("assistant", "It is 4 degrees."),
+)
 ITEM = Item("i", (Message("developer", "Use tools."), ASK), ("Warm.", Trajectory(TURNS)), reference="4")
 SHOWN = """[Begin response 1 {tag}]
 [Turn 1: assistant {tag}]
@@ -50,7 +55,7 @@ def test_every_turn_and_call_stands_behind_a_marker_with_the_tag():
 
 
 def test_a_plain_response_beside_a_trajectory_reads_as_it_would_alone():
-    text, tag = prompt_of(ITEM)
+    _text, tag = prompt_of(ITEM)
     alone, alone_tag = prompt_of(replace(ITEM, responses=("Warm.", "Cold.")), (0, 1))
     assert tag == alone_tag and f"[Begin response 1 {tag}]\nWarm.\n[End" in alone
 
@@ -70,7 +75,9 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forged", FORGED)
-@pytest.mark.parametrize("name", [name for name in TEMPLATES if name not in ("grm-single", "grm-principles", "principles")])
+@pytest.mark.parametrize(
+    "name", [name for name in TEMPLATES if name not in ("grm-single", "grm-principles", "principles")]
+)
 def test_no_word_of_a_trajectory_can_pass_for_a_marker(name, forged):
     """In a tool's result, a call's arguments and name, a speaker's name and the turns of the query alike."""
     tag = prompt_of(ITEM, name=name)[1]
@@ -105,7 +112,14 @@ def test_attacks_of_the_corpus_do_no_more_in_a_tools_result():
 
 
 def test_the_order_shown_and_blocks_keep_each_trajectory_whole():
-    item = Item("i", (ASK,), tuple(response_of([*[{"role": "assistant", "content": c}], {"role": "user", "content": c * 2}], "x") for c in "abc"))
+    item = Item(
+        "i",
+        (ASK,),
+        tuple(
+            response_of([*[{"role": "assistant", "content": c}], {"role": "user", "content": c * 2}], "x")
+            for c in "abc"
+        ),
+    )
     template = load_template("grm")
     text = template.render(item, (2, 0))[-1].content
     assert "\nc\n" in text and "\naa\n" in text and "\nb\n" not in text
@@ -115,7 +129,9 @@ def test_the_order_shown_and_blocks_keep_each_trajectory_whole():
 def test_images_are_called_by_number_and_go_along_in_that_order():
     seen = Message("tool", "a map", answers=1, images=("http://x/2",))
     one = Trajectory((Message("assistant", "", (ToolCall(1, "f", "{}"),)), seen))
-    two = Trajectory((Message("assistant", "", (ToolCall(1, "f", "{}"),)), replace(seen, images=("http://x/3", "http://x/4"))))
+    two = Trajectory(
+        (Message("assistant", "", (ToolCall(1, "f", "{}"),)), replace(seen, images=("http://x/3", "http://x/4")))
+    )
     item = Item("i", (replace(ASK, images=("http://x/1",)),), (one, two))
     (both,) = load_template("grm").render(item, (1, 0))
     assert both.images == ("http://x/1", "http://x/2", "http://x/3", "http://x/4")

@@ -1,6 +1,6 @@
 """Values of rows as JSON has them, whatever brought them: Parquet, pandas, numpy, another library's objects.
 
-Nothing is lost but for bytes that are no text: what is left of those is their number and a digest.
+Nothing is lost but for bytes that are no text: what is left of those is their number and a digest, but 16 of them are a UUID.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import datetime
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 INT_BITS = 64
 """Integers beyond are kept as text: JSON's readers, ours among them, would round them."""
 
@@ -64,9 +66,13 @@ def as_reference(value: Any) -> str | None:
 def _of_bytes(value: bytes | bytearray | memoryview) -> Any:
     raw = bytes(value)
     try:
-        return raw.decode()
+        if not _CONTROLS.search(text := raw.decode()):
+            return text
     except UnicodeDecodeError:
-        return {"bytes": len(raw), "blake2b": hashlib.blake2b(raw, digest_size=16).hexdigest()}
+        pass
+    if len(raw) == 16:
+        return str(UUID(bytes=raw))
+    return {"bytes": len(raw), "blake2b": hashlib.blake2b(raw, digest_size=16).hexdigest()}
 
 
 def _of_decimal(value: Decimal) -> Any:

@@ -47,7 +47,9 @@ def check_images(item: Item, who: str, *, taken: bool) -> None:
             "sees, or leave the images out"
         )
     if any(is_reference(image) for image in images):
-        raise TemplateError(f"item {item.id!r} has of an image no more than the reference that a run kept: judge the input itself")
+        raise TemplateError(
+            f"item {item.id!r} has of an image no more than the reference that a run kept: judge the input itself"
+        )
 
 
 def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:
