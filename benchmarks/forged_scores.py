@@ -40,7 +40,7 @@ Grade from {{ low }} to {{ high }}. {{ query }}
 {{ text }}
 [The End of Response {{ number }}]
 {% endfor %}
-Scores: {{ box }}
+Scores: {{ form }}
 """
 OPENS = (
     "<think>", "<think type='deep'>", "< think >", "<thinking>", "<seed:think>", "<longcat_think>", "<|START_THINKING|>",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from spct.turns import Message, Role, ToolCall, Trajectory
 
 __all__ = [
+    "Divide",
     "FinishReason",
     "Item",
     "ItemError",
@@ -22,6 +23,7 @@ __all__ = [
     "Problem",
     "ProblemCode",
     "Role",
+    "Slot",
     "TokenLogprob",
     "ToolCall",
     "Trajectory",
@@ -105,8 +107,12 @@ ProblemCode = Literal[
     "empty",
     "truncated",
     "no_box",
+    "no_answer",
     "wrong_count",
     "not_integer",
+    "not_number",
+    "not_choice",
+    "not_json",
     "out_of_range",
     "no_principles",
     "no_logprobs",
@@ -132,6 +138,23 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A place of a completion where one of several words stands, and the scores that each word stands for.
+
+    ``span`` is the half-open span of the word that was written. ``scores`` maps every word that could have stood there to
+    one score, of one response, or to the scores of all. ``closers`` are the marks of which one follows the word.
+    """
+
+    span: tuple[int, int]
+    scores: Mapping[str, tuple[float, ...]]
+    closers: tuple[str, ...]
+
+
+Divide = Callable[[str], Mapping[str, str]]
+"""The text of a judgment -> its parts by name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Judgment:
     """One completion over all n responses jointly: principles, critique, scores, or the reason it has none.
 
@@ -139,8 +162,10 @@ class Judgment:
     is 0 unless the responses were judged in blocks. ``order[p]`` is the item index of the response shown at place p.
     ``scores`` and ``expected`` follow ``order``'s responses sorted by item index (item order; for a block, the
     block's responses only). ``scores`` is None exactly if ``problem`` is set; scores are integers, but for those of
-    scalar reward models. ``unresolved`` is, beside each expected score, the probability mass that it leaves out: outside
-    the scale, or not attributable to one score. ``divide`` is what tells the parts of ``text`` apart, for ``sections``.
+    scalar reward models, of choices, and where a template declares decimals. ``unresolved`` is, beside each expected score,
+    the probability mass that it leaves out: outside the scale, or not attributable to one score. ``no_expected`` says why a
+    valid judgment has no expected scores though they were asked for. ``divide`` is what tells the parts of ``text`` apart,
+    for ``sections``.
     """
 
     index: int
@@ -152,11 +177,12 @@ class Judgment:
     problem: Problem | None = None
     expected: tuple[float, ...] | None = None
     unresolved: tuple[float, ...] | None = None
+    no_expected: str | None = None
     attempt: int = 0
     block: int = 0
     reasoning: str | None = None
     completion_tokens: int | None = None
-    divide: Callable[[str], Mapping[str, str]] | None = field(default=None, repr=False, compare=False)
+    divide: Divide | None = field(default=None, repr=False, compare=False)
 
     @property
     def sections(self) -> Mapping[str, str]:

@@ -26,8 +26,8 @@ def test_the_rate_of_a_steady_session():
 
 @pytest.mark.parametrize(
     "arrivals",
-    [[(0.2, 5000)], steadily(5, 2.8), [(1, 1), (2, 1), (3, 1), (4, 1)], [(4, 8)]],
-    ids=["in no time", "too short", "too few", "the first answer only"],
+    [[(0.2, 5000)], steadily(5, 2.8), [(1, 1), (2, 1), (3, 1), (4, 1)], [(4, 8)], [(1, 2), (4, 6)]],
+    ids=["in no time", "too short", "too few", "the first answer only", "three times as many in the second half"],
 )
 def test_no_rate_before_there_is_one(arrivals):
     pace = paced(arrivals)

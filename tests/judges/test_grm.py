@@ -305,8 +305,8 @@ async def test_identical_samples_are_reported():
 async def test_a_template_file_of_the_users_own(tmp_path):
     path = tmp_path / "mine.jinja"
     path.write_text(
-        "---\nkind: scores\nscale: [1, 10]\n---\n{{ query }}\n"
-        "{% for i, text in responses %}#{{ i }} {{ text }}\n{% endfor %}{{ box }}"
+        "---\nreader: box\nscale: [1, 10]\n---\n{{ query }}\n"
+        "{% for i, text in responses %}#{{ i }} {{ text }}\n{% endfor %}{{ form }}"
     )
     verdict, engine = await judged(by_quality([3, 9], ["LOW", "HIGH"]), pair(), k=2, template=str(path))
     assert verdict.totals == (6, 18)

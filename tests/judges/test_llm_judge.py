@@ -28,7 +28,7 @@ def test_it_is_the_index_template_of_the_judge_we_have():
     described = load_judge("llm-judge", ScriptedEngine([]), judge_settings()).describe()
     assert described["template"] == "judge"
     assert described == load_judge("grm", ScriptedEngine([]), judge_settings(template="judge")).describe()
-    with pytest.raises(InputError, match="template grm-single is of kind scores"):
+    with pytest.raises(InputError, match="template grm-single gives scores"):
         load_judge("llm-judge", ScriptedEngine([]), judge_settings(template="grm-single"))
     with pytest.raises(InputError, match="gives no expected scores"):
         load_judge("llm-judge", ScriptedEngine([]), judge_settings(rule="expected"))

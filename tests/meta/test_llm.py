@@ -133,7 +133,9 @@ def test_options_that_it_does_not_know_are_the_engines():
 
 
 def test_a_template_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(TemplateError, match="a meta RM's is of kind scores"):
+    with pytest.raises(
+        TemplateError, match="a meta RM's gives scores, reads them strictly and needs nothing; got choice"
+    ):
         LLMMeta(ScriptedEngine([]), template="judge")
     own = tmp_path / "own.jinja"
     own.write_text("Good? {{ responses[-1][1] }} \\boxed{x}")

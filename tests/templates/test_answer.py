@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from spct.templates import load_template
 from spct.templates.answer import MOST_BRACES, closing_brace, last_box, reasoning
-from spct.templates.parsing import parse_scores
-from spct.templates.shield import Shield
+from templates.reading import parse_scores, shield_for
 
 PAIRS = [
     ("<think>", "</think>"),
@@ -111,8 +110,8 @@ PIECES = st.sampled_from(
      "<think>", "</think>", "<|", "|>", "\\boxed{10, 1}", "\\boxed{"]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(PIECES, max_size=24).map("".join), st.text(max_size=40))
-FORMS = [("scores", (1, 10), 1), ("scores", (1, 10), 2), ("scores", (0, 1), 1), ("index", (1, 10), 11)]
-SHIELDS = [(Shield((), kind, scale), n) for kind, scale, n in FORMS]
+FORMS = [("box", (1, 10), 1), ("box", (1, 10), 2), ("box", (0, 1), 1), ("index", (1, 10), 11)]
+SHIELDS = [(shield_for((), kind, scale), n) for kind, scale, n in FORMS]
 READ = [load_template("grm"), load_template("grm"), load_template("grm-single"), load_template("judge")]
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from spct.meta.cases import without_control_tokens
 from spct.templates.control_tokens import CONTROL_TOKENS, FAMILIES, special_pattern
-from spct.templates.shield import Shield
+from templates.reading import shield_for
 
-SHIELD = Shield((), "scores", (1, 10))
+SHIELD = shield_for((), "box", (1, 10))
 
 
 def sealed(text: str) -> str:

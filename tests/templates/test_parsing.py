@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spct.templates import load_template
-from spct.templates.parsing import parse_index, parse_principles, parse_scores
+from spct.templates.parsing import parse_principles
+from templates.reading import parse_index, parse_scores
 from templates.template_corpus import Output, generated_outputs, load_outputs
 
 CASES = load_outputs()
@@ -43,8 +44,8 @@ def test_box_span_is_in_the_original_text():
     text = "<think>\\boxed{1, 1}</think>\u200b\U0001f389 İ\n#### Scores\n\\boxed{ 8 , 7 }\n"
     parsed = parse_scores(text, 2, (1, 10))
     assert parsed.scores == (8, 7)
-    assert parsed.box is not None
-    assert text[slice(*parsed.box)] == " 8 , 7 "
+    assert parsed.span is not None
+    assert text[slice(*parsed.span)] == "\\boxed{ 8 , 7 }"
 
 
 def test_details_say_got_and_expected():
@@ -121,8 +122,8 @@ def test_a_cut_answer_of_its_own_heading():
     text = "Anmerkung: gut.\nUrteil \\boxed{2}"
     assert parse_index(text, 3, "length", heading="Urteil").scores == (0, 1, 0)
     assert parse_index(text, 3, "length").problem.detail == (
-        "the completion was cut off before its answer section was complete (its last box is neither alone on its line nor "
-        "under a heading of scores, or in a quotation); raise max_tokens if that was the limit"
+        "the completion was cut off before its answer section was complete (its last \\boxed{...} is neither alone on its line "
+        "nor under a heading of scores, or in a quotation); raise max_tokens if that was the limit"
     )
 
 
@@ -159,7 +160,7 @@ def test_index_is_one_hot():
 def test_principles():
     parsed = parse_principles("<think>hm</think>\n#### Specific Criteria\n1. Accuracy (60%)\n2. Tone (40%)\n")
     assert parsed.principles == "1. Accuracy (60%)\n2. Tone (40%)"
-    assert (parsed.scores, parsed.problem, parsed.box) == (None, None, None)
+    assert (parsed.scores, parsed.problem, parsed.span) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_never_invents(text, finish):
     parsed = parse_scores(text, 2, (1, 10), finish)
     assert (parsed.scores is None) != (parsed.problem is None)
     if parsed.scores is not None:
-        written = re.fullmatch(r"\s*([0-9]+)\s*,\s*([0-9]+)\s*", text[slice(*parsed.box)], re.ASCII)
+        written = re.fullmatch(r"\\boxed\s*\{\s*([0-9]+)\s*,\s*([0-9]+)\s*\}", text[slice(*parsed.span)], re.ASCII)
         assert written is not None
         assert parsed.scores == tuple(map(int, written.groups()))
 
@@ -202,6 +203,6 @@ def test_the_quick_reading_finds_what_the_careful_one_does():
         template = load_template(output.template)
         quick = template.parse(output.text, output.n, output.finish, sections=False)
         careful = template.parse(output.text, output.n, output.finish)
-        assert (quick.scores, quick.problem, quick.box) == (careful.scores, careful.problem, careful.box), output.id
+        assert (quick.scores, quick.problem, quick.span) == (careful.scores, careful.problem, careful.span), output.id
         plain += quick.scores is not None
     assert plain > 500

@@ -28,7 +28,7 @@ def test_filled_in_as_jinja_renders(name):
     compared = 0
     for item in items():
         given = {"reference": item.reference, "principles": item.principles, "single": len(item.responses) == 1 or None}
-        if any(given[need] is None for need in template.needs):
+        if any(given[need] is None for need in template.needs) or template.refuses(len(item.responses)):
             continue
         for order in (range(len(item.responses)), tuple(reversed(range(len(item.responses))))):
             sealed = template._shield.seal(
@@ -44,10 +44,10 @@ def test_filled_in_as_jinja_renders(name):
             expected = source.render(
                 {
                     "n": len(shown),
-                    "low": template.scale[0],
-                    "high": template.scale[1],
+                    "low": source.meta.scale[0],
+                    "high": source.meta.scale[1],
                     "tag": sealed.tag,
-                    "box": template._box(len(order)),
+                    "form": source.meta.make_reader().form(len(order)),
                     "turns": list(zip([message.role for message in item.messages], turns, strict=True)),
                     "query": turns[-1],
                     "responses": list(enumerate(shown, 1)),

@@ -37,7 +37,7 @@ def test_a_shipped_template_can_be_extended(tmp_path):
     text = '{% extends "grm.jinja" %}{% block scale %}Scale: {{ low }}-{{ high }}. {{ super() }}{% endblock %}'
     content = load(tmp_path, text).render(ITEM, (0, 1))[0].content
     assert "Scale: 1-10. Scores are integers" in content
-    assert "kind:" not in content
+    assert "reader:" not in content
 
 
 def test_digest_covers_the_files_it_names(tmp_path):
@@ -60,23 +60,35 @@ def test_html_is_not_escaped(tmp_path):
     ("text", "said"),
     [
         (
-            "---\nkind: scores\ncolour: red\n---\nx",
-            "line 3: unknown front-matter key 'colour'; expected one of kind, scale",
+            "---\nreader: box\ncolour: red\n---\nx",
+            "line 3: unknown front-matter key 'colour'; expected one of reader, scale",
         ),
-        ("---\nkind: best\n---\nx", "line 2: kind is 'best'; expected one of scores, index, principles"),
+        (
+            "---\nreader: best\n---\nx",
+            "line 2: reader is 'best'; expected one of box, box-each, index, list, json, choice,",
+        ),
+        ("---\nkind: scores\n---\nx", "line 2: unknown front-matter key 'kind'; expected one of reader, scale"),
+        (
+            "---\nscale: [0, 5]\nreader: choice\n---\nx",
+            "line 3: reader 'choice' lacks form, labels; it takes form, labels",
+        ),
+        ("---\nreader: {box: {form: x}}\n---\nx", "line 2: reader 'box' takes no form; it takes no options"),
+        ("---\nreader: own.py:Reader\n---\nx", "line 2: reader is 'own.py:Reader'; expected one of box"),
+        ("---\ndecimals: 4\n---\nx", "line 2: decimals is 4; expected 0 to 3"),
+        ("---\ndecimals: true\n---\nx", "line 2: decimals is True; expected 0 to 3"),
         ("---\nscale: [10, 1]\n---\nx", "line 2: scale is [10, 1]; expected [low, high]"),
-        ("---\nscale: [1, 1000]\n---\nx", "line 2: scale is"),
+        ("---\nscale: [1, 1001]\n---\nx", "line 2: scale is"),
         ("---\nscale: [1.0, 10]\n---\nx", "line 2: scale is"),
         ("---\nscale: 10\n---\nx", "line 2: scale is 10"),
         ("---\nneeds: [tea]\n---\nx", "line 2: needs is ['tea']"),
         ("---\nmarkers: '['\n---\nx", "line 2: markers is '['"),
         ('---\nheadings: {scores: "a\\nb"}\n---\nx', "line 2: headings is"),
-        ("---\nkind: [\n---\nx", "front matter is not YAML"),
+        ("---\nreader: [\n---\nx", "front matter is not YAML"),
         ("---\n- a\n---\nx", "line 2: front matter is not a mapping"),
-        ("---\nkind: scores\n", "line 1: front matter opened by --- and never closed"),
-        ("---\nkind: scores\n---\na\n{% if %}", "line 5: "),
+        ("---\nreader: box\n", "line 1: front matter opened by --- and never closed"),
+        ("---\nreader: box\n---\na\n{% if %}", "line 5: "),
         ("a\nb {{ nothing }}", "line 2: 'nothing' is undefined"),
-        ("---\nkind: scores\n---\na\nb {{ nothing }}", "line 5: 'nothing' is undefined"),
+        ("---\nreader: box\n---\na\nb {{ nothing }}", "line 5: 'nothing' is undefined"),
         ("{% block user %}\n{{ responses[7][1] }}{% endblock %}", "line 2: "),
         ("{% block user %}x{% endblock %} stray", "text outside the blocks: 'stray'"),
         ("{% block system %}x{% endblock %}", "gives no user message"),

@@ -25,12 +25,15 @@ CARD = Path(__file__).parent / "model-card.jinja"
     ("name", "kind", "scale", "needs"),
     [
         ("grm", "scores", (1, 10), set()),
+        ("grm-digit", "scores", (0, 9), set()),
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
         ("principles", "principles", (1, 10), set()),
-        ("judge", "index", (1, 10), set()),
-        ("judge-index", "index", (1, 10), set()),
+        ("judge", "choice", (0, 1), set()),
+        ("judge-index", "choice", (0, 1), set()),
+        ("pairwise-choice", "choice", (0, 1), set()),
+        ("json", "scores", (1, 10), set()),
     ],
 )
 def test_shipped(name, kind, scale, needs):
@@ -48,9 +51,9 @@ def test_shipped(name, kind, scale, needs):
 
 
 def test_names_are_the_registry():
-    shipped = ["grm", "grm-single", "grm-reference", "grm-principles", "principles", "judge", "judge-index"]
-    assert list(TEMPLATES) == shipped
-    assert len({load_template(name).digest for name in TEMPLATES}) == 7
+    grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
+    assert list(TEMPLATES) == [*grm, "principles", "judge", "judge-index", "pairwise-choice", "json"]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 10
 
 
 def test_shown_order_and_turns():

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from spct.cli import spct
 
 TEMPLATE = """---
-kind: scores
+reader: box
 ---
 {{ query }}: {% for number, text in responses %}{{ number }} {{ text }}. {% endfor %}
 """

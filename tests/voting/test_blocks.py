@@ -50,6 +50,11 @@ def test_drift_solves_the_ridge_equations():
         assert residual == pytest.approx(PRIOR_OBSERVATIONS * d, abs=1e-6)
 
 
+def test_a_block_without_drift_weighs_as_much_as_one_score():
+    """Two blocks of the same two responses, one 2 points stricter: each moves by 2 / (2 + 1) towards the other, not by 1."""
+    assert block_drift([((0, 1), (5, 5)), ((0, 1), (7, 7))], 2) == pytest.approx([-2 / 3, 2 / 3])
+
+
 def test_reconciling_ranks_better_than_plain_means_when_blocks_drift():
     rng = random.Random(0)
     plain_hits = reconciled_hits = 0

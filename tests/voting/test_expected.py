@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import log
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spct.types import TokenLogprob
+from spct.templates.readers.box import number_slots, one_hot
+from spct.templates.readers.labels import Labels
+from spct.templates.readers.scale import Scale
+from spct.types import Slot, TokenLogprob
 from spct.voting.expected import ExpectedScores, expected_scores
 
 Next = Callable[[str], Mapping[str, float]]
@@ -30,8 +33,12 @@ def tokens_of(pieces: list[str], following: Next) -> tuple[TokenLogprob, ...]:
 def read(pieces: list[str], following: Next, **options: Any) -> ExpectedScores:
     text = "".join(pieces)
     begin, end = text.rindex("{") + 1, text.rindex("}")
-    scores = [int(found) for found in re.findall(r"\d+", text[begin:end])]
-    return expected_scores(text, tokens_of(pieces, following), (begin, end), scores, (1, 10), **options)
+    return in_box(text, tokens_of(pieces, following), (begin, end), **options)
+
+
+def in_box(text: str, tokens: Sequence[TokenLogprob] | None, box: tuple[int, int], **options: Any) -> ExpectedScores:
+    """The expected scores of the numbers from 1 to 10 that stand in a box."""
+    return expected_scores(text, tokens, number_slots(text, box, Scale(1, 10), "}"), **options)
 
 
 def certain_but(at: Mapping[str, Mapping[str, float]], pieces: list[str]) -> Next:
@@ -179,18 +186,18 @@ def test_under_a_grammar_the_share_is_of_what_scores_can_have() -> None:
 
 def test_the_sampled_token_counts_though_it_is_not_among_the_top() -> None:
     tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", log(0.2), (("9", log(0.8)),)), TokenLogprob("}", 0.0))
-    assert expected_scores("{8}", tokens, (1, 2), [8], (1, 10)).expected_N == pytest.approx((8.8,))
+    assert in_box("{8}", tokens, (1, 2)).expected_N == pytest.approx((8.8,))
 
 
 def test_an_end_token_after_the_text_and_broken_characters_before_it_do_no_harm() -> None:
     tokens = tuple(TokenLogprob(piece, 0.0) for piece in ["�", "�", "{", "8", "}", "<|im_end|>"])
-    assert expected_scores("é{8}", tokens, (2, 3), [8], (1, 10)).expected_N == (8.0,)
+    assert in_box("é{8}", tokens, (2, 3)).expected_N == (8.0,)
 
 
 @pytest.mark.parametrize(("after", "problem"), [(1, None), (2, None), (3, "do not spell")])
 def test_at_most_two_tokens_may_follow_the_text(after: int, problem: str | None) -> None:
     tokens = tuple(TokenLogprob(piece, 0.0) for piece in ["{", "8", "}", *["<|im_end|>", "<|end|>", "<pad>"][:after]])
-    got = expected_scores("{8}", tokens, (1, 2), [8], (1, 10))
+    got = in_box("{8}", tokens, (1, 2))
     assert (got.expected_N == (8.0,)) if problem is None else (problem in (got.problem or ""))
 
 
@@ -203,7 +210,7 @@ def test_white_space_in_the_scores_own_token_ends_it() -> None:
 
 def test_no_expectation_of_next_to_no_mass_however_little_is_asked_for() -> None:
     tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", -50.0, (("x", 0.0),)), TokenLogprob("}", 0.0))
-    got = expected_scores("{8}", tokens, (1, 2), [8], (1, 10), min_resolved=0.0)
+    got = in_box("{8}", tokens, (1, 2), min_resolved=0.0)
     assert (got.problem or "").startswith("score 1: 0.00 of the probability")
 
 
@@ -211,11 +218,10 @@ def test_no_expectation_without_matching_log_probabilities() -> None:
     other = (TokenLogprob("{", 0.0), TokenLogprob("9", 0.0), TokenLogprob("}", 0.0))
     both = (TokenLogprob("{", 0.0), TokenLogprob("8,7", 0.0), TokenLogprob("}", 0.0))
     doubled = (TokenLogprob("{", 0.0), TokenLogprob("8", -0.1, (("8", -0.1), ("9", -0.1))), TokenLogprob("}", 0.0))
-    assert "top_logprobs" in (expected_scores("{8}", None, (1, 2), [8], (1, 10)).problem or "")
-    assert "do not spell" in (expected_scores("{8}", other, (1, 2), [8], (1, 10)).problem or "")
-    assert expected_scores("{8,7}", both, (1, 4), [8, 7], (1, 10)).problem == "score 2: another score shares its token"
-    assert "add up to 1.81" in (expected_scores("{8}", doubled, (1, 2), [8], (1, 10)).problem or "")
-    assert "parsed" in (expected_scores("{9}", other, (1, 2), [8], (1, 10)).problem or "")
+    assert "top_logprobs" in (in_box("{8}", None, (1, 2)).problem or "")
+    assert "do not spell" in (in_box("{8}", other, (1, 2)).problem or "")
+    assert in_box("{8,7}", both, (1, 4)).problem == "score 2: another score shares its token"
+    assert "add up to 1.81" in (in_box("{8}", doubled, (1, 2)).problem or "")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +230,56 @@ def test_no_expectation_without_matching_log_probabilities() -> None:
 def test_listed_probabilities_may_exceed_1_by_what_servers_round(total: float, problem: str | None) -> None:
     top = (("8", log(0.6)), ("9", log(total - 0.6)))
     tokens = (TokenLogprob("{", 0.0), TokenLogprob("8", log(0.6), top), TokenLogprob("}", 0.0))
-    assert expected_scores("{8}", tokens, (1, 2), [8], (1, 10)).problem == problem
+    assert in_box("{8}", tokens, (1, 2)).problem == problem
+
+
+def test_a_choice_has_the_expected_scores_of_both_responses() -> None:
+    """One word decides about all responses: 0.6 A, 0.3 C for a tie, 0.1 elsewhere."""
+    slot = Slot((2, 3), Labels(["A", "C", "B"]).scores(2), ("]",))
+    tokens = tokens_of(["[[", "A", "]]"], certain_but({"[[": {"A": 0.6, "C": 0.3, "D": 0.1}}, ["[[", "A", "]]"]))
+    got = expected_scores("[[A]]", tokens, [slot])
+    assert got.expected_N == pytest.approx(((0.6 + 0.15) / 0.9, 0.15 / 0.9))
+    assert got.outside_N == pytest.approx((0.1, 0.1))
+
+
+def test_a_label_that_begins_another_is_told_apart_by_the_next_token() -> None:
+    """A>B and A>>B: the sampled A> goes on, and the alternatives to what came next split it."""
+    slot = Slot((2, 5), Labels(["A>>B", "A>B", "B>A", "B>>A"]).scores(2), ("]",))
+    pieces = ["[[", "A>", "B", "]]"]
+    tokens = tokens_of(pieces, certain_but({"[[": {"A>": 0.8, "B>": 0.2}, "[[A>": {"B": 0.75, ">B": 0.25}}, pieces))
+    got = expected_scores("[[A>B]]", tokens, [slot])
+    assert got.expected_N == pytest.approx(((0.6 * 2 / 3 + 0.2) / 0.8, (0.6 / 3) / 0.8))
+    assert got.ambiguous_N == pytest.approx((0.2, 0.2))
+    assert got.low_N == pytest.approx((0.6 * 2 / 3 + 0.2, 0.6 / 3 + 0.2 * 2 / 3))
+
+
+def test_the_number_of_the_best_has_the_probability_of_each_as_its_expected_scores() -> None:
+    tokens = tokens_of(["{", "2", "}"], certain_but({"{": {"2": 0.5, "1": 0.3, "3": 0.2}}, ["{", "2", "}"]))
+    got = expected_scores("{2}", tokens, [Slot((1, 2), one_hot(3), ("}",))])
+    assert got.expected_N == pytest.approx((0.3, 0.5, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("listed", "constrained", "remedy"),
+    [
+        ({"8": 0.5, "1": 0.5}, False, "use a scale on which no score begins another, as the template grm-digit"),
+        ({"8": 0.5, "1": 0.5}, True, "use a scale on which no score begins another, as the template grm-digit"),
+        ({"8": 0.5, "x": 0.5}, False, "turn the grammar on, or raise top_logprobs"),
+        ({"8": 0.5, " ": 0.5}, False, "turn the grammar on, or raise top_logprobs"),
+        ({"8": 0.1, "7": 0.09}, True, "raise top_logprobs"),
+    ],
+)
+def test_the_remedy_fits_the_cause(listed: dict[str, float], constrained: bool, remedy: str) -> None:
+    """A lone 1 that was not sampled may become 10, however many alternatives are listed."""
+    got = read(["{", "8", "}"], certain_but({"{": listed}, ["{", "8", "}"]), constrained=constrained)
+    assert got.expected_N is None
+    assert got.problem is not None and got.problem.endswith(remedy + (" does (0 to 9)" if "grm" in remedy else ""))
+
+
+def test_on_single_digits_a_lone_one_is_one() -> None:
+    tokens = tokens_of(["{", "8", "}"], certain_but({"{": {"8": 0.5, "1": 0.5}}, ["{", "8", "}"]))
+    got = expected_scores("{8}", tokens, number_slots("{8}", (1, 2), Scale(0, 9), "}"))
+    assert got.expected_N == pytest.approx((4.5,))
 
 
 @pytest.fixture
@@ -249,6 +304,6 @@ def test_on_the_tokenizer_of_smollm2(smollm2_gguf: Path) -> None:
         top = tuple((string, log(p)) for string, p in options.get(piece.strip(), {piece: 1.0}).items())
         tokens.append(TokenLogprob(piece, dict(top).get(piece, 0.0), top))
     begin = text.index("{") + 1
-    got = expected_scores(text, tokens, (begin, len(text) - 1), [10, 8, 1], (1, 10))
+    got = in_box(text, tokens, (begin, len(text) - 1))
     assert got.problem is None
     assert got.expected_N == pytest.approx((0.45 * 10 + 0.05 * 1 + 0.5 * 9, 7.0, 5.0))

@@ -54,6 +54,7 @@ class RunProgress:
         *,
         k: int | None = None,
         scale: Scale | None = None,
+        lenient: str | None = None,
         price_in: float | None = None,
         price_out: float | None = None,
         console: Console | None = None,
@@ -67,7 +68,7 @@ class RunProgress:
         self._live = self._console.is_interactive and not _is_pipe(self._out)
         self._k, self._prices = k, (price_in, price_out)
         self._interval_s, self._tick_s, self._clock = interval_s, tick_s, clock
-        self._totals = Totals(planned=total, scale=scale)
+        self._totals = Totals(planned=total, scale=scale, lenient=lenient)
         self._sampled = self._invalid = 0
         self._replayed_before = 0
         self._started = self._said_at = clock()

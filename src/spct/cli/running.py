@@ -12,7 +12,7 @@ import click
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.judges import Judge, kind_of
-from spct.judges.template_choice import scale_in
+from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.run.store import holds_run
 from spct.types import Item
@@ -61,7 +61,12 @@ async def judge_all(
     k = judge.settings.k if judge.settings.adaptive is None else None
     scale = scale_in(judge.templates, judge.settings.template)
     progress = RunProgress(
-        total, k=k, scale=scale, price_in=options.get("price_in"), price_out=options.get("price_out")
+        total,
+        k=k,
+        scale=scale,
+        lenient=lenience_in(judge.templates),
+        price_in=options.get("price_in"),
+        price_out=options.get("price_out"),
     )
     with progress:
         if header is not None:

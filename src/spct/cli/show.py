@@ -114,7 +114,7 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     yield ""
     yield verdict_header(surface)
     scale = stored_scale(store, settings)
-    totals, unfinished = Totals(scale=scale), 0
+    totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
             totals.add(stored.verdict, stored.item)
@@ -246,6 +246,7 @@ def _judgment_row(judgment: Judgment, stored: StoredItem, view: ItemView) -> dic
         "scores": judgment.scores,
         "expected": judgment.expected,
         "unresolved": judgment.unresolved,
+        "no_expected": judgment.no_expected,
         "rating": None if stored.ratings is None else stored.ratings.get(judgment.index),
         "kept": None if stored.verdict.kept is None else judgment.index in stored.verdict.kept,
         "problem": None if problem is None else {"code": problem.code, "detail": problem.detail},

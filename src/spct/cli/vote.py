@@ -52,7 +52,7 @@ def vote(
             store, settings, k=k, k_meta=k_meta, meta=chosen, rule=rule, tie_rule=tie_rule
         )  # fmt: skip
         scale = stored_scale(store, settings)
-        totals, unfinished = Totals(scale=scale), 0
+        totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
         if not (as_json or summary):
             write_line(sys.stdout, verdict_header())
         for voted in revote(store, settings, chosen):

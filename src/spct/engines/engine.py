@@ -33,16 +33,18 @@ class Capabilities:
     ``seed_alone``: whether a sample was measured on this processor to depend on its prompt, its settings and its seed
     alone, whatever is asked beside it, so that a run that is stopped and resumed ends as one that was not; False too
     where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
-    effect ("gbnf" in process, behind HTTP the request's field), None if they are not. ``context_tokens``: prompt plus
-    completion, None where unknown. ``images``: whether the images of a message are sent along with it. ``concurrency``:
-    requests worth having in flight. ``special_tokens``: strings that the tokenizer would turn into control tokens, as far
-    as the engine can tell, and those that its option of this name adds; templates keep them out of untrusted text.
+    effect ("gbnf" in process, behind HTTP the request's field), None if they are not; ``json_schema`` says the same of JSON
+    schemas. ``context_tokens``: prompt plus completion, None where unknown. ``images``: whether the images of a message
+    are sent along with it. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the tokenizer
+    would turn into control tokens, as far as the engine can tell, and those that its option of this name adds; templates
+    keep them out of untrusted text.
     """
 
     max_n: int | None = None
     seeding: Seeding = "none"
     logprobs: bool = False
     grammar: str | None = None
+    json_schema: str | None = None
     shares_prefill: bool = False
     seed_alone: bool | None = None
     context_tokens: int | None = None
@@ -71,8 +73,9 @@ def with_tokens(configuration: Mapping[str, Any], tokens: Sequence[str]) -> Mapp
 class SampleRequest:
     """n samples of one prompt.
 
-    ``temperature`` 0 is greedy. ``grammar`` is GBNF text with the rule ``root``, or None; an engine whose
-    capabilities lack grammars ignores it. ``top_logprobs`` asks for that many alternatives per token; 0 asks for none.
+    ``temperature`` 0 is greedy. ``grammar`` is GBNF text with the rule ``root``, or None; ``json_schema`` is a schema of the
+    whole completion as JSON text, or None. At most one of the two is given; an engine whose capabilities lack it ignores it.
+    ``top_logprobs`` asks for that many alternatives per token; 0 asks for none.
     ``seed`` is that of the first sample; sample j has ``seed + j``.
     """
 
@@ -83,6 +86,7 @@ class SampleRequest:
     top_p: float = 1.0
     max_tokens: int = 1024
     grammar: str | None = None
+    json_schema: str | None = None
     top_logprobs: int = 0
 
 

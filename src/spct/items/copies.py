@@ -61,11 +61,16 @@ class Copies:
 def copies_of(responses: Sequence[str]) -> Copies:
     """Which of the responses are equal."""
     if len(set(responses)) == len(responses):
-        return Copies(tuple([(i,) for i in range(len(responses))]))
+        return apart(responses)
     places: dict[str, list[int]] = {}
     for i, text in enumerate(responses):
         places.setdefault(text, []).append(i)
     return Copies(tuple(map(tuple, places.values())))
+
+
+def apart(responses: Sequence[str]) -> Copies:
+    """Every response by itself, equal or not."""
+    return Copies(tuple([(i,) for i in range(len(responses))]))
 
 
 def as_shown(item: Item, judgment: Judgment) -> tuple[Item, Judgment]:

@@ -67,7 +67,7 @@ class CloudJudge(Rival):
     """``head`` is the scalar model, made already or as KIND:NAME with ``head_options``; not asked for where ``engine`` is
     the ``CriticAndHead`` of another such judge.
 
-    ``settings.template`` may be the path of a critique template of your own (kind scores, needs single).
+    ``settings.template`` may be the path of a critique template of your own (which needs single).
     """
 
     kind = "cloud"

@@ -17,12 +17,12 @@ from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
 from spct.items.budget import within_budget
-from spct.items.copies import copies_of
+from spct.items.copies import apart, copies_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import check_images, load_templates, noise_in, template_for
+from spct.judges.template_choice import check_images, lenience_in, load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
@@ -85,8 +85,17 @@ class GRMJudge:
             del settings["trajectory_chars"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
-        sampling["grammar"] = (self.settings.sampling.grammar and self.engine.capabilities.grammar) or None
+        held = self.settings.sampling.grammar
+        sampling["grammar"] = (held and self.engine.capabilities.grammar) or None
+        if held and not sampling["grammar"] and self.engine.capabilities.json_schema and self._answers_in_json:
+            sampling["json_schema"] = self.engine.capabilities.json_schema
+        if (lenient := lenience_in(self.templates)) is not None:
+            settings["lenient"] = lenient
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
+
+    @property
+    def _answers_in_json(self) -> bool:
+        return self.templates[self.settings.template].json_schema(2) is not None
 
     def check(self, item: Item) -> None:
         """Raise TemplateError if the item lacks what its template needs, or has images that the engine does not take."""
@@ -102,9 +111,11 @@ class GRMJudge:
 
         Raises TemplateError if the item does not suit the template, EngineError if the engine or the meta RM cannot go on.
         """
-        copies = copies_of(item.responses)
-        task = _Task(within_budget(copies.once(item), self.settings.trajectory_chars), MemoryOfTexts(memory, copies))
         template = self.template_of(item)
+        copies = copies_of(item.responses)
+        if template.refuses(len(copies.groups)):  # one text twice is nothing to choose from; it is shown twice
+            copies = apart(item.responses)
+        task = _Task(within_budget(copies.once(item), self.settings.trajectory_chars), MemoryOfTexts(memory, copies))
         error: ItemError | None = None
         judgments: list[Judgment] = []
         ratings: Ratings = {}

@@ -12,17 +12,17 @@ from spct.meta import MetaRM
 
 
 def llm_judge(engine: Engine, settings: JudgeSettings, *, meta: MetaRM | None = None) -> GRMJudge:
-    """The judge with the template "judge" in place of "grm", or with a template of your own of kind "index".
+    """The judge with the template "judge" in place of "grm", or with a template of your own of kind "choice".
 
     A judgment scores 1 for the response it names and 0 for the others, so the totals are votes.
     """
-    settings = with_index_template(settings, "llm-judge", "judge")
+    settings = with_choice_template(settings, "llm-judge", "judge")
     judge = GRMJudge(engine, settings, meta=meta)
-    require_index(judge, "llm-judge")
+    require_choice(judge, "llm-judge")
     return judge
 
 
-def with_index_template(settings: JudgeSettings, kind: str, template: str) -> JudgeSettings:
+def with_choice_template(settings: JudgeSettings, kind: str, template: str) -> JudgeSettings:
     """``settings`` with ``template`` where they name none of their own. Raises InputError for expected scores."""
     if settings.rule == "expected":
         raise InputError(
@@ -31,9 +31,7 @@ def with_index_template(settings: JudgeSettings, kind: str, template: str) -> Ju
     return replace(settings, template=template) if settings.template == "grm" else settings
 
 
-def require_index(judge: GRMJudge, kind: str) -> None:
+def require_choice(judge: GRMJudge, kind: str) -> None:
     template = judge.templates[judge.settings.template]
-    if template.kind != "index":
-        raise InputError(
-            f"the judge {kind} names the best response; template {template.name} is of kind {template.kind}"
-        )
+    if template.kind != "choice":
+        raise InputError(f"the judge {kind} names the best response; template {template.name} gives {template.kind}")

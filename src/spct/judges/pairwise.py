@@ -50,7 +50,7 @@ class Game:
 
 
 class PairwiseJudge(Rival):
-    """Asks ``engine`` with a template of kind "index", by default "judge"; ``tournament`` says which pairs."""
+    """Asks ``engine`` with a template of kind "choice", by default "judge"; ``tournament`` says which pairs."""
 
     kind = "pairwise"
     least = 2
@@ -60,7 +60,7 @@ class PairwiseJudge(Rival):
         if tournament not in get_args(Tournament):
             raise InputError(f"tournament is {tournament!r}; expected {' or '.join(get_args(Tournament))}")
         self._template = load_template("judge" if settings.template == "grm" else settings.template)
-        if self._template.kind != "index" or self._template.needs:
+        if self._template.kind != "choice" or self._template.needs or self._template.refuses(2):
             raise InputError(f"the judge pairwise names the better of two; template {self._template.name} does not")
         self._asked = engine
         self._sampler = StreamSampler(engine, self._template, settings.sampling)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -16,9 +16,8 @@ from spct.aio import gather_all
 from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
 from spct.judges.memory import Prompt
 from spct.templates import Template
-from spct.templates.sections import sections_of
-from spct.types import Judgment, Message, Problem, Usage
-from spct.voting.expected import expected_scores
+from spct.types import Divide, Judgment, Message, Problem, Usage
+from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
 
 Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
@@ -66,6 +65,7 @@ class SampleScores(NamedTuple):
     problem: Problem | None
     expected: tuple[float, ...] | None = None
     unresolved: tuple[float, ...] | None = None
+    no_expected: str | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -124,39 +124,56 @@ class StreamSampler:
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
                 grammar=self._grammar(len(stream.order)),
+                json_schema=self._json_schema(len(stream.order)),
                 top_logprobs=settings.top_logprobs or 0,
             ),
         )
         places = stream.places
+        divide = partial(self.template.divide, n=len(stream.order))
         judgments = [
-            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample))
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample), divide)
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
         return judgments
 
     def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
-        parsed = self.template.parse(sample.text, len(stream.order), sample.finish_reason, sections=False)
-        shown = parsed.scores
-        expected = unresolved = None
-        if shown is not None and sample.logprobs is not None and parsed.box and self.template.kind == "scores":
-            constrained = self._grammar(len(stream.order)) is not None
-            read = expected_scores(
-                sample.text, sample.logprobs, parsed.box, shown, self.template.scale, constrained=constrained
-            )
-            if read.expected_N is not None:
-                expected = tuple(read.expected_N[place] for place in places)
-                unresolved = tuple(read.outside_N[place] + read.ambiguous_N[place] for place in places)
-        scores = None if shown is None else tuple([shown[place] for place in places])
-        return SampleScores(scores, parsed.problem, expected, unresolved)
+        n = len(stream.order)
+        parsed = self.template.parse(sample.text, n, sample.finish_reason, sections=False)
+        if parsed.scores is None:
+            return SampleScores(None, parsed.problem)
+        scores = tuple([parsed.scores[place] for place in places])
+        if not self.settings.top_logprobs:
+            return SampleScores(scores, None)
+        read = self._expected(sample, parsed.span, n)
+        if read.expected_N is None:
+            return SampleScores(scores, None, no_expected=read.problem)
+        expected = tuple([read.expected_N[place] for place in places])
+        unresolved = tuple([read.outside_N[place] + read.ambiguous_N[place] for place in places])
+        return SampleScores(scores, None, expected, unresolved)
+
+    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int) -> ExpectedScores:
+        """The expected scores of a sample whose answer was read at ``span``."""
+        slots = () if span is None or sample.logprobs is None else self.template.slots(sample.text, span, n)
+        held = self._grammar(n) is not None or self._json_schema(n) is not None
+        return expected_scores(sample.text, sample.logprobs, slots, constrained=held)
 
     def _grammar(self, n: int) -> str | None:
         if not (self.settings.grammar and self.engine.capabilities.grammar):
             return None
         return self.template.grammar(n, self.settings.max_tokens)
 
+    def _json_schema(self, n: int) -> str | None:
+        """A schema where the engine takes no grammar: a grammar also bounds the length of the texts."""
+        can = self.engine.capabilities
+        if not self.settings.grammar or can.grammar or not can.json_schema:
+            return None
+        return self.template.json_schema(n)
 
-def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores) -> Judgment:
+
+def _judgment(
+    stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores, divide: Divide
+) -> Judgment:
     return Judgment(
         index=stream.indices[ordinal],
         order=stream.order,
@@ -167,11 +184,12 @@ def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: 
         problem=read.problem,
         expected=read.expected,
         unresolved=read.unresolved,
+        no_expected=read.no_expected,
         attempt=attempt,
         block=stream.block,
         reasoning=sample.reasoning,
         completion_tokens=sample.completion_tokens,
-        divide=sections_of,
+        divide=divide,
     )
 
 

@@ -33,6 +33,8 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
         raise TemplateError(f'item {item.id!r} has no reference; template {name} needs the key "reference"')
     if "single" in template.needs and len(item.responses) != 1:
         raise TemplateError(f"item {item.id!r} has {len(item.responses)} responses; template {name} takes exactly 1")
+    if (refused := template.refuses(len(item.responses))) is not None:
+        raise TemplateError(f"item {item.id!r} cannot be judged by template {name}: {refused}")
     return template
 
 
@@ -54,10 +56,12 @@ def check_images(item: Item, who: str, *, taken: bool) -> None:
 
 def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:
     """The least and the greatest score that the template ``name`` gives, None if it is not among ``templates``."""
-    template = templates.get(name)
-    if template is None:
-        return None
-    return (0, 1) if template.kind == "index" else template.scale
+    return None if name not in templates else templates[name].scale
+
+
+def lenience_in(templates: Mapping[str, Template]) -> str | None:
+    """In what a template among them reads answers less than strictly; None if all read strictly."""
+    return next((f"{name}: {template.lenient}" for name, template in templates.items() if template.lenient), None)
 
 
 def noise_in(templates: Mapping[str, Template], name: str) -> float:

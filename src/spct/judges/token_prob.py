@@ -14,13 +14,13 @@ from dataclasses import replace
 from spct.engines.engine import Engine, Sample
 from spct.errors import EngineError, InputError, TemplateError
 from spct.judges.grm import GRMJudge
-from spct.judges.llm_judge import require_index
+from spct.judges.llm_judge import require_choice
 from spct.judges.memory import NO_MEMORY, Memory
 from spct.judges.sampling import SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import LOGPROBS_FOR_EXPECTED, JudgeSettings
 from spct.templates import Template
 from spct.types import Item, Problem
-from spct.voting.expected import index_probabilities
+from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.verdict import Verdict
 
 MIN_ON_NUMBERS = 0.1
@@ -37,7 +37,7 @@ class TokenProbJudge(GRMJudge):
         template = "judge-index" if settings.template == "grm" else settings.template
         sampling = replace(settings.sampling, top_logprobs=settings.sampling.top_logprobs or LOGPROBS_FOR_EXPECTED)
         super().__init__(engine, replace(settings, template=template, sampling=sampling))
-        require_index(self, "token-prob")
+        require_choice(self, "token-prob")
         self._min_resolved = min_resolved
         self._samplers = {
             name: _ProbabilitySampler(engine, template, sampling, min_resolved)
@@ -69,16 +69,12 @@ class _ProbabilitySampler(StreamSampler):
         super().__init__(engine, template, settings)
         self._min_resolved = min_resolved
 
+    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int) -> ExpectedScores:
+        slots = () if span is None else self.template.slots(sample.text, span, n)
+        return expected_scores(sample.text, sample.logprobs, slots, min_resolved=self._min_resolved)
+
     def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
         named = super()._read(stream, places, sample)
-        if named.scores is None:
-            return named
-        n = len(stream.order)
-        box = self.template.parse(sample.text, n, sample.finish_reason).box
-        assert box is not None  # it was parsed
-        read = index_probabilities(sample.text, sample.logprobs, box, n, min_resolved=self._min_resolved)
-        if read.probabilities_N is None:
-            return SampleScores(None, Problem("no_logprobs", str(read.problem)))
-        shown = read.probabilities_N
-        scores = tuple(shown[place] for place in places)
-        return SampleScores(scores, None, scores, (read.unresolved,) * n)
+        if named.scores is not None and named.expected is None:
+            return SampleScores(None, Problem("no_logprobs", str(named.no_expected)))
+        return named._replace(scores=named.expected)

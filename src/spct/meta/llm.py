@@ -29,7 +29,7 @@ SHIPPED = Path(__file__).with_name("soundness.jinja")
 class LLMMeta:
     """Asks ``engine`` (one that is made already, or ENGINE:NAME with ``engine_options``) about each judgment once.
 
-    ``template`` is a template file of kind "scores" whose last response is the judgment and whose others are the
+    ``template`` is a template file that gives scores, whose last response is the judgment and whose others are the
     responses in the order they were shown. ``temperature`` 0 is greedy; ``seed`` matters above that.
     """
 
@@ -105,11 +105,10 @@ class LLMMeta:
             return Rating(None, f"the meta RM's answer has no rating: {parsed.problem.code}: {parsed.problem.detail}")
         if not self._top_logprobs:
             return Rating(float(parsed.scores[0]))
-        assert parsed.box is not None
+        assert parsed.span is not None
         constrained = self._grammar and self._engine.capabilities.grammar is not None
-        read = expected_scores(
-            sample.text, sample.logprobs, parsed.box, parsed.scores, self._template.scale, constrained=constrained
-        )
+        slots = self._template.slots(sample.text, parsed.span, 1)
+        read = expected_scores(sample.text, sample.logprobs, slots, constrained=constrained)
         if read.expected_N is None:
             return Rating(None, f"the meta RM's answer has no expected rating: {read.problem}")
         return Rating(read.expected_N[0])
@@ -117,9 +116,10 @@ class LLMMeta:
 
 def _load(template: str | None) -> Template:
     loaded = load_template(template or str(SHIPPED))
-    if loaded.kind != "scores" or loaded.needs:
+    if loaded.kind != "scores" or loaded.needs or loaded.lenient:
         raise TemplateError(
-            f"template {template}: a meta RM's is of kind scores and needs nothing; got kind {loaded.kind}"
+            f"template {template}: a meta RM's gives scores, reads them strictly and needs nothing; got {loaded.kind}"
+            + (f", read leniently ({loaded.lenient})" if loaded.lenient else "")
             + (f", needs {', '.join(sorted(loaded.needs))}" if loaded.needs else "")
         )
     return loaded

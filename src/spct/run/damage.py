@@ -100,6 +100,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         problem=None if code is None else Problem(code, detail or ""),
         expected=_numbers(expected, len(order)),
         unresolved=_numbers(unresolved, len(order)),
+        no_expected=detail if code is None else None,
         attempt=attempt,
         block=block,
         reasoning=reasoning,

@@ -21,7 +21,7 @@ CREATE TABLE requests (
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL,
     requests INTEGER NOT NULL, prompt BLOB
 );
-CREATE TABLE prompts (digest BLOB PRIMARY KEY, messages TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE prompts (digest BLOB PRIMARY KEY, messages TEXT NOT NULL);
 CREATE INDEX requests_by_position ON requests (position);
 CREATE TABLE judgments (
     position INTEGER NOT NULL, idx INTEGER NOT NULL, block INTEGER NOT NULL, attempt INTEGER NOT NULL,
@@ -58,7 +58,10 @@ JUDGMENT = (
     "position, idx, block, attempt, shown, seed, text, reasoning, finish_reason, scores, problem, detail, expected, "
     "unresolved, completion_tokens"
 )
-"""The columns of a judgment, in the order of ``damage.judgment_of``."""
+"""The columns of a judgment, in the order of ``damage.judgment_of``.
+
+``detail`` says why there are no scores or, without a ``problem``, why there are no expected ones.
+"""
 INSERT_JUDGMENT = f"INSERT OR REPLACE INTO judgments ({JUDGMENT}, request) VALUES ({', '.join('?' * 16)})"
 
 
@@ -77,7 +80,7 @@ def judgment_row(position: int, judgment: Judgment, request: int) -> tuple[objec
         judgment.finish_reason,
         _listed(judgment.scores),
         problem and problem.code,
-        problem and problem.detail,
+        problem.detail if problem else judgment.no_expected,
         _listed(judgment.expected),
         _listed(judgment.unresolved),
         judgment.completion_tokens,

@@ -33,7 +33,7 @@ from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messa
 from spct.run.lock import DirectoryLock
 from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_row
 from spct.run.writer import Writer, as_run_error
-from spct.templates import Template, template_of_texts
+from spct.templates import Template
 from spct.types import Item, Judgment, Message, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
@@ -131,7 +131,7 @@ class RunStore:
         def read(row: Any) -> tuple[str, Template]:
             name, texts = row[0], dict(orjson.loads(row[1]))
             check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
-            return name, template_of_texts(Path(name).stem, texts)
+            return name, Template.of_texts(Path(name).stem, texts)
 
         return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
 

@@ -5,25 +5,27 @@ To add one: a ``.jinja`` file here, one line below, one row in ``tests/templates
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from spct.errors import TemplateError
 from spct.templates.parsing import Parsed
-from spct.templates.source import SHIPPED, load_source, source_of_texts
+from spct.templates.source import SHIPPED, load_source
 from spct.templates.template import Template
 
-__all__ = ["TEMPLATES", "Parsed", "Template", "load_template", "template_of_texts"]
+__all__ = ["TEMPLATES", "Parsed", "Template", "load_template"]
 
 TEMPLATES = {
     "grm": "grm.jinja",
+    "grm-digit": "grm-digit.jinja",
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
     "principles": "principles.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",
+    "pairwise-choice": "pairwise-choice.jinja",
+    "json": "json.jinja",
 }
 
 
@@ -36,11 +38,6 @@ def load_template(name_or_path: str) -> Template:
         names = ", ".join(TEMPLATES)
         raise TemplateError(f"template {name_or_path!r}: no such file, and none of the shipped names ({names})")
     return Template(load_source(path, path.stem))
-
-
-def template_of_texts(name: str, texts: Mapping[str, str]) -> Template:
-    """The template called ``name`` from the ``Template.texts`` that a run kept of it. Raises TemplateError."""
-    return Template(source_of_texts(name, texts))
 
 
 @cache

@@ -139,3 +139,35 @@ def box_in_box(text: str, start: int, at: int, end: int) -> bool:
     if closed is None:  # it was given up if its line was
         return "\n" not in text[outer[1] : at]
     return closed > end
+
+
+LEAD = r"[#*_>\-•+=\[(⟦ \t.)0-9]*+"
+AROUND = " \t\r\n#*_>=-•+|.$`~\\([{"
+"""What may stand around a verdict that is alone on its line, and around a heading."""
+
+_SCORE_HEADING = re.compile(
+    LEAD + r"(?:(?:the|my|these|final|overall|total) ){0,3}"
+    r"(?:scores?|ratings?|verdicts?|[\u4e00-\u9fff]{0,4}(?:评分|得分|分数)|оценк[аи]|puntuaci[oó]n(?:es)?)(?![^\W_])",
+    re.IGNORECASE,
+)
+
+
+def begins_with_scores(text: str, line: int, end: int, heading: str | None = None) -> bool:
+    """Whether the line from ``line`` to ``end`` is a heading of scores and no more; ``heading`` is the template's own."""
+    if heading is not None and text.startswith(heading.strip(), line, end):
+        return True
+    found = _SCORE_HEADING.match(text, line, end)
+    if found is None:
+        return False
+    rest = text[found.end() : end].rstrip(AROUND)
+    return not rest or rest[-1] in ":：)"
+
+
+def first_score_line(text: str, start: int) -> int | None:
+    """Where the first line from ``start`` on begins that has a heading of scores before anything else."""
+    at = start
+    while at >= 0:
+        if _SCORE_HEADING.match(text, at):
+            return at
+        at = text.find("\n", at) + 1 or -1
+    return None

@@ -2,9 +2,9 @@ r"""GBNF that makes every sample well-formed, in the subset that llama.cpp and X
 
 Shape: the section headings in order; under the first, two to four lines (as many as there is room for); under the
 second, one paragraph per response ("Response 1: ..."), so that a small model says something about each, with further
-lines as bullets ("- ...") where there is room; under the third, the box with exactly n integers of the scale. Within a
-line anything may stand, LaTeX included, but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (``
-or white space: nothing in a section opens a reasoning block, fakes a heading or copies the placeholders of the prompt.
+lines as bullets ("- ...") where there is room; under the third, the form of the template's reader. An answer in JSON is
+that one object, whose texts have their places in it, and no headings. Within a line anything may stand, LaTeX included,
+but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (`` or white space: nothing in a section opens a reasoning block, fakes a heading or copies the placeholders of the prompt.
 Classes are ASCII: XGrammar clamps other characters in them.
 
 Length. Free text is bounded so that a completion normally ends inside ``max_tokens``: all lines together have at most
@@ -21,7 +21,8 @@ to ten times.
 
 from __future__ import annotations
 
-from spct.templates.parsing import AnswerKind
+from spct.templates.readers import Reader
+from spct.templates.readers.pattern import gbnf
 from spct.templates.source import Headings
 
 UNITS_PER_TOKEN = 0.75
@@ -30,8 +31,8 @@ MIN_LINE_UNITS = 8
 CRITERIA_LINES = 4
 PRINCIPLE_LINES = 6
 MAX_LINES = 24
+MAX_UNITS = LINE_UNITS * MAX_LINES
 _HEADING_TOKENS = 24
-_SCORE_TOKENS = 3
 _LABEL_TOKENS = 5
 
 # A backslash is followed by something that cannot complete \boxed; one at the end of a line, or doubled, could.
@@ -42,11 +43,23 @@ escape ::= "\\" ([^\\\nb] | "b" [^\\\no] | "bo" [^\\\nx])
 """.strip()
 
 
-def write_grammar(kind: AnswerKind, scale: tuple[int, int], n: int, max_tokens: int, headings: Headings) -> str:
+# Free text within a JSON string: no quote ends it early, no backslash spells anything else.
+_STRING_RULES = r"""
+first ::= [^"\\\n\r\t ]
+unit ::= [- 0-9.,:;!?()/] [^- 0-9.,:;!?()/"\\\n\r\t]*
+""".strip()
+
+
+def write_grammar(reader: Reader, n: int, max_tokens: int, headings: Headings) -> str:
     """The grammar of one answer over n responses. ``max_tokens`` is the length the engine will be given."""
-    fixed = _HEADING_TOKENS + (0 if kind == "principles" else (_SCORE_TOKENS + _LABEL_TOKENS) * n)
+    form = reader.rules(n)
+    if form.whole:
+        units = int(UNITS_PER_TOKEN * max(max_tokens - form.tokens, 0)) // max(form.texts, 1)
+        text = [f"text ::= first unit{{2,{max(min(units, MAX_UNITS), MIN_LINE_UNITS)}}}", _STRING_RULES]
+        return "\n".join([f"root ::= {form.root}", *form.rules, *(text if form.texts else ())]) + "\n"
+    fixed = _HEADING_TOKENS + form.tokens + (0 if reader.kind == "principles" else _LABEL_TOKENS * n)
     units = int(UNITS_PER_TOKEN * max(max_tokens - fixed, 0))
-    if kind == "principles":
+    if reader.kind == "principles":
         lines = _lines("criterion", PRINCIPLE_LINES, units)
         return "\n".join([f"root ::= {_heading(headings.principles)} {lines.root}", *lines.rules, _TEXT_RULES]) + "\n"
     parts, rules = [], []
@@ -59,9 +72,8 @@ def write_grammar(kind: AnswerKind, scale: tuple[int, int], n: int, max_tokens: 
         critique = _critique(n, units // n)
         parts += [_heading(headings.critique), critique.root]
         rules += critique.rules
-    box = _index_rules(n) if kind == "index" else _score_rules(scale, n)
-    parts += [_heading(headings.scores), '"\\\\boxed{" box "}"']
-    return "\n".join([f"root ::= {' '.join(part for part in parts if part)}", *rules, *box, _TEXT_RULES]) + "\n"
+    parts += [_heading(headings.scores), form.root]
+    return "\n".join([f"root ::= {' '.join(part for part in parts if part)}", *rules, *form.rules, _TEXT_RULES]) + "\n"
 
 
 class _Part:
@@ -95,19 +107,5 @@ def _width(units: int) -> int:
     return max(min(units, LINE_UNITS), MIN_LINE_UNITS)
 
 
-def _score_rules(scale: tuple[int, int], n: int) -> list[str]:
-    numbers = " | ".join(f'"{score}"' for score in range(scale[0], scale[1] + 1))
-    scores = ' ", " '.join(["score"] * n)
-    return [f"box ::= {scores}", f"score ::= {numbers}"]
-
-
-def _index_rules(n: int) -> list[str]:
-    numbers = " | ".join(f'"{place}"' for place in range(1, n + 1))
-    return [f"box ::= {numbers}"]
-
-
 def _heading(text: str | None) -> str:
-    if text is None:
-        return ""
-    escaped = text.replace('"', '\\"')
-    return f'"{escaped}\\n"'
+    return "" if text is None else gbnf(f"{text}\n")

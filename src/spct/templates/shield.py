@@ -10,14 +10,14 @@ What holds for every prompt, whatever the texts contain:
    spacing, width, invisible characters, any number, any or no tag), nor a begin or end line of any make.
 3. No untrusted text contains one of the engine's special tokens, nor what is a control token in a chat format that
    ``control_tokens`` knows, nor a mark that opens or closes reasoning (``answer``).
-4. No untrusted text contains a box (``answer``) which, copied as it is or tidied up, would be a verdict of as many
-   integers as are asked for. Other boxes stay: a judge that quotes ``\boxed{42}`` after its own box gives an invalid
-   judgment, not a wrong score.
+4. No untrusted text contains the template's answer form (its reader's ``looks``) which, copied as it is or tidied up,
+   would be a verdict: a box of as many integers as are asked for, ``[[A]]``, a key of the JSON answer. Other boxes stay: a
+   judge that quotes ``\boxed{42}`` after its own box gives an invalid judgment, not a wrong score.
 
 Look-alikes of 2 to 4 are altered visibly and as little as possible: brackets become ``⟦⟧‹›``, a bar ``¦``, a backslash
 ``⧵`` (Unicode normalisation maps none of them back), and where there is no such character, ``·`` goes into the first
 word. All other text passes unchanged, byte for byte; but in a text with ``MANY`` look-alikes or more the brackets or words
-that they begin with are altered everywhere, and in one with more boxes than that every backslash.
+that they begin with are altered everywhere, and in one with more boxes than that every backslash (the reader's ``flood``).
 
 Cost. All of it is linear in the texts: patterns that read no character twice, one pass to alter what they find.
 
@@ -36,10 +36,9 @@ from hashlib import sha256
 from itertools import count, islice
 from typing import NamedTuple
 
-from spct.templates.answer import LOOSE_BOX
 from spct.templates.control_tokens import SHAPES, special_pattern
 from spct.templates.folding import FOLDS, Folded, fold_text, letters, squeeze
-from spct.templates.parsing import AnswerKind
+from spct.templates.readers.reader import Look, Reader
 
 MANY = 100
 """Look-alikes of one text that are altered one by one, and boxes that are read."""
@@ -51,7 +50,6 @@ PART_CHARS = 2**18
 
 _NEUTRAL = {"[": "⟦", "]": "⟧", "<": "‹", ">": "›", "|": "¦", "\\": "⧵", "#": "♯", "{": "⦃", "}": "⦄"}
 _MARKS = "".join(_NEUTRAL.values()) + "·"
-_BACKSLASHES = [char for char in map(chr, range(0x10000)) if FOLDS[char] == "\\"]
 _PLACEHOLDER = re.compile(r"\{(i|n|tag|role)\}")
 _LOOSE = {"i": r"\d{1,4}", "n": r"\d{1,4}", "tag": r"\w{0,8}", "role": "(?i:system|developer|user|assistant|tool)"}
 _SQUEEZED = {
@@ -70,19 +68,6 @@ _SPREAD = r"[\s_.*-]*+"
 _GAP = rf"[^\w{_MARKS}]*+_*+[^\w{_MARKS}]*+"
 _OPENER = r"[\[<{|#=*~-](?![\[<{|#=*~-])\s*+/?+[\s_]*+"
 _WORD = re.compile(r"[^\W_]+")
-
-# What a judge that copies a box may tidy away, beside the white space that the parser allows.
-_COMMANDS = "text(?:bf|it|rm|sf|tt)?|math(?:bf|it|rm|sf|tt)|bold(?:symbol)?|bf|it|rm|left|right|q?quad|[bB]igg?[lr]?|displaystyle"
-_COMMAND = rf"\\(?:(?:{_COMMANDS})(?![a-zA-Z])|[,;:! ]|(?=[{{}}\s]))"
-_DRESS = rf"(?:[\s${{}}\[\]()*~,;、.+]++|{_COMMAND})"
-_DRESS_IN_LINE = rf"(?:[^\S\n]++|[${{\[\]()*~,;、.+]++|{_COMMAND})"
-
-
-class Look(NamedTuple):
-    """A pattern of folded text. What is altered: with ``whole`` every bracket of a match, else its ``lead`` or first word."""
-
-    pattern: re.Pattern[str]
-    whole: bool = True
 
 
 class Unit(NamedTuple):
@@ -116,16 +101,16 @@ class LookAlike:
 class Shield:
     """Seals the untrusted texts of one template's prompts."""
 
-    def __init__(self, markers: Sequence[str], kind: AnswerKind, scale: tuple[int, int]) -> None:
+    def __init__(self, markers: Sequence[str], reader: Reader) -> None:
         """``markers`` are the template's, with ``{i}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
-        self._kind = kind
-        self._scale = scale
+        self._reader = reader
+        self._looks_of = lru_cache(maxsize=64)(reader.looks)
         self._look_alikes = tuple(_look_alike(marker) for marker in markers)
 
     def seal(self, texts: Sequence[str], n: int, special_tokens: Sequence[str] = ()) -> Sealed:
         """Choose the tag that none of ``texts`` contains, and neutralise in each what points 2 to 4 name.
 
-        ``n`` is the number of integers that the answer holds; for kind "index" that of the responses.
+        ``n`` is the number of scores that the answer gives.
         """
         special = special_pattern(tuple(special_tokens))
         sealed: list[str] = []
@@ -137,7 +122,7 @@ class Shield:
             of_parts.append(squeezed)
             # Nearly all texts end here: what is found in none of a part together needs no second look at each.
             found = any(look.pattern.search(folded) for look in self._looks(squeezed, n))
-            if found or self._has_many_boxes(squeezed) or (special is not None and special.search(joined)):
+            if found or self._has_many_forms(squeezed) or (special is not None and special.search(joined)):
                 part = [self._neutralise(text, n, special) for text in part]
             sealed += part
         squeezed = b"".join(of_parts)
@@ -148,22 +133,21 @@ class Shield:
         """The patterns that may be found in a text, by its letters."""
         yield from (known.loose for known in self._look_alikes if known.may_be_in(squeezed))
         yield from _MARKS_OF_MODELS
-        if b"boxed" in squeezed and self._kind != "principles" and not self._has_many_boxes(squeezed):
-            wanted, scale = (1, (1, n)) if self._kind == "index" else (n, self._scale)
-            yield Look(_verdict_pattern(wanted, scale))
+        if self._reader.stem in squeezed and not self._has_many_forms(squeezed):
+            yield from self._looks_of(n)
         if any(edge in squeezed for edge in _EDGE_BYTES) and any(noun in squeezed for noun in _NOUN_BYTES):
             yield from _PHRASES
 
-    def _has_many_boxes(self, squeezed: bytes) -> bool:
+    def _has_many_forms(self, squeezed: bytes) -> bool:
         """So many that they are all broken: to read each would cost more than the rest."""
-        return self._kind != "principles" and squeezed.count(b"boxed") > MANY
+        return self._reader.flood != "" and squeezed.count(self._reader.stem) > MANY
 
     def _neutralise(self, text: str, n: int, special: re.Pattern[str] | None) -> str:
         squeezed = squeeze(text)
         looks = tuple(self._looks(squeezed, n))
-        if self._has_many_boxes(squeezed):
-            for backslash in _BACKSLASHES:
-                text = text.replace(backslash, _NEUTRAL["\\"])
+        if self._has_many_forms(squeezed):
+            for char in _folding_to(self._reader.flood):
+                text = text.replace(char, _NEUTRAL[self._reader.flood])
         folded = Folded(f"\n{text}")  # so that every line begins after a line break
         while True:
             text = folded.original
@@ -265,17 +249,10 @@ def _loose(marker: str, parts: Sequence[str]) -> Look:
     return Look(re.compile(rf"(?P<lead>{lead})" + _GAP.join(words)), whole=False)
 
 
-@lru_cache(maxsize=256)
-def _verdict_pattern(wanted: int, scale: tuple[int, int]) -> re.Pattern[str]:
-    """The backslash of a box of ``wanted`` integers of ``scale`` and nothing but dress.
-
-    It ends with its first closing brace behind them, or if there is none with the line.
-    """
-    low, high = scale
-    numbers = "|".join(map(str, range(high, max(low, 1) - 1, -1)))
-    number = rf"(?:0*+(?:{numbers}){'|0++' if low == 0 else ''})(?!\d)"
-    content = rf"{_DRESS}*+{number}(?:{_DRESS}++{number}){{{wanted - 1}}}{_DRESS_IN_LINE}*+(?:\}}|\n|\Z)"
-    return re.compile(rf"\\(?={LOOSE_BOX}{content})")
+@cache
+def _folding_to(char: str) -> Sequence[str]:
+    """Every character that reads like ``char``."""
+    return [other for other in map(chr, range(0x10000)) if FOLDS[other] == char]
 
 
 def _units(folded: Folded, looks: Sequence[Look], special: re.Pattern[str] | None) -> Iterator[Unit]:

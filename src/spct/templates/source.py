@@ -21,15 +21,15 @@ import yaml
 from jinja2 import meta as jinja_meta
 from jinja2.sandbox import SandboxedEnvironment
 
-from spct.errors import TemplateError
-from spct.templates.parsing import AnswerKind
+from spct.errors import InputError, TemplateError
+from spct.templates.readers import Reader, Scale, make_reader
 from spct.types import Message, Role
 
 SHIPPED = Path(__file__).parent
-MAX_SCORE = 100
+MOST = 1000
+MOST_DECIMALS = 3
 NEEDS = frozenset({"reference", "principles", "single"})
 _ROLES: tuple[Role, ...] = ("system", "user")
-_KINDS: tuple[AnswerKind, ...] = ("scores", "index", "principles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,18 @@ DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Sco
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The front matter. ``scale`` is unused by kinds other than "scores"."""
+    """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``)."""
 
-    kind: AnswerKind = "scores"
+    reader: Any = "box"
     scale: tuple[int, int] = (1, 10)
+    decimals: int = 0
     needs: frozenset[str] = frozenset()
     markers: tuple[str, ...] = ()
     headings: Headings = DEFAULT_HEADINGS
+
+    def make_reader(self) -> Reader:
+        """What reads the answer. Raises InputError."""
+        return make_reader(self.reader, Scale(*self.scale, self.decimals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +174,16 @@ def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
 
 def _trial(meta: Meta) -> dict[str, Any]:
     """One small prompt, so that a misspelt variable shows when the file is loaded and not in the middle of a run."""
-    single = "single" in meta.needs
+    n = 1 if "single" in meta.needs else 2
     return {
-        "n": 1 if single else 2,
+        "n": n,
         "low": meta.scale[0],
         "high": meta.scale[1],
         "tag": "tag",
-        "box": r"\boxed{s1}",
+        "form": meta.make_reader().form(n),
         "turns": [("user", "query")],
         "query": "query",
-        "responses": [(1, "response")] if single else [(1, "response"), (2, "response")],
+        "responses": [(number, "response") for number in range(1, n + 1)],
         "reference": "reference",
         "principles": "principles",
         "trajectories": False,
@@ -254,7 +259,7 @@ def _read_meta(front: str, path: Path) -> Meta:
     if root is None:
         return Meta()
     if not isinstance(root, yaml.MappingNode):
-        raise TemplateError(f"{path}, line 2: front matter is not a mapping; expected lines like 'kind: scores'")
+        raise TemplateError(f"{path}, line 2: front matter is not a mapping; expected lines like 'reader: box'")
     known = [field.name for field in fields(Meta)]
     values: dict[str, Any] = {}
     for key, _ in root.value:
@@ -262,22 +267,33 @@ def _read_meta(front: str, path: Path) -> Meta:
         if key.value not in known:
             raise TemplateError(f"{place}: unknown front-matter key {key.value!r}; expected one of {', '.join(known)}")
         values[key.value] = _CHECKS[key.value](data[key.value], place)
-    return Meta(**values)
+    meta = Meta(**values)
+    try:
+        meta.make_reader()
+    except InputError as error:
+        at = next((key.start_mark.line + 2 for key, _ in root.value if key.value == "reader"), 2)
+        raise TemplateError(f"{path}, line {at}: {error}") from error
+    return meta
 
 
-def _check_kind(value: object, place: str) -> AnswerKind:
-    for kind in _KINDS:
-        if value == kind:
-            return kind
-    raise TemplateError(f"{place}: kind is {value!r}; expected one of {', '.join(_KINDS)}")
+def _check_reader(value: object, place: str) -> object:
+    return value  # checked with scale and decimals, when all keys are read
+
+
+def _check_decimals(value: object, place: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_DECIMALS:
+        return value
+    raise TemplateError(
+        f"{place}: decimals is {value!r}; expected 0 to {MOST_DECIMALS}, the most decimal places of a score"
+    )
 
 
 def _check_scale(value: object, place: str) -> tuple[int, int]:
     if isinstance(value, list) and len(value) == 2 and all(type(end) is int for end in value):
         low, high = value
-        if 0 <= low < high <= MAX_SCORE:
+        if -MOST <= low < high <= MOST:
             return low, high
-    raise TemplateError(f"{place}: scale is {value!r}; expected [low, high] with 0 <= low < high <= {MAX_SCORE}")
+    raise TemplateError(f"{place}: scale is {value!r}; expected [low, high] with -{MOST} <= low < high <= {MOST}")
 
 
 def _check_needs(value: object, place: str) -> frozenset[str]:
@@ -311,8 +327,9 @@ def _plain(heading: object) -> bool:
 
 
 _CHECKS: dict[str, Callable[[object, str], object]] = {
-    "kind": _check_kind,
+    "reader": _check_reader,
     "scale": _check_scale,
+    "decimals": _check_decimals,
     "needs": _check_needs,
     "markers": _check_markers,
     "headings": _check_headings,

@@ -6,6 +6,7 @@ lists them. A template has no state that shows: the same arguments give the same
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,13 +14,16 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from spct.errors import TemplateError
+from spct.templates.answer import reasoning
 from spct.templates.grammar import write_grammar
-from spct.templates.parsing import AnswerKind, Parsed, parse_index, parse_principles, parse_scores
+from spct.templates.parsing import Parsed, parse_answer, parse_principles
+from spct.templates.readers import AnswerKind
+from spct.templates.sections import named_parts
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
-from spct.templates.source import TemplateSource
+from spct.templates.source import TemplateSource, source_of_texts
 from spct.turns import MARKERS, body, turns_of, words_of, written
-from spct.types import FinishReason, Item, Message, Role, Trajectory
+from spct.types import FinishReason, Item, Message, Role, Slot, Trajectory
 
 __all__ = ["AnswerKind", "Parsed", "Template"]
 
@@ -72,15 +76,26 @@ class Template:
     def __init__(self, source: TemplateSource) -> None:
         self._source = source
         self.name = source.name
-        self.kind: AnswerKind = source.meta.kind
-        self.scale = source.meta.scale
+        self._reader = source.meta.make_reader()
+        self.kind: AnswerKind = self._reader.kind
+        self.scale = self._reader.scale
+        self.lenient = self._reader.lenient
         self.needs = source.meta.needs
         self.digest = source.digest
         self.texts = source.texts
-        self._shield = Shield(source.meta.markers, self.kind, self.scale)
-        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self.kind, self.scale)
+        self._shield = Shield(source.meta.markers, self._reader)
+        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self._reader)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
+
+    @classmethod
+    def of_texts(cls, name: str, texts: Mapping[str, str]) -> Template:
+        """The template called ``name`` from the ``texts`` that were kept of it. Raises TemplateError."""
+        return cls(source_of_texts(name, texts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy in another process, where the file need not be."""
+        return Template.of_texts, (self.name, dict(self.texts))
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, kind={self.kind!r}, digest={self.digest!r})"
@@ -101,9 +116,9 @@ class Template:
         shows no responses and ignores ``order``. Raises TemplateError if the item lacks what the template needs.
         """
         principles = item.principles if principles is None else principles
-        self._check(item, order, principles)
         n, turns = len(order), len(item.messages)
         asked = n if asked is None else asked
+        self._check(item, order, principles, asked)
         tag, texts = self._seal(item, principles, tuple(special_tokens), asked)
         shown = () if self.kind == "principles" else order
         after = turns + (len(item.responses) if shown else 0)
@@ -131,10 +146,10 @@ class Template:
         after = turns + shape.shown
         return {
             "n": shape.n if shape.shown else 0,
-            "low": self.scale[0],
-            "high": self.scale[1],
+            "low": self._source.meta.scale[0],
+            "high": self._source.meta.scale[1],
             "tag": shape.tag,
-            "box": self._box(shape.asked),
+            "form": self._reader.form(shape.asked),
             "turns": list(zip(shape.roles, texts, strict=False)),
             "query": texts[turns - 1],
             "responses": list(enumerate(texts[turns:after], 1)),
@@ -148,16 +163,33 @@ class Template:
 
         Without ``sections`` a judgment is not split into principles and critique, which only a reader needs.
         """
-        heading = self._source.meta.headings.scores
-        if self.kind == "scores":
-            return parse_scores(text, n, self.scale, finish_reason, sections, heading)
-        if self.kind == "index":
-            return parse_index(text, n, finish_reason, sections, heading)
-        return parse_principles(text, finish_reason)
+        if self.kind == "principles":
+            return parse_principles(text, finish_reason)
+        return parse_answer(self._reader, text, n, finish_reason, sections, self._source.meta.headings.scores)
+
+    def divide(self, text: str, n: int) -> dict[str, str]:
+        """The parts of a completion over n responses by name (see ``sections``)."""
+        parsed, (start, _) = self.parse(text, n), reasoning(text)
+        return named_parts(text, start, parsed.span, parsed.principles, parsed.critique)
+
+    def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
+        """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
+        return self._reader.slots(text, span, n)
 
     def grammar(self, n: int, max_tokens: int) -> str:
         """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``)."""
-        return write_grammar(self.kind, self.scale, n, max_tokens, self._source.meta.headings)
+        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings)
+
+    def json_schema(self, n: int) -> str | None:
+        """The JSON schema, as JSON, of the answer over n responses; None where the answer is not JSON."""
+        schema = self._reader.schema(n)
+        return None if schema is None else json.dumps(schema, ensure_ascii=False)
+
+    def refuses(self, n: int) -> str | None:
+        """Why this template cannot judge n responses at a time, None if it can."""
+        if "single" in self.needs and n != 1:
+            return f"it judges one response at a time, got {n}"
+        return self._reader.refuses(n)
 
     def forget(self, item: Item) -> None:
         """Let go of the item, which is not rendered any more: else its texts stay until the next one."""
@@ -165,7 +197,7 @@ class Template:
         if last is not None and last.item is item:
             self._last = None
 
-    def _check(self, item: Item, order: Sequence[int], principles: str | None) -> None:
+    def _check(self, item: Item, order: Sequence[int], principles: str | None, asked: int) -> None:
         n = len(order)
         given: Mapping[str, bool] = {
             "reference": item.reference is not None,
@@ -184,6 +216,8 @@ class Template:
             raise TemplateError(
                 f"item {item.id!r}: order {tuple(order)}; expected one or more distinct indices below {count}"
             )
+        if (refused := self._reader.refuses(asked)) is not None:
+            raise TemplateError(f"item {item.id!r}: template {self.name}: {refused}")
 
     def _seal(
         self, item: Item, principles: str | None, special_tokens: tuple[str, ...], asked: int
@@ -221,9 +255,3 @@ class Template:
                 written(response.turns, given, images, tag) if isinstance(response, Trajectory) else next(given)
             )
         return Sealed(tag, (*texts, *given))
-
-    def _box(self, asked: int) -> str:
-        if self.kind == "index":
-            return r"\boxed{number}"
-        places = [f"s{place}" for place in range(1, asked + 1)] if asked <= 3 else ["s1", "...", f"s{asked}"]
-        return rf"\boxed{{{', '.join(places)}}}"

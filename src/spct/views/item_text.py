@@ -101,6 +101,8 @@ class ItemView:
             yield from self._fact("scores", _scores(judgment, judgment.scores))
             if judgment.expected is not None:
                 yield from self._fact("expected", _scores(judgment, [round(score, 2) for score in judgment.expected]))
+            if judgment.no_expected is not None:
+                yield from self._fact("expected", f"none: {judgment.no_expected}")
             if judgment.unresolved is not None and max(judgment.unresolved) >= 0.005:
                 lost = _scores(judgment, [round(mass, 2) for mass in judgment.unresolved])
                 yield from self._fact("left out", f"{lost} (probability that the expected scores do not account for)")

@@ -25,6 +25,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         ("items", _items(totals, bad_rows)),
         *(("", example) for example in _examples(totals, surface.width - LABEL)),
         ("judgments", _judgments(totals)),
+        ("lenient", totals.lenient or ""),
         ("adaptive", _adaptive(totals, settings)),
         ("short", _short(totals, settings)),
         ("vote", f"{RULES[settings.rule]} over k = {settings.k}"),

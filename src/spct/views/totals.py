@@ -24,13 +24,15 @@ class Totals:
     ``saved`` are planned judgments that adaptive k made unnecessary, of ``settled`` items. ``duplicates`` are repeated
     completions, on ``duplicate_items`` items. ``short`` votes rest on fewer judgments than were planned, for the
     ``short_causes`` (problem codes, error types) of those that lack. ``scale`` is that of the judge's scores, None if
-    it states none; ``cases`` are the votes whose items have a truth, ``ungraded`` counts the others by reason.
+    it states none; ``lenient`` says in what answers were read less than strictly. ``cases`` are the votes whose items have
+    a truth, ``ungraded`` counts the others by reason.
     ``usage``, ``seconds`` and ``cost`` (in the unit of the prices, None without them) are this session's; ``seconds`` is
     None where nothing was timed.
     """
 
     planned: int | None = None
     scale: Scale | None = None
+    lenient: str | None = None
     items: int = 0
     verdicts: int = 0
     no_verdict: Counter[str] = field(default_factory=Counter)

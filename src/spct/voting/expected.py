@@ -1,16 +1,17 @@
-"""Expected scores: a judgment's score as the mean over the score tokens' probabilities, not the one that was sampled.
+"""Expected scores: a judgment's score as the mean over the words' probabilities, not the one that was sampled.
 
-For each number in the box, the token in which it begins and the alternatives listed there give a distribution over the
-scale, conditional on everything sampled before that token. Tokens are aligned with the text by characters, so a number
-may share its token with a space, a comma or a brace (" 8", "{8", "8,") and may take several tokens ("1", "0").
+A ``Slot`` says where a score was written (a number in a box, a label of a choice) and which words could have stood there.
+The token in which the word begins and the alternatives listed there give a distribution over the words, conditional on
+everything sampled before that token. Tokens are aligned with the text by characters, so a word may share its token with a
+space, a comma or a brace (" 8", "{8", "8,") and may take several tokens ("1", "0").
 
 Every alternative ends in one of three places, whose masses add up to 1:
 
-* resolved: it spells a number of the scale. "8" with nothing after it counts as 8, since no other score starts so.
-* ambiguous: scores remain possible and another forward pass would be needed to tell: a lone "1" that was not sampled
+* resolved: it spells a word of the slot. "8" with nothing after it counts as 8, since no other score starts so.
+* ambiguous: several words remain possible and another forward pass would be needed to tell: a lone "1" that was not sampled
   (1 or 10?), a space or a brace of its own. If it was sampled, the next token's alternatives split it. Where "10" is
   itself among the alternatives, the vocabulary has it as one token, and a lone "1" is taken for 1: models do not spell
-  in two tokens what they were trained to read as one.
+  in two tokens what they were trained to read as one. On a scale of single digits (0 to 9) nothing is ambiguous.
 * outside: anything else, and what the engine did not list.
 
 The expectation is over the resolved mass alone, normalised; ``low_N`` and ``high_N`` bound it over every way of placing
@@ -20,21 +21,19 @@ expectation and ``problem`` says why. Probabilities are the engine's: after temp
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import exp
 
-from spct.types import TokenLogprob
+from spct.types import Slot, TokenLogprob
 
 MIN_RESOLVED = 0.75
-"""Least share of the mass that must be resolved, at each score, for an expectation to be given.
+"""Least share of the mass that must be resolved, at each slot, for an expectation to be given.
 
-Under a grammar that lets nothing but a score stand there, the share is of the mass that scores can have: what the engine
-lists besides was not open to the sampler, and a score that it does not list has less than the least that it lists.
+Under a grammar that lets nothing but a word stand there, the share is of the mass that words can have: what the engine
+lists besides was not open to the sampler, and a word that it does not list has less than the least that it lists.
 """
 
-_DIGITS = re.compile(r"[0-9]+")
 _TRAILING_TOKENS = 2  # end-of-turn tokens that an engine may list after the text
 _SLACK = 1.01  # listed probabilities may add up to this much: servers round
 
@@ -53,19 +52,18 @@ class ExpectedScores:
 
 @dataclass(slots=True)
 class _Mass:
-    """Where the probability of one number went: per score, and per (lowest, highest) score still possible."""
+    """Where the probability at one slot went: per word, and per set of words still possible."""
 
-    resolved: dict[int, float] = field(default_factory=dict)
-    ambiguous: dict[tuple[int, int], float] = field(default_factory=dict)
-    shared: bool = False
+    slot: Slot
+    resolved: dict[str, float] = field(default_factory=dict)
+    ambiguous: dict[tuple[str, ...], float] = field(default_factory=dict)
     least: float = 0.0
 
-    def add(self, scores: Sequence[int], probability: float) -> None:
-        if len(scores) == 1:
-            self.resolved[scores[0]] = self.resolved.get(scores[0], 0.0) + probability
-        elif scores:
-            ends = (min(scores), max(scores))
-            self.ambiguous[ends] = self.ambiguous.get(ends, 0.0) + probability
+    def add(self, words: Sequence[str], probability: float) -> None:
+        if len(words) == 1:
+            self.resolved[words[0]] = self.resolved.get(words[0], 0.0) + probability
+        elif words:
+            self.ambiguous[tuple(words)] = self.ambiguous.get(tuple(words), 0.0) + probability
 
     def total(self) -> float:
         return sum(self.resolved.values())
@@ -73,136 +71,92 @@ class _Mass:
     def unclear(self) -> float:
         return sum(self.ambiguous.values())
 
-    def share(self, scale: range | None) -> float:
-        """Return the resolved share of all mass, or of the most that the scores of ``scale`` can have together."""
-        if scale is None:
+    def share(self, constrained: bool) -> float:
+        """Return the resolved share of all mass, or of the most that the words of the slot can have together."""
+        if not constrained:
             return self.total()
-        unlisted = (len(scale) - len(self.resolved)) * self.least
+        unlisted = (len(self.slot.scores) - len(self.resolved)) * self.least
         return self.total() / max(self.total() + self.unclear() + unlisted, 1e-300)
 
-    def mean(self, place: int | None = None) -> float:
-        """Return the normalised mean; ``place`` 0 or 1 counts the ambiguous mass at its lowest or highest score."""
-        cells = list(self.resolved.items())
-        if place is not None:
-            cells += [(ends[place], mass) for ends, mass in self.ambiguous.items()]
-        return sum(score * mass for score, mass in cells) / sum(mass for _, mass in cells)
+    def means(self, end: Callable[[Iterable[float]], float] | None = None) -> list[float]:
+        """Return the normalised mean of each score; ``end`` (min or max) says where the ambiguous mass is counted."""
+        scores, means = self.slot.scores, []
+        for place in range(len(next(iter(scores.values())))):
+            cells = [(scores[word][place], mass) for word, mass in self.resolved.items()]
+            if end is not None:
+                cells += [(end(scores[word][place] for word in words), mass) for words, mass in self.ambiguous.items()]
+            means.append(sum(score * mass for score, mass in cells) / sum(mass for _, mass in cells))
+        return means
 
+    def possible(self, written: str) -> list[str]:
+        """Return the words that may become of what is written: [] none, one, or several."""
+        return [word for word in self.slot.scores if word.startswith(written) or self.is_word(word, written)]
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """Reads one number: the scale it is on, and the mark that must follow it."""
-
-    scale: range
-    closer: str
-
-    def begin(self, token: str, lead: str) -> tuple[str, str] | None:
-        """Split a token at the number's begin into digits and tail; ("", "") if it only leads there, else None."""
-        rest = token.lstrip()
-        if not rest.startswith(lead):
-            return ("", "") if lead.startswith(rest) else None
-        rest = rest[len(lead) :].lstrip()
-        if not rest:
-            return "", ""
-        found = _DIGITS.match(rest)
-        return (found.group(), rest[found.end() :]) if found else None
-
-    def scores(self, digits: str, tail: str) -> list[int]:
-        """Return the scores that the number can still become: [] none, one, or several."""
-        if tail:
-            mark = tail.lstrip()
-            ended = mark.startswith(self.closer) or (not mark and bool(digits))
-            return [score for score in self.scale if str(score) == digits and ended]
-        return [score for score in self.scale if str(score).startswith(digits)]
+    def is_word(self, word: str, written: str) -> bool:
+        """Whether that is ``word`` and a mark or a blank that ends it."""
+        if not written.startswith(word):
+            return False
+        tail = written[len(word) :]
+        return not tail.strip() or tail.lstrip().startswith(self.slot.closers)
 
 
 def expected_scores(
     text: str,
     logprobs: Sequence[TokenLogprob] | None,
-    box: tuple[int, int],
-    scores: Sequence[int],
-    scale: tuple[int, int],
+    slots: Sequence[Slot],
     *,
     min_resolved: float = MIN_RESOLVED,
     constrained: bool = False,
 ) -> ExpectedScores:
-    r"""Return the expected scores of one completion, in shown order.
+    """Return the expected scores of one completion, in shown order: those of all slots, one after the other.
 
-    ``box`` is the half-open span in ``text`` of what stands inside the last ``\boxed{}``; ``scores`` are the integers
-    that were parsed from it; ``scale`` includes both ends. Never raises for what an engine returned.
+    ``slots`` are where its scores were read (``Template.slots``). Never raises for what an engine returned.
     """
     if not logprobs:
-        return ExpectedScores(problem="no token log-probabilities; ask the engine for top_logprobs")
-    tokens = _align(text, logprobs, box[0])
-    spans = [found.span() for found in _DIGITS.finditer(text, *box)]
+        return ExpectedScores(problem="no token log-probabilities came back; top_logprobs asks for them")
+    if not slots:
+        return ExpectedScores(
+            problem="the template's answer form has no expected scores (such as decimals or a ranking)"
+        )
+    tokens = _align(text, logprobs, slots[0].span[0])
     if tokens is None:
-        return ExpectedScores(problem="the tokens with log-probabilities do not spell the text of the box")
-    if [int(text[a:b]) for a, b in spans] != list(scores):
-        return ExpectedScores(problem="the box does not hold the parsed scores")
-    masses = []
-    whole = range(scale[0], scale[1] + 1)
-    for place, span in enumerate(spans):
-        mass = _mass(text, tokens, span[0], _Number(whole, "}" if span is spans[-1] else ","))
-        if problem := _problem(mass, min_resolved, whole if constrained else None):
-            return ExpectedScores(problem=f"score {place + 1}: {problem}")
+        return ExpectedScores(problem="the tokens with log-probabilities do not spell the text of the answer")
+    masses: list[_Mass] = []
+    for number, slot in enumerate(slots, 1):
+        before = slots[number - 2].span[1] if number > 1 else 0
+        mass = _mass(text, tokens, slot, before)
+        problem = "another score shares its token" if mass is None else _problem(mass, min_resolved, constrained)
+        if mass is None or problem is not None:
+            return ExpectedScores(problem=f"score {number}: {problem}")
         masses.append(mass)
+    outside = [max(0.0, 1 - mass.total() - mass.unclear()) for mass in masses]
+    sizes = [len(mass.means()) for mass in masses]
     return ExpectedScores(
-        expected_N=tuple([mass.mean() for mass in masses]),
-        outside_N=tuple([max(0.0, 1 - mass.total() - mass.unclear()) for mass in masses]),
-        ambiguous_N=tuple([mass.unclear() for mass in masses]),
-        low_N=tuple([mass.mean(0) for mass in masses]),
-        high_N=tuple([mass.mean(1) for mass in masses]),
+        expected_N=tuple([mean for mass in masses for mean in mass.means()]),
+        outside_N=tuple([of for of, size in zip(outside, sizes, strict=True) for _ in range(size)]),
+        ambiguous_N=tuple([mass.unclear() for mass, size in zip(masses, sizes, strict=True) for _ in range(size)]),
+        low_N=tuple([mean for mass in masses for mean in mass.means(min)]),
+        high_N=tuple([mean for mass in masses for mean in mass.means(max)]),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class IndexProbabilities:
-    """How likely each number from 1 to n was as the one in the box, or the problem; exactly one of the two is set.
-
-    ``probabilities_N`` is normalised over the resolved mass; ``unresolved`` is the mass that it leaves out.
-    """
-
-    probabilities_N: tuple[float, ...] | None = None
-    unresolved: float = 0.0
-    problem: str | None = None
-
-
-def index_probabilities(
-    text: str,
-    logprobs: Sequence[TokenLogprob] | None,
-    box: tuple[int, int],
-    n: int,
-    *,
-    min_resolved: float = MIN_RESOLVED,
-) -> IndexProbabilities:
-    """Return the probability of each index from 1 to n at the place of the one number that the box holds.
-
-    ``box`` is as for ``expected_scores``. Never raises for what an engine returned.
-    """
-    if not logprobs:
-        return IndexProbabilities(problem="no token log-probabilities; ask the engine for top_logprobs")
-    tokens = _align(text, logprobs, box[0])
-    found = _DIGITS.search(text, *box)
-    if tokens is None or found is None:
-        return IndexProbabilities(problem="the tokens with log-probabilities do not spell the text of the box")
-    mass = _mass(text, tokens, found.start(), _Number(range(1, n + 1), "}"))
-    if problem := _problem(mass, min_resolved):
-        return IndexProbabilities(problem=problem)
-    total = mass.total()
-    shares = tuple([mass.resolved.get(index, 0.0) / total for index in range(1, n + 1)])
-    return IndexProbabilities(shares, max(0.0, 1 - total))
-
-
-def _problem(mass: _Mass, min_resolved: float, constrained_to: range | None = None) -> str | None:
-    if mass.shared:
-        return "another score shares its token"
+def _problem(mass: _Mass, min_resolved: float, constrained: bool) -> str | None:
+    """Why there is no expectation at a slot, and what would give one."""
     if mass.total() + mass.unclear() > _SLACK:
         return f"the listed probabilities add up to {mass.total() + mass.unclear():.2f}"
-    if mass.total() < 1e-9 or mass.share(constrained_to) < min_resolved:
+    share = mass.share(constrained)
+    if mass.total() >= 1e-9 and share >= min_resolved:
+        return None
+    said = f"{share:.2f} of the probability is on scores that can be told apart, expected {min_resolved:.2f} or more"
+    begun = max(mass.ambiguous, key=lambda words: mass.ambiguous[words], default=())
+    if mass.unclear() >= (1 - mass.total()) / 2 and len(begun) < len(mass.slot.scores):
         return (
-            f"{mass.share(constrained_to):.2f} of the probability is on scores that can be told apart, expected {min_resolved:.2f} "
-            "or more; raise top_logprobs"
+            f"{said}; {mass.unclear():.2f} is on the begin of several ({', '.join(begun[:3])}): use a scale on which no "
+            "score begins another, as the template grm-digit does (0 to 9)"
         )
-    return None
+    if constrained:
+        return f"{said}; raise top_logprobs"
+    return f"{said}; the rest is on other text or not listed: turn the grammar on, or raise top_logprobs"
 
 
 def _align(text: str, logprobs: Sequence[TokenLogprob], start: int) -> list[tuple[int, TokenLogprob]] | None:
@@ -223,52 +177,51 @@ def _align(text: str, logprobs: Sequence[TokenLogprob], start: int) -> list[tupl
     return None
 
 
-def _mass(text: str, tokens: list[tuple[int, TokenLogprob]], begin: int, number: _Number) -> _Mass:
-    """Return the masses of the number at ``begin``; ``shared`` if its token begins with another number."""
+def _mass(text: str, tokens: list[tuple[int, TokenLogprob]], slot: Slot, before: int) -> _Mass | None:
+    """Return the masses at a slot; None if its token begins before the slot in front of it has ended, at ``before``."""
+    begin = slot.span[0]
     at = max(i for i, (offset, _) in enumerate(tokens) if offset <= begin)
     offset, token = tokens[at]
+    if offset < before:
+        return None
     lead = text[offset:begin].strip()
-    if _DIGITS.search(lead):
-        return _Mass(shared=True)
-    mass = _Mass(least=min((exp(logprob) for _, logprob in token.top), default=exp(token.logprob)))
-    starts = [(string, number.begin(string, lead), p) for string, p in _alternatives(token)]
-    whole = {int(start[0]) for _, start, _ in starts if start and start[0]}
-    for string, start, probability in starts:
-        if start is None:
-            continue
-        digits, tail = start
-        scores = number.scores(digits, tail)
+    mass = _Mass(slot, least=min((exp(logprob) for _, logprob in token.top), default=exp(token.logprob)))
+    begun = [
+        (string, written, p) for string, p in _alternatives(token) if (written := _begin(string, lead)) is not None
+    ]
+    whole = {word for _, written, _ in begun for word in slot.scores if mass.is_word(word, written)}
+    for string, written, probability in begun:
         if string == token.token:
-            _follow(tokens, at, digits, scores, probability, number, mass)
-        else:
-            rivals = [score for score in scores if str(score) == digits or score not in whole] if digits else scores
-            mass.add(rivals, probability)
+            _follow(tokens, at, written, probability, mass)
+            continue
+        words = mass.possible(written)
+        if written and len(words) > 1:  # a longer word that is a token of its own is not begun by this one
+            words = [word for word in words if word == written or word not in whole]
+        mass.add(words, probability)
     return mass
 
 
-def _follow(
-    tokens: list[tuple[int, TokenLogprob]],
-    at: int,
-    digits: str,
-    scores: list[int],
-    probability: float,
-    number: _Number,
-    mass: _Mass,
-) -> None:
-    """Add the sampled token's mass, split by the next token's alternatives where the number could go on."""
-    if len(scores) < 2:
-        mass.add(scores, probability)
+def _begin(token: str, lead: str) -> str | None:
+    """Return what a token at a slot's begin writes of the word, after the text that leads there; None if that differs."""
+    rest = token.lstrip()
+    if not rest.startswith(lead):
+        return "" if lead.startswith(rest) else None
+    return rest[len(lead) :].lstrip()
+
+
+def _follow(tokens: list[tuple[int, TokenLogprob]], at: int, written: str, probability: float, mass: _Mass) -> None:
+    """Add the sampled token's mass, split by the next token's alternatives where the word could go on."""
+    words = mass.possible(written)
+    if len(words) < 2 or at + 1 == len(tokens):
+        mass.add(words, probability)
         return
     token = tokens[at + 1][1]
     for string, share in _alternatives(token):
-        more = _DIGITS.match(string)
-        longer = digits + (more.group() if more else "")
-        tail = string[more.end() :] if more else string
-        possible = number.scores(longer, tail)
-        if string == token.token and not tail:
-            _follow(tokens, at + 1, longer, possible, probability * share, number, mass)
+        longer = (written + string).lstrip()
+        if string == token.token:
+            _follow(tokens, at + 1, longer, probability * share, mass)
         else:
-            mass.add(possible, probability * share)
+            mass.add(mass.possible(longer), probability * share)
 
 
 def _alternatives(token: TokenLogprob) -> list[tuple[str, float]]:

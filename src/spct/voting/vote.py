@@ -192,11 +192,13 @@ def count_duplicates(judgments: Sequence[Judgment]) -> int:
 
 
 def _no_expected(valid: Sequence[Judgment]) -> ItemError:
-    lacking = sum(judgment.expected is None for judgment in valid)
+    lacking = [judgment for judgment in valid if judgment.expected is None]
+    causes = Counter(judgment.no_expected or "no log-probabilities were asked for" for judgment in lacking)
+    cause, _ = causes.most_common(1)[0]
     return ItemError(
         "NoExpectedScore",
-        f"{lacking} of {len(valid)} valid judgments have no expected score, and the two kinds are never mixed; "
-        "use an engine that returns token log-probabilities, or the rule sum or mean",
+        f"{len(lacking)} of {len(valid)} valid judgments have no expected score, and the two kinds are never mixed "
+        f"({cause}); the rule sum or mean needs none",
     )
 
 

@@ -17,7 +17,7 @@ from spct.train.sft.run import run_sft
 from train.rl.toy import save_toy_model, toy_rows, write_rows
 
 TEMPLATE = """---
-kind: index
+reader: index
 ---
 {{ query }} {% for number, text in responses %} {{ number }} {{ text }} {% endfor %}
 """

@@ -36,7 +36,7 @@ def critic(request, j):
     return "fine." if good else "weak."
 """
 TEMPLATE = """---
-kind: scores
+reader: box
 needs: [single]
 ---
 {{ query }}: {% for number, text in responses %}{{ text }}{% endfor %}

@@ -16,7 +16,7 @@ from train.export.test_run import save
 
 SMALL = {"device": "cpu", "batch": 8, "micro_batch": 8, "learning_rate": 1e-2, "steps": 20, "save_every": 20}
 JUDGING = """---
-kind: scores
+reader: box
 ---
 {{ query }}{% for number, text in responses %} {{ number }} {{ text }}{% endfor %}
 """

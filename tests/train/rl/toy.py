@@ -19,7 +19,7 @@ ANSWERS += [r"\boxed{2,1,1}", r"\boxed{1,2,1}", r"\boxed{1,1,2}", "hm"]
 CONTROL = ["<|end|>", "<|user|>", "<|assistant|>"]
 CHAT = "{% for m in messages %}<|{{ m.role }}|> {{ m.content }} <|end|> {% endfor %}<|assistant|>"
 TEMPLATE = """---
-kind: scores
+reader: box
 scale: [{low}, {high}]
 needs: [{needs}]
 ---

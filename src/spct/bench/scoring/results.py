@@ -319,6 +319,8 @@ def _spent(stored: StoredBench, prices: Prices) -> dict[str, Any]:
 
 def _notes(stored: StoredBench) -> list[str]:
     notes = []
+    if lenient := stored.settings.get("lenient"):
+        notes.append(f"read leniently: {lenient}")
     if stored.unfinished:
         notes.append(f"{stored.unfinished} items are begun and not finished; go on with --resume")
     elif not stored.complete:
