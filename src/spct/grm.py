@@ -37,6 +37,10 @@ Query = str | Turns
 Responses = Sequence[str | Mapping[str, Any] | Turns]
 
 
+_SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTING_NAMES))}, meta and in_flight"
+"""How a message that refuses an option goes on."""
+
+
 class Given(TypedDict, total=False):
     """What else may be known of a query and its responses: keys of a row, as docs/items.md has them."""
 
@@ -213,16 +217,14 @@ def _engine(engine: Engine | str, options: Mapping[str, Any]) -> Engine:
     """The engine itself, or the one that a spec and options name. Raises InputError."""
     if not isinstance(engine, str):
         if options:
-            raise InputError(f"GRM takes no {', '.join(sorted(options))}{_SETTINGS}")
+            raise InputError(f"a GRM over an object takes no {', '.join(sorted(options))}{_SETTINGS}")
         return engine
-    takes = engine_options(engine)
-    if unknown := sorted(options.keys() - takes):
-        own = ", ".join(sorted(takes)) or "no options"
-        raise InputError(f"GRM takes no {', '.join(unknown)}{_SETTINGS}, and the model {engine!r} takes {own}")
-    return load_engine(engine, **options)
-
-
-_SETTINGS = f"; its settings are {', '.join(sorted(SETTING_NAMES))}, meta and in_flight"
+    try:
+        return load_engine(engine, **options)
+    except InputError as error:
+        if options.keys() <= engine_options(engine):
+            raise
+        raise InputError(f"{error}{_SETTINGS}") from error  # it may be a setting that was misspelt
 
 
 def _numbered(rows: Iterable[ItemRow]) -> Iterator[Item]:

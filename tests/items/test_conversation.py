@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spct.errors import InputError
-from spct.items import fingerprint, item_to_row, parse_item
+from spct.items import fingerprint, item_to_row, parse_item, read_items
 from spct.items.conversation import messages_of, query_of, response_of, response_row, turn_row
 from spct.types import Item, Message, ToolCall, Trajectory
 
@@ -172,6 +173,20 @@ def test_text_that_is_the_json_of_a_conversation_is_that_conversation(key):
     text = ' [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]\n'
     item = parse_item({key: text, "responses": ["a"]}, where="row")
     assert item.messages == (Message("system", "s"), Message("user", "q"))
+
+
+def test_a_text_that_would_become_millions_of_objects_is_not_read_as_one():
+    with pytest.raises(
+        InputError, match="x: got the JSON of a list, of 1,200,012 characters; expected at most 1,000,000"
+    ):
+        query_of('[{"role":1}' + ",{}" * 400_000 + "]", "x")
+
+
+def test_the_trajectories_of_the_examples_are_read():
+    first, second = read_items(Path(__file__).parent.parent.parent / "examples" / "trajectories" / "items.jsonl")
+    assert [type(response) for response in first.responses] == [Trajectory] * 2 and first.best == 0
+    assert [turn.answers for turn in first.responses[0].turns] == [None, 1, None, 2, None]
+    assert [type(response) for response in second.responses] == [str, Trajectory] and second.best == 1
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", '[{"role": "user"}]', '[{"content": "q"}]', "[x]", "[" * 90_000, "[]"])

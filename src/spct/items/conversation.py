@@ -27,6 +27,8 @@ OTHER_NAMES = {"function": "tool", "environment": "user"}
 TEXT_PARTS = ("text", "input_text", "output_text")
 IMAGE_PARTS = ("image_url", "image", "input_image")
 THOUGHTS = ("reasoning", "thinking", "redacted_thinking")
+MOST_JSON_CHARS = 1_000_000
+_JSON_TURNS = re.compile(r"\s*+\[\s*+\{")
 HH_START = re.compile(r"\s*Human:")
 HH_TURN = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 
@@ -76,7 +78,7 @@ def query_of(value: object, where: str) -> tuple[Message, ...]:
     A text that is the JSON of a conversation, as tables and some data sets keep them, is that conversation.
     """
     if isinstance(value, str):
-        if (listed := _json_turns(value)) is not None:
+        if (listed := _json_turns(value, where)) is not None:
             return checked_query(messages_of(listed, where), where)
         turns = transcript(text_of(value, where))
         if len(turns) > 1 and turns[-1] == Message("assistant", ""):
@@ -330,10 +332,16 @@ def _part(part: object, where: str, texts: list[str], images: list[str]) -> None
         refuse(where, f"a part of type {kind!r}", "parts of text, or images; audio, video and files are unsupported")
 
 
-def _json_turns(text: str) -> list[Any] | None:
+def _json_turns(text: str, where: str) -> list[Any] | None:
     """The turns of a text that is nothing but the JSON of some."""
-    if not text.lstrip().startswith("["):
+    if _JSON_TURNS.match(text) is None or '"role"' not in text:
         return None
+    if len(text) > MOST_JSON_CHARS:  # each of its values becomes an object, however little text it takes
+        refuse(
+            where,
+            f"the JSON of a list, of {len(text):,} characters",
+            f"at most {MOST_JSON_CHARS:,}, or the list itself",
+        )
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
