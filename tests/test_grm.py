@@ -175,6 +175,7 @@ def test_what_other_libraries_hold_is_read():
             ([Message("user", "q")], iter(["a", "b"])),
         ]:
             assert model.judge(query, responses).id == "d8bb76cf4a80b77d"
+        assert model.judge({**ROW, "role": "a column of its own"}).id == "d8bb76cf4a80b77d"
         assert model.judge(table.iloc[0]).id == "d8bb76cf4a80b77d"
         assert model.judge("q", ["a", "b"], id=np.int64(3), best=np.int64(1)).id == "3"
         assert next(v.id for v in model.judge_many(table.to_dict("records"))) == "d8bb76cf4a80b77d"

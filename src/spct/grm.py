@@ -36,7 +36,6 @@ Turns = Sequence[Mapping[str, Any] | Message]
 Query = str | Turns
 Responses = Sequence[str | Mapping[str, Any] | Turns]
 
-
 _SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTING_NAMES))}, meta and in_flight"
 """How a message that refuses an option goes on."""
 
@@ -243,14 +242,15 @@ def _item(query: Query | ItemRow, responses: Responses | None, given: Mapping[st
         hint = "; k, temperature, ... are settings of the GRM" if SETTING_NAMES.intersection(unknown) else ""
         raise InputError(f"judge takes no {', '.join(unknown)}; it takes {', '.join(Given.__annotations__)}{hint}")
     query = query if isinstance(query, (str, Item)) else _row_of(query)
-    if isinstance(query, Item) or (isinstance(query, Mapping) and "role" not in query):
+    turn = isinstance(query, Mapping) and "role" in query and not {"responses", "chosen"} & query.keys()
+    if isinstance(query, Item) or (isinstance(query, Mapping) and not turn):
         beside = [*(["responses"] if responses is not None else []), *given]
         if beside:
             raise InputError(f"{', '.join(beside)} given beside a row or an item, which has its own: put it in there")
         return query if isinstance(query, Item) else parse_item(query, where="this row")
     if responses is None:
         raise InputError("no responses: call judge(query, responses), or judge(row) with an Item or a dict")
-    listed = [query] if isinstance(query, Mapping) else query
+    listed = [query] if turn else query
     key = "prompt" if isinstance(query, str) else "messages"
     return parse_item({key: listed, "responses": _listed(responses), **given}, where="these arguments")
 
