@@ -60,6 +60,10 @@ class RejectedError(RequestError, ValueError):
     """A server refuses this very request (400, 413, 422): sending it again cannot help."""
 
 
+class ContentFilterError(RejectedError):
+    """A server's content filter or moderation refuses what this item says; the server itself is well."""
+
+
 class WeightsError(SpctError, OSError):
     """A model file is missing, damaged, of the wrong kind, or cannot be fetched."""
 

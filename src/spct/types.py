@@ -105,6 +105,7 @@ class Item:
 
 ProblemCode = Literal[
     "empty",
+    "only_reasoning",
     "truncated",
     "no_box",
     "no_answer",

@@ -88,7 +88,7 @@ async def test_a_run(tmp_path):
         "not graded  1 item: nothing says which response is right",
         body[14],
     ]
-    assert body[1].startswith("prime                ✓ 0     0: 9.00±0.0  1: 2.00±0.0 ")
+    assert body[1].startswith("prime                ✓ A     A: 9.00±0.0  B: 2.00±0.0 ")
     assert body[5].startswith(
         "            evil\\x1b[1A: none of the 2 judgments validly scores all responses (truncated 2)"
     )
@@ -104,8 +104,8 @@ async def test_an_item_in_full(tmp_path):
         return [
             "",
             f"judgment {index}  seed {j.seed}, 40 tokens, ended by itself, answered",
-            f"  shown as  Response 1 = response {j.order[0]}, Response 2 = response {j.order[1]}",
-            "  scores    response 0: 9, response 1: 2",
+            f"  shown as  Response 1 = {'AB'[j.order[0]]}, Response 2 = {'AB'[j.order[1]]}",
+            "  scores    A: 9, B: 2",
             "  reasoning, the first 300 of 600 characters (all with --reasoning)",
             "    " + ("hm " * 100).rstrip() + " …",
             "  principles",
@@ -115,19 +115,19 @@ async def test_an_item_in_full(tmp_path):
             *[f"    {'- ' if bullet else ''}Response {number}: {word}" for bullet, number, word in critique],
         ]
 
-    lines = [re.sub("answered .*", "answered", part) for part in shown(tmp_path, "prime").splitlines()]
+    lines = [re.sub("answered .*", "answered", part) for part in shown(tmp_path, "prime", "--full").splitlines()]
     bulleted = next(part for part in lines if "Response 1: one" in part).strip().startswith("- ")
     critique = [(bulleted, 1, "one"), (True, 2, "two")]
     assert lines == [
-        "item #0 prime  2 responses, numbered from 0",
+        "item #0 prime  2 responses, A to B",
         "  system",
         "    Be brief.",
         "  user",
         "    Name a prime",
         "    above 10.",
-        "  response 0 (known to be the best)",
+        "  response A (known to be the best)",
         "    11",
-        "  response 1",
+        "  response B",
         "    12\\x1b[2J",
         "  reference answer",
         "    Any of 11, 13, ...",
@@ -135,16 +135,38 @@ async def test_an_item_in_full(tmp_path):
         *judgment(second, 1),
         "",
         "vote",
-        f"  prime: response 0 is best of 2 (numbered from 0), confidence {confidence}",
+        f"  prime: response A is best of 2, confidence {confidence}",
         "    rank  response  total  mean  spread  valid",
-        "       1         0     18  9.00    0.00      2",
-        "       2         1      4  2.00    0.00      2",
+        "       1         A     18  9.00    0.00      2",
+        "       2         B      4  2.00    0.00      2",
         "  sum of scores, 2 of k = 2 judgments valid",
-        f"  confidence {confidence}: the estimated chance that response 0 would still lead if this judge went on "
+        f"  confidence {confidence}: the estimated chance that response A would still lead if this judge went on "
         "sampling, not the chance that the judge is right",
-        "  ✓ correct: the item says that response 0 is best",
+        "  ✓ correct: the item says that response A is best",
     ]
     assert {first.order, second.order} == {(0, 1), (1, 0)}
+
+
+async def test_a_filter_chooses_lines_and_not_sums(tmp_path):
+    await make_run(tmp_path, ITEMS)
+    ids = {
+        kinds: [text.split()[0] for text in shown(tmp_path, *(part for k in kinds for part in ("--filter", k))).splitlines()
+                if "/2 " in f"{text} " and text.startswith(("prime ", "evil", "label "))]
+        for kinds in [(), ("correct",), ("none",), ("correct", "none"), ("invalid", "none"), ("flipped",)]
+    }  # fmt: skip
+    assert ids == {
+        (): ["prime", "evil\\x1b[1A", "label"],
+        ("correct",): ["prime"],
+        ("none",): ["evil\\x1b[1A"],
+        ("correct", "none"): ["prime", "evil\\x1b[1A"],
+        ("invalid", "none"): ["evil\\x1b[1A"],
+        ("flipped",): [],
+    }
+    assert "items       3 items" in shown(tmp_path, "--filter", "correct")
+    with pytest.raises(InputError, match="got 'best'; expected some of correct, wrong"):
+        shown(tmp_path, "--filter", "best")
+    with pytest.raises(InputError, match="--filter chooses among the lines of a run"):
+        shown(tmp_path, "prime", "--filter", "wrong")
 
 
 async def test_invalid_judgments_with_reason_and_text(tmp_path):
@@ -210,6 +232,7 @@ async def test_json_of_an_item(tmp_path):
         "scores": [9, 2],
         "expected": None,
         "unresolved": None,
+        "no_expected": None,
         "problem": None,
         "principles": "",
         "critique": "",
@@ -329,7 +352,7 @@ async def test_a_run_keeps_its_templates_whatever_becomes_of_their_files(tmp_pat
     )
     mine.write_text("{{ query }} edited")
     base.unlink()
-    assert "  principles\n    1. Correctness" in shown(run, "q")
+    assert "  principles\n    1. Correctness" in shown(run, "q", "--full")
     assert "  prompt, user\n    My own words. x[1] a [2] b\n" in shown(run, "q", "--prompt")
     assert "prompt, user" not in shown(run, "q")
     (first, _) = orjson.loads(shown(run, "q", "--prompt", "--json"))["judgments"]

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,8 @@ import pytest
 
 from servers import behaviours as does
 from servers.chat import ChatServer
-from spct.engines import ENGINES, Engine, SampleBatch, SampleRequest, load_engine
+from spct.engines import ENGINES, Engine, SampleBatch, SampleRequest, engine_options, load_engine
+from spct.engines.http.presets import PRESETS
 from spct.errors import ContextLengthError, EngineMissingError, InputError
 from spct.types import FinishReason, Message
 
@@ -30,9 +32,9 @@ class Given:
     tmp_path: Path
     server: ChatServer
 
-    def tiny_model(self) -> Path:
+    def tiny_model(self, family: str = "llama") -> Path:
         pytest.importorskip("transformers")
-        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path)
+        return importlib.import_module("engines.tiny_models").save_model(self.tmp_path, family)
 
     def script(self) -> Path:
         path = self.tmp_path / "script.py"
@@ -43,12 +45,27 @@ class Given:
         return str(self.request.getfixturevalue("smollm2").name)
 
 
+def behind_http(preset: str, given: Given) -> Engine:
+    return load_engine(
+        f"{preset}:m",
+        base_url=given.server.base_url + "?key=verysecret",
+        api_key=KEY,
+        headers={"x-team": "verysecret-team"},
+        special_tokens=MINE,
+    )
+
+
 ROWS: dict[str, Callable[[Given], Engine]] = {
     "scripted": lambda given: load_engine(f"scripted:{given.script()}:say", special_tokens=MINE),
-    "openai": lambda given: load_engine(
-        "openai:m", base_url=given.server.base_url + "?key=verysecret", api_key=KEY, special_tokens=MINE
-    ),
+    **{preset: partial(behind_http, preset) for preset in PRESETS},
     "transformers": lambda given: load_engine(f"transformers:{given.tiny_model()}", device="cpu", special_tokens=MINE),
+    "vllm": lambda given: load_engine(
+        f"vllm:{given.tiny_model('llama_wide')}",
+        dtype="float32",
+        cache_gb=0.25,
+        arguments={"enforce_eager": True},
+        special_tokens=MINE,
+    ),
     "llamacpp": lambda given: load_engine(f"llamacpp:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "openvino": lambda given: load_engine(f"openvino:{given.smollm2()}", context_tokens=1024, special_tokens=MINE),
     "embedded": lambda given: load_engine(f"embedded:{given.smollm2()}", special_tokens=MINE),
@@ -77,7 +94,7 @@ async def says_what_is_in_effect(engine: Engine, kind: str) -> None:
 async def keeps_out_the_tokens_it_was_told_of(engine: Engine, kind: str) -> None:
     """Beside those of its own tokenizer; and a run says which."""
     assert engine.capabilities.special_tokens[-2:] == ("<mine>", "ENDTURN")
-    assert len(engine.capabilities.special_tokens) > 2 or kind in ("openai", "scripted")
+    assert len(engine.capabilities.special_tokens) > 2 or kind in (*PRESETS, "scripted")
     assert engine.configuration["special_tokens"] == "<mine> ENDTURN"
 
 
@@ -109,7 +126,7 @@ async def keeps_its_word_on_seeds(engine: Engine, kind: str) -> None:
 
 
 async def covers_the_text_with_logprobs(engine: Engine, kind: str) -> None:
-    if not engine.capabilities.logprobs or kind == "openai":  # the local server has no tokens to tell of
+    if not engine.capabilities.logprobs or kind in PRESETS:  # the local server has no tokens to tell of
         return
     for sample in (await engine.sample(replace(HELLO, top_logprobs=3))).samples:
         assert sample.logprobs is not None
@@ -120,7 +137,7 @@ async def covers_the_text_with_logprobs(engine: Engine, kind: str) -> None:
 async def ignores_a_grammar_it_lacks(engine: Engine, kind: str) -> None:
     if engine.capabilities.grammar is None:
         assert len((await engine.sample(replace(HELLO, grammar='root ::= "x"'))).samples) == HELLO.n
-    elif kind != "openai":
+    elif kind not in PRESETS:
         batch = await engine.sample(replace(HELLO, grammar='root ::= "yes" | "no"'))
         assert {sample.text.strip() for sample in batch.samples} <= {"yes", "no"}
 
@@ -194,6 +211,11 @@ async def test_an_engine_keeps_its_promises(
 
 def test_every_engine_has_a_row() -> None:
     assert set(ROWS) == set(ENGINES)
+
+
+def test_an_option_that_a_preset_sets_cannot_be_given() -> None:
+    assert "preset" not in engine_options("gemini:m")
+    assert load_engine("gemini:m").model_id == "gemini:m"
 
 
 @pytest.mark.parametrize("option", [[""], [3], 3, [" "], [None]])

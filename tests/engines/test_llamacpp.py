@@ -124,7 +124,7 @@ async def test_grammar_is_obeyed_and_a_broken_one_refused(engine: Engine) -> Non
 
 async def test_what_does_not_fit_is_refused_before_sampling(engine: Engine) -> None:
     with pytest.raises(
-        ContextLengthError, match=r"prompt of 37 tokens and max_tokens 4060 exceed .* of 4096"
+        ContextLengthError, match=r"the prompt has 37 tokens and the completion may have 4060, .* context of 4096"
     ) as caught:
         await engine.sample(SampleRequest(CAPITAL, max_tokens=4060))
     assert (caught.value.prompt_tokens, caught.value.context_tokens) == (37, 4096)

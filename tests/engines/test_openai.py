@@ -9,7 +9,7 @@ from servers import behaviours as does
 from servers.chat import ChatServer
 from spct.engines import load_engine
 from spct.engines.engine import SampleRequest
-from spct.engines.openai import OpenAIEngine
+from spct.engines.openai import MANY_SHORT, OpenAIEngine
 from spct.errors import EngineError, InputError
 from spct.types import Message, TokenLogprob, Usage
 
@@ -20,7 +20,7 @@ PROPS = does.replies(b'{"total_slots": 3, "default_generation_settings": {"n_ctx
 
 
 def engine_at(server: ChatServer, **options: object) -> OpenAIEngine:
-    return OpenAIEngine("m", base_url=server.base_url, **{"backoff_s": 0.001, **options})
+    return OpenAIEngine("m", base_url=server.base_url, **{"backoff_s": 0.001, "grammar_style": "none", **options})
 
 
 async def sampled(server: ChatServer, request: SampleRequest = REQUEST, **options: object) -> tuple[OpenAIEngine, list]:
@@ -34,11 +34,12 @@ async def sampled(server: ChatServer, request: SampleRequest = REQUEST, **option
 
 
 SEEDED = ["sample 100", "sample 101", "sample 102", "sample 103"]
+AT_LENGTH = [text + does.AT_LENGTH for text in SEEDED]
 
 
 async def test_a_request_is_sent_as_the_format_says():
     async with ChatServer(does.honest) as server:
-        await sampled(server, api_key="sk-secret", extra_body={"top_k": 20})
+        await sampled(server, api_key="sk-secret", params={"top_k": 20})
         (call,) = server.chats
         assert (call.method, call.path) == ("POST", "/v1/chat/completions")
         assert call.headers["authorization"] == "Bearer sk-secret"
@@ -47,7 +48,6 @@ async def test_a_request_is_sent_as_the_format_says():
             "model": "m",
             "messages": [{"role": "system", "content": "Judge."}, {"role": "user", "content": "Which?"}],
             "temperature": 0.5,
-            "top_p": 1.0,
             "max_tokens": 50,
             "seed": 100,
             "n": 4,
@@ -116,7 +116,8 @@ async def test_fewer_choices_than_asked_for_are_completed_by_further_requests():
         (1, "'n' : number must be at most 1 but was {n}", {}, [8] + [1] * 8),
         (1, "this server takes no such thing", {"param": "n"}, [8, 4, 4, 2, 2, 2, 2] + [1] * 8),
         (2, "n_cmpl is larger than the number of slots", {}, [8, 4, 4, 2, 2, 2, 2]),
-        (1, "multiple choices are not supported", {}, [8, 4, 4, 2, 2, 2, 2] + [1] * 8),
+        (1, "multiple choices are not supported", {}, [8] + [1] * 8),
+        (1, "Only one completion choice is allowed", {}, [8] + [1] * 8),
     ],
 )
 async def test_a_cap_on_n_is_learned_from_the_refusal(most, message, fields, asked):
@@ -138,11 +139,11 @@ async def test_copies_of_one_sample_are_replaced_and_never_asked_for_again():
     async with ChatServer(does.copies_seed) as server:
         engine = engine_at(server)
         first = await engine.sample(REQUEST)
-        assert [sample.text for sample in first.samples] == SEEDED
+        assert [sample.text for sample in first.samples] == AT_LENGTH
         assert [call.n for call in server.chats] == [4, 1, 1, 1]
         assert first.usage.requests == 4
         second = await engine.sample(REQUEST)
-        assert [sample.text for sample in second.samples] == SEEDED
+        assert [sample.text for sample in second.samples] == AT_LENGTH
         assert [call.n for call in server.chats[4:]] == [1, 1, 1, 1]
         assert engine.capabilities.max_n == 1
         assert engine.notes == (
@@ -158,7 +159,7 @@ async def test_copies_are_replaced_in_every_request_that_was_under_way():
         batches = await asyncio.gather(*(engine.sample(request) for request in requests))
         await engine.close()
         texts = [[sample.text for sample in batch.samples] for batch in batches]
-        assert texts == [[f"sample {10 * i + j}" for j in range(4)] for i in range(6)]
+        assert texts == [[f"sample {10 * i + j}{does.AT_LENGTH}" for j in range(4)] for i in range(6)]
 
 
 async def test_a_sure_model_keeps_its_equal_samples_and_is_checked_three_times_only():
@@ -166,10 +167,48 @@ async def test_a_sure_model_keeps_its_equal_samples_and_is_checked_three_times_o
         engine = engine_at(server)
         for _ in range(5):
             batch = await engine.sample(REQUEST)
-            assert [sample.text for sample in batch.samples] == ["the same"] * 4
+            assert [sample.text for sample in batch.samples] == ["the same" + does.AT_LENGTH] * 4
         await engine.close()
         assert [call.n for call in server.chats] == [4, 1, 1, 1] * 3 + [4, 4]
         assert engine.capabilities.max_n is None
+
+
+async def test_short_answers_are_equal_by_nature():
+    async with ChatServer(does.always("[[A]]")) as server:
+        engine = engine_at(server)
+        for _ in range(MANY_SHORT - 1):
+            await engine.sample(REQUEST)
+        assert {call.n for call in server.chats} == {4}
+        await engine.sample(REQUEST)  # never one that differs, in so many: worth a check
+        await engine.close()
+        assert [call.n for call in server.chats[MANY_SHORT - 1 :]] == [4, 1, 1, 1]
+
+
+async def test_one_short_answer_that_differs_settles_it():
+    body = does.completion([does.choice(text, j) for j, text in enumerate("ABAA")])
+    async with ChatServer(does.always("A"), [does.replies(body)]) as server:
+        engine = engine_at(server)
+        for _ in range(MANY_SHORT + 2):
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert {call.n for call in server.chats} == {4}
+
+
+@pytest.mark.parametrize("behaviour", [does.always_same, does.copies_seed])
+async def test_checks_for_copies_cost_one_round_trip_however_many_there_are(behaviour):
+    together = asyncio.Barrier(16)
+
+    async def in_waves(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        """Answers once sixteen wait, so that checks one after another would wait for ever."""
+        await together.wait()
+        await behaviour(call, writer)
+
+    async with ChatServer(in_waves) as server, asyncio.timeout(20):
+        engine = engine_at(server)
+        await engine.start()
+        await asyncio.gather(*(engine.sample(SampleRequest(REQUEST.messages, n=2, seed=10 * i)) for i in range(16)))
+        await engine.close()
+        assert [call.n for call in server.chats] == [2] * 16 + [1] * 16
 
 
 async def test_greedy_samples_may_be_equal():
@@ -224,41 +263,94 @@ async def test_a_server_that_ignores_log_probabilities_is_found_out():
         assert engine.notes == ("log-probabilities were asked for, and the server gives none that fit the text",)
 
 
+SCHEMA = '{"type": "object", "properties": {"winner": {"enum": ["A"]}}}'
+GRAMMARS = {
+    "vllm": ("structured_outputs", {"grammar": 'root ::= "x"'}, "structured_outputs", {"json": orjson.loads(SCHEMA)}),
+    "llamacpp": ("grammar", 'root ::= "x"', "json_schema", orjson.loads(SCHEMA)),
+    "sglang": (
+        "ebnf",
+        'root ::= "x"',
+        "response_format",
+        {"type": "json_schema", "json_schema": {"name": "answer", "schema": orjson.loads(SCHEMA), "strict": True}},
+    ),
+}
+
+
+@pytest.mark.parametrize("style", GRAMMARS)
+async def test_a_grammar_and_a_schema_go_into_the_fields_of_the_server(style):
+    field, grammar, schema_field, schema = GRAMMARS[style]
+    async with ChatServer(does.follows_grammar(field, schema_field)) as server:
+        engine = engine_at(server, grammar_style=style)
+        held = await engine.sample(SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"'))
+        shaped = await engine.sample(SampleRequest(REQUEST.messages, n=2, json_schema=SCHEMA))
+        await engine.close()
+        assert [sample.text for sample in (*held.samples, *shaped.samples)] == ["x", "x", *['{"winner":"A"}'] * 2]
+        assert server.chats[2].body[field] == grammar
+        assert server.chats[3].body[schema_field] == schema
+        assert engine.capabilities.grammar == engine.configuration["grammar"] == field
+        assert engine.capabilities.json_schema == engine.configuration["json_schema"] == schema_field
+        (note,) = engine.notes
+        assert note == (
+            f"grammar in the field {field!r}: tried, and followed; "
+            f"JSON schema in the field {schema_field!r}: tried, and followed"
+        )
+
+
+@pytest.mark.parametrize("software", ["vllm", "llamacpp", "sglang"])
+async def test_a_server_that_is_known_to_take_a_grammar_gets_it_by_itself(software):
+    field, _, schema_field, _ = GRAMMARS[software]
+    models = does.replies(orjson.dumps({"data": [{"id": "m", "owned_by": software}]}))
+    async with ChatServer(does.follows_grammar(field, schema_field), models=models) as server:
+        request = SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"')
+        engine, texts = await sampled(server, request, grammar_style="auto")
+        assert texts == ["x", "x"]
+        assert (engine.capabilities.grammar, engine.capabilities.json_schema) == (field, schema_field)
+        assert len(server.chats) == (4 if software == "sglang" else 3)  # SGLang gives all choices of a request one seed
+
+
 @pytest.mark.parametrize(
-    ("style", "field", "value"),
+    ("behaviour", "grammar", "json_schema", "words"),
     [
-        ("vllm", "structured_outputs", {"grammar": 'root ::= "x"'}),
-        ("llamacpp", "grammar", 'root ::= "x"'),
-        ("sglang", "ebnf", 'root ::= "x"'),
+        (does.honest, None, None, ("no grammar: the server ignores the field", "no JSON schema: the server ignores")),
+        (does.follows_grammar("grammar"), "grammar", None, ("grammar in the field 'grammar': tried, and followed",)),
+        (does.follows_grammar("json_schema"), None, "json_schema", ("no grammar: ", "tried, and followed")),
+        (
+            does.refuses_parameter("grammar", "this build has no grammars"),
+            None,
+            None,
+            ("no grammar: the server refuses the field 'grammar': ", "this build has no grammars"),
+        ),
     ],
 )
-async def test_a_grammar_goes_into_the_field_of_the_server(style, field, value):
-    request = SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"')
-    async with ChatServer(does.follows_grammar(field)) as server:
-        engine, texts = await sampled(server, request, grammar_style=style)
-        assert texts == ["x", "x"]
-        assert server.chats[1].body[field] == value
-        assert engine.capabilities.grammar == engine.configuration["grammar"] == field
-        assert engine.notes == ()
+async def test_what_a_known_server_does_not_follow_is_not_used(behaviour, grammar, json_schema, words):
+    async with ChatServer(behaviour, models=LLAMACPP) as server:
+        engine, _ = await sampled(server, grammar_style="auto")
+        assert (engine.capabilities.grammar, engine.capabilities.json_schema) == (grammar, json_schema)
+        (note,) = [note for note in engine.notes if "grammar" in note]
+        assert all(word in note for word in words)
 
 
-async def test_without_a_grammar_style_no_grammar_is_sent_or_claimed():
+async def test_without_a_grammar_style_an_unknown_server_gets_no_grammar_and_a_note_says_so():
     async with ChatServer(does.honest) as server:
-        engine, _ = await sampled(server, SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"'))
+        request = SampleRequest(REQUEST.messages, n=2, grammar='root ::= "x"', json_schema=SCHEMA)
+        engine, _ = await sampled(server, request, grammar_style="auto")
         assert len(server.chats) == 1
-        assert not {"structured_outputs", "grammar", "ebnf"} & server.chats[0].body.keys()
+        fields = {"structured_outputs", "grammar", "ebnf", "json_schema", "response_format"}
+        assert not fields & server.chats[0].body.keys()
         assert engine.capabilities.grammar is None
         assert engine.configuration["grammar"] is None
+        (note,) = engine.notes
+        assert note.startswith("no grammar: this server is not known to take one")
 
 
 async def test_a_grammar_is_tried_once_at_the_start():
-    async with ChatServer(does.follows_grammar("ebnf")) as server:
+    async with ChatServer(does.follows_grammar("ebnf", "response_format")) as server:
         engine = engine_at(server, grammar_style="sglang")
         await asyncio.gather(engine.start(), engine.start())
         await engine.sample(SampleRequest(REQUEST.messages, seed=3))
         await engine.close()
-        tried, asked = server.chats
-        assert tried.body["ebnf"] == 'root ::= "unicycle"'
+        *tried, asked = server.chats
+        assert sorted(call.body.get("ebnf", "") for call in tried) == ["", 'root ::= "unicycle"']
         assert "ebnf" not in asked.body
 
 
@@ -270,21 +362,18 @@ IGNORES = [
 
 
 @pytest.mark.parametrize("behaviour", IGNORES)
-async def test_a_server_that_ignores_the_grammar_is_found_out(behaviour):
+async def test_a_server_that_ignores_the_grammar_it_was_said_to_take_is_found_out(behaviour):
     async with ChatServer(behaviour) as server:
         engine = engine_at(server, grammar_style="vllm")
         with pytest.raises(EngineError) as caught:
             await engine.start()
         assert type(caught.value) is EngineError
         assert str(caught.value).startswith(
-            f"grammar_style=vllm: {server.base_url} ignores the field 'structured_outputs': its grammar allows 'unicycle' "
-            "alone, and '"
+            f"grammar_style=vllm: {server.base_url} ignores the field 'structured_outputs': it allows 'unicycle' alone, and '"
         )
         assert str(caught.value).endswith(
-            " came back; name the style of this server (llamacpp, sglang), or leave grammar_style out and sample without a "
-            "grammar (--no-grammar)"
+            " came back; name the style of this server (llamacpp, sglang, response_format), or none to sample without a grammar"
         )
-        assert len(server.chats) == 1
 
 
 @pytest.mark.parametrize(
@@ -304,11 +393,12 @@ async def test_a_server_that_refuses_the_grammar_says_so_at_the_start(refusal):
 async def test_a_model_that_reasons_first_proves_nothing_about_the_grammar():
     message = {"role": "assistant", "content": None, "reasoning_content": "a colour, hm"}
     thinking = does.replies(does.completion([does.choice(None, message=message, finish_reason="length")]))
-    async with ChatServer(does.honest, [thinking]) as server:
+    async with ChatServer(does.honest, [thinking, thinking]) as server:
         engine, _ = await sampled(server, grammar_style="llamacpp")
         assert engine.capabilities.grammar == "grammar"
-        assert engine.notes == (
-            "the grammar in the field 'grammar' could not be tried: the model reasons at length first",
+        (note,) = engine.notes
+        assert note.startswith(
+            "grammar in the field 'grammar': could not be tried, since the model reasons at length first"
         )
 
 
@@ -316,12 +406,13 @@ async def test_what_the_check_finds_out_about_other_parameters_is_kept():
     refuses = does.refuses_parameter("temperature", "Unsupported value: 'temperature'", param="temperature")
 
     async def strict(call: does.Call, writer: asyncio.StreamWriter) -> None:
-        await (refuses if "temperature" in call.body else does.follows_grammar("grammar"))(call, writer)
+        await (refuses if "temperature" in call.body else does.follows_grammar("grammar", "json_schema"))(call, writer)
 
     async with ChatServer(strict) as server:
         _, texts = await sampled(server, grammar_style="llamacpp")
         assert texts == SEEDED
-        assert ["temperature" in call.body for call in server.chats] == [True, False, False]
+        assert "temperature" not in server.chats[-1].body
+        assert len(server.chats) == 5
 
 
 async def test_max_tokens_is_renamed_where_the_server_wants_that():
@@ -353,11 +444,70 @@ async def test_a_refused_parameter_is_left_out_and_noted(name, message, fields):
     async with ChatServer(does.refuses_parameter(name, message, **fields)) as server:
         engine = engine_at(server)
         for _ in range(2):
-            await engine.sample(SampleRequest(REQUEST.messages, n=1))
+            await engine.sample(SampleRequest(REQUEST.messages, n=1, top_p=0.9))
         await engine.close()
         assert [name in call.body for call in server.chats] == [True, False, False]
         assert engine.notes == (f"{name} was not applied: {message}",)
         assert engine.capabilities.seeding == ("none" if name == "seed" else "request")
+
+
+async def test_of_two_that_cannot_be_used_together_the_temperature_stays():
+    async def picky(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        both = {"temperature", "top_p"} <= call.body.keys()
+        refusal = does.fails(400, "`temperature` and `top_p` cannot both be specified for this model.")
+        await (refusal if both else does.honest)(call, writer)
+
+    async with ChatServer(picky) as server:
+        _, _ = await sampled(server, SampleRequest(REQUEST.messages, seed=3, top_p=0.9))
+        assert [("temperature" in call.body, "top_p" in call.body) for call in server.chats] == [
+            (True, True),
+            (True, False),
+        ]
+
+
+async def test_a_server_without_temperature_zero_is_sent_one_just_above():
+    async def strict(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        refusal = does.fails(422, "Input validation error: `temperature` must be strictly positive")
+        await (refusal if call.body["temperature"] == 0 else does.honest)(call, writer)
+
+    async with ChatServer(strict) as server:
+        engine, _ = await sampled(server, SampleRequest(REQUEST.messages, seed=3, temperature=0.0))
+        assert [call.body["temperature"] for call in server.chats] == [0.0, 0.01]
+        assert engine.notes[-1].startswith("temperature 0 was sent as 0.01: ")
+
+
+def counts(prompt_tokens: int) -> does.Behaviour:
+    return does.replies(
+        does.completion([does.choice("x")], usage={"prompt_tokens": prompt_tokens, "completion_tokens": 1})
+    )
+
+
+WORDS = "some words of a response that is judged, and more of them, none twice the same: "
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "warned"),
+    [
+        (WORDS * 1200, 2050, True),
+        (WORDS * 1200, 24_000, False),
+        (WORDS * 10, 20, False),
+        (WORDS * 1200, 0, False),
+        ("x" * 90_000 + WORDS * 20, 2050, False),
+        (" \n" * 60_000 + WORDS * 20, 2050, False),
+    ],
+)
+async def test_a_server_that_cuts_prompts_is_found_out(prompt, tokens, warned):
+    async with ChatServer(counts(tokens)) as server:
+        engine, _ = await sampled(server, SampleRequest((Message("user", prompt),)))
+        assert any("it seems to cut prompts" in note for note in engine.notes) is warned
+
+
+@pytest.mark.parametrize("end", [None, "", "content_filter", "unknown"])
+async def test_an_end_that_says_nothing_is_named(end):
+    body = does.completion([does.choice("x", finish_reason=end)])
+    async with ChatServer(does.replies(body)) as server:
+        engine, _ = await sampled(server, SampleRequest(REQUEST.messages))
+        assert any(f"finish_reason {orjson.dumps(end).decode()}" in note for note in engine.notes)
 
 
 async def test_refused_log_probabilities_are_left_out():
@@ -380,12 +530,14 @@ async def test_the_probe_reads_vllm():
     async with ChatServer(does.honest, models=VLLM) as server:
         engine, _ = await sampled(server)
         assert engine.capabilities.context_tokens == 4096
-        assert engine.capabilities.seeding == "sample"
+        assert engine.capabilities.seeding == "request"
         assert engine.configuration == {
             "server": server.base_url,
             "software": "vllm",
             "served_model": "org/weights",
             "grammar": None,
+            "json_schema": None,
+            "params": None,
             "context_tokens": 4096,
         }
 
@@ -491,9 +643,19 @@ async def test_no_key_is_fine(monkeypatch):
         ({"api_key": "sk-\x07bell"}, "printable ASCII"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"timeout_s": -1.0}, "timeout_s is -1.0"),
-        ({"grammar_style": "bnf"}, "expected one of none, vllm, llamacpp, sglang"),
-        ({"extra_body": {"n": 3, "seed": 1}}, "extra_body sets n, seed"),
-        ({"extra_body": {"stop": {1, 2}}}, "cannot be written as JSON"),
+        ({"grammar_style": "bnf"}, "expected one of auto, none, vllm, llamacpp, sglang"),
+        ({"preset": "gpt"}, "preset 'gpt': expected one of openai, azure"),
+        ({"params": {"n": 3, "seed": 1}}, "params sets n, seed: these have settings of their own"),
+        ({"params": {"messages": None}}, "params leaves out messages"),
+        ({"params": {"stop": {1, 2}}}, "cannot be written as JSON"),
+        ({"params": ["top_k=3"]}, "expected values by name"),
+        ({"headers": ["x-key"]}, "header 'x-key': expected NAME=VALUE"),
+        ({"headers": {"a b": "c"}}, "expected a name of letters"),
+        ({"headers": {"x": "b\nc"}}, "header x: its value has characters"),
+        ({"headers": {"Content-Length": "1"}}, "header Content-Length: it is set by what is sent"),
+        ({"base_url": ["http://a/v1", "http://a/v1"]}, "names an address twice: http://a/v1"),
+        ({"base_url": 3}, "expected an address"),
+        ({"preset": "azure"}, "azure:m names no server"),
     ],
 )
 def test_options_that_cannot_be_used(options, message):

@@ -96,8 +96,12 @@ LASTING = {
     "429": (does.fails(429, "slow down"), "answers 429: slow down"),
     "garbage": (does.replies(b"\x00\xff not json"), "sent a reply that is not JSON"),
     "no choices": (does.replies(b'{"choices": []}'), 'sent a reply that has no choices: {"choices": []}'),
-    "error with 200": (does.replies(b'{"error": "upstream died"}'), "upstream died"),
-    "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "has a choice that is no message"),
+    "error with 200": (
+        does.replies(b'{"error": "upstream died"}'),
+        'sent a reply that has no choices: {"error": "upstream died"}',
+    ),
+    "error code with 200": (does.replies(b'{"error": {"code": 502, "message": "died"}}'), "answers 502: died"),
+    "legacy": (does.replies(b'{"choices": [{"text": "x"}]}'), "sent a reply that has a choice that is no message"),
     "cut short": (does.cut_short, "broke off in the middle of its reply"),
     "hangs up": (does.hangs_up, "closed the connection without a reply"),
     "resets": (does.resets, "closed the connection without a reply"),
@@ -110,8 +114,8 @@ async def test_a_lasting_fault_is_a_reply_error_after_all_attempts(behaviour, wo
     async with ChatServer(behaviour) as server:
         error = await failed(server)
         assert type(error) is ReplyError
-        assert f"no completion from {server.base_url} after 3 attempts: the server " in str(error)
-        assert words in str(error)
+        assert str(error).startswith(f"the server {words}")
+        assert str(error).endswith(f"; no completion from {server.base_url} after 3 attempts")
         assert len(server.chats) == 3
 
 
@@ -120,7 +124,9 @@ async def test_a_reply_that_does_not_end_in_time_is_given_up(behaviour):
     async with ChatServer(behaviour) as server:
         error = await failed(server, timeout_s=0.1, attempts=2)
         assert type(error) is ReplyError
-        assert str(error).endswith("after 2 attempts: the server gave no whole reply within 0.1 s")
+        assert str(error) == (
+            f"the server gave no whole reply within 0.1 s; no completion from {server.base_url} after 2 attempts"
+        )
         assert len(server.chats) == 2
 
 
@@ -185,6 +191,102 @@ async def test_a_server_that_dies_while_answering_is_unreachable():
         assert {type(error) for error in errors} == {EngineUnreachableError}
 
 
+async def test_a_server_that_answered_and_went_away_is_not_said_never_to_have_been_there():
+    async with ChatServer(does.honest) as server:
+        engine = engine_at(server.base_url)
+        await engine.sample(REQUEST)
+        await server.stop()
+        with pytest.raises(EngineUnreachableError) as caught:
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert str(caught.value) == (
+            f"the server at {engine.base_url} answered 1 request, and then went away (connection refused), after 3 attempts; "
+            "its own log should say why"
+        )
+
+
+@pytest.mark.parametrize(
+    ("last_words", "told"),
+    [
+        (does.fails(500, "CUDA error"), "answered 500: CUDA error"),
+        (does.hangs_up, "closed the connection without a reply"),
+    ],
+)
+async def test_a_server_that_crashes_says_what_it_said_last(last_words, told):
+    async with ChatServer(does.honest) as server:
+        engine = engine_at(server.base_url)
+        await engine.start()
+
+        async def crashes(call: does.Call, writer: asyncio.StreamWriter) -> None:
+            await last_words(call, writer)
+            asyncio.get_running_loop().call_soon(server._server.close)
+            writer.close()
+
+        server._then = crashes
+        with pytest.raises(EngineUnreachableError, match=f"{told}, and then went away \\(connection refused\\)"):
+            await engine.sample(REQUEST)
+        await engine.close()
+
+
+def every(behaviours: dict[int, does.Behaviour]) -> does.Behaviour:
+    """Every n-th request is answered by the behaviour of the first n that divides its number, the others honestly."""
+    count = 0
+
+    async def behave(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        number = count
+        await asyncio.sleep(0.001)
+        found = next((behaviour for n, behaviour in behaviours.items() if number % n == 0), does.honest)
+        await found(call, writer)
+
+    return behave
+
+
+UNLUCKY = {
+    "429 and 500": {4: does.fails(429, "slow down"), 7: does.fails(500, "boom")},
+    "every second": {2: does.fails(503, "busy")},
+    "two of three": {3: does.honest, 1: does.fails(429, "slow down")},
+    "garbage": {2: does.replies(b"<html>")},
+}
+
+
+@pytest.mark.parametrize("behaviours", UNLUCKY.values(), ids=UNLUCKY)
+async def test_no_request_is_given_up_while_others_are_answered(behaviours):
+    async with ChatServer(every(behaviours)) as server:
+        engine = engine_at(server.base_url, attempts=3)
+        batches = await asyncio.gather(*(engine.sample(REQUEST) for _ in range(80)))
+        await engine.close()
+        assert [len(batch.samples) for batch in batches] == [2] * 80
+
+
+async def test_a_request_that_a_server_always_fails_on_is_given_up_though_others_are_answered():
+    async def poisoned(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        bad = call.body["messages"][-1]["content"] == "poison"
+        await (does.fails(500, "boom") if bad else does.honest)(call, writer)
+
+    async with ChatServer(poisoned) as server:
+        engine = engine_at(server.base_url, attempts=2)
+        await engine.sample(REQUEST)
+        with pytest.raises(ReplyError, match="answers 500: boom; no completion .* after 9 attempts"):
+            await engine.sample(SampleRequest((Message("user", "poison"),)))
+        await engine.close()
+
+
+async def test_one_attempt_is_one_attempt():
+    async with ChatServer(does.honest, [does.honest, does.fails(429, "slow down")]) as server:
+        engine = engine_at(server.base_url, attempts=1)
+        await engine.sample(REQUEST)
+        with pytest.raises(ReplyError, match="after 1 attempt$"):
+            await engine.sample(REQUEST)
+        await engine.close()
+
+
+async def test_a_wait_that_the_body_asks_for_is_waited():
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.02s"}]
+    await recovered(does.fails(429, "You exceeded your current quota", {"details": details}))
+
+
 @pytest.mark.parametrize("during", ["start", "sample"])
 async def test_a_wrong_key_is_said_without_the_key(during, caplog):
     caplog.set_level(logging.DEBUG)
@@ -194,7 +296,7 @@ async def test_a_wrong_key_is_said_without_the_key(during, caplog):
         assert type(error) is EngineAuthError
         assert "refuses the key (401): Incorrect API key provided: Bearer ***" in str(error)
         assert "OPENAI_API_KEY" in str(error)
-        assert len(server.chats) == (0 if during == "start" else 1)
+        assert len(server.chats) == 1
     assert "verysecret" not in caplog.text
 
 
@@ -291,7 +393,7 @@ async def test_a_wait_of_hours_is_not_waited():
         assert "wants no request for 7200 s (429): daily limit" in str(error)
 
 
-@pytest.mark.parametrize("status", [400, 413, 422, 501])
+@pytest.mark.parametrize("status", [400, 422, 501])
 async def test_a_refused_request_concerns_itself_only(status):
     async with ChatServer(does.fails(status, "bad\n  prompt " + "x" * 1000)) as server:
         error = await failed(server)

@@ -22,6 +22,7 @@ SIZES: dict[str, Any] = {
 }
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": SIZES,
+    "llama_wide": SIZES | {"head_dim": 32},  # the least that vLLM's attention takes
     "qwen3": SIZES | {"head_dim": 8},
     "mistral": SIZES | {"sliding_window": 8},
     "gemma3_text": SIZES
@@ -53,7 +54,9 @@ def save_model(path: Path, family: str = "llama", template: str | None = TEMPLAT
     """A random model of ``family``, sharp enough that its greedy text wanders."""
     size = save_tokenizer(path, template)
     torch.manual_seed(0)
-    config = AutoConfig.for_model(family, vocab_size=size, eos_token_id=size - 3, bos_token_id=None, pad_token_id=None,
-                                  initializer_range=0.3, **FAMILIES[family])  # fmt: skip
+    config = AutoConfig.for_model(
+        family.partition("_wide")[0], vocab_size=size, eos_token_id=size - 3, bos_token_id=None, pad_token_id=None,
+        initializer_range=0.3, **FAMILIES[family],
+    )  # fmt: skip
     AutoModelForCausalLM.from_config(config).save_pretrained(path)
     return path

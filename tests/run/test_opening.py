@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from spct import GRM
+from spct.engines import load_engine
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import ResumeRefusedError, RunError
@@ -172,3 +173,20 @@ async def test_a_resume_with_more_retries_fills_the_votes_that_lack_judgments(tm
     assert sum(request.n for request in requests) == lacking.total()
     with pytest.raises(ResumeRefusedError, match="retries: 1 in the run, 0 now"):
         await run(0, resume=True)
+
+
+def behind(base_url, **options):
+    """A judge that nothing is asked of."""
+    return GRMJudge(load_engine("openai:m", base_url=base_url, **options), judge_settings(k=2))
+
+
+def test_a_run_goes_on_with_other_servers_and_not_with_other_fields_of_the_request(tmp_path):
+    first = behind("http://127.0.0.1:1/v1", params={"top_k": 20}, headers={"x-key": "k-verysecret"})
+    open_run(tmp_path, first, resume=False).close()
+    elsewhere = behind("http://127.0.0.1:2/v1,http://127.0.0.1:3/v1", params={"top_k": 20})
+    open_run(tmp_path, elsewhere, resume=True).close()
+    with pytest.raises(ResumeRefusedError, match=r"params: .*top_k.*20.* in the run, .*seed.*null.* now"):
+        open_run(tmp_path, behind("http://127.0.0.1:2/v1", params={"seed": None}), resume=True)
+    with pytest.raises(ResumeRefusedError, match=r"params: .*top_k.*20.* in the run, None now"):
+        open_run(tmp_path, behind("http://127.0.0.1:2/v1"), resume=True)
+    assert not any(b"verysecret" in path.read_bytes() for path in tmp_path.iterdir())

@@ -12,7 +12,7 @@ from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import judge_items, open_run
-from spct.run.rating import CHUNK, rate_run
+from spct.run.rating import FIRST_CHUNK, LARGEST_CHUNK, next_size, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
 from spct.voting.noise import PILOT_ITEMS
@@ -110,7 +110,7 @@ async def test_a_chunk_is_stored_before_the_next(tmp_path):
     )
     assert len(seen) >= 2
     assert all(rated == stored for rated, stored in seen)
-    assert seen[0][0] >= CHUNK
+    assert seen[0][0] >= FIRST_CHUNK
     store.close()
 
 
@@ -207,3 +207,11 @@ async def test_expected_scores_from_the_store(tmp_path):
     assert rows(revote(by_sum, changed)) == [verdict.as_row() for verdict in verdicts]
     by_sum.close()
     by_expected.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "following"),
+    [(16, 0.0, 32), (16, 0.1, 32), (16, 1.0, 32), (32, 4.0, 16), (256, 300.0, 1), (LARGEST_CHUNK, 0.1, LARGEST_CHUNK)],
+)
+def test_a_meta_rm_is_given_as_much_as_it_rates_in_about_two_seconds(size, seconds, following):
+    assert next_size(size, seconds) == following

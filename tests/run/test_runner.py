@@ -5,7 +5,14 @@ import pytest
 
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.errors import EngineError, EngineUnreachableError, RejectedError, ReplyError, ResumeRefusedError
+from spct.errors import (
+    ContentFilterError,
+    EngineError,
+    EngineUnreachableError,
+    RejectedError,
+    ReplyError,
+    ResumeRefusedError,
+)
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta import load_meta
@@ -169,6 +176,31 @@ async def test_items_that_fail_between_others_do_not_end_the_run():
 
     outcomes = await collect(ScriptedEngine(every_second), items(4 * GIVE_UP_AFTER), in_flight=1, k=1)
     assert sum(outcome.verdict.error is not None for outcome in outcomes) == 2 * GIVE_UP_AFTER
+
+
+def numbered(request):
+    return int(request.messages[-1].content.split("question ")[1].split()[0])
+
+
+@pytest.mark.parametrize("kind", [RejectedError, ContentFilterError])
+async def test_what_a_server_refuses_after_it_took_others_is_those_items_own(kind):
+    def filtered(request, j):
+        return kind("refused: content") if 5 <= numbered(request) < 40 else judgment_text([5, 6])
+
+    outcomes = await collect(ScriptedEngine(filtered), items(60), in_flight=1, k=1)
+    assert [outcome.verdict.error is not None for outcome in outcomes] == [5 <= n < 40 for n in range(60)]
+
+
+async def test_content_filters_never_end_a_run():
+    engine = ScriptedEngine(lambda r, j: ContentFilterError("flagged"))
+    outcomes = await collect(engine, items(30), in_flight=1, k=1)
+    assert {outcome.verdict.error.type for outcome in outcomes} == {"ContentFilterError"}
+
+
+async def test_a_server_that_refuses_all_from_the_first_on_ends_the_run():
+    engine = ScriptedEngine(lambda r, j: RejectedError("no such field"))
+    with pytest.raises(EngineError, match=f"last {GIVE_UP_AFTER} items all failed.*no such field"):
+        await collect(engine, items(500), in_flight=1, k=1)
 
 
 async def test_closing_early_leaves_nothing_running():

@@ -3,8 +3,7 @@ import hashlib
 import pytest
 
 from spct.errors import InputError
-from spct.serve.auth import Keys, new_key
-from spct.serve.server import check_address, is_loopback
+from spct.serve.auth import Keys, check_address, is_loopback, new_key
 
 DIGEST = hashlib.sha256(b"k").hexdigest()
 

@@ -47,29 +47,54 @@ async def ignores_n(call: Call, writer: asyncio.StreamWriter) -> None:
     await write_reply(writer, 200, completion([choice(f"sample {call.seed}")]))
 
 
+AT_LENGTH = ", which is said here at some length, as a judgment is and a lone letter is not"
+"""What makes equal texts worth a thought: short answers are equal by nature."""
+
+
 async def copies_seed(call: Call, writer: asyncio.StreamWriter) -> None:
     """n choices, all under the one seed of the request."""
-    await write_reply(writer, 200, completion([choice(f"sample {call.seed}", j) for j in range(call.n)]))
+    await write_reply(writer, 200, completion([choice(f"sample {call.seed}{AT_LENGTH}", j) for j in range(call.n)]))
 
 
-async def always_same(call: Call, writer: asyncio.StreamWriter) -> None:
+def always(text: str) -> Behaviour:
     """A model that says one thing whatever the seed."""
-    await write_reply(writer, 200, completion([choice("the same", j) for j in range(call.n)]))
-
-
-def follows_grammar(field: str) -> Behaviour:
-    """Takes the grammar from this field alone: of ``root ::= "text"`` it answers text, without one like ``honest``."""
 
     async def behave(call: Call, writer: asyncio.StreamWriter) -> None:
-        given = call.body.get(field)
-        rules = given.get("grammar") if isinstance(given, dict) else given
-        if rules is None:
-            await honest(call, writer)
-        else:
-            text = rules.partition('"')[2].removesuffix('"')
-            await write_reply(writer, 200, completion([choice(text, j) for j in range(call.n)]))
+        await write_reply(writer, 200, completion([choice(text, j) for j in range(call.n)]))
 
     return behave
+
+
+always_same = always(f"the same{AT_LENGTH}")
+
+
+def follows_grammar(*fields: str) -> Behaviour:
+    """Takes a grammar or a schema from these fields alone, and answers the only text that they allow; else like ``honest``.
+
+    Of a grammar that is ``text`` of ``root ::= "text"``, of a schema the object of its enums' first values.
+    """
+
+    async def behave(call: Call, writer: asyncio.StreamWriter) -> None:
+        texts = [text for field in fields if (text := _only_text(call.body.get(field))) is not None]
+        if texts:
+            await write_reply(writer, 200, completion([choice(texts[0], j) for j in range(call.n)]))
+        else:
+            await honest(call, writer)
+
+    return behave
+
+
+def _only_text(given: Any) -> str | None:
+    if isinstance(given, str):
+        return given.partition('"')[2].removesuffix('"')
+    if not isinstance(given, dict):
+        return None
+    if isinstance(given.get("grammar"), str):
+        return _only_text(given["grammar"])
+    schema = given.get("json") or (given.get("json_schema") or {}).get("schema") or given
+    if "properties" not in schema:
+        return None
+    return orjson.dumps({name: part["enum"][0] for name, part in schema["properties"].items()}).decode()
 
 
 def gives_at_most(most: int) -> Behaviour:

@@ -47,7 +47,8 @@ def test_a_run_in_full():
     assert run_summary(totals, judge_settings(k=2), bad_rows=1, surface=PLAIN).splitlines() == [
         "items       6 of 8 items, 4 verdicts, 2 without one (ContextLengthError 1, NoValidJudgment 1), "
         "1 unreadable row left out",
-        "            bad\\x1b[2J: none of the 2 judgments validly scores all responses (no_box 2); raise max_…",
+        "            bad\\x1b[2J: none of the 2 judgments validly scores all responses (no_box 2); raise max_tokens if they "
+        "are truncated, turn the grammar on, or raise retries",
         "            long: it can never fit",
         "judgments   12, 5 of them invalid (41.7%): no_box 3, truncated 2; 2 of them were in the run directory already",
         "short       1 of 4 votes rest on fewer judgments than planned: no_box 1, truncated 1; --resume with --retries "
@@ -83,10 +84,13 @@ def test_a_plain_run_says_no_more_than_it_knows():
 def test_a_terminal_gets_lines_that_fit():
     narrow = Surface(width=60, terminal=True)
     rows = run_summary(counted(planned=8), judge_settings(k=2), surface=narrow).splitlines()
-    assert rows[:3] == [
+    assert rows[:6] == [
         "items       6 of 8 items, 4 verdicts, 2 without one",
         "            (ContextLengthError 1, NoValidJudgment 1)",
-        "            bad\\x1b[2J: none of the 2 judgments validly sco…",
+        "            bad\\x1b[2J: none of the 2 judgments validly",
+        "            scores all responses (no_box 2); raise",
+        "            max_tokens if they are truncated, turn the",
+        "            grammar on, or raise retries",
     ]
     facts = rows[: next(i for i, row in enumerate(rows) if row.startswith("warning"))]
     assert max(map(len, facts)) <= 60

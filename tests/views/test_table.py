@@ -35,34 +35,34 @@ def test_header_and_lines_stand_in_columns():
         verdict_line(verdict([], "none", invalid=3), item(2, best=0)),
     ] == [
         "item                   best  mean ± spread, best first               conf   valid/k  notes",
-        "prime                ✓ 1     1: 8.50±0.7  0: 3.50±0.7                0.87   2/2",
-        "prime                ✗ 0     0: 6.50±3.5  1: 3.00±0.0                0.87   2/2",
-        "tie                  = 1     1: 6.00±0.0  2: 6.00±0.0  0: 5.00±0.0   0.87   2/2      tie 1 2",
-        "lone                   0     0: 7.50±0.7                             -      2/2      1 invalid",
+        "prime                ✓ B     B: 8.50±0.7  A: 3.50±0.7                0.87   2/2",
+        "prime                ✗ A     A: 6.50±3.5  B: 3.00±0.0                0.87   2/2",
+        "tie                  = B     B: 6.00±0.0  C: 6.00±0.0  A: 5.00±0.0   0.87   2/2      tie B C",
+        "lone                   A     A: 7.50±0.7                             -      2/2      1 invalid",
         "none                 - -     no verdict: NoValidJudgment             -      0/2      3 invalid",
     ]
 
 
 def test_a_single_judgment_has_no_spread():
-    assert "  1: 9.00  0: 3.00  " in verdict_line(verdict([(3, 9)]), item(2))
+    assert "  B: 9.00  A: 3.00  " in verdict_line(verdict([(3, 9)]), item(2))
 
 
 def test_many_responses_show_the_first_few():
     rows = [tuple(range(1, 11)), tuple(range(1, 11))]
     text = verdict_line(verdict(rows), item(10))
-    assert "9: 10.00±0.0  8: 9.00±0.0  +8" in text
+    assert "J: 10.00±0.0  I: 9.00±0.0  +8" in text
     wide = verdict_line(verdict(rows), item(10), Surface(width=160))
-    assert "9: 10.00±0.0  8: 9.00±0.0  7: 8.00±0.0  6: 7.00±0.0  5: 6.00±0.0  4: 5.00±0.0  +4" in wide
+    assert "J: 10.00±0.0  I: 9.00±0.0  H: 8.00±0.0  G: 7.00±0.0  F: 6.00±0.0  E: 5.00±0.0  +4" in wide
 
 
 def test_narrow_surfaces_lose_notes_then_confidence_then_valid():
     tied = verdict([(6, 6), (6, 6)])
     shown = [verdict_line(tied, item(2, best=0), Surface(width=width)) for width in (100, 80, 56, 45, 30)]
-    assert [text.split()[0:3] for text in shown] == [["q", "=", "0"]] * 5
+    assert [text.split()[0:3] for text in shown] == [["q", "=", "A"]] * 5
     assert ["tie" in text for text in shown] == [True, False, False, False, False]
     assert ["0.87" in text for text in shown] == [True, True, False, False, False]
     assert ["2/2" in text for text in shown] == [True, True, True, False, False]
-    assert ["0: 6.00±0.0" in text for text in shown] == [True, True, True, True, True]
+    assert ["A: 6.00±0.0" in text for text in shown] == [True, True, True, True, True]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -90,11 +90,11 @@ def test_lines_fit_whatever_the_id(id_, width, n):
 
 def test_colours_surround_single_cells_only():
     text = verdict_line(verdict([(3, 9), (4, 8)]), item(2, best=1), Surface(colour=True))
-    assert text.startswith("q" + " " * 20 + "\x1b[32m✓\x1b[0m \x1b[1m1\x1b[0m     1: 8.50±0.7")
+    assert text.startswith("q" + " " * 20 + "\x1b[32m✓\x1b[0m \x1b[1mB\x1b[0m     B: 8.50±0.7")
 
 
 def test_without_an_item_there_is_no_mark():
-    assert verdict_line(verdict([(3, 9)])).split()[:2] == ["q", "1"]
+    assert verdict_line(verdict([(3, 9)])).split()[:2] == ["q", "B"]
 
 
 def test_judgments_in_blocks_count_once_per_pass():

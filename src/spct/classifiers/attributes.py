@@ -48,7 +48,7 @@ class AttributeModel(HTTPScorer):
         concurrency: int = 64,
         timeout_s: float = 300.0,
         attempts: int = 6,
-        backoff_s: float = 0.5,
+        backoff_s: float = 0.1,
         special_tokens: Sequence[str] = (),
     ) -> None:
         super().__init__(name, base_url, api_key, concurrency, timeout_s, attempts, backoff_s, special_tokens)

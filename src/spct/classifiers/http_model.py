@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from spct.engines.engine import special_tokens_of
 from spct.engines.http import wire as http_wire
-from spct.engines.http.address import KEY_VARIABLE, Address, find_address
+from spct.engines.http.address import Address, find_address
 from spct.engines.http.client import HTTPClient
 from spct.engines.http.errors import Refusal
 from spct.engines.http.limits import Limits
+from spct.engines.http.presets import KEY_VARIABLE
 from spct.engines.http.probe import probe
 from spct.errors import InputError
 from spct.types import Message
@@ -70,12 +71,12 @@ class HTTPModel:
         return {"server": self._address.endpoint.shown}
 
     async def start(self) -> None:
-        """Open the pool and see that somebody answers. Raises EngineUnreachableError or EngineAuthError."""
+        """Open the pool and see that somebody answers. Raises EngineUnreachableError."""
         async with self._starting:
             if self._client is not None:
                 return
             client = HTTPClient(
-                self._address,
+                [self._address],
                 Limits(None, None),
                 concurrency=self._concurrency,
                 timeout_s=self._timeout_s,
@@ -84,7 +85,7 @@ class HTTPModel:
                 path=self.path,
             )
             try:
-                await probe(client, self._address, self._attempts, self._backoff_s)
+                await probe(client, self._attempts, self._backoff_s)
             except BaseException:
                 await client.close()
                 raise

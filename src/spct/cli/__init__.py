@@ -33,6 +33,8 @@ COMMANDS = {
     "judge": "spct.cli.judge:judge",
     "show": "spct.cli.show:show",
     "runs": "spct.cli.runs:runs",
+    "view": "spct.cli.view:view",
+    "labels": "spct.cli.labels:labels",
     "vote": "spct.cli.vote:vote",
     "merge": "spct.cli.merge:merge",
     "meta": "spct.cli.meta:meta",

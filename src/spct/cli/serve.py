@@ -56,10 +56,9 @@ def serve(**options: Any) -> int:
     One JSON line per event goes to stderr. See docs/serving.md for the endpoints and what keeps them safe.
     """
     _check_installed()
-    from spct.serve.auth import Keys
+    from spct.serve.auth import Keys, check_address
     from spct.serve.log import JsonLog
     from spct.serve.metrics import Metrics
-    from spct.serve.server import check_address
 
     keys = Keys() if options["keys"] is None else Keys.read(options["keys"])
     check_address(options["host"], keys, insecure=options["insecure_no_key"])
@@ -145,7 +144,7 @@ async def _serve(
     from spct.serve.server import Server
     from spct.serve.state import ServerState
 
-    with _listening(options["host"], options["port"]) as listening:
+    with listening_on(options["host"], options["port"]) as listening:
         async with service:  # here, so that an engine that does not start is this command's own error
             serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"], keys=len(keys.digests))
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
@@ -154,7 +153,7 @@ async def _serve(
             await server.serve(sockets=[listening])
 
 
-def _listening(host: str, port: int) -> contextlib.AbstractContextManager[socket.socket]:
+def listening_on(host: str, port: int) -> contextlib.AbstractContextManager[socket.socket]:
     """A socket bound to the address. Raises InputError where that cannot be."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

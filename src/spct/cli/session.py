@@ -16,6 +16,8 @@ from spct.errors import InputError
 ENGINE_OPTIONS = (
     "base_url",
     "api_key",
+    "headers",
+    "params",
     "concurrency",
     "timeout_s",
     "requests_per_minute",
@@ -29,9 +31,35 @@ ENGINE_OPTIONS = (
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that reach the engine, shared by every command that takes ``--model``."""
     options = [
-        click.option("--model", metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, embedded:smollm2-135m."),
-        click.option("--base-url", metavar="URL", help="Server of an openai: model [env OPENAI_BASE_URL]."),
-        click.option("--api-key", metavar="KEY", help="Better given as the environment's OPENAI_API_KEY."),
+        click.option(
+            "--model", metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m."
+        ),
+        click.option(
+            "--base-url",
+            multiple=True,
+            metavar="URL",
+            help="Server of a model behind HTTP [env OPENAI_BASE_URL for openai:]. Several share the load: give it again, or a "
+            "list with commas.",
+        ),
+        click.option(
+            "--api-key",
+            metavar="KEY",
+            help="Better given as the environment's OPENAI_API_KEY, or the preset's own variable.",
+        ),
+        click.option(
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A header of every request; its value is never printed or stored.",
+        ),
+        click.option(
+            "--param",
+            "params",
+            multiple=True,
+            metavar="NAME=VALUE|none",
+            help="Set any other field of every request, or leave one out with none.",
+        ),
         click.option("--concurrency", type=click.IntRange(1), help="Requests in flight  [default: the engine's]."),
         click.option("--timeout-s", type=float, help="Seconds one request may take (openai:)."),
         click.option("--requests-per-minute", type=float, help="Rate limit (openai:)."),
@@ -51,6 +79,10 @@ def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
     if not model:
         raise InputError("no model is named; name one with --model ENGINE:NAME, such as embedded:smollm2-135m")
     options = {name: given[name] for name in ENGINE_OPTIONS if given.get(name) not in (None, ())}
+    if len(urls := options.get("base_url", ())) == 1:
+        options["base_url"] = urls[0]
+    if "params" in options:
+        options["params"] = dict(map(_param, options["params"]))
     if "concurrency" not in options_of(model):
         options.pop("concurrency", None)  # the runner keeps to it in any case
     for pair in given.get("engine_option", ()):
@@ -58,9 +90,20 @@ def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
         if not equals:
             raise InputError(f"--engine-option {pair!r}: expected NAME=VALUE")
         options[name.replace("-", "_")] = yaml.safe_load(value)
-    if given.get("grammar") is False:
-        options.pop("grammar_style", None)  # nothing will be sent by it, so it need not be tried nor recorded
+    if given.get("grammar") is False and "grammar_style" in options_of(model):
+        options["grammar_style"] = "none"  # nothing will be sent by it, so it need not be tried nor recorded
     return load_engine(model, **options)
+
+
+def _param(pair: str) -> tuple[str, Any]:
+    """A field of the request and its value as YAML; None for one to be left out."""
+    name, equals, value = pair.partition("=")
+    if not equals or not name:
+        raise InputError(f"--param {pair!r}: expected NAME=VALUE, or NAME=none to leave the field out")
+    try:
+        return name, None if value.lower() == "none" else yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
 
 
 class Startable(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,27 @@ import orjson
 
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
-from spct.errors import InputError, TemplateError
+from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
-from spct.judges.principles import query_key
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import template_for
+from spct.measures.case import Scale
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_item, stored_items, stored_scale, stored_settings
-from spct.templates import Template
+from spct.run.stored import (
+    StoredItem,
+    principles_of,
+    stored_item,
+    stored_items,
+    stored_scale,
+    stored_settings,
+    template_of,
+)
 from spct.types import Item, Judgment
 from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
+from spct.views.kinds import KINDS, check_kinds_known, is_asked_for, kinds_of
 from spct.views.surface import labelled
+from spct.views.table import graded
 from spct.voting.ratings import place_of
 
 GROUPS = {
@@ -46,7 +55,7 @@ GROUPS = {
         "rule",
         "tie_rule",
     ),
-    "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs"),
+    "sampling": ("temperature", "top_p", "max_tokens", "retries", "grammar", "top_logprobs", "params"),
 }
 
 
@@ -58,6 +67,10 @@ GROUPS = {
 @click.option("--invalid", is_flag=True, help="Show only the invalid judgments of ITEM.")
 @click.option("--reasoning", is_flag=True, help="Show all of a reasoning model's reasoning.")
 @click.option("--prompt", "prompts", is_flag=True, help="Show the prompt that each judgment of ITEM answered.")
+@click.option("--full", is_flag=True, help="Show each judgment of ITEM whole, not only its scores.")
+@click.option("--filter", "kinds", multiple=True, metavar="KIND",
+              help=f"Show only items that are: {', '.join(KINDS)}. May be repeated.")  # fmt: skip
+@click.option("--pager/--no-pager", default=True, show_default=True, help="Page on a terminal what is longer than it.")
 @click.option("--templates", is_flag=True, help="Show the text of the templates that the run was judged by.")
 def show(
     run: Path,
@@ -67,37 +80,54 @@ def show(
     invalid: bool,
     reasoning: bool,
     prompts: bool,
+    full: bool,
+    kinds: tuple[str, ...],
+    pager: bool,
     templates: bool,
 ) -> int:
     """Show the run in directory RUN: its settings, verdicts and sums; or one ITEM with its judgments and its vote.
 
     ITEM is an id, or the item's place in the input, counted from 0: '#3' (quote it), or 3 where no item has that id.
+    Its responses are called A, B, C and so on, in the order of the item. See also spct view.
     """
+    check_kinds_known(kinds)
+    if kinds and (item is not None or templates or as_json):
+        raise InputError("--filter chooses among the lines of a run; leave out ITEM, --templates and --json")
     with contextlib.closing(RunStore.open(run)) as store:
         written, settings = stored_settings(store)
         if templates:
-            _print(_template_lines(store))
+            _print(_template_lines(store), pager)
             return 0
         if item is None:
-            _print(_verdict_rows(store) if as_json else _run_lines(store, written, settings))
+            _print(
+                _verdict_rows(store) if as_json else _run_lines(store, written, settings, kinds), pager and not as_json
+            )
             return 0
         stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
         requests = {place: request for request in store.requests(stored.position) for place in request.places}
         view = ItemView(
             Surface.of(sys.stdout),
-            _template(store, written, settings, stored.item),
-            _principles(store, settings, stored.item),
+            template_of(store, written, settings, stored.item),
+            principles_of(store, settings, stored.item),
             reasoning,
             requests,
             prompts,
             stored_scale(store, settings),
+            full or judgments is not None or invalid or reasoning or prompts,
         )
-        _print([orjson.dumps(_item_row(stored, chosen, view)).decode()] if as_json else view.render(stored, chosen))
+        if as_json:
+            _print([orjson.dumps(_item_row(stored, chosen, view)).decode()])
+            return 0
+        _print(view.render(stored, chosen), pager)
         return 0
 
 
-def _print(text: Iterator[str] | list[str]) -> None:
+def _print(text: Iterator[str] | list[str], pager: bool = False) -> None:
+    if pager and sys.stdin.isatty() and sys.stdout.isatty():
+        os.environ.setdefault("LESS", "FRX")  # ends by itself where everything fits the screen
+        click.echo_via_pager(f"{part}\n" for part in text)
+        return
     for part in text:
         write_line(sys.stdout, part)
 
@@ -106,7 +136,9 @@ def _verdict_rows(store: RunStore) -> Iterator[str]:
     return (orjson.dumps(row).decode() for _, row in store.verdict_rows())
 
 
-def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings) -> Iterator[str]:
+def _run_lines(
+    store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, asked: Sequence[str]
+) -> Iterator[str]:
     surface = Surface.of(sys.stdout)
     yield surface.paint(f"run {line(str(store.directory))}", "bold")
     yield from _settings_lines(written, surface)
@@ -118,9 +150,10 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     for stored in stored_items(store, settings, written.get("meta")):
         if stored.finished:
             totals.add(stored.verdict, stored.item)
-            yield verdict_line(stored.verdict, stored.item, surface, scale)
         else:
             unfinished += 1
+        if is_asked_for(_kinds(stored, scale), asked) and (stored.finished or "unfinished" in asked):
+            yield verdict_line(stored.verdict, stored.item, surface, scale)
     yield ""
     totals.usage = store.usage()
     yield run_summary(totals, settings, surface=surface)
@@ -129,6 +162,13 @@ def _run_lines(store: RunStore, written: Mapping[str, Any], settings: JudgeSetti
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"
+
+
+def _kinds(stored: StoredItem, scale: Scale | None) -> tuple[str, ...]:
+    verdict = stored.verdict
+    shown = [(judgment.order, judgment.scores) for judgment in verdict.judgments]
+    grade = graded(verdict, stored.item, scale) if stored.finished else None
+    return kinds_of(verdict.as_row(), grade, shown, verdict.n, finished=stored.finished)
 
 
 def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[str]:
@@ -187,7 +227,7 @@ def _find(store: RunStore, settings: JudgeSettings, name: str, meta: str | None)
     chosen = found[0] if found else at_place
     if chosen is None:
         raise InputError(_unknown(store, name, ids))
-    return stored_item(store, settings, *chosen, dict(store.verdict_rows()).get(chosen[0]), meta)
+    return stored_item(store, settings, *chosen, store.verdict_row(chosen[0]), meta)
 
 
 def _unknown(store: RunStore, name: str, ids: list[str]) -> str:
@@ -202,21 +242,6 @@ def _unknown(store: RunStore, name: str, ids: list[str]) -> str:
 def _chosen(stored: StoredItem, *, limit: int | None, invalid: bool) -> list[Judgment]:
     judgments = [j for j in stored.verdict.judgments if not invalid or j.problem is not None]
     return judgments[:limit]
-
-
-def _template(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
-    """The template that splits the item's completions for display; None where the run was judged by none."""
-    templates = store.templates()
-    if len(item.responses) == 1 and "single_template" in written:
-        return templates.get(written["single_template"])
-    try:
-        return template_for(item, settings, templates)
-    except TemplateError:
-        return None
-
-
-def _principles(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    return store.principles.get(query_key(item)) if settings.principles == "query" else None
 
 
 def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> dict[str, Any]:

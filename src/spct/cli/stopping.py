@@ -145,7 +145,7 @@ def _stopped(out: Path | None, go_on: Sequence[str]) -> str:
     return f"stopped; go on with: {shlex.join(['spct', *without_secrets(sys.argv[1:]), *more])}"
 
 
-PAIRS = ("--engine-option", "--meta-option", "--judge-option")
+PAIRS = ("--engine-option", "--meta-option", "--judge-option", "--param")
 """Options of the form NAME=VALUE, whose values may be anything."""
 HIDDEN = "..."
 _WORDY = frozenset(
@@ -165,6 +165,8 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
         option, value = argument.split("=", 1) if joined else (before, argument)
         if option == "--api-key":
             value = HIDDEN
+        elif option == "--header":
+            value = f"{value.partition('=')[0]}={HIDDEN}" if "=" in value else HIDDEN
         elif option in PAIRS:
             value = _pair_shown(value)
         value = re.sub(r"(?<=://)[^/\s]*@", "", value)

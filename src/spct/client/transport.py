@@ -22,8 +22,9 @@ from pydantic import ValidationError
 from spct import errors
 from spct.aio import OF_PARENTS
 from spct.engines.http.address import Address
-from spct.engines.http.errors import Endpoint, Transient, of_exception, read_error
+from spct.engines.http.errors import Endpoint, Transient, of_exception
 from spct.engines.http.limits import backoff_s, retry_after_s
+from spct.engines.http.told import read_error
 from spct.errors import (
     BusyError,
     EngineAuthError,

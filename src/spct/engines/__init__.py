@@ -1,5 +1,7 @@
 """Engines by id. ``load_engine("openai:gpt-4o-mini", base_url=...)``; ``module:Class:NAME`` names one of your own.
 
+The providers and servers of ``http.presets`` are all one engine, each with what is known of it.
+
 To add an engine: one file with a class following ``engine.Engine``, one line below, one row in
 ``tests/engines/test_contract.py``.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from spct.engines.engine import Capabilities, Engine, Sample, SampleBatch, SampleRequest
+from spct.engines.http.presets import PRESETS
 from spct.loading import Family
 
 __all__ = [
@@ -23,11 +26,12 @@ __all__ = [
 ]
 
 ENGINES = {
-    "openai": "spct.engines.openai:OpenAIEngine",
+    **dict.fromkeys(PRESETS, "spct.engines.openai:OpenAIEngine"),
     "embedded": "spct.engines.embedded:EmbeddedEngine",
     "openvino": "spct.engines.openvino:OpenVINOEngine",
     "llamacpp": "spct.engines.llamacpp:LlamaCppEngine",
     "transformers": "spct.engines.transformers:TransformersEngine",
+    "vllm": "spct.engines.vllm:VLLMEngine",
     "scripted": "spct.engines.scripted:load_scripted",
 }
 
@@ -41,9 +45,12 @@ def load_engine(spec: str, **options: Any) -> Engine:
     ``options`` are the keyword arguments of that engine's constructor. Nothing is loaded or connected before
     ``start()``. Raises InputError for an unknown kind or option, EngineMissingError if its package is not installed.
     """
+    kind = spec.partition(":")[0]
+    if kind in PRESETS:
+        options["preset"] = kind
     return cast(Engine, _FAMILY.find(spec).make(**options))
 
 
 def engine_options(spec: str) -> frozenset[str]:
     """The options that ``load_engine`` takes for this spec. Raises InputError for an unknown kind."""
-    return _FAMILY.find(spec).options
+    return _FAMILY.find(spec).options - {"preset"}

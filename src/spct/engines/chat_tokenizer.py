@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer as the transformers engine needs it: chat to ids, ids to text piece by piece.
+"""A Hugging Face tokenizer as engines need it that sample tokens: chat to ids, ids to text piece by piece.
 
 Safe to call from several threads: a tokenizer of that library is not, so each call holds a lock.
 """
@@ -11,8 +11,12 @@ from typing import Any
 
 import jinja2
 
+from spct.engines.engine import Sample
 from spct.errors import EngineError, RejectedError
-from spct.types import Message
+from spct.types import FinishReason, Message, TokenLogprob
+
+Chosen = tuple[float, Sequence[tuple[int, float]]]
+"""The log-probability of a token, and those of the likeliest tokens in its place."""
 
 
 class ChatTokenizer:
@@ -54,6 +58,20 @@ class ChatTokenizer:
         with self._lock:
             text = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
+
+    def sample(
+        self, seed: int, finish: FinishReason, tokens: Sequence[int], logprobs: Sequence[Chosen] | None = None
+    ) -> Sample:
+        """The sample that ``tokens`` are, with log-probabilities where they are given, one of each token."""
+        if logprobs is None:
+            return Sample(self.decode(tokens), finish, seed, completion_tokens=len(tokens))
+        pieces = self.pieces(tokens, [[token for token, _ in top] for _, top in logprobs])
+        named = tuple(
+            TokenLogprob(text, logprob, tuple(zip(others, (value for _, value in top), strict=True)))
+            for (text, others), (logprob, top) in zip(pieces, logprobs, strict=True)
+        )
+        text = "".join(text for text, _ in pieces)
+        return Sample(text, finish, seed, completion_tokens=len(tokens), logprobs=named)
 
     def pieces(self, tokens: Sequence[int], alternatives: Sequence[Sequence[int]]) -> list[tuple[str, list[str]]]:
         """Per token its text and, in its place, that of each of its ``alternatives``.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from spct.errors import InputError
+from spct.errors import ContextLengthError, InputError
 from spct.types import FinishReason, Message, TokenLogprob, Usage
 
 Seeding = Literal["sample", "request", "none"]
@@ -112,6 +112,18 @@ class SampleBatch:
 
     samples: tuple[Sample, ...]
     usage: Usage
+
+
+def check_context(prompt_tokens: int, max_tokens: int, context_tokens: int | None) -> None:
+    """Raises ContextLengthError if prompt and completion may not fit; ``context_tokens`` None means that nobody knows."""
+    if context_tokens is not None and prompt_tokens + max_tokens > context_tokens:
+        raise ContextLengthError(
+            f"the prompt has {prompt_tokens} tokens and the completion may have {max_tokens}, together more than the "
+            f"model's context of {context_tokens}; shorten the item, lower max_tokens, or raise context_tokens if the model "
+            "allows it",
+            prompt_tokens,
+            context_tokens,
+        )
 
 
 class Engine(Protocol):

@@ -30,7 +30,15 @@ from typing import Any, TypeVar
 
 import orjson
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    check_context,
+    special_tokens_of,
+    with_tokens,
+)
 from spct.errors import (
     ContextLengthError,
     EngineError,
@@ -209,13 +217,7 @@ class LlamaCppEngine:
 
     def _sample(self, loaded: _Loaded, request: SampleRequest, stop: threading.Event) -> SampleBatch:
         prompt_tokens = loaded.count_tokens(_chat(request.messages))
-        if prompt_tokens + request.max_tokens > self._context_tokens:
-            raise ContextLengthError(
-                f"prompt of {prompt_tokens} tokens and max_tokens {request.max_tokens} exceed the context of "
-                f"{self._context_tokens}; raise context_tokens or lower max_tokens",
-                prompt_tokens,
-                self._context_tokens,
-            )
+        check_context(prompt_tokens, request.max_tokens, self._context_tokens)
         samples: list[Sample] = []
         usage = Usage()
         while len(samples) < request.n:

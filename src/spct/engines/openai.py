@@ -1,30 +1,35 @@
 """Any OpenAI-compatible chat endpoint: hosted models, vLLM, SGLang, llama.cpp's server, Ollama.
 
-Servers that speak this format differ in what they do with it, so what one can do is found out and not assumed:
+Servers that speak this format differ in what they do with it, so what one can do is found out and not assumed; ``presets`` has
+what is known of each kind beforehand, ``dialect`` what is learned:
 
 * ``n``. The choices of a reply are counted. Fewer than asked for, or a 400 about ``n``: the engine remembers the
-  largest n that works and asks for the rest in further requests, sample j under ``seed + j`` wherever it is asked for.
-* Seeds. llama.cpp and vLLM give choice j the seed ``seed + j``. SGLang copies one seed to all n, so that a vote would
+  largest n that works for such requests and asks for the rest in further ones, sample j under ``seed + j`` wherever it is
+  asked for.
+* Seeds. llama.cpp and vLLM give choice j a seed of its own. SGLang copies one seed to all n, so that a vote would
   be one sample counted n times. Therefore, until a server has once returned choices that differ, a reply whose n
-  sampled texts are all the same is checked: all but the first are asked for again one by one. If these differ, the
-  server copies: they are used, and every later request is for one sample. If they too are the same, the model is that
-  sure (or deterministic), and the samples stand; after ``MOST_CHECKS`` such checks the question is closed. A model
+  sampled texts are all the same is checked: all but the first are asked for again one by one, beside all other work. If these
+  differ, the server copies: they are used, and every later request is for one sample. If they too are the same, the model is
+  that sure (or deterministic), and the samples stand; after ``MOST_CHECKS`` such checks the question is closed. Short answers
+  (a letter, a number) are equal by nature: only ``MANY_SHORT`` equal replies in a row are worth a check. A model
   that is sure by chance in n choices and not in n requests is taken for a copier: that costs shared prefill, never a
   vote.
 * Parameters. Reasoning models refuse ``temperature``, ``max_tokens`` and others. What a server refuses by name is left
   out from then on and written down in ``notes``: a recorded protocol must not claim a temperature that had no effect.
-* Grammars. None is sent unless ``grammar_style`` names the server's field, and then ``start`` sees that it is followed.
+* Grammars and JSON schemas. Where a server is known to take them, or ``grammar_style`` says so, ``start`` sees that they are
+  followed; otherwise none is sent. Either way a note says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
-
-import orjson
 
 from spct.engines.engine import (
     Capabilities,
@@ -35,55 +40,64 @@ from spct.engines.engine import (
     special_tokens_of,
     with_tokens,
 )
-from spct.engines.http import grammar
 from spct.engines.http import wire as http_wire
-from spct.engines.http.address import find_address
+from spct.engines.http.address import check_headers, find_address, split_urls
 from spct.engines.http.client import HTTPClient
-from spct.engines.http.errors import Refusal
-from spct.engines.http.grammar import GRAMMAR_FIELDS, GrammarStyle
+from spct.engines.http.constraints import find_style
+from spct.engines.http.dialect import Dialect, Params
+from spct.engines.http.fleet import Server
+from spct.engines.http.grammar import STYLES, GrammarStyle
 from spct.engines.http.limits import Limits
-from spct.engines.http.probe import Facts, probe
+from spct.engines.http.presets import DEFAULT_BASE_URL, PRESETS, UNKNOWN, preset_of
+from spct.engines.http.probe import Facts, probe, together
 from spct.engines.http.wire import Reply
-from spct.errors import ContextLengthError, InputError, RejectedError
+from spct.errors import ContextLengthError, EngineAuthError, InputError, RequestError
 from spct.types import Message, Usage
 
-DROPPABLE = frozenset({"temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"})
-OWN_FIELDS = DROPPABLE | {"model", "messages", "n", "stream", "max_completion_tokens"}
-SEEDS_EACH_CHOICE = ("llamacpp", "vllm")
 MOST_CHECKS = 3
+MANY_SHORT = 16
+SHORT_CHARS = 48
 CHARS_PER_TOKEN = 4
+MOST_CHARS_PER_TOKEN = 12
+LONG_CHARS = 4096
+_ROWS = re.compile(r"(.)\1{3,}|\s+", re.DOTALL)
+HARMLESS = SampleRequest((Message("user", "Name a colour."),), max_tokens=16)
 
 
 class OpenAIEngine:
-    """Samples from the model ``name`` of an OpenAI-compatible server.
+    """Samples from the model ``name`` of an OpenAI-compatible server, or of several that serve the same model.
 
-    ``base_url`` and ``api_key`` default to OPENAI_BASE_URL and OPENAI_API_KEY; a local server needs no key.
+    ``preset`` names a provider or a kind of server (``presets.PRESETS``), by which ``base_url`` and ``api_key`` have their
+    defaults; a local server needs no key. ``base_url`` may be several, a list or with commas between them: they share the load.
     ``concurrency`` is the number of HTTP requests in flight, ``attempts`` the tries of each, ``timeout_s`` the time of
     one try, ``backoff_s`` the first wait between tries where the server names none. ``requests_per_minute`` and
     ``tokens_per_minute`` are kept by waiting; a request's tokens are taken to be its characters / 4 plus
     n x max_tokens until its usage is known. ``n_per_request`` bounds n (1: a request a sample). ``special_tokens`` are
     control tokens of the served tokenizer, which a server does not tell, beyond those that are known (``control_tokens``).
-    ``extra_body`` is added to every request. ``grammar_style`` says which server's grammar field to use.
+    ``params`` are fields that are added to every request, or left out of it where the value is None. ``headers`` are sent with
+    every request and kept nowhere. ``grammar_style`` says which server's grammar field to use: "auto" by what the server is.
 
-    Raises InputError for a base URL, key or body that cannot be used.
+    Raises InputError for a base URL, key, header or field that cannot be used.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        base_url: str | None = None,
+        preset: str = "openai",
+        base_url: str | Sequence[str] | None = None,
         api_key: str | None = None,
+        headers: Mapping[str, str] | Sequence[str] | None = None,
+        params: Mapping[str, Any] | None = None,
         concurrency: int = 64,
         timeout_s: float = 300.0,
         attempts: int = 6,
-        backoff_s: float = 0.5,
+        backoff_s: float = 0.1,
         requests_per_minute: float | None = None,
         tokens_per_minute: float | None = None,
         context_tokens: int | None = None,
         n_per_request: int | None = None,
-        grammar_style: GrammarStyle = "none",
-        extra_body: Mapping[str, Any] | None = None,
+        grammar_style: GrammarStyle = "auto",
         special_tokens: str | Sequence[str] = (),
     ) -> None:
         _require_positive(
@@ -95,46 +109,64 @@ class OpenAIEngine:
             context_tokens=context_tokens,
             n_per_request=n_per_request,
         )
-        if grammar_style not in GRAMMAR_FIELDS:
-            raise InputError(f"grammar_style {grammar_style!r}: expected one of {', '.join(GRAMMAR_FIELDS)}")
-        self._address = find_address(name, base_url, api_key)
+        if grammar_style not in ("auto", *STYLES):
+            raise InputError(f"grammar_style {grammar_style!r}: expected one of auto, {', '.join(STYLES)}")
+        if preset not in PRESETS:
+            raise InputError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+        known = PRESETS[preset]
+        urls = split_urls(base_url) or split_urls(os.environ.get("OPENAI_BASE_URL") if preset == "openai" else None)
+        if not urls:
+            if known.base_url is None:
+                raise InputError(
+                    f"{preset}:{name} names no server; give its address, as --base-url https://HOST/openai/v1"
+                )
+            urls = [known.base_url]
+        sent = check_headers(headers)
+        self._addresses = [
+            find_address(name, url, api_key, known.key_variable, key_header=known.key_header, headers=sent)
+            for url in urls
+        ]
+        if preset == "openai" and str(self._addresses[0].base).rstrip("/") != DEFAULT_BASE_URL:
+            known = UNKNOWN  # any server that speaks the format
+        self._address = self._addresses[0]
+        self._preset = preset
         self._name = name
         self._concurrency = concurrency
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._backoff_s = backoff_s
         self._limits = Limits(requests_per_minute, tokens_per_minute)
-        self._extra_body = _check_extra_body(extra_body)
-        self._grammar_style = grammar_style
+        self._params = Params.read(params)
+        self._dialect = Dialect(name, known, self._params, n_per_request)
+        self._grammar_style: GrammarStyle = grammar_style
+        self._dialect.constrain(STYLES["none" if grammar_style == "auto" else grammar_style])
         self._special_tokens = special_tokens_of(special_tokens)
         self._context_tokens = context_tokens
-        self._max_n = n_per_request
         self._facts = Facts()
-        self._logprobs = True
-        self._copies: bool | None = None
+        self._logprobs = not self._dialect.lacks("logprobs", "top_logprobs")
+        self._copies: bool | None = None if known.seeds is None else False
         self._checks = 0
-        self._dropped: frozenset[str] = frozenset()
-        self._notes: tuple[str, ...] = ()
+        self._equal_short = 0
         self._client: HTTPClient | None = None
         self._starting = asyncio.Lock()
-        self._checking = asyncio.Lock()
+        self._asking_in = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"OpenAIEngine({self._name!r}, base_url={self.base_url!r})"
 
     @property
     def model_id(self) -> str:
-        return f"openai:{self._address.endpoint.clean(self._name)}"
+        return f"{self._preset}:{self._address.endpoint.clean(self._name)}"
 
     @property
     def base_url(self) -> str:
-        """Where requests go, without credentials."""
-        return self._address.endpoint.shown
+        """Where requests go, without credentials; several with commas between them."""
+        return ",".join(address.endpoint.shown for address in self._addresses)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found out about the server."""
-        return self._notes
+        return self._dialect.notes
 
     @property
     def configuration(self) -> Mapping[str, Any]:
@@ -145,7 +177,9 @@ class OpenAIEngine:
             "server": self.base_url,
             "software": software and clean(software),
             "served_model": served and clean(served),
-            "grammar": self._grammar_field,
+            "grammar": self._dialect.form.style.grammar,
+            "json_schema": self._dialect.form.style.json_schema,
+            "params": self._params.as_text(),
             "context_tokens": self._context_tokens,
         }
         return with_tokens(found, self._special_tokens)
@@ -153,35 +187,32 @@ class OpenAIEngine:
     @property
     def capabilities(self) -> Capabilities:
         return _capabilities(
-            self._max_n,
+            self._dialect.max_n,
             self._seeding(),
             self._logprobs,
-            self._grammar_field,
+            self._dialect.form.style.grammar,
+            self._dialect.form.style.json_schema,
             self._context_tokens,
             self._concurrency,
             self._special_tokens,
         )
 
-    @property
-    def _grammar_field(self) -> str | None:
-        return GRAMMAR_FIELDS[self._grammar_style]
-
     def _seeding(self) -> Seeding:
-        if "seed" in self._dropped:
+        if self._dialect.lacks("seed"):
             return "none"
-        return "sample" if self._max_n == 1 or self._facts.software in SEEDS_EACH_CHOICE else "request"
+        return "sample" if self._dialect.max_n == 1 or self._dialect.preset.seeds == "choice" else "request"
 
     async def start(self) -> None:
-        """Open the connection pool, ask the server what it is, and try its grammar if one is to be used.
+        """Open the connection pool, ask each server what it is, and try its grammar if one is to be used.
 
-        Raises EngineUnreachableError if nobody answers, EngineAuthError for a wrong key, EngineError for a grammar style
-        that this server does not follow.
+        Raises EngineUnreachableError if nobody answers, EngineAuthError for a wrong key, EngineError for a grammar style that a
+        server does not follow.
         """
         async with self._starting:
             if self._client is not None:
                 return
             client = HTTPClient(
-                self._address,
+                self._addresses,
                 self._limits,
                 concurrency=self._concurrency,
                 timeout_s=self._timeout_s,
@@ -189,40 +220,38 @@ class OpenAIEngine:
                 first_backoff_s=self._backoff_s,
             )
             try:
-                self._learn(await probe(client, self._address, self._attempts, self._backoff_s))
-                await self._check_grammar(client)
+                there = await self._meet(client)
+                style = await find_style(self._grammar_style, self._dialect, there, partial(self._ask, client))
+                self._dialect.constrain(style)
             except BaseException:
                 await client.close()
                 raise
             self._client = client
 
-    def _learn(self, facts: Facts) -> None:
-        self._facts = facts
-        if facts.software in SEEDS_EACH_CHOICE:
+    async def _meet(self, client: HTTPClient) -> list[Server]:
+        """Learn what the servers say of themselves; those that are there."""
+        found = list(zip(client.servers, await probe(client, self._attempts, self._backoff_s), strict=True))
+        self._facts = together([facts for _, facts in found if facts is not None])
+        for server, facts in found:
+            if facts is None:
+                shown = server.address.endpoint.shown
+                self._dialect.note(f"{shown} was not there at the start: it is tried again, and unchecked until then")
+        models = {facts.served_model for _, facts in found if facts is not None and facts.served_model}
+        if len(models) > 1:
+            shown = ", ".join(map(self._address.endpoint.clean, sorted(models)))
+            self._dialect.note(f"the servers call what they serve differently ({shown}): see that it is one model")
+        if self._dialect.preset is UNKNOWN:
+            self._dialect.adopt(preset_of(self._facts.software))
+        if self._dialect.preset.seeds is not None:
             self._copies = False
-        self._context_tokens = self._context_tokens or facts.context_tokens
-        if facts.max_n is not None:
-            self._learn_max_n(facts.max_n, "the server has no more slots")
-
-    async def _check_grammar(self, client: HTTPClient) -> None:
-        if (field := self._grammar_field) is None:
-            return
-        try:
-            reply = await self._ask(client, grammar.CHECK)
-        except RejectedError as error:
-            raise grammar.not_followed(
-                self.base_url, self._grammar_style, f"refuses the field {field!r}: {error}"
-            ) from error
-        assert reply is not None  # one sample is never too many
-        text, reasoning = reply.samples[0].text.strip(), reply.samples[0].reasoning
-        if reasoning and not text:
-            self._note(f"the grammar in the field {field!r} could not be tried: the model reasons at length first")
-        elif text != grammar.ONLY_ANSWER:
-            told = self._address.endpoint.clean(text[:80])
-            found = (
-                f"ignores the field {field!r}: its grammar allows {grammar.ONLY_ANSWER!r} alone, and {told!r} came back"
-            )
-            raise grammar.not_followed(self.base_url, self._grammar_style, found)
+        self._context_tokens = self._context_tokens or self._facts.context_tokens
+        if self._facts.max_n is not None:
+            self._dialect.cap(self._facts.max_n, "the server has no more slots")
+        self._dialect.say_left_out(("temperature", "top_p", "max_tokens", "seed"))
+        for server in [server for server, facts in found if facts is not None and facts.locked]:
+            with contextlib.suppress(RequestError):  # a wrong key is said now, and not after a run has been begun
+                await self._ask(client, HARMLESS, server)
+        return [server for server, facts in found if facts is not None]
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -235,9 +264,13 @@ class OpenAIEngine:
 
     async def sample(self, request: SampleRequest) -> SampleBatch:
         """Return exactly ``request.n`` samples, in as many requests as the server makes necessary."""
-        if self._max_n is not None and request.n > self._max_n:
-            return await self._sample_all(_parts(request, 0, self._max_n))
-        reply = await self._ask(await self._started(), request)
+        if self._client is None:
+            await self.start()
+        assert self._client is not None
+        most = self._dialect.limit(request)
+        if most is not None and request.n > most:
+            return await self._sample_all(_parts(request, 0, most))
+        reply = await self._ask(self._client, request)
         if reply is None:
             return await self.sample(request)
         batch = SampleBatch(reply.samples, reply.usage)
@@ -245,7 +278,7 @@ class OpenAIEngine:
         if given > 1 and request.temperature > 0 and self._copies is not False:
             batch = await self._without_copies(replace(request, n=given), batch)
         if given < request.n:
-            self._learn_max_n(given, "the server returned no more choices")
+            self._dialect.learn_limit(request, given, "the server returned no more choices")
             batch = _joined([batch, await self._sample_all(_parts(request, given, given))])
         return batch
 
@@ -260,80 +293,75 @@ class OpenAIEngine:
             return _joined([task.result() for task in tasks])
         raise failure
 
-    async def _started(self) -> HTTPClient:
-        if self._client is None:
-            await self.start()
-        assert self._client is not None
-        return self._client
-
-    async def _ask(self, client: HTTPClient, request: SampleRequest) -> Reply | None:
+    async def _ask(self, client: HTTPClient, request: SampleRequest, server: Server | None = None) -> Reply | None:
         """One request, in the form that this server takes; None if it turns out to take a smaller n only."""
-        chars = sum(len(turn.content) for turn in request.messages)
-        tokens = chars / CHARS_PER_TOKEN + request.n * request.max_tokens
+        prompt = "\n".join([turn.content for turn in request.messages])
+        tokens = len(prompt) / CHARS_PER_TOKEN + request.n * request.max_tokens
         while True:
-            body = http_wire.payload(self._name, request, self._grammar_style, self._dropped)
-            body.update(self._extra_body)
+            body = self._dialect.body(request)
             try:
                 outcome = await client.post(
-                    http_wire.encode(body), tokens, lambda raw: http_wire.read_reply(raw, request)
+                    http_wire.encode(body), tokens, lambda raw: http_wire.read_reply(raw, request), prompt, server
                 )
             except ContextLengthError as error:
                 self._context_tokens = self._context_tokens or error.context_tokens
                 raise
             if isinstance(outcome, Reply):
-                self._account(request, outcome, tokens)
+                self._account(request, prompt, outcome, tokens)
                 return outcome
-            if outcome.parameter == "n" and request.n > 1:
-                self._learn_max_n(_smaller(request.n, outcome.largest), outcome.message)
+            if outcome.parameters == ("n",) and request.n > 1:
+                self._dialect.learn_limit(request, _smaller(request.n, outcome.largest), outcome.message)
                 return None
-            if not self._can_do_without(outcome, body):
+            if outcome.forbidden and request is not HARMLESS:
+                outcome = replace(outcome, forbidden=not await self._is_let_in(client))
+            if outcome.forbidden or not self._dialect.can_do_without(outcome, body):
                 raise outcome.error()
+            self._logprobs = self._logprobs and not self._dialect.lacks("logprobs", "top_logprobs")
 
-    def _account(self, request: SampleRequest, reply: Reply, tokens: float) -> None:
-        self._limits.correct(reply.usage.prompt_tokens + reply.usage.completion_tokens - tokens)
+    async def _is_let_in(self, client: HTTPClient) -> bool:
+        """Whether the key is good: the server answers others, or a prompt that nothing can be held against."""
+        async with self._asking_in:
+            if not client.served:
+                with contextlib.suppress(RequestError, EngineAuthError):
+                    await self._ask(client, HARMLESS)
+            return client.served > 0
+
+    def _account(self, request: SampleRequest, prompt: str, reply: Reply, tokens: float) -> None:
+        used = reply.usage.prompt_tokens
+        self._limits.correct(used + reply.usage.completion_tokens - tokens)
         if reply.estimated:
-            self._note("completion tokens are partly estimated: the server counts one choice of several")
+            self._dialect.note("completion tokens are partly estimated: the server counts one choice of several")
+        for end in reply.unknown_ends:
+            self._dialect.note(
+                f"the server ends completions with finish_reason {self._address.endpoint.clean(end)}, which does not say that "
+                "they are whole: one with words after its scores is taken to be cut off"
+            )
         if request.top_logprobs > 0 and not reply.logprobs and self._logprobs:
             self._logprobs = False
-            self._note("log-probabilities were asked for, and the server gives none that fit the text")
-
-    def _learn_max_n(self, largest: int, why: str) -> None:
-        if self._max_n is None or largest < self._max_n:
-            self._max_n = largest
-            self._note(f"at most {largest} sample{'s' if largest > 1 else ''} a request: {why}")
-
-    def _can_do_without(self, refusal: Refusal, body: Mapping[str, Any]) -> bool:
-        """Whether what was refused can be left out, now and from now on."""
-        name = refusal.parameter
-        if name not in DROPPABLE or name not in body:
-            return False
-        if name not in self._dropped:
-            self._dropped |= {"logprobs", "top_logprobs"} if name in ("logprobs", "top_logprobs") else {name}
-            instead = "sent as max_completion_tokens" if name == "max_tokens" else "not applied"
-            self._note(f"{name} was {instead}: {refusal.message}")
-        if "logprobs" in self._dropped:
-            self._logprobs = False
-        return True
+            self._dialect.note("log-probabilities were asked for, and the server gives none that fit the text")
+        if used and len(prompt) > max(LONG_CHARS, used * MOST_CHARS_PER_TOKEN) and _is_cut(prompt, used):
+            self._dialect.note(
+                f"the server counts {used:,} tokens for a prompt of {len(prompt):,} characters: it seems to cut prompts, so "
+                "judgments may rest on a part of them; serve the model with a longer context (Ollama: OLLAMA_CONTEXT_LENGTH)"
+            )
 
     async def _without_copies(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
-        """The batch, or samples asked for one by one if the server gave copies (see the module's text)."""
+        """The batch, or samples asked for one by one if the server may give copies (see the module's text)."""
         if not _identical(batch.samples):
             self._copies = False
             return batch
-        async with self._checking:
-            if self._copies is None:
-                return await self._check(request, batch)
-        return await self._separately(request, batch) if self._copies else batch
-
-    async def _check(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
+        if self._copies is None and len(batch.samples[0].text) <= SHORT_CHARS and not batch.samples[0].reasoning:
+            self._equal_short += 1
+            if self._equal_short < MANY_SHORT:
+                return batch
         separate = await self._separately(request, batch)
-        if not _identical(separate.samples):
-            self._copies = True
-            self._learn_max_n(1, "the samples of one request were copies, those of separate requests differ")
-            return separate
-        self._checks += 1
-        if self._checks >= MOST_CHECKS:
-            self._copies = False
+        if self._copies is None:
+            if not _identical(separate.samples):
+                self._copies = True
+                self._dialect.cap(1, "the samples of one request were copies, those of separate requests differ")
+            else:
+                self._checks += 1
+                self._copies = False if self._checks >= MOST_CHECKS else None
         return separate
 
     async def _separately(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
@@ -341,17 +369,14 @@ class OpenAIEngine:
         rest = await self._sample_all(_parts(request, 1, 1))
         return SampleBatch(batch.samples[:1] + rest.samples, batch.usage + rest.usage)
 
-    def _note(self, sentence: str) -> None:
-        if sentence not in self._notes:
-            self._notes += (sentence,)
-
 
 @lru_cache(maxsize=64)
 def _capabilities(
     max_n: int | None,
     seeding: Seeding,
     logprobs: bool,
-    grammar_field: str | None,
+    grammar: str | None,
+    json_schema: str | None,
     context_tokens: int | None,
     concurrency: int,
     special_tokens: tuple[str, ...],
@@ -361,7 +386,8 @@ def _capabilities(
         max_n=max_n,
         seeding=seeding,
         logprobs=logprobs,
-        grammar=grammar_field,
+        grammar=grammar,
+        json_schema=json_schema,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
         images=True,
@@ -395,12 +421,6 @@ def _require_positive(**options: float | None) -> None:
             raise InputError(f"{name} is {value}: expected a number above 0")
 
 
-def _check_extra_body(extra: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A copy of ``extra``; raises InputError where it would speak for the settings that a run records."""
-    if taken := OWN_FIELDS & (extra or {}).keys():
-        raise InputError(f"extra_body sets {', '.join(sorted(taken))}: these have settings of their own")
-    try:
-        orjson.dumps(extra)
-    except orjson.JSONEncodeError as error:
-        raise InputError(f"extra_body cannot be written as JSON: {error}") from None
-    return dict(extra or {})
+def _is_cut(prompt: str, tokens: int) -> bool:
+    """Whether so few tokens cannot hold the prompt, blanks and rows of one character aside."""
+    return len(_ROWS.sub("", prompt)) > tokens * MOST_CHARS_PER_TOKEN

@@ -25,6 +25,7 @@ from spct.engines.engine import (
     Sample,
     SampleBatch,
     SampleRequest,
+    check_context,
     is_long,
     special_tokens_of,
     with_tokens,
@@ -32,7 +33,7 @@ from spct.engines.engine import (
 from spct.engines.openvino_lanes import Completion, Job, LaneThread
 from spct.engines.openvino_model import KV_BLOCK, ModelFacts, read_facts
 from spct.engines.processor import ISA_LIMITS
-from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError
+from spct.errors import EngineError, EngineMissingError, InputError
 from spct.types import FinishReason, Message, Usage
 
 if TYPE_CHECKING:
@@ -145,13 +146,7 @@ class OpenVINOEngine:
         await self.start()
         assert self._lanes is not None
         prompt_ids, prompt_tokens = await self._encoded(request.messages)
-        if (total := prompt_tokens + request.max_tokens) > self._context_tokens():
-            raise ContextLengthError(
-                f"prompt {prompt_tokens} + completion {request.max_tokens} = {total} tokens; {self.model_id} has a "
-                f"context of {self._context_tokens()}: shorten the item or lower max_tokens",
-                prompt_tokens,
-                self._context_tokens(),
-            )
+        check_context(prompt_tokens, request.max_tokens, self._context_tokens())
         completions = await asyncio.wrap_future(self._lanes.submit(self._job(prompt_ids, prompt_tokens, request)))
         samples = tuple(self._sample(made, request.seed + j) for j, made in enumerate(completions))
         completed = sum(len(made.token_ids) for made in completions)

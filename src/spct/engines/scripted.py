@@ -14,8 +14,16 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from typing import Any
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest, special_tokens_of, with_tokens
-from spct.errors import ContextLengthError, EngineError, InputError, RejectedError
+from spct.engines.engine import (
+    Capabilities,
+    Sample,
+    SampleBatch,
+    SampleRequest,
+    check_context,
+    special_tokens_of,
+    with_tokens,
+)
+from spct.errors import EngineError, InputError, RejectedError
 from spct.loading import imported_own
 from spct.types import Message, Usage
 
@@ -111,14 +119,8 @@ class ScriptedEngine:
         return SampleBatch(tuple(samples), Usage(prompt_tokens, completion_tokens, requests=1))
 
     def _refuse(self, request: SampleRequest, prompt_tokens: int) -> None:
-        limit, max_n = self._capabilities.context_tokens, self._capabilities.max_n
-        if limit is not None and prompt_tokens + request.max_tokens > limit:
-            raise ContextLengthError(
-                f"the prompt has {prompt_tokens} tokens and the completion may have {request.max_tokens}, "
-                f"together more than the context of {limit}",
-                prompt_tokens,
-                limit,
-            )
+        check_context(prompt_tokens, request.max_tokens, self._capabilities.context_tokens)
+        max_n = self._capabilities.max_n
         if max_n is not None and request.n > max_n:
             raise RejectedError(f"{request.n} samples asked for in one request, this engine gives at most {max_n}")
 

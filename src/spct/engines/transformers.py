@@ -22,15 +22,15 @@ from typing import Any
 from spct.aio import aside
 from spct.engines.engine import (
     Capabilities,
-    Sample,
     SampleBatch,
     SampleRequest,
+    check_context,
     is_long,
     special_tokens_of,
     with_tokens,
 )
-from spct.errors import ContextLengthError, EngineError, EngineMissingError, InputError, SpctError, WeightsError
-from spct.types import Message, TokenLogprob, Usage
+from spct.errors import EngineError, EngineMissingError, InputError, SpctError, WeightsError
+from spct.types import Message, Usage
 
 try:
     import torch
@@ -158,7 +158,7 @@ class TransformersEngine:
         loaded = await self._started()
         encode = partial(loaded.tokenizer.encode, request.messages)
         job = _Job(request, await aside(encode, is_long(request.messages)))
-        _check_fit(len(job.ids), request.max_tokens, loaded.context_tokens)
+        check_context(len(job.ids), request.max_tokens, loaded.context_tokens)
         with self._wake:
             if self._worker is None:
                 raise EngineError(CLOSED)
@@ -307,16 +307,6 @@ def _explained(name: str) -> Iterator[None]:
         raise WeightsError(f"the model {name} cannot be loaded as a causal language model: {error}") from error
 
 
-def _check_fit(prompt_tokens: int, max_tokens: int, context_tokens: int | None) -> None:
-    if context_tokens is not None and prompt_tokens + max_tokens > context_tokens:
-        raise ContextLengthError(
-            f"the prompt has {prompt_tokens} tokens and the completion may have {max_tokens}, together more than the "
-            f"model's context of {context_tokens}; shorten the item or lower max_tokens",
-            prompt_tokens,
-            context_tokens,
-        )
-
-
 def _answer(loaded: LoadedModel, jobs: Sequence[_Job], batch: int) -> list[SampleBatch | SpctError]:
     """Sample all rows of ``jobs`` together, at most ``batch`` at once."""
     rows = [
@@ -332,23 +322,14 @@ def _answer(loaded: LoadedModel, jobs: Sequence[_Job], batch: int) -> list[Sampl
         if job.dropped:
             answers.append(EngineError(CLOSED))
             continue
-        samples = tuple(_as_sample(loaded.tokenizer, row) for row in rows if row.prompt == place)
+        samples = tuple(
+            loaded.tokenizer.sample(row.seed, row.finish or "other", row.tokens, row.logprobs if row.top else None)
+            for row in rows
+            if row.prompt == place
+        )
         completion_tokens = sum(len(row.tokens) for row in rows if row.prompt == place)
         answers.append(SampleBatch(samples, Usage(len(job.ids), completion_tokens, requests=1)))
     return answers
-
-
-def _as_sample(tokenizer: ChatTokenizer, row: Generation) -> Sample:
-    finish, count = row.finish or "other", len(row.tokens)
-    if not row.top:
-        return Sample(tokenizer.decode(row.tokens), finish, row.seed, completion_tokens=count)
-    pieces = tokenizer.pieces(row.tokens, [[token for token, _ in top] for _, top in row.logprobs])
-    logprobs = tuple(
-        TokenLogprob(text, logprob, tuple(zip(others, (value for _, value in top), strict=True)))
-        for (text, others), (logprob, top) in zip(pieces, row.logprobs, strict=True)
-    )
-    text = "".join(text for text, _ in pieces)
-    return Sample(text, finish, row.seed, completion_tokens=count, logprobs=logprobs)
 
 
 def _as_engine_error(error: Exception) -> SpctError:

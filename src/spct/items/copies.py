@@ -81,6 +81,15 @@ def as_shown(item: Item, judgment: Judgment) -> tuple[Item, Judgment]:
     return item, judgment
 
 
+def responses_at_places(item: Item, judgment: Judgment) -> list[tuple[int, ...]]:
+    """The responses that the judge was shown as number 1, 2 and so on: several at a place where they are equal."""
+    _, texts = as_shown(item, judgment)
+    if texts is judgment:
+        return [(i,) for i in judgment.order]
+    groups = copies_of(item.responses).groups
+    return [groups[g] for g in texts.order]
+
+
 def _with(
     judgment: Judgment, order: tuple[int, ...], picked: Callable[[tuple[float, ...]], tuple[float, ...]]
 ) -> Judgment:

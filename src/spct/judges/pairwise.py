@@ -76,7 +76,7 @@ class PairwiseJudge(Rival):
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
             "retries": sampling.retries,
-            "grammar": sampling.grammar,
+            "grammar": (sampling.grammar and self._asked.capabilities.grammar) or None,
         }
 
     async def make(self, trial: Trial) -> None:

@@ -181,7 +181,7 @@ def _judgment(
         text=sample.text,
         finish_reason=sample.finish_reason,
         scores=read.scores,
-        problem=read.problem,
+        problem=_named(read.problem, sample),
         expected=read.expected,
         unresolved=read.unresolved,
         no_expected=read.no_expected,
@@ -190,6 +190,19 @@ def _judgment(
         reasoning=sample.reasoning,
         completion_tokens=sample.completion_tokens,
         divide=divide,
+    )
+
+
+def _named(problem: Problem | None, sample: Sample) -> Problem | None:
+    """The problem, by its cause where the answer is empty because the server took all of it for reasoning."""
+    if problem is None or problem.code != "empty" or not sample.reasoning:
+        return problem
+    if sample.finish_reason == "length":
+        return Problem("only_reasoning", "the reasoning took all tokens, so there is no answer; raise max_tokens")
+    return Problem(
+        "only_reasoning",
+        "the server sent the whole completion as reasoning (reasoning_content), so there is no answer; take its reasoning "
+        "parser off, or name the one of this model",
     )
 
 

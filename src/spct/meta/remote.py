@@ -44,7 +44,7 @@ class RemoteMeta(HTTPModel):
         concurrency: int = 64,
         timeout_s: float = 300.0,
         attempts: int = 6,
-        backoff_s: float = 0.5,
+        backoff_s: float = 0.1,
         special_tokens: Sequence[str] = (),
     ) -> None:
         if not base_url:

@@ -56,7 +56,8 @@ def open_run(
     session: Mapping[str, Any] | None = None,
 ) -> RunStore:
     """Like ``opened_run``, for a run that outlives one block of code; close it after use."""
-    described = {**judge.describe(), **(settings or {})}
+    params = judge.engine.configuration.get("params")  # fields of the request that a user set or left out
+    described = {**judge.describe(), **({"params": params} if params else {}), **(settings or {})}
     facts = {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **(session or {})}
     return begun(directory, described, facts, judge.templates, resume=resume)
 

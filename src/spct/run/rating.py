@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from spct.errors import TemplateError
 from spct.items.budget import within_budget
@@ -16,8 +17,10 @@ from spct.run.store import RunStore
 from spct.types import Item, Judgment
 from spct.voting.ratings import Place, Rating, place_of
 
-CHUNK = 256
-"""Judgments handed to the meta RM at once; each chunk is stored before the next begins."""
+FIRST_CHUNK = 16
+LARGEST_CHUNK = 1024
+STORED_EVERY_S = 2.0
+"""About how long the meta RM rates before what it said is stored: its chunks are made as large as it is fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,13 @@ async def rate_run(
     templates = store.templates() or load_templates(settings)
     totals = RatingTotals()
     chunk: list[tuple[int, Case]] = []
+    size = FIRST_CHUNK
 
     async def flush() -> None:
-        nonlocal totals
+        nonlocal totals, size
+        begun = monotonic()
         ratings = await meta.rate([case for _, case in chunk])
+        size = next_size(len(chunk), monotonic() - begun)
         _store(store, meta.model_id, chunk, ratings)
         problems = [rating.problem for rating in ratings if rating.problem is not None]
         totals = RatingTotals(
@@ -72,11 +78,17 @@ async def rate_run(
         item = within_budget(item, settings.trajectory_chars)
         cases = make_cases(item, missing, template, principles=principles, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]
-        if len(chunk) >= CHUNK:
+        if len(chunk) >= size:
             await flush()
     if chunk:
         await flush()
     return totals
+
+
+def next_size(size: int, seconds: float) -> int:
+    """How many judgments to hand over next, after ``size`` of them took ``seconds``: at most twice as many."""
+    most = min(2 * size, LARGEST_CHUNK)
+    return most if seconds <= 0 else max(1, min(most, int(size * STORED_EVERY_S / seconds)))
 
 
 def _missing(store: RunStore, meta: str, retry_problems: bool) -> Iterator[tuple[int, Item, list[Judgment], int]]:

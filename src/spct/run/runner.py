@@ -2,7 +2,8 @@
 
 Memory is bounded by the window, not by the input: at most ``in_flight`` items are being judged and a few times as many
 are waiting for an earlier one. Failure rule: an item's own failure is in its verdict; if ``GIVE_UP_AFTER`` items in a row
-fail by their requests, the engine is taken to be broken and the run ends. Whatever was sampled is in the store.
+fail by a fault of the server, or are refused before any was taken, the run ends: it would meet every item. What a server
+refuses later, or a content filter at any time, is the item's. Whatever was sampled is in the store.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ class _Run:
         self.pilot = Pilot(judge, store)
         self.failure: Exception | None = None
         self._failed_in_a_row = 0
+        self._taken = False
 
     async def one(self, position: int, item: Item) -> _Done:
         try:
@@ -157,8 +159,10 @@ class _Run:
 
     def _watch(self, verdict: Verdict) -> None:
         """A server that answers every request with garbage fails item after item: stop before the whole input is spent."""
-        requests_failed = verdict.error is not None and verdict.error.type in ("ReplyError", "RejectedError")
-        self._failed_in_a_row = self._failed_in_a_row + 1 if requests_failed else 0
+        failure = "" if verdict.error is None else verdict.error.type
+        refused = failure == "RejectedError" and not self._taken
+        self._taken = self._taken or failure not in ("ReplyError", "RejectedError", "ContentFilterError")
+        self._failed_in_a_row = self._failed_in_a_row + 1 if failure == "ReplyError" or refused else 0
         if self._failed_in_a_row >= GIVE_UP_AFTER and verdict.error is not None:
             raise EngineError(
                 f"the last {self._failed_in_a_row} items all failed; the last error: {verdict.error.message}"

@@ -311,6 +311,10 @@ class RunStore:
         query = "SELECT row FROM items WHERE position = ?"
         return next(self._decoded(lambda row: self._item(row[0], position), query, position))
 
+    def has_item(self, position: int) -> bool:
+        """Whether the run has begun an item at this place of the input."""
+        return self._one("SELECT 1 FROM items WHERE position = ?", position) is not None
+
     def _item(self, row: str, position: int) -> Item:
         try:
             return parse_item(orjson.loads(row), where=f"{self.directory}: item {position}")
@@ -382,6 +386,16 @@ class RunStore:
             return Request(at, seconds, messages_of(text), tuple(places.get(id, ())))
 
         return list(self._decoded(read, query, position))
+
+    def finished_since(self, moment: float) -> int:
+        """Items with a verdict for which something was asked after ``moment`` (seconds since 1970)."""
+        query = "SELECT count(DISTINCT r.position) FROM requests r JOIN verdicts v USING (position) WHERE answered >= ?"
+        return int(self._one(query, moment)[0])
+
+    def verdict_row(self, position: int) -> dict[str, Any] | None:
+        """The verdict on the item at ``position``, None if it has none yet."""
+        query = "SELECT row FROM verdicts WHERE position = ?"
+        return next(self._decoded(lambda row: verdict_of(row[0]), query, position), None)
 
     def problem_counts(self) -> dict[str, int]:
         """Invalid completions by problem code, retried ones included, most frequent first."""

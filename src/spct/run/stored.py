@@ -8,13 +8,15 @@ from typing import Any
 
 import orjson
 
-from spct.errors import RunError
+from spct.errors import RunError, TemplateError
+from spct.judges.principles import query_key
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
-from spct.judges.template_choice import noise_in, scale_in
+from spct.judges.template_choice import noise_in, scale_in, template_for
 from spct.judges.verdicts import verdict_of
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
+from spct.templates import Template
 from spct.types import Item, ItemError, Judgment
 from spct.voting.guided import best_rated, index_ratings
 from spct.voting.ratings import Ratings
@@ -90,6 +92,22 @@ def stored_item(
             verdict = verdict if ratings is None else _guided(verdict, settings, ratings)
         rated = None if ratings is None else index_ratings(judgments, ratings)
         return StoredItem(position, item, verdict, row is not None, rated)
+
+
+def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
+    """The template that splits the item's completions for display; None where the run was judged by none."""
+    templates = store.templates()
+    if len(item.responses) == 1 and "single_template" in written:
+        return templates.get(written["single_template"])
+    try:
+        return template_for(item, settings, templates)
+    except TemplateError:
+        return None
+
+
+def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
+    """The principles that were written from the item's query alone, if the run has such."""
+    return store.principles.get(query_key(item)) if settings.principles == "query" else None
 
 
 def _verdict(

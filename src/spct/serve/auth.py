@@ -8,6 +8,7 @@ over, take the old one out; the server reads the file when it starts.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 import secrets
 from dataclasses import dataclass
@@ -67,3 +68,23 @@ def new_key(name: str) -> tuple[str, str]:
         raise InputError(f"key name {name!r}: expected text without spaces that does not begin with #")
     key = "spct-" + secrets.token_urlsafe(32)
     return key, f"{name} {sha256(key.encode()).hexdigest()}"
+
+
+def check_address(
+    host: str, keys: Keys, *, insecure: bool, risk: str = "anyone could spend this engine's tokens"
+) -> None:
+    """Raise InputError for an address that others can reach while everyone is let in, unless told so."""
+    if keys.digests or insecure or is_loopback(host):
+        return
+    raise InputError(
+        f"--host {host} can be reached from elsewhere, and there are no keys: {risk}; "
+        "give --keys FILE (spct serve-key makes one), or --insecure-no-key if the network keeps others out"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``; a name other than localhost is taken to be reachable."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

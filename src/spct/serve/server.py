@@ -8,7 +8,6 @@ in. A second signal ends it at once.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import signal
 import socket
 from types import FrameType
@@ -17,9 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from spct.errors import InputError
 from spct.serve.accepting import Accepting
-from spct.serve.auth import Keys
 from spct.serve.connection import Connection, connection_class
 from spct.serve.log import JsonLog
 from spct.serve.state import ServerState
@@ -28,24 +25,6 @@ KEEP_ALIVE_S = 75
 LAST_ANSWERS_S = 5
 LINGER_S = 0.5
 """How long a drained server goes on refusing: callers that come back at once read why, not a connection cut off."""
-
-
-def check_address(host: str, keys: Keys, *, insecure: bool) -> None:
-    """Raise InputError for an address that others can reach while everyone is let in, unless told so."""
-    if keys.digests or insecure or is_loopback(host):
-        return
-    raise InputError(
-        f"--host {host} can be reached from elsewhere, and there are no keys: anyone could spend this engine's tokens; "
-        "give --keys FILE (spct serve-key makes one), or --insecure-no-key if the network keeps others out"
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``; a name other than localhost is taken to be reachable."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Server(uvicorn.Server):

@@ -2,10 +2,11 @@ r"""GBNF that makes every sample well-formed, in the subset that llama.cpp and X
 
 Shape: the section headings in order; under the first, two to four lines (as many as there is room for); under the
 second, one paragraph per response ("Response 1: ..."), so that a small model says something about each, with further
-lines as bullets ("- ...") where there is room; under the third, the form of the template's reader. An answer in JSON is
-that one object, whose texts have their places in it, and no headings. Within a line anything may stand, LaTeX included,
-but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (`` or white space: nothing in a section opens a reasoning block, fakes a heading or copies the placeholders of the prompt.
-Classes are ASCII: XGrammar clamps other characters in them.
+lines as bullets ("- ...") where there is room; under the third, the form of the template's reader. A form that is the
+whole completion (JSON with its texts in it, a label alone) has no headings. Within a line anything may stand, LaTeX
+included, but ``\boxed`` and a double backslash; a line begins with none of ``< [ # (`` or white space: nothing in a
+section opens a reasoning block, fakes a heading or copies the placeholders of the prompt. Classes are ASCII: XGrammar
+clamps other characters in them.
 
 Length. Free text is bounded so that a completion normally ends inside ``max_tokens``: all lines together have at most
 ``UNITS_PER_TOKEN x (max_tokens - tokens of headings, labels and box)`` units, a quarter for the criteria and the rest

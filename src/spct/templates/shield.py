@@ -50,10 +50,17 @@ PART_CHARS = 2**18
 
 _NEUTRAL = {"[": "⟦", "]": "⟧", "<": "‹", ">": "›", "|": "¦", "\\": "⧵", "#": "♯", "{": "⦃", "}": "⦄"}
 _MARKS = "".join(_NEUTRAL.values()) + "·"
-_PLACEHOLDER = re.compile(r"\{(i|n|tag|role)\}")
-_LOOSE = {"i": r"\d{1,4}", "n": r"\d{1,4}", "tag": r"\w{0,8}", "role": "(?i:system|developer|user|assistant|tool)"}
+_PLACEHOLDER = re.compile(r"\{(i|letter|n|tag|role)\}")
+_LOOSE = {
+    "i": r"\d{1,4}",
+    "letter": "[a-zA-Z]",
+    "n": r"\d{1,4}",
+    "tag": r"\w{0,8}",
+    "role": "(?i:system|developer|user|assistant|tool)",
+}
 _SQUEEZED = {
     "i": rb"\d{1,4}",
+    "letter": b"[a-z]",
     "n": rb"\d{1,4}",
     "tag": rb"[a-z0-9]{0,8}",
     "role": rb"(?:system|developer|user|assistant|tool)",
@@ -102,7 +109,7 @@ class Shield:
     """Seals the untrusted texts of one template's prompts."""
 
     def __init__(self, markers: Sequence[str], reader: Reader) -> None:
-        """``markers`` are the template's, with ``{i}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
+        """``markers`` are the template's, with ``{i}``, ``{letter}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
         self._reader = reader
         self._looks_of = lru_cache(maxsize=64)(reader.looks)
         self._look_alikes = tuple(_look_alike(marker) for marker in markers)

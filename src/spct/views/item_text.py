@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spct.harmless import line
-from spct.items.copies import as_shown, copies_of
+from spct.items.copies import as_shown, responses_at_places
+from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import StoredItem
@@ -30,7 +31,7 @@ class ItemView:
     """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole.
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
-    ``scale`` is that of the scores, None if unknown.
+    ``scale`` is that of the scores, None if unknown. Unless ``full``, a judgment is the line with its scores.
     """
 
     surface: Surface = PLAIN
@@ -40,22 +41,26 @@ class ItemView:
     requests: Mapping[Place, Request] = field(default_factory=dict)
     prompts: bool = False
     scale: Scale | None = None
+    full: bool = True
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
         item, verdict = stored.item, stored.verdict
         yield self._head(f"item #{stored.position} {line(item.id)}") + self.surface.paint(f"  {_numbered(item)}", "dim")
         yield from self._input(item)
-        for judgment in judgments:
-            yield ""
-            yield from self._judgment(judgment, stored)
+        for place, judgment in enumerate(judgments):
+            if self.full or place == 0:
+                yield ""
+            yield from self._judgment(judgment, stored) if self.full else [self._folded(judgment, stored)]
+        if judgments and not self.full:
+            yield self.surface.paint("(whole with --full, or in spct view)", "dim")
         if not judgments and verdict.judgments:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
-        yield "  " + headline(verdict)
-        table = response_rows(verdict)
+        yield "  " + headline(verdict, letter)
+        table = response_rows(verdict, letter)
         yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
-        for remark in remarks(verdict):
+        for remark in remarks(verdict, letter):
             yield from indented(remark, self.surface, 2)
         if item.truth is not None:
             grade = graded(verdict, item, self.scale)
@@ -76,7 +81,7 @@ class ItemView:
                 yield from self._fact("image", image if len(image) <= IMAGE_SHOWN else f"{image[:IMAGE_SHOWN]}...")
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
-            yield from self._section(f"response {i}{best}", response, 2)
+            yield from self._section(f"response {letter(i)}{best}", response, 2)
         if item.reference is not None:
             yield from self._section("reference answer", item.reference, 2)
         if item.principles is not None:
@@ -87,11 +92,8 @@ class ItemView:
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
         yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
-        _, texts = as_shown(stored.item, judgment)
-        every = [(i,) for i in range(len(stored.item.responses))]
-        groups = every if texts is judgment else copies_of(stored.item.responses).groups
-        same = (" = ".join(f"response {i}" for i in groups[g]) for g in texts.order)
-        shown = (f"Response {place} = {responses}" for place, responses in enumerate(same, 1))
+        places = enumerate(responses_at_places(stored.item, judgment), 1)
+        shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
         if judgment.scores is None:
             problem = judgment.problem
@@ -112,6 +114,24 @@ class ItemView:
             for message in () if request is None else request.prompt:
                 yield from self._section(f"prompt, {message.role}", message.content, 2)
         yield from self._text(judgment, stored.item)
+
+    def _folded(self, judgment: Judgment, stored: StoredItem) -> str:
+        """A judgment on one line: its scores with the places at which it was shown the responses, or why it is invalid."""
+        if judgment.scores is None:
+            problem = judgment.problem
+            said = self.surface.paint(
+                "invalid" if problem is None else f"{problem.code}: {line(problem.detail)}", "red"
+            )
+        else:
+            places = {
+                i: place for place, group in enumerate(responses_at_places(stored.item, judgment), 1) for i in group
+            }
+            pairs = zip(sorted(judgment.order), judgment.scores, strict=True)
+            said = ", ".join(f"{letter(i)} {score:g} (shown {places[i]})" for i, score in pairs)
+        dropped = ""
+        if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
+            dropped = self.surface.paint(", left out of the vote", "dim")
+        return f"{self._head(_title(judgment))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
@@ -172,7 +192,7 @@ def _rating(judgment: Judgment, stored: StoredItem) -> str:
 
 def _numbered(item: Item) -> str:
     n = len(item.responses)
-    return "1 response" if n == 1 else f"{n} responses, numbered from 0"
+    return "1 response" if n == 1 else f"{n} responses, A to {letter(n - 1)}"
 
 
 def truth_text(truth: Truth) -> str:
@@ -189,11 +209,11 @@ def truth_text(truth: Truth) -> str:
     if truth.kind == "pair" and truth.best is None:
         return "the item says that its two responses are level"
     if truth.kind in ("best", "pair"):
-        return f"the item says that response {truth.best} is best"
+        return f"the item says that response {letter(truth.best or 0)} is best"
     what = "rewards" if truth.kind == "rewards" else "places in the ranking (more is better)"
-    return f"the item's {what}: " + ", ".join(f"response {i}: {value:g}" for i, value in enumerate(values))
+    return f"the item's {what}: " + ", ".join(f"{letter(i)}: {value:g}" for i, value in enumerate(values))
 
 
 def _scores(judgment: Judgment, scores: Sequence[float]) -> str:
     pairs = zip(sorted(judgment.order), scores, strict=True)
-    return ", ".join(f"response {i}: {score:g}" for i, score in pairs)
+    return ", ".join(f"{letter(i)}: {score:g}" for i, score in pairs)

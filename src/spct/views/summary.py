@@ -8,7 +8,7 @@ from typing import get_args
 from spct.harmless import line
 from spct.judges.settings import JudgeSettings
 from spct.types import ProblemCode
-from spct.views.surface import LABEL, Surface, cut, labelled
+from spct.views.surface import Surface, labelled
 from spct.views.totals import Totals
 from spct.views.truth import truth_facts
 from spct.voting.verdict import RULES, TIE_RULES
@@ -23,7 +23,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
     surface = surface or Surface.of(sys.stderr)
     facts = [
         ("items", _items(totals, bad_rows)),
-        *(("", example) for example in _examples(totals, surface.width - LABEL)),
+        *(("", f"{line(id_)}: {line(message)}") for id_, message in totals.examples.values()),
         ("judgments", _judgments(totals)),
         ("lenient", totals.lenient or ""),
         ("adaptive", _adaptive(totals, settings)),
@@ -48,10 +48,6 @@ def _items(totals: Totals, bad_rows: int) -> str:
     if bad_rows:
         parts.append(f"{count(bad_rows, 'unreadable row')} left out")
     return ", ".join(parts)
-
-
-def _examples(totals: Totals, width: int) -> list[str]:
-    return [cut(f"{line(id_)}: {line(message)}", max(40, width)) for id_, message in totals.examples.values()]
 
 
 def _judgments(totals: Totals) -> str:

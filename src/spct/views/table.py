@@ -9,6 +9,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from spct.harmless import line
+from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.types import Item
 from spct.views.surface import Surface, cut
@@ -80,7 +81,7 @@ def verdict_line(
     surface = surface or Surface.of(sys.stdout)
     columns = Columns.within(surface.width)
     mark, mark_style = MARKS[graded(verdict, item, scale)]
-    best = "-" if verdict.best is None else str(verdict.best)
+    best = "-" if verdict.best is None else letter(verdict.best)
     confidence = "-" if verdict.confidence is None else f"{verdict.confidence:.2f}"
     failed = verdict.best is None
     cells = [
@@ -101,10 +102,10 @@ def graded(verdict: Verdict, item: Item | None, scale: Scale | None) -> Grade | 
 
 
 def scores_text(verdict: Verdict, width: int) -> str:
-    """As many ``index: mean±spread`` as fit, best first, and how many do not."""
+    """As many ``name: mean±spread`` as fit, best first, and how many do not."""
     if verdict.ranking is None or verdict.means is None or verdict.spread is None:
         return ""
-    parts = [f"{i}: {verdict.means[i]:.2f}{spread_text(verdict.spread[i])}" for i in verdict.ranking]
+    parts = [f"{letter(i)}: {verdict.means[i]:.2f}{spread_text(verdict.spread[i])}" for i in verdict.ranking]
     for shown in range(len(parts), 0, -1):
         rest = len(parts) - shown
         text = "  ".join([*parts[:shown], *([f"+{rest}"] if rest else [])])
@@ -127,7 +128,7 @@ def _notes(verdict: Verdict) -> list[str]:
     if verdict.error is not None and verdict.best is not None:
         notes.append(line(verdict.error.type))
     if verdict.tied:
-        notes.append("tie " + " ".join(map(str, verdict.tied)))
+        notes.append("tie " + " ".join(map(letter, verdict.tied)))
     if verdict.invalid:
         notes.append(f"{verdict.invalid} invalid")
     if verdict.duplicates:

@@ -8,6 +8,7 @@ and no script.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
@@ -20,6 +21,9 @@ from spct.wording import by_cause, count
 
 Rule = Literal["sum", "mean", "expected"]
 TieRule = Literal["random", "first", "last"]
+
+Name = Callable[[int], str]
+"""What a response is called by its index: the index itself in Python, a letter where people read."""
 
 TIE_RULES = {
     "random": "a seeded shuffle decides",
@@ -154,19 +158,22 @@ def verdict_text(verdict: Verdict) -> str:
     return "\n".join([headline(verdict), *aligned([TITLES, *table] if table else []), *remarks(verdict)])
 
 
-def headline(verdict: Verdict) -> str:
-    """What came out, on one line."""
-    name = line(verdict.id)
+def headline(verdict: Verdict, name: Name | None = None) -> str:
+    """What came out, on one line; ``name`` gives responses the names that they go by there."""
+    id = line(verdict.id)
     if verdict.best is None:
-        return f"{name}: no verdict"
+        return f"{id}: no verdict"
     if verdict.n == 1:
         assert verdict.means is not None
-        return f"{name}: the response scores {verdict.means[0]:.2f}"
+        return f"{id}: the response scores {verdict.means[0]:.2f}"
     confidence = "" if verdict.confidence is None else f", confidence {verdict.confidence:.2f}"
-    return f"{name}: response {verdict.best} is best of {verdict.n} (numbered from 0){confidence}"
+    best = f"{verdict.best} is best of {verdict.n} (numbered from 0)"
+    if name is not None:
+        best = f"{name(verdict.best)} is best of {verdict.n}"
+    return f"{id}: response {best}{confidence}"
 
 
-def response_rows(verdict: Verdict) -> list[tuple[str, ...]]:
+def response_rows(verdict: Verdict, name: Name = str) -> list[tuple[str, ...]]:
     """Rank, response, total, mean, spread and valid scores of each response, best first; [] without a verdict.
 
     Responses with equal votes share a rank.
@@ -181,7 +188,7 @@ def response_rows(verdict: Verdict) -> list[tuple[str, ...]]:
         rows.append(
             (
                 str(rank),
-                str(i),
+                name(i),
                 number(verdict.totals[i]),
                 f"{verdict.means[i]:.2f}",
                 "-" if spread is None else f"{spread:.2f}",
@@ -202,7 +209,7 @@ def aligned(table: list[tuple[str, ...]]) -> list[str]:
     return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
 
 
-def remarks(verdict: Verdict) -> list[str]:
+def remarks(verdict: Verdict, name: Name = str) -> list[str]:
     """How the vote was held, ties, what the confidence means, what failed; one sentence each."""
     parts = [] if verdict.best is None else [f"{RULES[verdict.rule]}, {_judgments(verdict)}"]
     if verdict.kept is not None:
@@ -210,11 +217,11 @@ def remarks(verdict: Verdict) -> list[str]:
         which = ", ".join(map(str, verdict.kept)) or "none"
         parts.append(f"the vote is over the judgments that the meta RM rates best: {which}{unrated}")
     if verdict.tied:
-        tied = " and ".join([", ".join(map(str, verdict.tied[:-1])), str(verdict.tied[-1])])
+        tied = " and ".join([", ".join(map(name, verdict.tied[:-1])), name(verdict.tied[-1])])
         parts.append(
             f'responses {tied} tie for first place; tie rule "{verdict.tie_rule}": {TIE_RULES[verdict.tie_rule]}'
         )
-    if (sentence := confidence_sentence(verdict)) is not None:
+    if (sentence := confidence_sentence(verdict, name)) is not None:
         parts.append(sentence)
     if verdict.duplicates:
         repeats = "repeats" if verdict.duplicates == 1 else "repeat"
@@ -225,12 +232,12 @@ def remarks(verdict: Verdict) -> list[str]:
     return parts
 
 
-def confidence_sentence(verdict: Verdict) -> str | None:
+def confidence_sentence(verdict: Verdict, name: Name = str) -> str | None:
     """What the confidence says and what it does not; None where there is none."""
     if verdict.confidence is None or verdict.best is None:
         return None
     return (
-        f"confidence {verdict.confidence:.2f}: the estimated chance that response {verdict.best} would still lead if "
+        f"confidence {verdict.confidence:.2f}: the estimated chance that response {name(verdict.best)} would still lead if "
         "this judge went on sampling, not the chance that the judge is right"
     )
 

@@ -207,8 +207,10 @@ def _no_valid(judgments: Sequence[Judgment], valid_N: tuple[int, ...]) -> ItemEr
     causes = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda c: (-c[1], c[0])))
     unscored = [str(i) for i, count in enumerate(valid_N) if count == 0]
     what = "all responses" if len(unscored) == len(valid_N) else f"response {', '.join(unscored)}"
+    cure = "raise max_tokens if they are truncated, turn the grammar on, or raise retries"
+    if told := next((j.problem.detail for j in judgments if j.problem and j.problem.code == "only_reasoning"), None):
+        cure = told
     return ItemError(
         "NoValidJudgment",
-        f"none of the {len(judgments)} judgments validly scores {what} ({causes or 'nothing was sampled'}); "
-        "raise max_tokens if they are truncated, turn the grammar on, or raise retries",
+        f"none of the {len(judgments)} judgments validly scores {what} ({causes or 'nothing was sampled'}); {cure}",
     )

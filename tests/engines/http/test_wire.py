@@ -6,7 +6,7 @@ import pytest
 from servers.behaviours import choice, completion
 from spct.engines.engine import Sample, SampleRequest
 from spct.engines.http.errors import UnreadableReplyError
-from spct.engines.http.wire import encode, payload, read_reply
+from spct.engines.http.wire import Form, encode, payload, read_reply
 from spct.types import Message, TokenLogprob, Usage
 
 ONE = SampleRequest((Message("user", "Hi"),), seed=5)
@@ -139,5 +139,5 @@ def test_what_is_no_completion(raw):
 
 
 def test_lone_surrogates_become_replacement_characters():
-    body = payload("m", SampleRequest((Message("user", "a\ud800b 🏅"),)), "none", ())
+    body = payload("m", SampleRequest((Message("user", "a\ud800b 🏅"),)), Form())
     assert orjson.loads(encode(body))["messages"][0]["content"] == "a\ufffdb 🏅"

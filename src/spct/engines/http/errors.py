@@ -10,13 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import aiohttp
-import orjson
 
+from spct.engines.http import told as http_told
 from spct.engines.http.limits import retry_after_s
-from spct.errors import ContextLengthError, EngineAuthError, EngineError, EngineUnreachableError, RejectedError
+from spct.engines.http.told import Told, read_error
+from spct.errors import (
+    ContentFilterError,
+    ContextLengthError,
+    EngineAuthError,
+    EngineError,
+    EngineUnreachableError,
+    RejectedError,
+)
 
 LONGEST_PATIENCE_S = 600.0
 MESSAGE_CHARS = 300
@@ -52,48 +59,66 @@ class Transient:
     """A failure that the next try may not meet.
 
     ``what`` completes "the server ...". ``wait_s`` is what the server asks to wait. ``connected`` is False if nobody
-    took the connection, ``throttled`` is True if the server had too many requests rather than a fault.
+    took the connection, ``throttled`` is True if the server had too many requests rather than a fault. ``answered``: it
+    sent a reply, if one that is no completion.
     """
 
     what: str
     wait_s: float | None = None
     connected: bool = True
     throttled: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The server does not take this request (400, 413, 422 and their like).
 
-    ``parameter`` is the request parameter that the server does not support at all or, for "n", in this size;
-    ``largest`` the largest n that it says it takes.
+    ``parameters`` are those that the server does not support at all, the one to leave out first in front, or "n" if it
+    does not take this many; ``largest`` is the largest n that it says it takes. ``positive``: it wants a temperature above
+    0. ``content``: a filter refuses what the prompt says. ``forbidden``: a 403 that does not say why, and nothing has been
+    answered under this key so far: the key may be wrong, or a firewall dislikes this prompt.
     """
 
     status: int
     message: str
     endpoint: Endpoint
-    parameter: str | None = None
+    parameters: tuple[str, ...] = ()
     largest: int | None = None
+    positive: bool = False
+    content: bool = False
+    forbidden: bool = False
 
-    def error(self) -> RejectedError:
-        return RejectedError(f"{self.endpoint.shown} refuses the request ({self.status}): {self.message}")
+    def error(self) -> EngineError:
+        if self.forbidden:
+            return refused_key(self.endpoint, self.status, self.message)
+        kind = ContentFilterError if self.content else RejectedError
+        return kind(f"{self.endpoint.shown} refuses the request ({self.status}): {self.message}")
 
 
 Failure = EngineError | Transient | Refusal
+
+
+def refused_key(endpoint: Endpoint, status: int, message: str) -> EngineAuthError:
+    has = "check that the key is right for this server" if endpoint.secrets else "no key is set"
+    return EngineAuthError(
+        f"{endpoint.shown} refuses the key ({status}): {message}; {has}: set {endpoint.key_variable} or pass an API key"
+    )
 
 
 def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: bytes, now_unix_s: float) -> Failure:
     """What a reply with a status other than 200 means."""
     told = read_error(raw)
     message = endpoint.clean(told.message) or "(empty reply)"
-    if status in (401, 403):
-        has = "check that the key is right for this server" if endpoint.secrets else "no key is set"
-        return EngineAuthError(
-            f"{endpoint.shown} refuses the key ({status}): {message}; {has}: set {endpoint.key_variable} or pass an API key"
-        )
+    if status == 401:
+        return refused_key(endpoint, status, message)
+    if 400 <= status < 500 and status != 429 and http_told.is_content_filter(told):
+        return Refusal(status, message, endpoint, content=True)
+    if status == 403:
+        return Refusal(status, message, endpoint, forbidden=True)
     if status == 407:
         return _refused_by_proxy(endpoint, status, message)
-    if status == 402 or (status == 429 and _QUOTA.search(f"{told.code} {told.message}")):
+    if status == 402 or (status == 429 and http_told.is_lasting_quota(told)):
         return EngineError(f"{endpoint.shown}: the account has no quota left ({status}): {message}")
     if status in (404, 405):
         return EngineError(
@@ -106,23 +131,41 @@ def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: 
             f"{endpoint.shown} redirects ({status}) to {_without_login(target)}; a key is never sent on to another "
             "server, so pass that base URL instead if it is right"
         )
-    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
-        wait_s = retry_after_s(headers, now_unix_s)
-        if wait_s is not None and wait_s > LONGEST_PATIENCE_S:
-            return EngineError(f"{endpoint.shown} wants no request for {wait_s:.0f} s ({status}): {message}")
-        throttled = status == 429 or (status == 503 and wait_s is not None)
-        return Transient(f"answers {status}: {message}", wait_s, throttled=throttled)
-    if _CONTEXT.search(f"{told.code} {told.message}"):
-        prompt, context = context_numbers(told)
+    too_long = http_told.is_too_large_for_a_minute if status == 429 else http_told.is_context_overflow
+    if status == 413 or too_long(told):  # before the faults of a server: some tell it as a 500
+        prompt, context = http_told.context_numbers(told)
         return ContextLengthError(
             f"prompt and completion do not fit the model's context: {message}; shorten the item, lower --max-tokens, "
             "or serve the model with a longer context",
             prompt,
             context,
         )
-    parameter = refused_parameter(told)
-    largest = _number(_LARGEST, told.message) if parameter == "n" else None
-    return Refusal(status, message, endpoint, parameter, largest)
+    if status in (408, 409, 425, 429) or (status >= 500 and status != 501):
+        wait_s = retry_after_s(headers, now_unix_s)
+        wait_s = http_told.wait_told_s(told) if wait_s is None else wait_s
+        if wait_s is not None and wait_s > LONGEST_PATIENCE_S:
+            return EngineError(f"{endpoint.shown} wants no request for {wait_s:.0f} s ({status}): {message}")
+        throttled = status == 429 or (status == 503 and wait_s is not None)
+        return Transient(f"answers {status}: {message}", wait_s, throttled=throttled, answered=True)
+    return _refusal(endpoint, status, message, told)
+
+
+def of_error_within(endpoint: Endpoint, headers: Mapping[str, str], raw: bytes, now_unix_s: float) -> Failure | None:
+    """What a reply of status 200 means that is an error by its body; None where it says nothing of the kind."""
+    status = http_told.status_within(read_error(raw))
+    return None if status is None else of_status(endpoint, status, headers, raw, now_unix_s)
+
+
+def _refusal(endpoint: Endpoint, status: int, message: str, told: Told) -> Refusal:
+    parameters = http_told.refused_parameters(told)
+    return Refusal(
+        status,
+        message,
+        endpoint,
+        parameters,
+        largest=http_told.largest_n(told) if parameters == ("n",) else None,
+        positive=http_told.wants_positive_temperature(told),
+    )
 
 
 def of_exception(endpoint: Endpoint, error: Exception, timeout_s: float) -> EngineError | Transient:
@@ -130,7 +173,7 @@ def of_exception(endpoint: Endpoint, error: Exception, timeout_s: float) -> Engi
     words = endpoint.clean(str(error)) or type(error).__name__
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return EngineUnreachableError(f"no TLS connection to {endpoint.shown}: {words}; check http:// or https://")
+            return _no_tls(endpoint, words)
         case aiohttp.ClientProxyConnectionError():
             failure = _unconnected(endpoint, error.os_error)
             return replace(failure, what=f"through the proxy {error.host}:{error.port}: {failure.what}")
@@ -154,6 +197,16 @@ def of_exception(endpoint: Endpoint, error: Exception, timeout_s: float) -> Engi
             return Transient(f"failed: {type(error).__name__}: {words}")
 
 
+def _no_tls(endpoint: Endpoint, words: str) -> EngineUnreachableError:
+    hint = "check http:// or https://"
+    if "certificate" in words.lower():
+        hint = (
+            "for a certificate of your own authority set SSL_CERT_FILE to its PEM file; a host name or date that does not "
+            "fit has to be mended in the certificate"
+        )
+    return EngineUnreachableError(f"no TLS connection to {endpoint.shown}: {words}; {hint}")
+
+
 def _refused_by_proxy(endpoint: Endpoint, status: int, message: str) -> EngineError:
     return EngineError(
         f"the proxy does not pass requests on to {endpoint.shown} ({status}): {endpoint.clean(message)}; name one that does "
@@ -169,113 +222,5 @@ def _unconnected(endpoint: Endpoint, reason: OSError) -> Transient:
     return Transient(what or "connection closed at once", connected=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An error body, whichever of the usual shapes it had: text, codes, and the parameter it is about."""
-
-    message: str
-    code: str = ""
-    parameter: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-
-def read_error(raw: bytes) -> Told:
-    """Read OpenAI's ``{"error": {...}}``, FastAPI's ``{"detail": ...}``, a flat object, or plain text."""
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return Told(raw[:4096].decode(errors="replace"))
-    if isinstance(body, list) and body:
-        body = body[0]
-    if isinstance(body, dict) and isinstance(detail := body.get("detail"), list) and detail:
-        return _read_validation(detail)
-    if isinstance(body, dict):
-        body = body.get("error") or body.get("detail") or body
-    if not isinstance(body, dict):
-        return Told(str(body))
-    message = body.get("message") or body.get("msg") or orjson.dumps(body).decode()
-    parameter = body.get("param")
-    return Told(
-        str(message), f"{body.get('code')} {body.get('type')}", parameter if isinstance(parameter, str) else None, body
-    )
-
-
-def _read_validation(detail: list[Any]) -> Told:
-    """FastAPI's list of ``{"loc": ["body", NAME], "msg", "type"}``: the first is told."""
-    first = detail[0] if isinstance(detail[0], dict) else {"msg": str(detail[0])}
-    place = first.get("loc") or ()
-    parameter = next((part for part in reversed(place) if isinstance(part, str) and part != "body"), None)
-    return Told(
-        f"{parameter}: {first.get('msg')}" if parameter else str(first.get("msg")), str(first.get("type")), parameter
-    )
-
-
-def refused_parameter(told: Told) -> str | None:
-    """The parameter that the server says it does not take, or "n" if it does not take that many.
-
-    A value out of range (a temperature of 3) is the caller's mistake and not a missing feature: None.
-    """
-    named = _NAMED.search(told.message)
-    name = told.parameter or (named and (named["name"] or "n"))
-    if name == "n" or (name and _REFUSES.search(f"{told.code} {told.message}")):
-        return name
-    return None
-
-
-def context_numbers(told: Told) -> tuple[int | None, int | None]:
-    """Prompt tokens and context tokens, where the server tells them."""
-    prompt, context = told.fields.get("n_prompt_tokens"), told.fields.get("n_ctx")
-    return (
-        prompt if isinstance(prompt, int) else _number(_PROMPT_TOKENS, told.message),
-        context if isinstance(context, int) else _number(_CONTEXT_TOKENS, told.message),
-    )
-
-
-def _number(pattern: re.Pattern[str], text: str) -> int | None:
-    found = pattern.search(text)
-    return next((int(group.replace(",", "")) for group in found.groups() if group), None) if found else None
-
-
 def _without_login(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
-
-
-_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing_hard_limit|credit balance", re.I)
-
-_CONTEXT = re.compile(
-    r"context[ _](?:length|size|window)|exceed_context_size|max_model_len"
-    r"|maximum (?:model|input|sequence|prompt) length|input tokens exceed"
-    r"|(?:prompt|input|messages?|request)\b[^.]{0,60}\btoo long|too many (?:input )?tokens",
-    re.I,
-)
-_CONTEXT_TOKENS = re.compile(
-    r"(?:context (?:length|size|window)|(?:model|input|sequence|prompt) length(?= [oi])|configured limit)"
-    r"\D{0,40}?(\d[\d,]*)"
-    r"|> (\d[\d,]*) maximum",
-    re.I,
-)
-_PROMPT_TOKENS = re.compile(
-    r"(\d[\d,]*) (?:tokens )?(?:in the messages|(?:in|from) the (?:input )?(?:messages|prompt))"
-    r"|(\d[\d,]*) input tokens|(?:request|input|prompt) \((?:total )?(?:length )?(\d[\d,]*)"
-    r"|resulted in (\d[\d,]*) tokens|too long: (\d[\d,]*) tokens",
-    re.I,
-)
-
-_NAMED = re.compile(
-    r"(?<![\w-])(?P<name>max_tokens|temperature|top_p|seed|top_logprobs|logprobs)(?![\w-])"
-    r"|['\"`]n['\"`]|\bn_cmpl\b|\bcandidate_?count\b|\bn (?:must|should|is|>|=|<|larger|greater)"
-    r"|multiple (?:choices|completions|candidates)",
-    re.I,
-)
-_REFUSES = re.compile(
-    r"unsupported|not supported|does(?: not|n't) support"
-    r"|not (?:be )?(?:permitted|allowed|available|enabled|implemented)"
-    r"|unrecognized|unknown|unexpected|extra_forbidden|extra (?:inputs|fields)|only the default|only \S+ is allowed"
-    r"|may only be|cannot (?:both )?be (?:set|specified|used)|deprecated",
-    re.I,
-)
-_LARGEST = re.compile(
-    r"(?:at most|<=|≤|less than or equal to|maximum(?: value)?(?: of| is)?|up to|(?:not|cannot) exceed|no more than"
-    r"|must be(?: equal to)?)\s*(\d+)",
-    re.I,
-)

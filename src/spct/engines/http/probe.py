@@ -1,24 +1,24 @@
 """What a server tells about itself before the first request: its kind, the model's context, how many samples at once.
 
-Best effort: a server without ``/models`` is as good as any. Only what waiting cannot mend is raised: nobody answers,
-or the key is wrong.
+Best effort: a server without ``/models`` is as good as any. Only that nobody answers is raised.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from spct.engines.http import errors as http_errors
-from spct.engines.http.address import Address
+from spct.aio import gather_all
 from spct.engines.http.client import HTTPClient, unreachable
 from spct.engines.http.errors import Transient
+from spct.engines.http.fleet import Server
 from spct.engines.http.limits import backoff_s
-from spct.errors import EngineError
+from spct.errors import EngineError, EngineUnreachableError
 
 TRIES = 3
 TIMEOUT_S = 10.0
@@ -31,34 +31,49 @@ class Facts:
     """What is known of a server; None where it does not tell. ``software`` is the ``owned_by`` of its models.
 
     ``served_model`` is what the asked-for name stands for: vLLM tells the weights behind it, others the name alone.
+    ``locked``: the list is refused to this key (401), which may be good for completions all the same.
     """
 
     software: str | None = None
     served_model: str | None = None
     context_tokens: int | None = None
     max_n: int | None = None
+    locked: bool = False
 
 
-async def probe(client: HTTPClient, address: Address, attempts: int, first_backoff_s: float) -> Facts:
-    """Ask ``/models`` and, of llama.cpp, ``/props``. Raises EngineUnreachableError or EngineAuthError (401)."""
-    status, raw = await _reach(client, address, min(TRIES, attempts), first_backoff_s)
-    if status == 401:
-        failure = http_errors.of_status(address.endpoint, status, {}, raw, time.time())
-        assert isinstance(failure, EngineError)
-        raise failure
-    facts = read_models(raw, address.endpoint.model) if status == 200 else Facts()
+async def probe(client: HTTPClient, attempts: int, first_backoff_s: float) -> tuple[Facts | None, ...]:
+    """Ask ``/models`` of each server and, of llama.cpp, ``/props``; None for a server that is not there.
+
+    Raises EngineUnreachableError if none of them is.
+    """
+    asked = [_probe_one(client, server, min(TRIES, attempts), first_backoff_s) for server in client.servers]
+    found = await gather_all(asked)
+    facts = tuple([None if isinstance(each, EngineError) else each for each in found])
+    if not any(facts):
+        raise next(each for each in found if isinstance(each, EngineError))
+    return facts
+
+
+async def _probe_one(client: HTTPClient, server: Server, tries: int, first_backoff_s: float) -> Facts | EngineError:
+    try:
+        status, raw = await _reach(client, server, tries, first_backoff_s)
+    except EngineUnreachableError as error:
+        server.fail(time.monotonic())
+        return error
+    address = server.address
+    facts = read_models(raw, address.endpoint.model) if status == 200 else Facts(locked=status == 401)
     if facts.software != "llamacpp":
         return facts
-    props = await client.get(address.base.origin() / "props", TIMEOUT_S)
+    props = await client.get(server, address.base.origin() / "props", TIMEOUT_S)
     if isinstance(props, tuple) and props[0] == 200:
         return read_props(props[1], facts)
     return facts
 
 
-async def _reach(client: HTTPClient, address: Address, tries: int, first_backoff_s: float) -> tuple[int, bytes]:
+async def _reach(client: HTTPClient, server: Server, tries: int, first_backoff_s: float) -> tuple[int, bytes]:
     """Status and body of ``/models``; status 0 if somebody is there and does not answer properly."""
     for tried in range(1, tries + 1):
-        got = await client.get(address.url("models"), TIMEOUT_S)
+        got = await client.get(server, server.address.url("models"), TIMEOUT_S)
         if isinstance(got, tuple):
             return got
         if isinstance(got, EngineError):
@@ -68,7 +83,20 @@ async def _reach(client: HTTPClient, address: Address, tries: int, first_backoff
         if tried < tries:
             await asyncio.sleep(backoff_s(tried, first_backoff_s))
     assert isinstance(got, Transient)
-    raise unreachable(address.endpoint, got, tries)
+    raise unreachable(server.address.endpoint, got, tries)
+
+
+def together(found: Sequence[Facts]) -> Facts:
+    """What holds for all servers: what they agree on, and the smallest context and n of any."""
+    software, models = {facts.software for facts in found}, {facts.served_model for facts in found}
+    contexts = [facts.context_tokens for facts in found if facts.context_tokens]
+    most = [facts.max_n for facts in found if facts.max_n]
+    return Facts(
+        software.pop() if len(software) == 1 else None,
+        models.pop() if len(models) == 1 else None,
+        min(contexts, default=None),
+        min(most, default=None),
+    )
 
 
 def read_models(raw: bytes, model: str) -> Facts:

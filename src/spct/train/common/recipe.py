@@ -106,6 +106,7 @@ class EngineRecipe(Strict):
     context_tokens: int | None = None
     threads: int | None = None
     lora: tuple[str, ...] = ()
+    param: dict[str, Any] = Field(default_factory=dict)
     engine_option: dict[str, Any] = Field(default_factory=dict)
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = None

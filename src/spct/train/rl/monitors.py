@@ -47,7 +47,7 @@ ALARMS = (
 def figures_of(scored: Sequence[Scored], sizes: Sequence[int], scale: Sequence[int]) -> Iterator[tuple[str, float]]:
     """(name, value) pairs whose mean by name is the figure.
 
-    ``sizes`` are the numbers of responses that were judged, ``scale`` all scores that can be given.
+    ``sizes`` are the numbers of responses that were judged, ``scale`` all whole scores that can be given.
     """
     for one, n in zip(scored, sizes, strict=True):
         correct = float(one.grade == "correct")
@@ -57,7 +57,7 @@ def figures_of(scored: Sequence[Scored], sizes: Sequence[int], scale: Sequence[i
             yield name, float(one.grade == name)
         for given in one.shown or ():
             for score in scale:
-                yield f"{SCORES}{score}", float(score == given)
+                yield f"{SCORES}{score}", float(score == round(given))
 
 
 class Alarms:

@@ -8,6 +8,7 @@ a row show each response in each place exactly once.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ class Schedule:
             template = templates.of(item)
             check_label(item, template)
             used[template.name] = template.scale
-        self.scale = range(min(low for low, _ in used.values()), max(high for _, high in used.values()) + 1)
+        lows, highs = zip(*used.values(), strict=True)
+        self.scale = range(math.floor(min(lows)), math.ceil(max(highs)) + 1)
         self._items = tuple(items)
         self._templates = templates
         self._seed = seed

@@ -24,7 +24,7 @@ class Scored:
 
     reward: float
     grade: Grade
-    shown: tuple[int, ...] | None
+    shown: tuple[float, ...] | None
 
 
 def score_rollout(text: str, finish: FinishReason, item: Item, order: Sequence[int], template: Template) -> Scored:

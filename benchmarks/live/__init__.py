@@ -1,0 +1,1 @@
+"""What is measured against real servers, by hand: ``make live`` (docs/live.md)."""

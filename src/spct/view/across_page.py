@@ -1,0 +1,219 @@
+"""What is seen across a run: curves over k, use of scores, calibration, the audit, and the principles that judgments name."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from spct.errors import SpctError
+from spct.run import RunStore
+from spct.run.stored import stored_settings, template_of
+from spct.types import Item, Judgment
+
+NEEDED = ("numpy", "scipy", "sklearn")
+MOST_JUDGMENTS = 3000
+"""Judgments whose principles are read."""
+BINS = 10
+RULE_TITLES = {"own": "the benchmark's own rule", "strict": "a tie counts as wrong", "random": "a tie earns 1/#tied"}
+_NAME = re.compile(
+    r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE
+)
+
+LINKS = {
+    ("position", ""): "show=flipped",
+    ("length", ""): "show=wrong",
+    ("scores", "votes tied"): "show=tied",
+    ("scores", "single judgments tied"): "sort=margin",
+    ("scores", "invalid"): "show=invalid",
+    ("domains", ""): "show=wrong",
+}
+"""The items that a finding is about, by probe and the begin of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Lines over ``x``: each with a name, its values, and the bounds of its interval where it has one."""
+
+    title: str
+    x_title: str
+    y_title: str
+    x: list[float]
+    series: list[dict[str, Any]]
+    bars: bool = False
+
+    def rows(self) -> Iterator[tuple[str, list[str]]]:
+        """The same as a table: x, and each line's value with its interval."""
+        for at, x in enumerate(self.x):
+            yield f"{x:g}", [_cell(line, at) for line in self.series]
+
+    def as_row(self) -> dict[str, Any]:
+        return {"x": self.x, "series": self.series, "bars": self.bars, "xTitle": self.x_title, "yTitle": self.y_title}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding of the audit in words, and the filters that lead to its items, "" for none."""
+
+    probe: str
+    name: str
+    figure: str
+    sentence: str
+    items: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principle:
+    """A principle that ``judgments`` name; ``right`` of the ``graded`` among them prefer the right response."""
+
+    name: str
+    judgments: int
+    graded: int
+    right: int
+
+    @property
+    def search(self) -> str:
+        return urlencode({"q": f'"{self.name}"'})
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """``missing`` says what cannot be shown and why."""
+
+    plots: list[Plot]
+    findings: list[Finding]
+    principles: list[Principle]
+    read: int
+    missing: list[str]
+
+
+def across(directory: Path, db: sqlite3.Connection) -> Across:
+    """Everything that the run allows. Raises RunError where it cannot be read."""
+    plots: list[Plot] = []
+    findings: list[Finding] = []
+    missing: list[str] = []
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        missing.append("Curves over k and the audit need more packages: pip install 'spct[bench]'.")
+    else:
+        try:
+            plots, findings = _scored(directory)
+        except SpctError as error:
+            missing.append(f"No curves and no audit: {error}.")
+    plots += _calibration(db)
+    with contextlib.closing(RunStore.open(directory)) as store:
+        principles, read = _principles(store)
+    return Across(plots, findings, principles, read, missing)
+
+
+def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
+    from spct.bench.audit.audit import audit, shown
+    from spct.bench.scoring.results import score_run
+    from spct.bench.scoring.stored import open_stored
+
+    stored = open_stored(directory, label=directory.name)
+    result = score_run(stored)
+    plots = []
+    if result.points:
+        rules = [rule for rule in RULE_TITLES if rule != "own" or _own_differs(result.points)]
+        ks = [float(point.k) for point in result.points]
+        lines = [_line(RULE_TITLES[rule], [point.rules[rule].main for point in result.points]) for rule in rules]
+        plots.append(Plot("Accuracy over k", "judgments k", "accuracy (%)", ks, lines))
+    if result.histogram:
+        scores = [float(score) for score in result.histogram]
+        counts = [float(count) for count in result.histogram.values()]
+        plots.append(
+            Plot("Use of scores", "score", "times given", scores, [{"name": "times given", "values": counts}], True)
+        )
+    findings = [
+        Finding(found.probe, found.name, shown(found), found.sentence, _items_of(found.probe, found.name))
+        for found in (audit([stored])[0].findings if result.points else ())
+        if found.measurable
+    ]
+    return plots, findings
+
+
+def _own_differs(points: Sequence[Any]) -> bool:
+    """Whether the benchmark's own rule is neither of the two others."""
+    values = [[point.rules[rule].main.value for point in points] for rule in ("own", "strict", "random")]
+    return values[0] not in values[1:]
+
+
+def _line(name: str, figures: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "values": [100 * figure.value for figure in figures],
+        "low": [None if figure.low is None else 100 * figure.low for figure in figures],
+        "high": [None if figure.high is None else 100 * figure.high for figure in figures],
+    }
+
+
+def _items_of(probe: str, name: str) -> str:
+    found = (link for (of, begin), link in LINKS.items() if of == probe and name.startswith(begin))
+    return next(found, "")
+
+
+def _calibration(db: sqlite3.Connection) -> list[Plot]:
+    """How often votes of each confidence are right: not what the confidence promises, but what one wants to know of it."""
+    rows = db.execute(
+        f"SELECT min(cast(confidence * {BINS} AS INTEGER), {BINS - 1}) AS bin, avg(confidence), avg(grade = 'correct'), count(*) "
+        "FROM cells WHERE confidence IS NOT NULL AND grade IS NOT NULL GROUP BY bin ORDER BY bin"
+    ).fetchall()
+    if len(rows) < 2:
+        return []
+    lines = [
+        {"name": "right (%)", "values": [100 * row[2] for row in rows]},
+        {"name": "items in the bin (% of all)", "values": [100 * row[3] / sum(r[3] for r in rows) for row in rows]},
+    ]
+    return [Plot("Right by confidence", "confidence", "%", [round(row[1], 3) for row in rows], lines)]
+
+
+def _principles(store: RunStore) -> tuple[list[Principle], int]:
+    """The principles that judgments name, by name, most frequent first; and how many judgments were read for it."""
+    written, settings = stored_settings(store)
+    named: Counter[str] = Counter()
+    graded: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    read = 0
+    for position, judgments in store.judgments():
+        item = store.item(position)
+        template = template_of(store, written, settings, item)
+        if template is None or read >= MOST_JUDGMENTS:
+            break
+        for judgment in judgments:
+            read += 1
+            parsed = template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
+            found = {name.strip().casefold(): name.strip() for name in _NAME.findall(parsed.principles)}
+            is_right = _is_right(item, judgment)
+            for key, name in found.items():
+                shown.setdefault(key, name)
+                named[key] += 1
+                graded[key] += is_right is not None
+                right[key] += bool(is_right)
+    return [Principle(shown[key], count, graded[key], right[key]) for key, count in named.most_common(40)], read
+
+
+def _is_right(item: Item, judgment: Judgment) -> bool | None:
+    """Whether a judgment alone prefers the best response; None where that is not known, or it scores not all."""
+    if (
+        item.best is None
+        or judgment.scores is None
+        or len(judgment.scores) != len(item.responses)
+        or len(judgment.scores) < 2
+    ):
+        return None
+    first, second = sorted(judgment.scores, reverse=True)[:2]
+    return first > second and judgment.scores[item.best] == first
+
+
+def _cell(line: Mapping[str, Any], at: int) -> str:
+    value, low, high = (line[key][at] if line.get(key) else None for key in ("values", "low", "high"))
+    interval = "" if low is None or high is None else f" [{low:.1f}, {high:.1f}]"
+    return "–" if value is None else f"{value:,.1f}".removesuffix(".0") + interval

@@ -1,0 +1,90 @@
+"""Which runs and training folders a viewer shows, each under a name that its address keeps.
+
+Runs are found below the folders named on the command line, again every few seconds, so that new ones appear and deleted ones
+go. A name is the path below the folder, with ~ for each slash; two of one name get a number.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spct.errors import InputError, RunError
+from spct.run.listing import runs_below
+from spct.run.store import holds_run
+from spct.view.index import Index
+
+LOOK_AGAIN_S = 2.0
+TRAINING_LOG = "metrics.jsonl"
+
+
+@dataclass
+class Library:
+    """The runs below ``roots``. ``cache`` is where their indexes are kept."""
+
+    roots: Sequence[Path]
+    cache: Path
+    _runs: dict[str, Path] = field(default_factory=dict)
+    _indexes: dict[Path, Index] = field(default_factory=dict)
+    _looked: float = -LOOK_AGAIN_S
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def runs(self) -> dict[str, Path]:
+        """Every run by its name."""
+        with self._lock:
+            if time.monotonic() - self._looked >= LOOK_AGAIN_S:
+                self._runs = _named(self.roots, self._runs)
+                self._looked = time.monotonic()
+            return dict(self._runs)
+
+    def path(self, name: str) -> Path:
+        """The directory of a run. Raises RunError where there is none (any more)."""
+        path = self.runs().get(name)
+        if path is None or not holds_run(path):
+            raise RunError(f"there is no run {name!r} here; it was moved or deleted, or never was")
+        return path
+
+    def index(self, name: str) -> Index:
+        """The index of a run, one for each directory. Raises RunError as ``path`` does."""
+        path = self.path(name)
+        with self._lock:
+            if path not in self._indexes:
+                self._indexes[path] = Index(path, self.cache)
+            return self._indexes[path]
+
+    def close(self) -> None:
+        """Stop what still indexes in the background."""
+        for index in self._indexes.values():
+            index.close()
+
+
+def check_roots(roots: Sequence[Path]) -> None:
+    """Raise InputError for a path that is no folder, or if nothing at all is found."""
+    for root in roots:
+        if not root.is_dir():
+            raise InputError(f"{root} is no folder; name a run directory, or a folder with runs in it")
+
+
+def _named(roots: Sequence[Path], known: dict[str, Path]) -> dict[str, Path]:
+    """Runs by name; one that is known keeps its name."""
+    names = {path: name for name, path in known.items()}
+    found: dict[str, Path] = {}
+    for root in roots:
+        for path in runs_below(root):
+            if path in found.values():
+                continue
+            below = path.resolve().name if path == root else "~".join(path.relative_to(root).parts)
+            name = names.get(path) or _free(below, {*found, *known})
+            found[name] = path
+    return found
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, tried = 1, name
+    while tried in taken:
+        number += 1
+        tried = f"{name}-{number}"
+    return tried

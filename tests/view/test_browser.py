@@ -1,0 +1,221 @@
+"""The viewer in a real Chromium: what no look at the HTML can tell."""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+
+import pytest
+
+from spct.run import RunStore
+from spct.run.labels import labels_of
+from spct.view.export import export_run
+from spct.view.library import Library
+from view.runs import ITEMS, make_run
+
+pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+from playwright.sync_api import expect, sync_playwright
+
+from view.chromium import ARGUMENTS, Window, executable, served
+
+pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium on this machine: apt-get install chromium")
+
+ADDRESSES = [
+    "/",
+    "/run/small/",
+    "/run/small/item/0#judgment-0.0.0",
+    "/run/small/item/5?diff=A-B#judgment-0.0.0",
+    "/run/small/item/6?raw=1",
+    "/run/small/item/0/judgment/0.0.0",
+    "/run/small/across",
+    "/run/small/labels",
+    "/run/small/label/0",
+    "/compare?a=small&b=deep~other",
+    "/beside?a=small&b=deep~other&at=2&other=2",
+]
+AXE = {
+    "light": "axe.run(document, {resultTypes: ['violations']})",
+    "dark": "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})",
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=executable(), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(runs, tmp_path_factory):
+    with served(runs, tmp_path_factory.mktemp("cache"), labeller="ann") as found:
+        yield found
+
+
+@pytest.fixture
+def window(browser):
+    found = Window(browser)
+    yield found
+    found.close()
+    assert found.complaints == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
+def test_every_page_is_quiet_accessible_and_as_wide_as_the_window(browser, address, scheme, width):
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+    window = Window(browser, width, scheme)
+    page = window.page
+    faults = []
+    for path in ADDRESSES:
+        page.goto(address + path)
+        page.evaluate(axe)
+        for found in page.evaluate(AXE[scheme])["violations"]:
+            if found["impact"] in ("serious", "critical"):
+                faults.append((path, found["id"], found["nodes"][0]["html"][:120]))
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            faults.append((path, "wider than the window", ""))
+        if path.startswith("/run/small/item/5"):
+            faults += [(path, "live", tag) for tag in ("img", "main style", "main script") if page.locator(tag).count()]
+    assert faults == []
+    assert window.complaints == []
+    assert window.elsewhere(address) == []
+    window.close()
+
+
+def test_filters_search_and_sorting_live_in_the_address(window, address):
+    page = window.page
+    rows = page.locator("#rows a.row")
+    page.goto(f"{address}/run/small/")
+    expect(rows).to_have_text(["prime", "capital", "river", "greeting", "broken", "hostile", "long"])
+    page.get_by_label("wrong", exact=True).check()
+    expect(rows).to_have_text(["river", "long"])
+    page.get_by_label("tied", exact=True).check()
+    expect(rows).to_have_text(["river", "greeting", "long"])
+    page.get_by_label("domain").select_option("facts")
+    expect(rows).to_have_text(["river"])
+    assert page.url == f"{address}/run/small/?show=wrong&show=tied&x.domain=facts"
+    page.go_back()
+    expect(rows).to_have_text(["river", "greeting", "long"])
+    page.goto(f"{address}/run/small/?show=correct")
+    page.keyboard.press("/")
+    page.keyboard.type("brevity par", delay=5)
+    expect(rows).to_have_text(["capital"])
+    page.goto(f"{address}/run/small/?show=wrong&show=tied")
+    page.get_by_role("link", name="conf.").click()
+    expect(rows).to_have_text(["greeting", "long", "river"])
+
+
+def test_keys_lead_through_the_items_that_match(window, address):
+    page = window.page
+    page.goto(f"{address}/run/small/?show=wrong")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("river")
+    page.keyboard.press("j")
+    expect(page.locator("h1")).to_contain_text("long")
+    page.keyboard.press("k")
+    expect(page.locator("h1")).to_contain_text("river")
+    page.keyboard.press("r")
+    expect(page.locator("#raw")).to_have_text("Markdown")
+    page.keyboard.press("u")
+    expect(page.locator("h1")).to_have_text("small")
+    page.keyboard.press("?")
+    expect(page.locator("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+
+
+def test_a_judgment_opens_from_the_matrix_with_what_stands_behind_it(window, address):
+    page = window.page
+    page.goto(f"{address}/run/small/item/0")
+    page.locator(".matrix a").nth(1).click()
+    first = page.locator("details.judgment").nth(1)
+    expect(first.locator("mark").first).to_be_visible()
+    expect(page.locator("details.judgment").nth(0)).not_to_have_attribute("open", "")
+    page.keyboard.press("o")
+    expect(page.locator("details.judgment").nth(0)).to_have_attribute("open", "")
+    first.locator("details.behind summary").click()
+    expect(first.locator(".behind")).to_contain_text("Completion, as it came")
+    expect(first.locator(".behind")).to_contain_text("[Begin response 1")
+
+
+def test_hostile_texts_stay_texts(window, address):
+    page = window.page
+    page.goto(f"{address}/run/small/item/5")
+    assert page.title().startswith("hostile")
+    expect(page.locator("#response-A .text")).to_have_text(
+        '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
+    )
+    expect(page.locator("#response-C .text")).to_contain_text("\\u202eright to left\\u202c \\x1b[2J")
+    assert page.evaluate("getComputedStyle(document.body).display") == "block"
+    assert window.elsewhere(address) == []
+
+
+def test_two_people_label_by_keyboard_at_once(browser, own_runs, tmp_path):
+    with contextlib.ExitStack() as stack:
+        windows = {}
+        for name in ("ann", "bob"):
+            address = stack.enter_context(served(own_runs, tmp_path / name, labeller=name))
+            windows[name] = Window(browser)
+            stack.callback(windows[name].close)
+            windows[name].page.goto(f"{address}/run/small/label")
+        for number in range(len(ITEMS)):
+            for name, window in windows.items():
+                expect(window.page.locator("h1")).to_contain_text(f"item {number} ")
+                if name == "bob" and number == 1:
+                    window.page.keyboard.press("s")
+                    continue
+                window.page.keyboard.press("t" if number == 2 else "1")
+                if number == 0:
+                    window.page.keyboard.press("n")
+                    window.page.keyboard.type(f"by {name}, 2s")
+                window.page.keyboard.press("Enter")
+                expect(window.page.locator(".saved, h1").first).to_contain_text("Saved" if number < 6 else "Labels")
+        found = labels_of(own_runs / "small")
+        assert {position: sorted(given) for position, given in found.items()} == {n: ["ann", "bob"] for n in range(7)}
+        assert [found[0][name].note for name in ("ann", "bob")] == ["by ann, 2s", "by bob, 2s"]
+        assert found[1]["bob"].entry is None
+        assert found[2]["ann"].entry == {"label": "tie"}
+        assert [window.complaints for window in windows.values()] == [[], []]
+
+
+def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
+    directory = tmp_path / "runs" / "live"
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser's event loop
+        thread.submit(asyncio.run, make_run(directory, ITEMS[:2], planned=3)).result()
+    page = window.page
+    with served(tmp_path / "runs", tmp_path / "cache") as address:
+        page.goto(address)
+        expect(page.locator("#rows")).to_contain_text("live 2 of 3")
+        page.get_by_role("link", name="live").click()
+        rows = page.locator("#rows a.row")
+        expect(rows).to_have_text(["prime", "capital"])
+        page.keyboard.press("j")
+        store = RunStore.open(directory, write=True)
+        store.add_item(2, ITEMS[2])
+        store.flush()
+        expect(rows).to_have_text(["prime", "capital", "river"])
+        expect(page.locator("#rows tr").last).to_contain_text("unfinished")
+        expect(page.locator("#item-0")).to_be_focused()  # what is read is not lost when the list grows
+        store.put_verdict(2, {**store.verdict_row(1), "id": "river"})
+        store.close()
+        expect(page.locator("#rows tr").last).to_contain_text("✗ wrong")
+        expect(page.locator("#found")).not_to_have_attribute("hx-trigger", "every 2s")
+
+
+def test_an_exported_file_opens_from_disk(window, runs, tmp_path):
+    file = tmp_path / "report.html"
+    said = export_run(Library([runs / "small"], tmp_path / "cache"), file, ("wrong", "tied"))
+    assert said == f"written: {file}, 3 of 7 items"
+    page = window.page
+    page.goto(file.as_uri())
+    expect(page.locator("details.exported > summary strong")).to_have_text(["river", "greeting", "long"])
+    expect(page.locator("canvas")).to_have_count(3)
+    page.locator("details.exported > summary").first.click()
+    page.locator(".matrix a").first.click()
+    expect(page.locator("details.judgment mark").first).to_be_visible()
+    assert window.asked == [file.as_uri()]
+    assert file.stat().st_size < 400_000

@@ -1,0 +1,203 @@
+import shutil
+
+import pytest
+from starlette.testclient import TestClient
+
+from spct.serve.auth import Keys, new_key
+from spct.view.app import ROUTES, STATIC, create_app
+from spct.view.guard import HEADERS
+from spct.view.library import Library
+from spct.view.pages.page import Viewer
+
+
+def client(folder, tmp_path, keys=None, **options):
+    app = create_app(Viewer(Library([folder], tmp_path / "cache"), **options), keys=keys)
+    return TestClient(app, base_url="http://127.0.0.1:8765")
+
+
+@pytest.fixture(scope="module")
+def shared(runs, tmp_path_factory):
+    with client(runs, tmp_path_factory.mktemp("shared")) as found:
+        yield found
+
+
+PAGES = {
+    "/": ["<h1>Runs</h1>", ">small</a>", ">deep~other</a>", "42.9%"],
+    "/?q=OTHER": ["1 of 2 runs", ">deep~other</a>"],
+    "/run/small/": ["7 items", "/run/small/item/6?"],
+    "/run/small/?show=wrong&against=deep~other": ["1 item", ">river</a>"],
+    "/run/deep~other/?q=vienna": ["1 item", "✓ right"],
+    "/run/small/item/2?show=wrong": ["1 of 2", 'id="next" rel="next" href="/run/small/item/6?show=wrong"', "✗ wrong"],
+    "/run/small/item/0?diff=A-C": ["<del>", "<ins>13</ins>"],
+    "/run/small/item/0?raw=1": ["12, since it has **few** divisors."],
+    "/run/small/item/0": ["12, since it has <strong>few</strong> divisors.", "the item says that response A is best"],
+    "/run/small/item/4": ["No verdict.", "invalid: truncated: the completion was cut off"],
+    "/run/small/item/6": ["Cut here; it has 1,000,000 characters."],
+    "/run/small/item/0/judgment/0.0.0": [
+        "Prompt, user",
+        "Name a prime above 10.",
+        "Let me see.",
+        "Completion, as it came",
+    ],
+    "/run/small/across": ["Accuracy over k", "Use of scores", "Right by confidence", "<h2>Audit</h2>", "Brevity"],
+    "/run/small/labels": ["Nobody has labelled", "--label NAME"],
+    "/compare?a=small&b=deep~other": ["Right in B alone", "side by side"],
+    "/beside?a=small&b=deep~other&at=2&other=2": ["✗ wrong", "✓ right"],
+}
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_pages_hold_what_they_are_for(shared, address):
+    answer = shared.get(address)
+    assert answer.status_code == 200
+    assert [text for text in PAGES[address] if text not in answer.text] == []
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/nowhere", 404, "There is no page /nowhere."),
+        ("/run/nowhere/", 404, "there is no run &#39;nowhere&#39; here"),
+        ("/run/small/item/7", 400, "the run has no item at place 7"),
+        ("/run/small/item/0/judgment/9.0.0", 400, "item 0 has no judgment 9.0.0"),
+        ("/run/small/item/0/text/response-3", 400, "item 0 has no text response-3"),
+        ("/run/small/item/0?diff=A-D", 400, "diff=A-D: expected two of A, B, C"),
+        ("/run/small/?show=worng", 400, "got &#39;worng&#39;; expected some of correct"),
+        ("/run/small/?against=x", 400, "against=x: there is no such run here"),
+        ("/?sort=colour", 400, "sort=colour: expected one of started, name"),
+        ("/compare?a=small&b=small", 400, "got small twice"),
+        ("/run/small/label", 400, "this viewer keeps no labels"),
+        ("/static/..%2fapp.py", 404, "There is no page"),
+    ],
+)
+def test_errors_are_pages_that_say_what_is_wrong(shared, address, status, said):
+    answer = shared.get(address, follow_redirects=False)
+    assert (answer.status_code, said in answer.text) == (status, True)
+
+
+def test_every_route_is_looked_at(shared):
+    tested = {*PAGES, "/run/small/label", "/run/small/label/0", "/run/small/item/0/text/response-0"}
+    paths = [address.partition("?")[0] for address in tested]
+    assert [route.path for route in ROUTES if not any(route.path_regex.match(path) for path in paths)] == []
+
+
+def test_whole_texts_are_plain_text(shared):
+    answer = shared.get("/run/small/item/5/text/response-0")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("<script>")
+    assert len(shared.get("/run/small/item/6/text/response-0").text) == 1_000_000
+    assert "Specific Criteria:" in shared.get("/run/small/item/0/text/completion-0.0.0").text
+    assert shared.get("/run/small/item/0/text/message-1").text == "Name a prime above 10."
+
+
+def test_the_files_of_the_package_are_there(shared):
+    assert [shared.get(f"/static/{name}").status_code for name in STATIC] == [200] * len(STATIC)
+
+
+def test_every_file_that_a_page_names_is_served(shared):
+    text = shared.get("/run/small/across").text
+    named = {part.split('"')[0] for part in text.split('"/static/')[1:]}
+    assert named == set(STATIC)
+
+
+@pytest.mark.parametrize("host", ["evil.test", "127.0.0.1.evil.test:8765", "", "127.0.0.1:8765@evil.test"])
+def test_another_sites_name_is_refused(shared, host):
+    assert shared.get("/", headers={"host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:8765", "localhost"])
+def test_names_of_this_machine_are_taken(shared, host):
+    assert shared.get("/static/view.css", headers={"host": host}).status_code == 200
+
+
+def test_a_key_is_asked_for_and_may_come_as_a_password(runs, tmp_path):
+    key, line = new_key("ann")
+    name, digest = line.split()
+    asking = client(runs, tmp_path, Keys(((name, bytes.fromhex(digest)),)))
+    assert asking.get("/static/view.css").status_code == 401
+    assert asking.get("/static/view.css").headers["www-authenticate"].startswith("Basic realm=")
+    assert asking.get("/static/view.css", auth=("anyone", "wrong")).status_code == 401
+    assert asking.get("/static/view.css", auth=("anyone", key)).status_code == 200
+    assert asking.get("/static/view.css", headers={"authorization": f"Bearer {key}"}).status_code == 200
+    assert asking.get("/static/view.css", headers={"authorization": "Basic %%%"}).status_code == 401
+
+
+def test_labels_are_saved_and_the_judge_is_shown_after(own_runs, tmp_path):
+    ann = client(own_runs, tmp_path, labeller="ann")
+    page = ann.get("/run/small/label")
+    assert page.url.path == "/run/small/label/0"
+    assert [word for word in ("voted best", "known to be best", "confidence", "boxed") if word in page.text] == []
+    saved = ann.post("/run/small/label/0", data={"best": "1", "note": "a<b"})
+    assert saved.url.path == "/run/small/label/1"
+    assert "Saved: you said" in saved.text and "The judge chose" in saved.text
+    again = ann.get("/run/small/label/0").text
+    assert 'value="a&lt;b"' in again
+    skipped = ann.post("/run/small/label/1", data={"do": "skip"})
+    assert "Skipped" in skipped.text
+    overview = ann.get("/run/small/labels").text
+    assert '<th scope="row">ann</th><td class="num">1</td><td class="num">1</td>' in overview
+    assert "1 item with one best response" in overview
+
+
+def test_a_form_without_a_choice_comes_back_with_what_was_written(own_runs, tmp_path):
+    answer = client(own_runs, tmp_path, labeller="ann").post("/run/small/label/0", data={"note": "keep me"})
+    assert answer.status_code == 400
+    assert "nothing is chosen; expected one of 1, 2, 3, or skip the item" in answer.text
+    assert 'value="keep me"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("task", "data", "entry"),
+    [
+        ("best", {"best": "tie"}, {"label": "tie"}),
+        ("rank", {"ranking": "2=1"}, {"ranking": [[0, 1]]}),
+        ("rank", {"ranking": "1, 1"}, None),
+        ("rank", {"ranking": "1"}, None),
+        ("score", {"score.1": "7", "score.2": "7.5"}, {"rewards": [7.0, 7.5]}),
+        ("score", {"score.1": "7", "score.2": "11"}, None),
+        ("score", {"score.1": "nan", "score.2": "1"}, None),
+    ],
+)
+def test_what_is_asked_becomes_a_label(own_runs, tmp_path, task, data, entry):
+    from spct.run.labels import labels_of
+    from spct.view.pages.label import shuffled
+    from view.runs import ITEMS
+
+    answer = client(own_runs, tmp_path, labeller="ann", task=task).post("/run/small/label/1", data=data)
+    assert answer.status_code == (400 if entry is None else 200)
+    found = [dict(given["ann"].entry) for given in labels_of(own_runs / "small").values()]
+    if entry is not None and "rewards" in entry and shuffled("ann", ITEMS[1]) == [1, 0]:
+        entry = {"rewards": entry["rewards"][::-1]}
+    if entry is not None and "ranking" in entry:
+        entry, found = {"ranking": [{0, 1}]}, [{"ranking": [set(group) for group in found[0]["ranking"]]}]
+    assert found == ([] if entry is None else [entry])
+
+
+def test_a_form_of_another_site_and_a_huge_one_are_refused(own_runs, tmp_path):
+    ann = client(own_runs, tmp_path, labeller="ann")
+    foreign = ann.post("/run/small/label/0", data={"best": "1"}, headers={"origin": "http://evil.test"})
+    assert foreign.status_code == 403
+    own = ann.post("/run/small/label/0", data={"best": "1"}, headers={"origin": "http://127.0.0.1:8765"})
+    assert own.status_code == 200
+    assert ann.post("/run/small/label/0", data={"note": "x" * 2_000_000}).status_code == 400
+
+
+def test_two_windows_are_handed_different_items(own_runs, tmp_path):
+    ann = client(own_runs, tmp_path, labeller="ann")
+    assert [ann.get("/run/small/label").url.path for _ in range(2)] == ["/run/small/label/0", "/run/small/label/1"]
+
+
+def test_when_everything_is_labelled_the_overview_says_so(own_runs, tmp_path):
+    ann = client(own_runs, tmp_path, labeller="ann")
+    answer = ann.get("/run/small/label?x.domain=maths")
+    answer = ann.post("/run/small/label/0?x.domain=maths", data={"best": "1"})
+    assert answer.url.path == "/run/small/labels"
+
+
+def test_a_run_deleted_under_the_viewer_is_an_error_page(own_runs, tmp_path):
+    viewer = client(own_runs, tmp_path)
+    assert viewer.get("/run/small/").status_code == 200
+    shutil.rmtree(own_runs / "small")
+    assert [viewer.get(f"/run/small/{rest}").status_code for rest in ("", "item/0", "across")] == [404] * 3
+    assert viewer.get("/").status_code == 200
