@@ -146,9 +146,7 @@ def test_hostile_texts_stay_texts(window, address):
     page = window.page
     page.goto(f"{address}/run/small/item/5")
     assert page.title().startswith("hostile")
-    expect(page.locator("#response-A .text")).to_have_text(
-        '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
-    )
+    expect(page.locator("#response-A .text")).to_have_text('<script>document.title="owned"</script><img src=x onerror=alert(1)>')
     expect(page.locator("#response-C .text")).to_contain_text("\\u202eright to left\\u202c \\x1b[2J")
     assert page.evaluate("getComputedStyle(document.body).display") == "block"
     assert window.elsewhere(address) == []

@@ -94,7 +94,9 @@ def stored_item(
         return StoredItem(position, item, verdict, row is not None, rated)
 
 
-def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
+def template_of(
+    store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item
+) -> Template | None:
     """The template that splits the item's completions for display; None where the run was judged by none."""
     templates = store.templates()
     if len(item.responses) == 1 and "single_template" in written:

@@ -23,9 +23,7 @@ MOST_JUDGMENTS = 3000
 """Judgments whose principles are read."""
 BINS = 10
 RULE_TITLES = {"own": "the benchmark's own rule", "strict": "a tie counts as wrong", "random": "a tie earns 1/#tied"}
-_NAME = re.compile(
-    r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE
-)
+_NAME = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE)
 
 LINKS = {
     ("position", ""): "show=flipped",
@@ -128,9 +126,7 @@ def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
     if result.histogram:
         scores = [float(score) for score in result.histogram]
         counts = [float(count) for count in result.histogram.values()]
-        plots.append(
-            Plot("Use of scores", "score", "times given", scores, [{"name": "times given", "values": counts}], True)
-        )
+        plots.append(Plot("Use of scores", "score", "times given", scores, [{"name": "times given", "values": counts}], True))
     findings = [
         Finding(found.probe, found.name, shown(found), found.sentence, _items_of(found.probe, found.name))
         for found in (audit([stored])[0].findings if result.points else ())
@@ -202,12 +198,7 @@ def _principles(store: RunStore) -> tuple[list[Principle], int]:
 
 def _is_right(item: Item, judgment: Judgment) -> bool | None:
     """Whether a judgment alone prefers the best response; None where that is not known, or it scores not all."""
-    if (
-        item.best is None
-        or judgment.scores is None
-        or len(judgment.scores) != len(item.responses)
-        or len(judgment.scores) < 2
-    ):
+    if item.best is None or judgment.scores is None or len(judgment.scores) != len(item.responses) or len(judgment.scores) < 2:
         return None
     first, second = sorted(judgment.scores, reverse=True)[:2]
     return first > second and judgment.scores[item.best] == first
@@ -217,3 +208,5 @@ def _cell(line: Mapping[str, Any], at: int) -> str:
     value, low, high = (line[key][at] if line.get(key) else None for key in ("values", "low", "high"))
     interval = "" if low is None or high is None else f" [{low:.1f}, {high:.1f}]"
     return "–" if value is None else f"{value:,.1f}".removesuffix(".0") + interval
+
+

@@ -306,3 +306,5 @@ def _more(message: Message) -> dict[str, str]:
 
 def _plainly(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+
+

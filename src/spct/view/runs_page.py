@@ -118,9 +118,7 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
 
 def _grades(db: sqlite3.Connection) -> Grades:
     """Right and wrong of the kinds of truth of which every item can be either."""
-    kinds = db.execute(
-        "SELECT kind FROM cells WHERE kind IS NOT NULL GROUP BY kind HAVING min(gradable) = 1"
-    ).fetchall()
+    kinds = db.execute("SELECT kind FROM cells WHERE kind IS NOT NULL GROUP BY kind HAVING min(gradable) = 1").fetchall()
     found = Grades()
     for (kind,) in kinds:
         counted = "SELECT grade, count(*) FROM cells WHERE kind = ? AND grade IS NOT NULL GROUP BY grade"

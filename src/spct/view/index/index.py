@@ -175,9 +175,7 @@ class _Source:
             position: [(order, scores) for _, order, scores in found]
             for position, found in groupby(self._scores(positions, places), key=itemgetter(0))
         }
-        sums = (
-            f"SELECT position, sum(completion_tokens) FROM run.requests WHERE position IN ({places}) GROUP BY position"
-        )
+        sums = f"SELECT position, sum(completion_tokens) FROM run.requests WHERE position IN ({places}) GROUP BY position"
         tokens = dict(self._db.execute(sums, positions))
         cells, extras = [], []
         for position, text, verdict in rows:
@@ -250,3 +248,5 @@ class _Source:
 
     def _keep_state(self, key: str, value: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", [key, str(value)])
+
+

@@ -181,7 +181,9 @@ MOST_VALUES = 50
 
 def facets(db: sqlite3.Connection) -> list[Facet]:
     """The extra keys that some items share, of not too many values."""
-    keys = db.execute("SELECT key, count(DISTINCT value), count(*) FROM extras GROUP BY key ORDER BY key").fetchall()
+    keys = db.execute(
+        "SELECT key, count(DISTINCT value), count(*) FROM extras GROUP BY key ORDER BY key"
+    ).fetchall()
     found = []
     for key, kinds, count in keys:
         if kinds <= MOST_VALUES and (count > kinds or kinds == 1):
