@@ -1,10 +1,12 @@
 # make demo: set up, fetch the small model, judge real items.   make test: set up, run the suite.
+# make live: set up a real vLLM for this CPU as well, and check servers; half an hour, by hand only.
 PYTHON ?= python3
 VENV := .venv
+LIVE := .venv-live
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: setup demo test lint types docs wheels check clean
+.PHONY: setup demo test live lint types docs wheels check clean
 
 setup: $(VENV)/.ready
 
@@ -22,6 +24,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+
+# Real servers on this machine (docs/live.md); ARGUMENTS are those of benchmarks.live. Never part of make test.
+live: setup $(LIVE)/.ready
+	$(BIN)/python -m benchmarks.live --live $(LIVE) $(ARGUMENTS)
+
+$(LIVE)/.ready: benchmarks/live/install.py benchmarks/live/requirements.txt
+	$(PYTHON) -m venv $(LIVE)
+	$(LIVE)/bin/python -m pip --disable-pip-version-check install --quiet --upgrade pip
+	$(LIVE)/bin/python benchmarks/live/install.py
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .
@@ -44,4 +56,4 @@ wheels: setup
 check: lint types docs wheels test
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) $(LIVE) runs .mypy_cache .ruff_cache .pytest_cache .coverage*

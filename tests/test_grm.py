@@ -13,6 +13,7 @@ from servers.chat import ChatServer
 from spct import GRM, Item, Message
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineUnreachableError, InputError, ResumeRefusedError, TemplateError
+from spct.grm import SETTINGS
 from spct.items import item_to_row
 from spct.judges.settings import SETTING_NAMES, JudgeSettings, judge_settings
 from spct.run.store import RunStore
@@ -113,8 +114,8 @@ def test_the_options_of_an_engine_stand_beside_the_settings():
 def test_the_settings_and_their_defaults_are_those_of_a_judge():
     parameters = inspect.signature(GRM).parameters
     named = {name: p.default for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    assert named.keys() - {"meta", "in_flight"} == SETTING_NAMES
-    assert judge_settings(**{name: named[name] for name in SETTING_NAMES}) == JudgeSettings()
+    assert named.keys() - {"meta", "in_flight"} == SETTINGS == SETTING_NAMES - {"jury"}
+    assert judge_settings(**{name: named[name] for name in SETTINGS}) == JudgeSettings()
 
 
 @pytest.mark.parametrize(

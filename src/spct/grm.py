@@ -23,9 +23,10 @@ from spct.items import parse_item
 from spct.items.ids import Ids
 from spct.items.item import has_id
 from spct.items.values import plain
-from spct.judges.grm import GRMJudge
-from spct.judges.settings import SETTING_NAMES, Principles, judge_settings
+from spct.judges import judge_of
+from spct.judges.settings import SETTING_NAMES, Asked, Principles, judge_settings
 from spct.meta import MetaRM, load_meta
+from spct.rubrics.rubric import Rubric
 from spct.run import judge_items, opened_run
 from spct.types import Item, Message
 from spct.voting.orders import Ordering
@@ -36,7 +37,9 @@ Turns = Sequence[Mapping[str, Any] | Message]
 Query = str | Turns
 Responses = Sequence[str | Mapping[str, Any] | Turns]
 
-_SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTING_NAMES))}, meta and in_flight"
+SETTINGS = SETTING_NAMES - {"jury"}
+"""What a GRM may be set to; a jury is a judge of another kind."""
+_SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTINGS))}, meta and in_flight"
 """How a message that refuses an option goes on."""
 
 
@@ -83,6 +86,8 @@ class GRM(OwnLoop):
         adaptive_round: int = 1,
         rule: Rule = "sum",
         tie_rule: TieRule = "random",
+        rubric: Rubric | None = None,
+        criteria: Asked = "separate",
         grammar: bool = True,
         top_logprobs: int | None = None,
         trajectory_chars: int | None = None,
@@ -107,6 +112,8 @@ class GRM(OwnLoop):
             adaptive_round=adaptive_round,
             rule=rule,
             tie_rule=tie_rule,
+            rubric=rubric,
+            criteria=criteria,
             grammar=grammar,
             top_logprobs=top_logprobs,
             trajectory_chars=trajectory_chars,
@@ -123,7 +130,7 @@ class GRM(OwnLoop):
         engine, meta, options = self._named
         self.engine = _engine(engine, options)
         self.meta = load_meta(meta) if isinstance(meta, str) else meta
-        self._judge = GRMJudge(self.engine, self.settings, meta=self.meta)
+        self._judge = judge_of(self.engine, self.settings, self.meta)
         self._used_by: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -239,7 +246,7 @@ def _numbered(rows: Iterable[ItemRow]) -> Iterator[Item]:
 
 def _item(query: Query | ItemRow, responses: Responses | None, given: Mapping[str, Any]) -> Item:
     if unknown := sorted(given.keys() - Given.__annotations__.keys()):
-        hint = "; k, temperature, ... are settings of the GRM" if SETTING_NAMES.intersection(unknown) else ""
+        hint = "; k, temperature, ... are settings of the GRM" if SETTINGS.intersection(unknown) else ""
         raise InputError(f"judge takes no {', '.join(unknown)}; it takes {', '.join(Given.__annotations__)}{hint}")
     query = query if isinstance(query, (str, Item)) else _row_of(query)
     turn = isinstance(query, Mapping) and "role" in query and not {"responses", "chosen"} & query.keys()

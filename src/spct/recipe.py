@@ -55,7 +55,7 @@ def parse_recipe(kind: type[R], values: Any, where: str = "recipe") -> R:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}: {_sentence(kind, error.errors()[0])}") from error
+        raise InputError(f"{where}: {fault_sentence(kind, error.errors()[0])}") from error
 
 
 def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, Any]:
@@ -95,10 +95,11 @@ def put(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     return values
 
 
-def _sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
+def fault_sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
+    """What pydantic found wrong, in one sentence that names the key; of an unknown one also the nearest known."""
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return unknown_key(place, str(error["loc"][-1]), list(_model_at(kind, error["loc"][:-1]).model_fields))
+        return unknown_key(place, str(error["loc"][-1]), _keys(_model_at(kind, error["loc"][:-1])))
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{place}: {message}" if place else message
@@ -118,6 +119,10 @@ def _model_at(kind: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseM
         field = kind.model_fields.get(str(key))
         kind = next(_models_in(field.annotation), kind) if field is not None else kind
     return kind
+
+
+def _keys(kind: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

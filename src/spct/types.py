@@ -118,6 +118,7 @@ ProblemCode = Literal[
     "no_principles",
     "no_logprobs",
     "no_score",
+    "check_failed",
 ]
 
 

@@ -3,10 +3,15 @@ import inspect
 import pytest
 
 from adapters.letters import letters, requests_of, shown_in
+from rubrics.samples import of
 from servers.rewards import RewardServer, answering, group_answer, refusal
 from spct.adapters.trl import AsyncTRLReward, TRLReward
 from spct.client import RewardClient
+from spct.engines.scripted import ScriptedEngine
 from spct.errors import EngineUnreachableError, InputError, NoVerdictError
+from spct.grm import GRM
+from spct.service.judges import grm_judges
+from spct.service.service import RewardService
 
 
 def groups_of(grm):
@@ -151,3 +156,25 @@ async def test_a_column_of_references_may_hold_any_kind(answer, shown):
     assert await AsyncTRLReward(grm, reference="answer")(["p"] * 2, ["e", "ee"], answer=[answer] * 2) == [1, 2]
     text = requests_of(grm)[0].messages[-1].content
     assert (f"]\n{shown}\n[End reference" in text) if shown else "reference" not in text
+
+
+async def test_a_reward_for_each_criterion_of_a_rubric_judges_a_group_once():
+    def answers(request, j):
+        shown = shown_in(request)
+        values = [len(text) for text in shown] if "How long?" in request.messages[-1].content else [1] * len(shown)
+        return rf"\boxed{{{', '.join(map(str, values))}}}"
+
+    rubric = of({"id": "length", "kind": "scale", "scale": [0, 4], "ask": "How long?"}, {"id": "plain", "weight": 3})
+    grm = GRM(ScriptedEngine(answers), k=1, rubric=rubric)
+    service = RewardService(grm_judges(grm.engine), grm.settings)
+    by_length, plain, whole = (AsyncTRLReward(service, criterion=c) for c in ("length", "plain", None))
+    asked = (["p"] * 2, ["e", "eee"])
+    assert await by_length(*asked) == [0.25, 0.75]
+    assert await plain(*asked) == [1, 1]
+    assert await whole(*asked) == [(0.25 + 3) / 4, (0.75 + 3) / 4]
+    assert len(grm.engine.requests) == 2
+    assert (by_length.__name__, whole.__name__) == ("spct_length", "spct")
+    with pytest.raises(NoVerdictError, match="criterion 'tone' has no valid answer"):
+        await AsyncTRLReward(service, criterion="tone")(*asked)
+    with pytest.raises(InputError, match="judges by no rubric"):
+        await AsyncTRLReward(letters(), criterion="tone")(*asked)

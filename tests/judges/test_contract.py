@@ -8,6 +8,7 @@ from judges.judging import index_sample, item, logprob_engine, names_best, shown
 from judges.test_cloud import ReadsNumbers, critic
 from judges.test_pairrm import Margins
 from judges.test_scalar import Lengths
+from rubrics.samples import of
 from spct.bench.scoring.ballots import ballots_of
 from spct.bench.suites.grading import means_of
 from spct.engines.scripted import ScriptedEngine, judgment_text
@@ -29,11 +30,24 @@ def probabilities(request, j):
     return index_sample([value / sum(places) for value in places], 1)
 
 
+RUBRIC = of(
+    {"id": "good", "kind": "scale", "scale": [1, 9], "weight": 2},
+    {"id": "even", "weight": -1, "k": 3},
+    {"id": "short", "check": {"max_chars": 5}},
+)
+
+
+def of_each_criterion(request, j):
+    good = "Is it good?" in request.messages[-1].content
+    return judgment_text([QUALITY[i] if good else (i + request.seed + j) % 2 for i in shown(request)])
+
+
 MODELS = {
     "grm": lambda: ScriptedEngine(scores),
     "llm-judge": lambda: ScriptedEngine(names_best(QUALITY)),
     "token-prob": lambda: logprob_engine(probabilities),
     "pairwise": lambda: ScriptedEngine(names_best(QUALITY)),
+    "rubric": lambda: ScriptedEngine(of_each_criterion),
     "cloud": lambda: ScriptedEngine(critic),
     "scalar": Lengths,
     "pairrm": lambda: Margins(tuple(QUALITY)),
@@ -51,6 +65,8 @@ def test_every_kind_is_here():
 
 def made(kind, **settings):
     options = {"head": ReadsNumbers()} if kind == "cloud" else {}
+    if kind == "rubric":
+        settings["rubric"] = RUBRIC
     return load_judge(kind, MODELS[kind](), judge_settings(**settings), **options)
 
 

@@ -37,7 +37,10 @@ def test_the_last_label_of_a_person_counts_and_all_are_kept(run):
     said(run, 0, PAIR, "ann", {"label": 0})
     said(run, 1, GROUP, "ann", None)
     found = labels_of(run)
-    assert found[0] == {"ann": Label(1.5, "ann", 0, {"label": 0}), "bob": Label(1.5, "bob", 0, {"label": "tie"}, "hard")}
+    assert found[0] == {
+        "ann": Label(1.5, "ann", 0, {"label": 0}),
+        "bob": Label(1.5, "bob", 0, {"label": "tie"}, "hard"),
+    }
     assert labels_of(run, 1) == {1: {"ann": Label(1.5, "ann", 1, None)}}
     with sqlite3.connect(run / FILE) as db:
         assert db.execute("SELECT count(*) FROM labels").fetchone() == (4,)
@@ -113,7 +116,9 @@ def _label_all(run, name):
 
 
 def test_two_labellers_at_once_lose_nothing(run):
-    workers = [multiprocessing.get_context("spawn").Process(target=_label_all, args=(run, name)) for name in ("ann", "bob")]
+    workers = [
+        multiprocessing.get_context("spawn").Process(target=_label_all, args=(run, name)) for name in ("ann", "bob")
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -29,6 +29,7 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
+        ("rubric", "scores", (0, 1), set()),
         ("principles", "principles", (1, 10), set()),
         ("judge", "choice", (0, 1), set()),
         ("judge-index", "choice", (0, 1), set()),
@@ -52,8 +53,8 @@ def test_shipped(name, kind, scale, needs):
 
 def test_names_are_the_registry():
     grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
-    assert list(TEMPLATES) == [*grm, "principles", "judge", "judge-index", "pairwise-choice", "json"]
-    assert len({load_template(name).digest for name in TEMPLATES}) == 10
+    assert list(TEMPLATES) == [*grm, "rubric", "principles", "judge", "judge-index", "pairwise-choice", "json"]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 11
 
 
 def test_shown_order_and_turns():

@@ -15,7 +15,9 @@ def otherwise(request, j):
     sample = script(request, j)
     if "Vienna" not in request.messages[-1].content:
         return sample
-    return "\\boxed{1, 9}" if "\nThe Rhine." in request.messages[-1].content.split("\nThe Danube.")[0] else "\\boxed{9, 1}"
+    return (
+        "\\boxed{1, 9}" if "\nThe Rhine." in request.messages[-1].content.split("\nThe Danube.")[0] else "\\boxed{9, 1}"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -51,10 +51,13 @@ def script(request, j):
     if "Say hello" in prompt:
         scores = [8] + [5] * (len(shown) - 1)
     else:
-        scores = [draw.choice([8, 9]) if any(text.startswith(g) for g in GOOD) else draw.choice([2, 3, 4]) for text in shown]
+        scores = [
+            draw.choice([8, 9]) if any(text.startswith(g) for g in GOOD) else draw.choice([2, 3, 4]) for text in shown
+        ]
     best = scores.index(max(scores)) + 1
     said = [
-        f"scores {score}. " + ("It is **correct** and beats the others." if i == best else f"Response {best} is better.")
+        f"scores {score}. "
+        + ("It is **correct** and beats the others." if i == best else f"Response {best} is better.")
         for i, score in enumerate(scores, 1)
     ]
     return Sample(judgment_text(scores, said, {"Correctness": 70, "Brevity": 30}), "stop", 0, reasoning="Let me see. " * 9,

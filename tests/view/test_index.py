@@ -40,6 +40,7 @@ def found(index, *pairs):
         ([("x.domain", "facts"), ("show", "wrong")], ["river"]),
         ([("q", "vienna")], ["river"]),  # of the query
         ([("q", "danu")], ["river"]),  # the begin of a word, of a response
+        ([("q", "dan")], []),  # too few letters for a begin
         ([("q", "brevity vienna")], ["river"]),  # of a judgment and of the query
         ([("q", '"nothing but 1"')], ["prime"]),
         ([("q", '"but nothing 1"')], []),

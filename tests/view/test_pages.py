@@ -33,7 +33,12 @@ PAGES = {
     "/run/small/item/0": ["12, since it has <strong>few</strong> divisors.", "the item says that response A is best"],
     "/run/small/item/4": ["No verdict.", "invalid: truncated: the completion was cut off"],
     "/run/small/item/6": ["Cut here; it has 1,000,000 characters."],
-    "/run/small/item/0/judgment/0.0.0": ["Prompt, user", "Name a prime above 10.", "Let me see.", "Completion, as it came"],
+    "/run/small/item/0/judgment/0.0.0": [
+        "Prompt, user",
+        "Name a prime above 10.",
+        "Let me see.",
+        "Completion, as it came",
+    ],
     "/run/small/across": ["Accuracy over k", "Use of scores", "Right by confidence", "<h2>Audit</h2>", "Brevity"],
     "/run/small/labels": ["Nobody has labelled", "--label NAME"],
     "/compare?a=small&b=deep~other": ["Right in B alone", "side by side"],

@@ -13,7 +13,7 @@ from typing import Any
 
 from spct.client import GroupRewards, RewardClient, RewardSource
 from spct.client.rewards import Query
-from spct.errors import InputError
+from spct.errors import InputError, NoVerdictError
 from spct.grm import GRM
 from spct.service.cohort import Cohorts, Lone
 from spct.service.judges import grm_judges
@@ -32,18 +32,35 @@ NO_LIMIT = 2**31
 
 
 async def rewards_each(
-    source: RewardSource, query: Query, responses: Sequence[str], normalisation: str, **given: Any
+    source: RewardSource,
+    query: Query,
+    responses: Sequence[str],
+    normalisation: str,
+    *,
+    criterion: str | None = None,
+    **given: Any,
 ) -> tuple[GroupRewards, list[float]]:
     """The group's rewards and one for each response; equal texts are judged once and get the same one.
 
-    But where the reward itself compares the members of the group, all of them are judged as they are.
+    But where the reward itself compares the members of the group, all of them are judged as they are. With ``criterion``
+    the reward is what a response has of that criterion of the rubric. Raises NoVerdictError where it is missing.
     """
     shown = list(responses) if normalisation in COMPARING else list(dict.fromkeys(responses))
     rewards = await source.areward(query, shown, normalisation=normalisation, **given)
+    values = rewards.rewards if criterion is None else _of_criterion(rewards, criterion)
     if len(shown) == len(responses):
-        return rewards, list(rewards.rewards)
-    by_text = dict(zip(shown, rewards.rewards, strict=True))
+        return rewards, list(values)
+    by_text = dict(zip(shown, values, strict=True))
     return rewards, [by_text[response] for response in responses]
+
+
+def _of_criterion(rewards: GroupRewards, criterion: str) -> list[float]:
+    if rewards.by_criterion is None:
+        raise InputError(f"criterion {criterion!r}: the judge judges by no rubric; start it with --rubric FILE")
+    if any(criterion not in found for found in rewards.by_criterion):
+        known = ", ".join(rewards.by_criterion[0]) or "none"
+        raise NoVerdictError(f"no reward: criterion {criterion!r} has no valid answer (there are: {known})")
+    return [found[criterion] for found in rewards.by_criterion]
 
 
 def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:

@@ -36,8 +36,10 @@ class AsyncTRLReward:
     ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``service.rewards``); GRPO
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
-    name columns of the data set. ``response_of`` makes of a completion what is judged, by default all of its turns.
-    It can be sent to another process and used after a fork, where ``judge`` is an address or a GRM that was made by a spec.
+    name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
+    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``response_of`` makes of a
+    completion what is judged, by default all of its turns. It can be sent to another process and used after a fork, where
+    ``judge`` is an address or a GRM that was made by a spec.
     """
 
     __name__ = "spct"  # the name under which TRL logs the reward
@@ -50,6 +52,7 @@ class AsyncTRLReward:
         num_generations: int | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        criterion: str | None = None,
         on_error: OnError = "raise",
         response_of: Callable[[Any], str] = response_of,
         **source: Any,
@@ -59,6 +62,9 @@ class AsyncTRLReward:
         self.source: RewardSource = reward_source(judge, **source)
         self._normalisation, self._num_generations = normalisation, num_generations
         self._reference, self._principles = reference, principles
+        self._criterion = criterion
+        if criterion is not None:
+            self.__name__ = f"spct_{criterion}"
         self._on_error, self._response_of = on_error, response_of
 
     async def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
@@ -87,7 +93,13 @@ class AsyncTRLReward:
         try:
             query, responses = _read(prompt, completions, self._response_of)
             return await rewards_each(
-                self.source, query, responses, self._normalisation, reference=reference, principles=principles
+                self.source,
+                query,
+                responses,
+                self._normalisation,
+                criterion=self._criterion,
+                reference=reference,
+                principles=principles,
             )
         except OF_ONE_GROUP:
             if self._on_error == "raise":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -11,24 +12,36 @@ import orjson
 from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
 from spct.cli.paths import PATH
+from spct.cli.probe import check_installed, report, stored_results
 from spct.cli.progress import write_line
+from spct.errors import InputError
+from spct.run import RunStore
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--judge-name", metavar="NAME", help="The judge's name among the writers of the responses.")
 @click.option("--benchmark", metavar="NAME", help="The benchmark  [default: the run's own, or items].")
+@click.option("--probes", is_flag=True, help="Of a run made by spct probe: what each change did to the judge.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the (first) run].")
 @click.option("--plots/--no-plots", default=True, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout, and nothing else there.")
 def audit(
-    runs: tuple[Path, ...], judge_name: str | None, benchmark: str | None, out: Path | None, plots: bool, as_json: bool
+    runs: tuple[Path, ...],
+    judge_name: str | None,
+    benchmark: str | None,
+    probes: bool,
+    out: Path | None,
+    plots: bool,
+    as_json: bool,
 ) -> int:
     """Audit the judge of each RUN: position, length, style, domains, use of scores, self-preference.
 
     Writes audit.json, audit.md and a figure; several runs on the same items are also ranked over the domains.
     """
     check_extra()
+    if probes:
+        return _probes(runs, out, plots, as_json)
     from spct.bench.audit.audit import audit as audit_runs
     from spct.bench.audit.audit import audit_lines, audit_markdown
     from spct.bench.scoring.stored import open_stored
@@ -54,4 +67,15 @@ def audit(
     (out / "audit.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     (out / "audit.md").write_text(audit_markdown(found, pictures))
     click.echo(f"written: {', '.join(str(out / name) for name in ('audit.json', 'audit.md', *pictures))}", err=True)
+    return 0
+
+
+def _probes(runs: tuple[Path, ...], out: Path | None, plots: bool, as_json: bool) -> int:
+    check_installed()
+    if len(runs) > 1:
+        raise InputError(f"--probes shows one run at a time, got {len(runs)}")
+    with contextlib.closing(RunStore.open(runs[0])) as store:
+        results = stored_results(store)
+        label = orjson.loads(store.meta("settings") or "{}").get("model", runs[0].name)
+    report(results, label, out or runs[0], plots=plots, as_json=as_json)
     return 0

@@ -68,7 +68,7 @@ def bench(name: str, **options: Any) -> int:
     check_extra()
     directories = [*options["runs"]]
     code = 0
-    judging = bool(options["model"]) or kind_of(options["kind"]).needs == "nothing"
+    judging = bool(options["model"] or options["jury"]) or kind_of(options["kind"]).needs == "nothing"
     if judging and not options["rescore"]:
         code, directories = _judge_all(benchmark, options)
     elif options["rescore"]:

@@ -8,12 +8,15 @@ from typing import Any
 import click
 import yaml
 
+from spct.cli.juries import make_jury
+from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
 from spct.items.budget import LEAST_CHARS
 from spct.judges import JUDGES, Backend, Judge, judge_options, kind_of, load_judge
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.meta import MetaRM
+from spct.rubrics import Rubric
 from spct.voting.adaptive import DEFAULT_LEVEL
 
 SETTINGS = (
@@ -33,6 +36,7 @@ SETTINGS = (
     "rule",
     "tie_rule",
     "trajectory_chars",
+    "criteria",
     "grammar",
     "top_logprobs",
 )
@@ -50,6 +54,31 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"One of {', '.join(JUDGES)}, or package.module:Class.",
         ),
         click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge."),
+        click.option(
+            "--rubric",
+            metavar="FILE|NAME",
+            help="Judge by the criteria of this rubric (docs/rubrics.md).",
+        ),
+        click.option(
+            "--criteria",
+            type=click.Choice(["separate", "joint"]),
+            default="separate",
+            show_default=True,
+            help="Ask for each criterion of a rubric by itself, or for all in one answer.",
+        ),
+        click.option("--jury", type=PATH, metavar="FILE", help="Several judges that vote together (docs/juries.md)."),
+        click.option(
+            "--escalate",
+            metavar="ENGINE:NAME",
+            help="Ask this model too where the first is unsure; its vote then counts.",
+        ),
+        click.option(
+            "--below",
+            type=click.FloatRange(0, 1),
+            default=0.9,
+            show_default=True,
+            help="The confidence under which --escalate asks.",
+        ),
         click.option("-k", default=8, show_default=True, help="Judgments per item."),
         click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
         click.option("--top-p", default=1.0, show_default=True),
@@ -120,10 +149,27 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_of(options: Mapping[str, Any]) -> JudgeSettings:
     """The settings that ``judging_options`` gave. Raises InputError for what cannot be."""
-    return judge_settings(**{name: options[name] for name in SETTINGS})
+    rubric = None if options["rubric"] is None else Rubric.load(options["rubric"])
+    return judge_settings(rubric=rubric, **{name: options[name] for name in SETTINGS})
 
 
 def make_judge(
+    options: Mapping[str, Any],
+    meta: MetaRM | None,
+    *,
+    backend: Backend | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judge:
+    """The judge of the options, or the jury of ``--jury`` or ``--escalate``; otherwise as ``make_one``."""
+    if options["jury"] is None and options["escalate"] is None:
+        return make_one(options, meta, backend=backend, settings=settings)
+    own = settings_of(options)
+    if settings is not None and settings != own:
+        raise InputError("the judges of a jury have settings of their own; ask without options")
+    return make_jury(options, own, lambda given, engine: make_one(given, None, backend=engine), backend)
+
+
+def make_one(
     options: Mapping[str, Any],
     meta: MetaRM | None,
     *,
@@ -136,6 +182,10 @@ def make_judge(
     Raises InputError.
     """
     kind, model = options["kind"], options["model"] or None
+    if options["rubric"] is not None:
+        if kind not in ("grm", "rubric"):
+            raise InputError(f"--judge {kind} knows no rubric; drop --judge or --rubric")
+        kind = "rubric"
     given = dict(map(_named_value, options["judge_option"]))
     needs = kind_of(kind).needs
     if needs == "nothing":

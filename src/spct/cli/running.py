@@ -53,10 +53,10 @@ async def judge_all(
     total: int,
     store: RunStore | None,
     options: Mapping[str, Any],
-    line: Callable[[Outcome], str] | None = None,
+    line: Callable[[Outcome], str | None] | None = None,
     header: str | None = None,
 ) -> Totals:
-    """Judge ``total`` items with their progress on the terminal, and a ``line`` on stdout for each if asked; their sums."""
+    """Judge ``total`` items with their progress on the terminal, and for each the ``line`` on stdout that it gives; their sums."""
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
     k = judge.settings.k if judge.settings.adaptive is None else None
     scale = scale_in(judge.templates, judge.settings.template)
@@ -75,6 +75,6 @@ async def judge_all(
         async with contextlib.aclosing(outcomes):
             async for outcome in outcomes:
                 progress.on_item(outcome)
-                if line is not None:
-                    progress.print(line(outcome))
+                if line is not None and (text := line(outcome)) is not None:
+                    progress.print(text)
     return progress.totals

@@ -44,7 +44,9 @@ PACKAGES = ("starlette", "uvicorn", "nh3", "markdown_it", "mdit_py_plugins", "la
 @click.option("--task", type=click.Choice(["best", "rank", "score"]), default="best", show_default=True,
               help="What is asked of NAME: pick the best response, rank all of them, or score each from 1 to 10.")  # fmt: skip
 @click.option("--export", type=PATH, metavar="FILE", help="Write the one RUN into a single HTML file instead, and end.")
-@click.option("--items", "which", metavar="FILTERS", default="", help="The items to export, such as wrong or wrong,tied.")
+@click.option(
+    "--items", "which", metavar="FILTERS", default="", help="The items to export, such as wrong or wrong,tied."
+)
 def view(
     paths: tuple[Path, ...],
     host: str,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import click
+import orjson
 
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.run import RunStore
+from spct.run.jury import jury_of, samples_of_items
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.run.stored import stored_scale, stored_settings
 from spct.views import Totals, run_summary, verdict_header, verdict_line
+from spct.voting.jury import Comparable, Jury
 from spct.voting.verdict import Rule, TieRule
 
 
@@ -27,6 +32,13 @@ from spct.voting.verdict import Rule, TieRule
 @click.option("--k-meta", type=click.IntRange(1), help="Judgments kept by rating  [default: half of K, rounded up].")
 @click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), help="[default: the run's]")
 @click.option("--tie-rule", type=click.Choice(["random", "first", "last"]), help="[default: the run's]")
+@click.option("--judges", metavar="A,B", help="Of a jury's run: vote over these judges only, in this order.")
+@click.option("--comparable", type=click.Choice(get_args(Comparable)),
+              help="Of a jury's run: how the scores of several judges are added up  [default: the run's].")  # fmt: skip
+@click.option("--below", type=click.FloatRange(0, 1),
+              help="Of a jury's run: take the second judge's vote where the first's confidence is lower.")  # fmt: skip
+@click.option("--agreement", is_flag=True, help="Of a jury's run: only how its judges agree and what each adds.")
+@click.option("--escalate-curve", is_flag=True, help="Of a jury's run: only accuracy against calls, over --below.")
 @click.option("--summary", is_flag=True, help="Only the summary, not a line per item.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
 def vote(
@@ -36,6 +48,11 @@ def vote(
     k_meta: int | None,
     rule: Rule | None,
     tie_rule: TieRule | None,
+    judges: str | None,
+    comparable: Comparable | None,
+    below: float | None,
+    agreement: bool,
+    escalate_curve: bool,
     summary: bool,
     as_json: bool,
 ) -> int:
@@ -51,6 +68,14 @@ def vote(
         settings = revote_settings(
             store, settings, k=k, k_meta=k_meta, meta=chosen, rule=rule, tie_rule=tie_rule
         )  # fmt: skip
+        named = [name.strip() for name in judges.split(",")] if judges else []
+        if named or comparable or below is not None or agreement or escalate_curve:
+            settings = jury_of(store, settings, judges=named, comparable=comparable, below=below)
+        if settings.jury is not None:
+            settings = replace(settings, jury=settings.jury.up_to(settings.k))
+        if agreement or escalate_curve:
+            _jury_figures(store, settings.jury, curve=escalate_curve, as_json=as_json)
+            return 0
         scale = stored_scale(store, settings)
         totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
         if not (as_json or summary):
@@ -71,6 +96,24 @@ def vote(
         if unfinished:
             click.echo(f"unfinished  {unfinished:,} items are not judged to the end; resume the run first", err=True)
     return 1 if totals.no_verdict or unfinished else 0
+
+
+def _jury_figures(store: RunStore, jury: Jury | None, *, curve: bool, as_json: bool) -> None:
+    """Print the escalation curve, or how the judges agree."""
+    from spct.cli.bench import check_extra
+
+    check_extra()
+    from spct.bench.scoring.jurors import curve_lines, escalation_curve, jury_agreement_lines
+
+    assert jury is not None
+    judged = list(samples_of_items(store))
+    if curve:
+        found = escalation_curve(judged, jury)
+        lines = iter([orjson.dumps(found.as_row()).decode()]) if as_json else curve_lines(found)
+    else:
+        lines = jury_agreement_lines(judged, jury)
+    for line in lines:
+        write_line(sys.stdout, line)
 
 
 def _only_meta(store: RunStore) -> str:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from spct.classifiers import load_pairs, load_scorer
-from spct.engines import load_engine
+from spct.engines import Engine, load_engine
 from spct.errors import InputError
 from spct.judges.judge import Backend, Judge
 from spct.judges.settings import JudgeSettings
 from spct.loading import Family
 from spct.meta import MetaRM
 
-__all__ = ["JUDGES", "Backend", "Judge", "Kind", "Needs", "judge_options", "kind_of", "load_judge"]
+__all__ = ["JUDGES", "Backend", "Judge", "Kind", "Needs", "judge_of", "judge_options", "kind_of", "load_judge"]
 
 Needs = Literal["engine", "scorer", "pairs", "nothing"]
 
@@ -35,6 +35,7 @@ JUDGES: Mapping[str, Kind] = {
     "llm-judge": Kind("spct.judges.llm_judge:llm_judge"),
     "token-prob": Kind("spct.judges.token_prob:TokenProbJudge"),
     "pairwise": Kind("spct.judges.pairwise:PairwiseJudge"),
+    "rubric": Kind("spct.judges.rubric:RubricJudge"),
     "cloud": Kind("spct.judges.cloud:CloudJudge"),
     "scalar": Kind("spct.judges.scalar:ScalarJudge", "scorer"),
     "pairrm": Kind("spct.judges.pairrm:PairRMJudge", "pairs"),
@@ -73,6 +74,11 @@ def load_judge(
         own["meta"] = meta
     arguments = [settings or JudgeSettings()] if backend is None else [backend, settings or JudgeSettings()]
     return cast(Judge, found.make(*arguments, **own))
+
+
+def judge_of(engine: Engine, settings: JudgeSettings, meta: MetaRM | None = None) -> Judge:
+    """The generative judge of these settings: by their rubric where they name one, else the paper's."""
+    return load_judge("grm" if settings.rubric is None else "rubric", engine, settings, meta=meta)
 
 
 def kind_of(kind: str) -> Kind:

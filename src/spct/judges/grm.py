@@ -55,6 +55,8 @@ class GRMJudge:
         self.settings = settings or JudgeSettings()
         self.meta = meta
         _check_meta(self.settings, meta)
+        if self.settings.rubric is not None:
+            raise InputError("settings name a rubric, which the judge rubric judges by; use it, or drop the rubric")
         self.templates = load_templates(self.settings)
         sampling = self.settings.resolved_sampling
         self._samplers = {
@@ -78,7 +80,8 @@ class GRMJudge:
         """
         settings = asdict(self.settings)
         sampling = asdict(self.settings.resolved_sampling)
-        del settings["sampling"]
+        for name in ("sampling", "rubric", "criteria", "jury"):
+            del settings[name]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]
         if self.settings.trajectory_chars is None:

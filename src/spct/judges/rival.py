@@ -66,7 +66,7 @@ class Rival(ABC):
     templates: Mapping[str, Template] = {}
 
     def __init__(self, engine: Backend, settings: JudgeSettings) -> None:
-        _refuse(self.kind, settings)
+        refuse(self.kind, settings)
         self.engine = engine
         self.settings = settings
 
@@ -146,14 +146,15 @@ def runs_of(indices: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(run) for run in runs]
 
 
-def _refuse(kind: str, settings: JudgeSettings) -> None:
-    """Settings that would have no effect are refused: a recorded protocol must not claim them."""
+def refuse(kind: str, settings: JudgeSettings) -> None:
+    """Raise InputError for settings that would have no effect: a recorded protocol must not claim them."""
     asked = {
         "adaptive": settings.adaptive is not None,
         "k_meta": settings.k_meta is not None,
         "block_size": settings.block_size is not None,
         f"principles {settings.principles}": settings.principles != "self",
         "rule expected": settings.rule == "expected",
+        "rubric": settings.rubric is not None and kind != "rubric",
     }
     if named := [name for name, is_set in asked.items() if is_set]:
         raise InputError(f"the judge {kind} knows no {', '.join(named)}; drop it, or use the judge grm")

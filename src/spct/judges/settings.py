@@ -10,10 +10,13 @@ from spct.errors import InputError
 from spct.items.budget import LEAST_CHARS
 from spct.items.values import plain
 from spct.judges.sampling import SamplingSettings
+from spct.rubrics.rubric import Rubric
+from spct.voting.jury import Jury
 from spct.voting.orders import Ordering
 from spct.voting.verdict import Rule, TieRule
 
 Principles = Literal["self", "given", "query"]
+Asked = Literal["separate", "joint"]
 
 LOGPROBS_FOR_EXPECTED = 20
 """As many as hosted servers give."""
@@ -28,7 +31,9 @@ class JudgeSettings:
     ``adaptive`` stops an item before its k-th judgment once its winner is settled at that level (``adaptive.settled``),
     looking after every ``adaptive_round`` judgments; items that need blocks get all k. ``k_meta`` is how many judgments
     a meta RM lets into the vote, half of them if None. ``trajectory_chars`` is how many characters of each trajectory are
-    shown at most (``items.budget``), all of them if None.
+    shown at most (``items.budget``), all of them if None. With a ``rubric``, its criteria are judged (``judges.rubric``):
+    ``criteria`` "separate" asks for each by itself, "joint" for all in one answer. ``jury`` are several judges of
+    one run (``judges.jury``), each with settings of its own.
     """
 
     k: int = 8
@@ -43,6 +48,9 @@ class JudgeSettings:
     rule: Rule = "sum"
     tie_rule: TieRule = "random"
     trajectory_chars: int | None = None
+    rubric: Rubric | None = None
+    criteria: Asked = "separate"
+    jury: Jury | None = None
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
     @property
@@ -79,6 +87,7 @@ class JudgeSettings:
             ("principles", self.principles, self.principles in get_args(Principles), "self, given or query"),
             ("ordering", self.ordering, self.ordering in get_args(Ordering), "balanced, random or fixed"),
             ("rule", self.rule, self.rule in get_args(Rule), "sum, mean or expected"),
+            ("criteria", self.criteria, self.criteria in get_args(Asked), "separate or joint"),
             ("tie_rule", self.tie_rule, self.tie_rule in get_args(TieRule), "random, first or last"),
         ]
         for name, value, good, expected in checks:

@@ -38,6 +38,8 @@ def verdict_of(
         "temperature": settings.sampling.temperature,
         "usage": usage,
         "noise": noise,
+        "rubric": settings.rubric,
+        "jury": settings.jury,
     }
     if ratings is None:
         return decide(judgments, **vote)

@@ -92,7 +92,11 @@ def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) ->
     ratings = _Cursor(iter(()) if meta is None else store.all_ratings(meta))
     for position, item in store.items():
         row = verdict_rows.get(position)
-        of_item = [judgment for judgment in judgments.at(position, []) if judgment.index < settings.k]
+        of_item = [
+            judgment
+            for judgment in judgments.at(position, [])
+            if judgment.index < settings.k and (settings.jury is None or settings.jury.has(judgment.block))
+        ]
         said = None if meta is None else ratings.at(position, {})
         with as_damage(f"{store.directory}: item {position}"):
             verdict = None if row is None else voted_anew(item, settings, of_item, said, row, noise)

@@ -14,13 +14,17 @@ from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.judges.template_choice import noise_in, scale_in, template_for
 from spct.judges.verdicts import verdict_of
+from spct.rubrics import Rubric
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.templates import Template
 from spct.types import Item, ItemError, Judgment
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
 from spct.voting.guided import best_rated, index_ratings
+from spct.voting.jury import Jury
 from spct.voting.ratings import Ratings
-from spct.voting.rows import scored_N
+from spct.voting.rows import samples_by_block, scored_N
 from spct.voting.verdict import Verdict
 from spct.voting.vote import count_duplicates
 
@@ -49,11 +53,25 @@ def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
     try:
         written = dict(orjson.loads(text or ""))
         given = {name: written[name] for name in SETTINGS if name in written}
-        return written, judge_settings(**{**given, "grammar": bool(given.get("grammar"))})
-    except (ValueError, TypeError) as error:
+        given["grammar"] = bool(given.get("grammar"))
+        given["rubric"], given["jury"] = written_rubric(written), written_jury(written)
+        return written, judge_settings(**given)
+    except (ValueError, TypeError, LookupError) as error:
         raise RunError(
             f"{store.directory}: its settings cannot be read ({error}); was it made by another version?"
         ) from error
+
+
+def written_rubric(written: Mapping[str, Any]) -> Rubric | None:
+    """The rubric in a run's settings, None without one."""
+    row = written.get("rubric")
+    return None if row is None else Rubric.of_row(row)
+
+
+def written_jury(written: Mapping[str, Any]) -> Jury | None:
+    """The jury in a run's settings, None without one."""
+    row = written.get("jury")
+    return None if row is None else Jury.of_row(row)
 
 
 def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
@@ -94,9 +112,7 @@ def stored_item(
         return StoredItem(position, item, verdict, row is not None, rated)
 
 
-def template_of(
-    store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item
-) -> Template | None:
+def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
     """The template that splits the item's completions for display; None where the run was judged by none."""
     templates = store.templates()
     if len(item.responses) == 1 and "single_template" in written:
@@ -120,13 +136,15 @@ def _verdict(
     judgments: Sequence[Judgment],
     row: Mapping[str, Any],
 ) -> Verdict:
+    rubric, n = settings.rubric, len(item.responses)
+    jury = None if settings.jury is None else jury_table(samples_by_block(judgments), n, settings.jury)
     return Verdict(
         id=item.id,
-        n=len(item.responses),
+        n=n,
         k=row["k"],
         rule=settings.rule,
         tie_rule=settings.tie_rule,
-        valid_N=scored_N(judgments, len(item.responses)),
+        valid_N=scored_N(judgments, n),
         valid=row["valid"],
         invalid=row["invalid"],
         best=row["best"],
@@ -138,6 +156,8 @@ def _verdict(
         confidence=row["confidence"],
         error=None if row["error"] is None else ItemError(**row["error"]),
         duplicates=count_duplicates(judgments) if settings.sampling.temperature > 0 else 0,
+        criteria=None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, row["k"]),
+        jury=jury,
         usage=store.usage(position),
         judgments=tuple(judgments),
     )

@@ -70,7 +70,9 @@ def new_key(name: str) -> tuple[str, str]:
     return key, f"{name} {sha256(key.encode()).hexdigest()}"
 
 
-def check_address(host: str, keys: Keys, *, insecure: bool, risk: str = "anyone could spend this engine's tokens") -> None:
+def check_address(
+    host: str, keys: Keys, *, insecure: bool, risk: str = "anyone could spend this engine's tokens"
+) -> None:
     """Raise InputError for an address that others can reach while everyone is let in, unless told so."""
     if keys.digests or insecure or is_loopback(host):
         return

@@ -11,7 +11,7 @@ from functools import cached_property
 import orjson
 
 from spct.engines.engine import Engine
-from spct.judges.grm import GRMJudge
+from spct.judges import judge_of
 from spct.judges.judge import Judge
 from spct.judges.settings import JudgeSettings
 from spct.meta import MetaRM
@@ -39,7 +39,7 @@ def grm_judges(engine: Engine, meta: MetaRM | None = None) -> MakeJudge:
     """Makes generative reward models over one engine, and one meta RM if given."""
 
     def make(settings: JudgeSettings) -> Judge:
-        return GRMJudge(engine, settings, meta=meta)
+        return judge_of(engine, settings, meta)
 
     return make
 

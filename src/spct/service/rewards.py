@@ -47,7 +47,9 @@ class Rewards:
 
 def scale_of(judge: Judge) -> Scale | None:
     """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
-    if not isinstance(judge, GRMJudge):
+    if judge.settings.jury is not None:
+        return judge.settings.jury.scale
+    if judge.settings.rubric is None and not isinstance(judge, GRMJudge):
         return None
     return scale_in(judge.templates, judge.settings.template)
 
@@ -83,7 +85,8 @@ def rewards_of(
             f"no reward: the vote over {verdict.valid} valid and {verdict.invalid} invalid judgments gave no verdict{reason}"
         )
     low, high = scale or (0.0, 0.0)
-    leaves_scale = in_blocks(samples_of(verdict.judgments))
+    table = verdict.jury or verdict.criteria
+    leaves_scale = table is None and in_blocks(samples_of(verdict.judgments))
 
     def of(values: Sequence[float], least: float, most: float) -> Rewards:
         if not all(map(isfinite, values)):
@@ -113,6 +116,8 @@ def place_rewards(place: CohortPlace, normalisation: Normalisation, scale: Scale
 
 def _voting_rows(verdict: Verdict) -> Sequence[ScoreRow]:
     """The scores that were voted over as they were given, a row for each judgment: blocks compare within themselves."""
+    if (table := verdict.jury or verdict.criteria) is not None:
+        return table.rows
     voting = [j for j in verdict.judgments if verdict.kept is None or j.index in verdict.kept]
     parts = [[part] for sample in samples_of(voting, verdict.rule) for part in sample]
     return [row for row in sample_rows(parts, verdict.n) if row is not None]

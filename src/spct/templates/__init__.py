@@ -21,6 +21,7 @@ TEMPLATES = {
     "grm-single": "grm-single.jinja",
     "grm-reference": "grm-reference.jinja",
     "grm-principles": "grm-principles.jinja",
+    "rubric": "rubric.jinja",
     "principles": "principles.jinja",
     "judge": "judge.jinja",
     "judge-index": "judge-index.jinja",

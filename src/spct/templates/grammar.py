@@ -51,9 +51,12 @@ unit ::= [- 0-9.,:;!?()/] [^- 0-9.,:;!?()/"\\\n\r\t]*
 """.strip()
 
 
-def write_grammar(reader: Reader, n: int, max_tokens: int, headings: Headings) -> str:
-    """The grammar of one answer over n responses. ``max_tokens`` is the length the engine will be given."""
-    form = reader.rules(n)
+def write_grammar(reader: Reader, n: int, max_tokens: int, headings: Headings, asked: int | None = None) -> str:
+    """The grammar of one answer over n responses, with ``asked`` scores where that is not one a response.
+
+    ``max_tokens`` is the length the engine will be given.
+    """
+    form = reader.rules(n if asked is None else asked)
     if form.whole:
         units = int(UNITS_PER_TOKEN * max(max_tokens - form.tokens, 0)) // max(form.texts, 1)
         text = [f"text ::= first unit{{2,{max(min(units, MAX_UNITS), MIN_LINE_UNITS)}}}", _STRING_RULES]

@@ -176,9 +176,9 @@ class Template:
         """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
         return self._reader.slots(text, span, n)
 
-    def grammar(self, n: int, max_tokens: int) -> str:
-        """GBNF whose every completed derivation ``parse`` accepts for n responses (see ``grammar``)."""
-        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings)
+    def grammar(self, n: int, max_tokens: int, *, asked: int | None = None) -> str:
+        """GBNF whose every completed derivation ``parse`` accepts for n responses, or for ``asked`` scores of them."""
+        return write_grammar(self._reader, n, max_tokens, self._source.meta.headings, asked)
 
     def json_schema(self, n: int) -> str | None:
         """The JSON schema, as JSON, of the answer over n responses; None where the answer is not JSON."""

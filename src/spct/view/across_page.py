@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from spct.errors import SpctError
@@ -18,12 +18,21 @@ from spct.run import RunStore
 from spct.run.stored import stored_settings, template_of
 from spct.types import Item, Judgment
 
+if TYPE_CHECKING:
+    from spct.bench.scoring.curve import CreditRule
+
 NEEDED = ("numpy", "scipy", "sklearn")
 MOST_JUDGMENTS = 3000
 """Judgments whose principles are read."""
 BINS = 10
-RULE_TITLES = {"own": "the benchmark's own rule", "strict": "a tie counts as wrong", "random": "a tie earns 1/#tied"}
-_NAME = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE)
+RULE_TITLES: dict[CreditRule, str] = {
+    "own": "the benchmark's own rule",
+    "strict": "a tie counts as wrong",
+    "random": "a tie earns 1/#tied",
+}
+_NAME = re.compile(
+    r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE
+)
 
 LINKS = {
     ("position", ""): "show=flipped",
@@ -126,7 +135,9 @@ def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
     if result.histogram:
         scores = [float(score) for score in result.histogram]
         counts = [float(count) for count in result.histogram.values()]
-        plots.append(Plot("Use of scores", "score", "times given", scores, [{"name": "times given", "values": counts}], True))
+        plots.append(
+            Plot("Use of scores", "score", "times given", scores, [{"name": "times given", "values": counts}], True)
+        )
     findings = [
         Finding(found.probe, found.name, shown(found), found.sentence, _items_of(found.probe, found.name))
         for found in (audit([stored])[0].findings if result.points else ())
@@ -137,8 +148,8 @@ def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
 
 def _own_differs(points: Sequence[Any]) -> bool:
     """Whether the benchmark's own rule is neither of the two others."""
-    values = [[point.rules[rule].main.value for point in points] for rule in ("own", "strict", "random")]
-    return values[0] not in values[1:]
+    own, *others = ([point.rules[rule].main.value for point in points] for rule in RULE_TITLES)
+    return own not in others
 
 
 def _line(name: str, figures: Sequence[Any]) -> dict[str, Any]:
@@ -198,7 +209,12 @@ def _principles(store: RunStore) -> tuple[list[Principle], int]:
 
 def _is_right(item: Item, judgment: Judgment) -> bool | None:
     """Whether a judgment alone prefers the best response; None where that is not known, or it scores not all."""
-    if item.best is None or judgment.scores is None or len(judgment.scores) != len(item.responses) or len(judgment.scores) < 2:
+    if (
+        item.best is None
+        or judgment.scores is None
+        or len(judgment.scores) != len(item.responses)
+        or len(judgment.scores) < 2
+    ):
         return None
     first, second = sorted(judgment.scores, reverse=True)[:2]
     return first > second and judgment.scores[item.best] == first
@@ -208,5 +224,3 @@ def _cell(line: Mapping[str, Any], at: int) -> str:
     value, low, high = (line[key][at] if line.get(key) else None for key in ("values", "low", "high"))
     interval = "" if low is None or high is None else f" [{low:.1f}, {high:.1f}]"
     return "–" if value is None else f"{value:,.1f}".removesuffix(".0") + interval
-
-

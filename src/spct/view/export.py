@@ -56,7 +56,9 @@ def _page(library: Library, name: str, query: Query) -> tuple[str, str]:
     item_page = templates().get_template("export_item.html")
     with index.reading() as db, contextlib.closing(RunStore.open(index.directory)) as store:
         where, values = query.where()
-        positions = [row[0] for row in db.execute(f"SELECT position FROM cells WHERE {where} ORDER BY position", values)]
+        positions = [
+            row[0] for row in db.execute(f"SELECT position FROM cells WHERE {where} ORDER BY position", values)
+        ]
         found = across(index.directory, db)
         reader = ItemReader(store, longest=MOST_TEXT)
         items: list[str] = []

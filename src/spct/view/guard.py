@@ -61,8 +61,12 @@ class Guard:
         if self._hosts is not None and name not in self._hosts:
             return PlainTextResponse(f"spct view does not answer for the host {host!r}; it is not its own", 421)
         if self._keys.name_of(_bearer(headers)) is None:
-            asked = {"www-authenticate": 'Basic realm="spct view: any name, and the key as the password", charset="UTF-8"'}
-            return PlainTextResponse("a key of this viewer is needed: any name, and the key as the password", 401, asked)
+            asked = {
+                "www-authenticate": 'Basic realm="spct view: any name, and the key as the password", charset="UTF-8"'
+            }
+            return PlainTextResponse(
+                "a key of this viewer is needed: any name, and the key as the password", 401, asked
+            )
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None and origin.partition("://")[2] != host:
             return PlainTextResponse(f"got a form from {origin}; expected one of this viewer's own", 403)

@@ -67,7 +67,7 @@ class JudgmentView:
     principles: Text | None
     critique: Text | None
     answer: Text | None
-    box: str | None
+    form: str | None
     rating: str | None
     kept: bool | None
 
@@ -156,7 +156,7 @@ class ItemReader:
             position=stored.position,
             id=item.id,
             finished=stored.finished,
-            messages=[(m.role, self._text(m.content), _more(m)) for m in item.messages],
+            messages=self._turns(item),
             responses=[self._response(stored, i) for i in range(len(item.responses))],
             others=[(title, self._text(text)) for title, text in others.items() if text],
             judgments=[self._judgment(j, stored, template, requests, scale) for j in verdict.judgments],
@@ -171,8 +171,7 @@ class ItemReader:
     def blind(self, item: Item, order: Sequence[int]) -> Blind:
         """The item without anything that a judge or its file says of the responses, which stand in ``order``."""
         others = [("reference answer", self._text(item.reference))] if item.reference else []
-        turns = [(m.role, self._text(m.content), _more(m)) for m in item.messages]
-        return Blind(turns, [self._text(item.responses[i]) for i in order], others)
+        return Blind(self._turns(item), [self._text(item.responses[i]) for i in order], others)
 
     def detail(self, stored: StoredItem, key: str) -> JudgmentDetail | None:
         """What stands behind the judgment ``key``; None where there is no such judgment."""
@@ -186,6 +185,9 @@ class ItemReader:
             completion=_as_it_is(found.text),
             reasoning=None if not found.reasoning else self._text(found.reasoning, places),
         )
+
+    def _turns(self, item: Item) -> list[tuple[str, Text, dict[str, str]]]:
+        return [(message.role, self._text(message.content), _more(message)) for message in item.messages]
 
     def _requests(self, position: int) -> dict[Place, Request]:
         return {place: request for request in self._store.requests(position) for place in request.places}
@@ -234,7 +236,7 @@ class ItemReader:
             principles=self._text(parsed.principles, places) if split and parsed and parsed.principles else None,
             critique=self._text(parsed.critique, places) if split and parsed and parsed.critique else None,
             answer=None if split else self._text(judgment.text or "(empty)", places),
-            box=None if parsed is None or parsed.box is None else judgment.text[slice(*parsed.box)],
+            form=None if parsed is None or parsed.span is None else judgment.text[slice(*parsed.span)],
             rating=None if rating is None else f"{rating:.3g}",
             kept=None if verdict.kept is None else judgment.index in verdict.kept,
         )
@@ -306,5 +308,3 @@ def _more(message: Message) -> dict[str, str]:
 
 def _plainly(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
-
-

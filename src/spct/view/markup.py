@@ -71,7 +71,9 @@ def _renderer() -> MarkdownIt:
     dollarmath_plugin(made, renderer=_formula, allow_space=False, allow_digits=False)
     texmath_plugin(made, delimiters="brackets")
     for rule, display in (("math_inline", False), ("math_block", True)):
-        made.add_render_rule(rule, lambda _, tokens, at, *rest, display=display: _formula(tokens[at].content, {"display_mode": display}))
+        made.add_render_rule(
+            rule, lambda _, tokens, at, *rest, display=display: _formula(tokens[at].content, {"display_mode": display})
+        )
     made.add_render_rule("heading_open", lambda *_: '<p class="h">')
     made.add_render_rule("heading_close", lambda *_: "</p>\n")
     return made
@@ -127,5 +129,3 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> int:
     """How many pieces two texts begin with alike."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-

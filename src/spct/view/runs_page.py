@@ -87,12 +87,11 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
     with contextlib.closing(RunStore.open(index.directory)) as store, index.reading() as db:
         written, settings = stored_settings(store)
         sessions = store.sessions()
-        items = store.count("items")
-        finished = store.count("verdicts")
+        sums = index.remembered(lambda: _sums(store, db))
         planned = _planned(sessions)
-        completions = store.count("judgments")
-        live = finished < (planned or items) and _age_s(index.directory / FILE) < LIVE_S
-        grades = _grades(db)
+        left = (planned or sums.items) - sums.finished
+        live = left > 0 and _age_s(index.directory / FILE) < LIVE_S
+        grades = sums.grades
         low, high = wilson(grades.strict, grades.count) if grades.count else (None, None)
         started = sessions[-1][0] if sessions else ""
         return RunCard(
@@ -101,24 +100,41 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
             model=str(written.get("model")),
             judge=str(written.get("judge") or written.get("imported") or "grm"),
             k=settings.k,
-            items=items,
-            finished=finished,
+            items=sums.items,
+            finished=sums.finished,
             planned=planned,
             live=live,
             accuracy=grades.strict if grades.count else None,
             low=low,
             high=high,
             graded=int(grades.count),
-            invalid=sum(store.problem_counts().values()) / completions if completions else None,
-            tokens=store.usage().completion_tokens,
-            left_s=_left_s(store, started, (planned or items) - finished) if live else None,
+            invalid=sums.invalid,
+            tokens=sums.tokens,
+            left_s=_left_s(store, started, left) if live else None,
             indexed=index.progress(db).complete,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    items: int
+    finished: int
+    grades: Grades
+    invalid: float | None
+    tokens: int
+
+
+def _sums(store: RunStore, db: sqlite3.Connection) -> _Sums:
+    completions = store.count("judgments")
+    invalid = sum(store.problem_counts().values()) / completions if completions else None
+    return _Sums(store.count("items"), store.count("verdicts"), _grades(db), invalid, store.usage().completion_tokens)
+
+
 def _grades(db: sqlite3.Connection) -> Grades:
     """Right and wrong of the kinds of truth of which every item can be either."""
-    kinds = db.execute("SELECT kind FROM cells WHERE kind IS NOT NULL GROUP BY kind HAVING min(gradable) = 1").fetchall()
+    kinds = db.execute(
+        "SELECT kind FROM cells WHERE kind IS NOT NULL GROUP BY kind HAVING min(gradable) = 1"
+    ).fetchall()
     found = Grades()
     for (kind,) in kinds:
         counted = "SELECT grade, count(*) FROM cells WHERE kind = ? AND grade IS NOT NULL GROUP BY grade"

@@ -17,8 +17,9 @@ from spct.turns import body_alone
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
+from spct.voting.jury import BLOCKS
 from spct.voting.ratings import Place, place_of
-from spct.voting.verdict import TITLES, aligned, headline, remarks, response_rows
+from spct.voting.verdict import Verdict, headline, remarks, vote_table
 
 IMAGE_SHOWN = 120
 """Characters of an image's address."""
@@ -58,8 +59,7 @@ class ItemView:
             yield "\n(none of its judgments is of the kind asked for)"
         yield "\n" + self._head("vote" if stored.finished else "vote so far (the run has not finished this item)")
         yield "  " + headline(verdict, letter)
-        table = response_rows(verdict, letter)
-        yield from ("  " + row for row in aligned([TITLES, *table] if table else []))
+        yield from ("  " + row for row in vote_table(verdict, letter))
         for remark in remarks(verdict, letter):
             yield from indented(remark, self.surface, 2)
         if item.truth is not None:
@@ -91,7 +91,7 @@ class ItemView:
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment)) + self.surface.paint("  " + _facts(judgment, request), "dim")
+        yield self._head(_title(judgment, stored.verdict)) + self.surface.paint("  " + _facts(judgment, request), "dim")
         places = enumerate(responses_at_places(stored.item, judgment), 1)
         shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
@@ -131,7 +131,7 @@ class ItemView:
         dropped = ""
         if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
             dropped = self.surface.paint(", left out of the vote", "dim")
-        return f"{self._head(_title(judgment))}  {said}{dropped}"
+        return f"{self._head(_title(judgment, stored.verdict))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
@@ -163,8 +163,13 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment) -> str:
+def _title(judgment: Judgment, verdict: Verdict) -> str:
     block = f", block {judgment.block}" if judgment.block else ""
+    if verdict.criteria is not None:
+        block = f", criterion {line(verdict.criteria.results[judgment.block].id)}"
+    if verdict.jury is not None:
+        part = judgment.block % BLOCKS
+        block = f", judge {line(verdict.jury.name_of(judgment.block) or '')}" + (f", part {part}" if part else "")
     again = f", retry {judgment.attempt}" if judgment.attempt else ""
     return f"judgment {judgment.index}{block}{again}"
 

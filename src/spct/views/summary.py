@@ -28,7 +28,8 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         ("lenient", totals.lenient or ""),
         ("adaptive", _adaptive(totals, settings)),
         ("short", _short(totals, settings)),
-        ("vote", f"{RULES[settings.rule]} over k = {settings.k}"),
+        ("vote", _vote(settings)),
+        *(("jury", fact) for fact in totals.jury.facts()),
         ("kept", _kept(totals)),
         ("ties", _ties(totals, settings)),
         *truth_facts(totals),
@@ -68,6 +69,16 @@ def _adaptive(totals: Totals, settings: JudgeSettings) -> str:
         f"{totals.saved:,} of {count(planned, 'planned judgment')} saved ({percent(totals.saved, planned)}): "
         f"{count(totals.settled, 'item')} settled at level {settings.adaptive:g} before k"
     )
+
+
+def _vote(settings: JudgeSettings) -> str:
+    what = RULES[settings.rule]
+    if settings.rubric is not None:
+        what = f"share of the points of {line(settings.rubric.name)}"
+    if settings.jury is not None:
+        names = ", ".join(f"{juror.name} (weight {juror.weight})" for juror in settings.jury.jurors)
+        what = f"jury of {line(names)}, {settings.jury.comparable}"
+    return f"{what} over k = {settings.k}"
 
 
 def _kept(totals: Totals) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spct.measures import TruthMeasured, measured, why_ungraded
 from spct.measures.case import Case, Scale, case_of
 from spct.types import Item, Usage
+from spct.views.jury import JuryTotals
 from spct.voting.accuracy import Grades, GradesByKind
-from spct.voting.rows import count_judgments, short_of
+from spct.voting.rows import ScoreRow, count_judgments, short_of
 from spct.voting.verdict import Verdict
 
 
@@ -27,7 +29,7 @@ class Totals:
     it states none; ``lenient`` says in what answers were read less than strictly. ``cases`` are the votes whose items have
     a truth, ``ungraded`` counts the others by reason.
     ``usage``, ``seconds`` and ``cost`` (in the unit of the prices, None without them) are this session's; ``seconds`` is
-    None where nothing was timed.
+    None where nothing was timed. ``jury`` is empty where one judge judged.
     """
 
     planned: int | None = None
@@ -53,6 +55,7 @@ class Totals:
     short_causes: Counter[str] = field(default_factory=Counter)
     cases: list[Case] = field(default_factory=list)
     ungraded: Counter[str] = field(default_factory=Counter)
+    jury: JuryTotals = field(default_factory=JuryTotals)
     graded: GradesByKind = field(default_factory=GradesByKind)
     usage: Usage = field(default_factory=Usage)
     seconds: float | None = None
@@ -83,6 +86,7 @@ class Totals:
             self.examples.setdefault(type_, (verdict.id, message))
         if verdict.invalid:
             self.invalid.update(j.problem.code for j in verdict.judgments if j.problem is not None)
+        self.jury.add(verdict, item)
         self._add_short(verdict)
         self._add_truth(verdict, item)
 
@@ -106,6 +110,10 @@ class Totals:
         if (why := why_ungraded(item)) is not None:
             self.ungraded[why] += 1
         expected = verdict.rule == "expected"
-        shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
+        shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]
+        if (table := verdict.jury or verdict.criteria) is not None:
+            shown = zip(table.orders, table.rows, strict=True)
+        else:
+            shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
         if (case := case_of(item, verdict.means, shown)) is not None:
             self.cases.append(case)

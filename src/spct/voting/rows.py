@@ -9,7 +9,7 @@ rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import fsum
 
 from spct.types import Judgment
@@ -17,6 +17,8 @@ from spct.voting.blocks import Part, in_blocks, reconciled
 from spct.voting.verdict import Rule, Verdict
 
 ScoreRow = Sequence[float | None]
+Samples = Mapping[int, Mapping[int, Part]]
+"""The parts of each sample, by its index and their block."""
 
 
 def rows_of(judgments: Sequence[Judgment], n: int, rule: Rule = "sum") -> list[ScoreRow] | None:
@@ -31,11 +33,16 @@ def rows_of(judgments: Sequence[Judgment], n: int, rule: Rule = "sum") -> list[S
 
 def samples_of(judgments: Iterable[Judgment], rule: Rule = "sum") -> list[list[Part]]:
     """The parts of each sample, from judgments with the attempts at each part in order."""
+    return [list(parts.values()) for parts in samples_by_block(judgments, rule).values()]
+
+
+def samples_by_block(judgments: Iterable[Judgment], rule: Rule = "sum") -> Samples:
+    """As ``samples_of``, each part by its block: the criterion of a rubric, or the juror whose it is."""
     samples: dict[int, dict[int, Part]] = {}
     for judgment in judgments:
         scores = judgment.expected if rule == "expected" else judgment.scores
         keep_part(samples, judgment.index, judgment.block, (judgment.order, scores))
-    return [list(parts.values()) for parts in samples.values()]
+    return samples
 
 
 def keep_part(samples: dict[int, dict[int, Part]], index: int, block: int, part: Part) -> None:

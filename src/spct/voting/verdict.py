@@ -17,6 +17,8 @@ import orjson
 
 from spct.harmless import line, lines
 from spct.types import ItemError, Judgment, Usage
+from spct.voting.criteria import Criteria, criteria_rows, missing_sentence
+from spct.voting.jury import JuryTable, jury_rows, jury_sentence
 from spct.wording import by_cause, count
 
 Rule = Literal["sum", "mean", "expected"]
@@ -83,7 +85,8 @@ class Verdict:
     ``confidence`` is the chance that ``best`` would still lead this judge's vote were sampling continued; it says
     nothing about being right. ``duplicates`` counts completions that repeat an earlier one of the same prompt.
     ``kept`` are the indices of the judgments that a meta RM's ratings let into the vote, None if it was over all;
-    ``unrated`` counts valid judgments that could not be rated.
+    ``unrated`` counts valid judgments that could not be rated. ``criteria`` is what the responses have of a rubric, of
+    which ``means`` are then the shares of the points, ``jury`` what each of several judges said; None without one.
     """
 
     id: str
@@ -105,6 +108,8 @@ class Verdict:
     duplicates: int = 0
     kept: tuple[int, ...] | None = None
     unrated: int = 0
+    criteria: Criteria | None = None
+    jury: JuryTable | None = None
     usage: Usage = _NO_USAGE
     judgments: tuple[Judgment, ...] = field(default=(), repr=False)
 
@@ -136,6 +141,8 @@ class Verdict:
             "tied": list(self.tied),
             "confidence": self.confidence,
             "error": error,
+            **({} if self.criteria is None else {"criteria": self.criteria.as_row()}),
+            **({} if self.jury is None else {"jury": self.jury.as_row()}),
         }
 
     def to_json(self) -> str:
@@ -154,8 +161,23 @@ def passes(verdict: Verdict) -> int:
 
 def verdict_text(verdict: Verdict) -> str:
     """The verdict in a few lines, for ``print``."""
-    table = response_rows(verdict)
-    return "\n".join([headline(verdict), *aligned([TITLES, *table] if table else []), *remarks(verdict)])
+    return "\n".join([headline(verdict), *vote_table(verdict), *remarks(verdict)])
+
+
+def vote_table(verdict: Verdict, name: Name = str) -> list[str]:
+    """The responses, best first, and below them ``more_tables``, as lines of aligned columns."""
+    table = response_rows(verdict, name)
+    lines_of = aligned([TITLES, *table]) if table else []
+    for more in more_tables(verdict, name):
+        lines_of += aligned(more)
+    return lines_of
+
+
+def more_tables(verdict: Verdict, name: Name = str) -> list[list[tuple[str, ...]]]:
+    """What the responses have of a rubric, what each judge of a jury said; the heads first in each."""
+    ranking = verdict.ranking or range(verdict.n)
+    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, ranking, name)]
+    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, ranking, name)]
 
 
 def headline(verdict: Verdict, name: Name | None = None) -> str:
@@ -211,22 +233,29 @@ def aligned(table: list[tuple[str, ...]]) -> list[str]:
 
 def remarks(verdict: Verdict, name: Name = str) -> list[str]:
     """How the vote was held, ties, what the confidence means, what failed; one sentence each."""
-    parts = [] if verdict.best is None else [f"{RULES[verdict.rule]}, {_judgments(verdict)}"]
+    what = (
+        RULES[verdict.rule] if verdict.criteria is None else f"share of the points of {line(verdict.criteria.rubric)}"
+    )
+    parts = [] if verdict.best is None else [f"{what}, {_judgments(verdict)}"]
     if verdict.kept is not None:
         unrated = f"; {count(verdict.unrated, 'judgment')} could not be rated" if verdict.unrated else ""
         which = ", ".join(map(str, verdict.kept)) or "none"
         parts.append(f"the vote is over the judgments that the meta RM rates best: {which}{unrated}")
+    if verdict.criteria is not None and (sentence := missing_sentence(verdict.criteria)) is not None:
+        parts.append(sentence)
+    if verdict.jury is not None and verdict.best is not None:
+        parts.append(jury_sentence(verdict.jury))
     if verdict.tied:
         tied = " and ".join([", ".join(map(name, verdict.tied[:-1])), name(verdict.tied[-1])])
         parts.append(
             f'responses {tied} tie for first place; tie rule "{verdict.tie_rule}": {TIE_RULES[verdict.tie_rule]}'
         )
-    if (sentence := confidence_sentence(verdict, name)) is not None:
-        parts.append(sentence)
+    if (said := confidence_sentence(verdict, name)) is not None:
+        parts.append(said)
     if verdict.duplicates:
         repeats = "repeats" if verdict.duplicates == 1 else "repeat"
-        said = f"{count(verdict.duplicates, 'judgment')} {repeats} an earlier one word for word"
-        parts.append(f"{said}: less evidence than it seems")
+        repeated = f"{count(verdict.duplicates, 'judgment')} {repeats} an earlier one word for word"
+        parts.append(f"{repeated}: less evidence than it seems")
     if verdict.error is not None:
         parts.append(f"{line(verdict.error.type)}: {line(verdict.error.message)}")
     return parts
@@ -256,6 +285,8 @@ def verdict_html(verdict: Verdict) -> str:
     """A small table of the responses, best first, the remarks, and the judgments folded away."""
     parts = [f'<div style="{_BOX}">', f'<div style="font-weight:600">{escape(headline(verdict))}</div>']
     parts += _table(verdict)
+    for more in more_tables(verdict):
+        parts += _plain_table(more)
     parts += [f'<div style="{_QUIET}">{escape(remark)}</div>' for remark in remarks(verdict)]
     parts += [_judgment(judgment) for judgment in verdict.judgments[:MOST_JUDGMENTS]]
     if (rest := len(verdict.judgments) - MOST_JUDGMENTS) > 0:
@@ -282,6 +313,20 @@ def _table(verdict: Verdict) -> list[str]:
         f'<thead><tr style="background:none">{titles}</tr></thead>',
         "<tbody>",
         *body,
+        "</tbody></table>",
+    ]
+
+
+def _plain_table(rows: list[tuple[str, ...]]) -> list[str]:
+    def cells(row: tuple[str, ...], kind: str) -> str:
+        return "".join(f'<{kind} style="{_CELL}">{escape(cell)}</{kind}>' for cell in row)
+
+    titles, *body = rows
+    return [
+        f'<table style="{_TABLE}">',
+        f'<thead><tr style="background:none">{cells(titles, "th")}</tr></thead>',
+        "<tbody>",
+        *(f'<tr style="background:none">{cells(row, "td")}</tr>' for row in body),
         "</tbody></table>",
     ]
 

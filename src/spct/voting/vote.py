@@ -11,14 +11,19 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import fsum, sqrt
 from typing import Required, TypedDict, get_args
 
 from spct.errors import InputError
+from spct.rubrics.rubric import Rubric
 from spct.types import ItemError, Judgment, Usage
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
 from spct.voting.confidence import lead_confidence
+from spct.voting.jury import Jury
 from spct.voting.noise import TEN_POINTS
-from spct.voting.rows import ScoreRow, rows_of, scored_N
+from spct.voting.rows import ScoreRow, rows_of, samples_by_block, scored_N
 from spct.voting.verdict import Rule, Tally, TieRule, Verdict
 
 Means = tuple[float, ...]
@@ -33,13 +38,15 @@ def vote(
     tie_rule: TieRule = "random",
     seed_key: str = "",
     noise: float = TEN_POINTS,
+    exact_N: Sequence[Fraction] | None = None,  # noqa: N803
 ) -> Tally:
     """Vote over K rows of N scores; None in a row is a response that the row does not score.
 
     Ranks by means. Where each row scores each response that is the paper's ranking by totals; where one does not, a
     score that is missing must not count as 0. Integer scores keep integer totals. Ties are broken by place in the item
     ("first", "last") or, as in the paper, by a shuffle before the argmax ("random"), whose order depends on ``seed_key``
-    and N alone. ``noise`` is the judge's, for the confidence. Raises InputError for no rows, rows of unequal length, or a
+    and N alone. ``noise`` is the judge's, for the confidence. ``exact_N`` are the means where they are known more exactly
+    than the rows add up, so that equal is equal. Raises InputError for no rows, rows of unequal length, or a
     response that no row scores.
     """
     if tie_rule not in _TIE_RULES:
@@ -51,7 +58,9 @@ def vote(
         raise InputError(f"vote: no row scores response {missing[0]} (of {len(columns)}); expected at least one each")
     totals = tuple([_total(column) for column in columns])
     means = tuple([total / len(column) for total, column in zip(totals, columns, strict=True)])
-    ranking, tied = _rank(means, tie_rule, seed_key)
+    if exact_N is not None:
+        means = tuple(map(float, exact_N))
+    ranking, tied = _rank(means if exact_N is None else exact_N, tie_rule, seed_key)
     return Tally(
         best=ranking[0],
         ranking=ranking,
@@ -92,7 +101,9 @@ def _deviation(column: list[float], total: float) -> float | None:
     return sqrt(max(0.0, squares / (count * (count - 1))))
 
 
-def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _rank(
+    values: Sequence[float | Fraction], tie_rule: TieRule, seed_key: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the ranking, and who shares first place (() if nobody does)."""
     places = list(range(len(values)))
     if len(set(values)) < len(values):
@@ -118,6 +129,8 @@ class VoteOptions(TypedDict, total=False):
     usage: Usage
     error: ItemError | None
     noise: float
+    rubric: Rubric | None
+    jury: Jury | None
 
 
 def decide(
@@ -133,24 +146,36 @@ def decide(
     usage: Usage = _NO_USAGE,
     error: ItemError | None = None,
     noise: float = TEN_POINTS,
+    rubric: Rubric | None = None,
+    jury: Jury | None = None,
 ) -> Verdict:
     """Turn an item's judgments into its Verdict. Never raises for what was sampled.
 
     ``seed`` and ``id`` make the order of a random tie-break. ``temperature`` 0 turns the counting of duplicates off.
     ``error`` says why some judgments are missing; the vote is held over those that are there. ``noise`` is the judge's,
-    for the confidence. Without a verdict the error's type is "NoValidJudgment" (no response, or not every one, was
-    validly scored) or "NoExpectedScore" (rule "expected" and some valid judgment lacks it).
+    for the confidence. With a ``rubric``, judgments are answers under it (``by_criterion``),
+    with a ``jury`` they are of several judges (``by_juror``). Without a verdict the error's
+    type is "NoValidJudgment" (no response, or not every one, was validly scored) or "NoExpectedScore" (rule "expected" and
+    some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
     valid_N = scored_N(judgments, n)  # noqa: N806
-    rows = rows_of(judgments, n, rule)
+    criteria = None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, k)
+    table = None if jury is None else jury_table(samples_by_block(judgments), n, jury)
+    rows: Sequence[ScoreRow] | None
+    if table is not None:
+        rows, exact, noise = table.rows, table.exact_N, table.noise
+    elif criteria is not None:
+        rows, exact = criteria.rows, criteria.shares
+    else:
+        rows, exact = rows_of(judgments, n, rule), None
     tally = None
     if rows is None:
         error = error or _no_expected(valid)
-    elif min(valid_N, default=0) == 0:
+    elif min(valid_N, default=0) == 0 or not rows:
         error = error or _no_valid(judgments, valid_N)
     else:
-        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise)
+        tally = vote(rows, tie_rule=tie_rule, seed_key=f"{seed}:{id}", noise=noise, exact_N=exact)
     verdict = Verdict(
         id=id,
         n=n,
@@ -162,6 +187,8 @@ def decide(
         invalid=len(judgments) - len(valid),
         judgments=tuple(judgments),
         duplicates=count_duplicates(judgments) if temperature > 0 else 0,
+        criteria=criteria,
+        jury=table,
         usage=usage,
         error=error,
     )
@@ -180,14 +207,14 @@ def decide(
 
 
 def count_duplicates(judgments: Sequence[Judgment]) -> int:
-    """Count completions that repeat an earlier, non-empty one of the same prompt (equal order) word for word.
+    """Count completions that repeat an earlier, non-empty one of the same prompt (equal order and block) word for word.
 
     With sampling on, more than a rare one means that the server ignores or copies the seed: k samples are then fewer.
     """
     texts = [judgment.text for judgment in judgments]
     if len(set(texts)) == len(texts):
         return 0
-    seen = [(j.order, j.text, j.reasoning) for j in judgments if j.text]
+    seen = [(j.order, j.block, j.text, j.reasoning) for j in judgments if j.text]
     return len(seen) - len(set(seen))
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
+from spct.voting.jury import Comparable
 from spct.voting.verdict import Rule, TieRule
 from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Some, UsageOut, shown_as
 
@@ -61,6 +62,56 @@ class JudgmentOut(Out):
     problem: ProblemOut | None
 
 
+class CriterionOut(Out):
+    """One criterion; fields as in ``spct.voting.criteria.CriterionResult``, a value for each response."""
+
+    id: str
+    weight: float
+    k: int
+    valid: int
+    means: tuple[float, ...] | None
+    worth: tuple[float, ...] | None
+    spread: tuple[float | None, ...] | None
+    confidence: float | None
+    passed: tuple[bool, ...] | None
+
+
+class CriteriaOut(Out):
+    """What the responses have of a rubric; fields as in ``spct.voting.criteria.Criteria``."""
+
+    rubric: str
+    points: tuple[float, ...]
+    least: float
+    most: float
+    passed: tuple[bool | None, ...]
+    failed: tuple[tuple[str, ...], ...]
+    missing: tuple[str, ...]
+    criteria: tuple[CriterionOut, ...]
+
+
+class JurorOut(Out):
+    """One judge of a jury; fields as in ``spct.voting.jury.JurorResult``."""
+
+    name: str
+    place: int
+    weight: float
+    k: int
+    valid: int
+    asked: int
+    means: tuple[float, ...] | None
+    leaders: tuple[int, ...]
+    confidence: float | None
+    counted: bool
+
+
+class JuryOut(Out):
+    """What each judge of a jury said; ``escalated`` is null unless the second is asked only where the first is unsure."""
+
+    comparable: Comparable
+    escalated: bool | None
+    jurors: tuple[JurorOut, ...]
+
+
 class VerdictOut(Out):
     """A verdict, fields as in ``spct.Verdict``. ``best`` is null exactly where ``error`` says why there is none."""
 
@@ -81,6 +132,8 @@ class VerdictOut(Out):
     spread: tuple[float | None, ...] | None
     tied: tuple[int, ...]
     confidence: float | None
+    criteria: CriteriaOut | None = None
+    jury: JuryOut | None = None
     error: ErrorBody | None
     judgments: Annotated[tuple[JudgmentOut, ...] | None, Field(repr=False)]
     usage: UsageOut

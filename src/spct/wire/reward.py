@@ -109,7 +109,11 @@ Range = Annotated[
 
 
 class GroupRewards(Out):
-    """``rewards[i]`` is that of response i. ``counts`` are the valid judgments behind each."""
+    """``rewards[i]`` is that of response i. ``counts`` are the valid judgments behind each.
+
+    ``by_criterion[i]`` is what response i has of each criterion of a rubric, 0 to 1; null without a rubric. A criterion
+    without a valid answer is not in it.
+    """
 
     id: str
     model: str
@@ -117,6 +121,7 @@ class GroupRewards(Out):
     normalisation: Normalisation
     range: Range
     rewards: tuple[float, ...]
+    by_criterion: tuple[dict[str, float], ...] | None = None
     counts: tuple[int, ...]
     best: int
     tied: tuple[int, ...]

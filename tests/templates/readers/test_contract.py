@@ -22,6 +22,8 @@ ROWS = [  # declared, scale, numbers of responses, whether the words that could 
     ("box", Scale(0, 1, 2), (1, 2), False),
     ("box", Scale(-2, 2, 1), (2,), False),
     ("box-each", Scale(1, 10), (1, 2, 3), True),
+    ({"scales": {"each": [[1, 5], [0, 1]]}}, Scale(1, 10), (2, 4), True),
+    ("weighted", Scale(1, 10), (1, 2, 3), False),
     ("index", Scale(1, 10), (1, 2, 12), True),
     ("list", Scale(0, 100), (1, 2, 3), True),
     ("card", Scale(1, 10), (1, 2), False),

@@ -267,6 +267,8 @@ WINNERS = [
     ("Winner: Response D", "not_choice"),
     ("Winner: Response A and B", "not_choice"),
     ("Winner: Response A, since it is right", "not_choice"),
+    ("Winner: Response A or Winner: Response B", "not_choice"),
+    ("Winner: Response A. Indeed: Winner: Response A", (1, 0, 0)),
     ("winner: response A", "no_answer"),
     ("Winner: A", "no_answer"),
     ("NoWinner: Response A", "no_answer"),

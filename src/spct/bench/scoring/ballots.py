@@ -12,10 +12,16 @@ from typing import Any, Literal
 import orjson
 
 from spct.bench.suites.benchmark import Ballot, Ballots
+from spct.rubrics import Rubric
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
+from spct.run.stored import written_jury, written_rubric
 from spct.voting.blocks import Part
-from spct.voting.rows import keep_part, missing_of, sample_rows
+from spct.voting.by_criterion import criteria_of
+from spct.voting.by_juror import jury_table
+from spct.voting.criteria import Criteria
+from spct.voting.jury import Jury, JuryTable
+from spct.voting.rows import Samples, keep_part, missing_of, sample_rows
 
 ScoreKind = Literal["scores", "expected"]
 
@@ -37,10 +43,28 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
         return known[text]
 
     with as_damage(str(store.directory)):
+        written = orjson.loads(store.meta("settings") or "{}")
+        rubric, jury, k = written_rubric(written), written_jury(written), written.get("k", 0)
         for position, (index, block, _), shown, scores, expected in store.score_rows():
             found = parsed(expected if scored == "expected" else scores)
             keep_part(samples[position], index, block, (parsed(shown), found))
+        if rubric is not None or jury is not None:
+            tables = {position: _table(of_item, rubric, jury, k) for position, of_item in samples.items()}
+            return {names[position]: _of_table(table) for position, table in tables.items()}
         return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
+
+
+def _table(samples: Samples, rubric: Rubric | None, jury: Jury | None, k: int) -> Criteria | JuryTable:
+    """The vote by a rubric or of a jury: gates, and what is missing, are as all the judgments of the item decide them."""
+    n = max((len(order) for parts in samples.values() for order, _ in parts.values()), default=0)
+    if jury is not None:
+        return jury_table(samples, n, jury)
+    assert rubric is not None
+    return criteria_of(samples, n, rubric, k)
+
+
+def _of_table(table: Criteria | JuryTable) -> list[Ballot]:
+    return [Ballot(tuple(row), order) for row, order in zip(table.rows, table.orders, strict=True)]
 
 
 def _of_item(samples: Mapping[int, Mapping[int, Part]]) -> list[Ballot]:

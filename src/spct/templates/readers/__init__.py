@@ -18,6 +18,8 @@ __all__ = ["READERS", "AnswerKind", "Look", "Reader", "Reading", "Scale", "make_
 READERS = {
     "box": "spct.templates.readers.box:Box",
     "box-each": "spct.templates.readers.box:BoxEach",
+    "scales": "spct.templates.readers.scales:Scales",
+    "weighted": "spct.templates.readers.weighted:Weighted",
     "index": "spct.templates.readers.box:Index",
     "list": "spct.templates.readers.listed:List",
     "json": "spct.templates.readers.json_form:Json",

@@ -129,21 +129,28 @@ def one_hot(n: int) -> dict[str, tuple[float, ...]]:
     return {str(place): tuple([int(other == place) for other in range(1, n + 1)]) for place in range(1, n + 1)}
 
 
-def read_box(text: str, start: int, n: int, scale: Scale) -> Reading:
-    """Read exactly n numbers of ``scale`` from the last box at or after ``start``."""
+def box_content(text: str, start: int, wanted: str) -> tuple[str, tuple[int, int]] | Reading:
+    """What the last box at or after ``start`` holds, and its span; or what is read of an answer without one."""
     opening = last_box(text, start, len(text))
     if opening is None:
-        return Reading(
-            None, Problem("no_box", f"the answer has no {BOX}{{...}}; expected {scale.wanted(n)} in one"), None
-        )
+        return Reading(None, Problem("no_box", f"the answer has no {BOX}{{...}}; expected {wanted} in one"), None)
     at, begin = opening
     end = closing_brace(text, begin)
     if end is None:
-        problem = Problem("no_box", f"the last {BOX}{{ is never closed; expected {scale.wanted(n)} in it")
+        problem = Problem("no_box", f"the last {BOX}{{ is never closed; expected {wanted} in it")
         return Reading(None, problem, (at, len(text)))
     content, span = text[begin:end], (at, end + 1)
     if box_in_box(text, start, at, end):
         return Reading(None, Problem("not_integer", f"a box inside a box: {shown(content)}"), span, True)
+    return content, span
+
+
+def read_box(text: str, start: int, n: int, scale: Scale) -> Reading:
+    """Read exactly n numbers of ``scale`` from the last box at or after ``start``."""
+    found = box_content(text, start, scale.wanted(n))
+    if isinstance(found, Reading):
+        return found
+    content, span = found
     parts = [part.strip(ASCII_SPACE) for part in content.split(",")]
     return reading(scale.read(parts, n, "the box", content), span)
 

@@ -55,8 +55,8 @@ class Choice(BaseReader):
             return Reading(None, Problem("no_answer", f"the last {self.noun} is never closed; {wanted}"), found.span)
         label = text[slice(*found.inside)]
         line = max(text.rfind("\n", start, found.span[0]) + 1, start)
-        others = {text[slice(*other.inside)] for other in self._form.all_in(text, line, found.span[0])}
-        if others & labels.keys() - {label}:
+        others = self._form.holding(labels.keys() - {label}) if len(labels) > 1 else None
+        if others is not None and others.search(text, line, found.span[0]):
             held = shown(text[line : found.span[1]])
             return Reading(None, Problem("not_choice", f"one line makes two choices: {held}"), found.span, found.closed)
         return reading(self._chosen(label, n, wanted), found.span, found.closed)

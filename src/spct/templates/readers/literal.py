@@ -10,6 +10,7 @@ after, it is the rest of the line, of which marks of emphasis and a full stop ar
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -52,9 +53,12 @@ class Literal:
         match = _last(self.before, number).match(text, start)
         return None if match is None else self._found(text, match.end("lead"), match.end())
 
-    def all_in(self, text: str, start: int, end: int) -> list[Found]:
-        """Every place in [start, end) where the form begins."""
-        return [self._found(text, *match.span()) for match in _first(self.before, 1).finditer(text, start, end)]
+    def holding(self, answers: Iterable[str]) -> re.Pattern[str]:
+        """The form with one of ``answers`` in it, as written."""
+        one_of = "|".join(map(re.escape, sorted(answers, key=len, reverse=True)))
+        blanks = f"[{ASCII_SPACE}]*+"
+        end = blanks + _after(self.after).pattern if self.after.strip() else r"(?![^\W_])"
+        return re.compile(rf"{_first(self.before, 1).pattern}{blanks}(?:{one_of}){end}")
 
     def _found(self, text: str, at: int, begin: int) -> Found:
         if self.after.strip():

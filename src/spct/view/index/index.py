@@ -7,16 +7,15 @@ readers see what there is. What the index lacks is found by comparing with the r
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -30,6 +29,7 @@ from spct.types import Item
 from spct.view.index.cells import Cells, cells_of, extras_of
 from spct.view.index.tables import attach, connect
 
+T = TypeVar("T")
 CELLS_AT_ONCE, ITEMS_AT_ONCE, JUDGMENTS_AT_ONCE = 500, 200, 500
 AT_ONCE_S = 0.4
 """How long a page waits for the index; the rest is done in the background."""
@@ -59,6 +59,8 @@ class Index:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._seen: object = None
+        self._parts = 0
+        self._memory: tuple[object, Any] | None = None
 
     def close(self) -> None:
         """Stop indexing in the background."""
@@ -105,11 +107,13 @@ class Index:
                 source = _Source(store, db)
                 for step in (source.update_cells, source.update_item_words, source.update_judgment_words):
                     while step():
+                        self._parts += 1
                         if time.monotonic() >= until:
                             return True
         except sqlite3.Error as error:
             raise RunError(f"{self.directory} cannot be read: {error}") from error
         self._seen = now
+        self._parts += 1
         return False
 
     def _file_state(self) -> object:
@@ -117,11 +121,19 @@ class Index:
         found = []
         for name in (FILE, f"{FILE}-wal"):
             try:
-                state = os.stat(self.directory / name)
+                state = (self.directory / name).stat()
                 found.append((state.st_ino, state.st_size, state.st_mtime_ns))
             except OSError:
                 found.append((0, 0, 0))
         return tuple(found)
+
+    def remembered(self, make: Callable[[], T]) -> T:
+        """What ``make`` returned last, as long as neither run nor index has changed since. One kind of thing only."""
+        state = self._file_state(), self._parts
+        if self._memory is None or self._memory[0] != state:
+            self._memory = (state, make())
+        value: T = self._memory[1]
+        return value
 
     def progress(self, db: sqlite3.Connection) -> Progress:
         """How far the index is. Raises RunError if the run is gone."""
@@ -175,7 +187,9 @@ class _Source:
             position: [(order, scores) for _, order, scores in found]
             for position, found in groupby(self._scores(positions, places), key=itemgetter(0))
         }
-        sums = f"SELECT position, sum(completion_tokens) FROM run.requests WHERE position IN ({places}) GROUP BY position"
+        sums = (
+            f"SELECT position, sum(completion_tokens) FROM run.requests WHERE position IN ({places}) GROUP BY position"
+        )
         tokens = dict(self._db.execute(sums, positions))
         cells, extras = [], []
         for position, text, verdict in rows:
@@ -248,5 +262,3 @@ class _Source:
 
     def _keep_state(self, key: str, value: int) -> None:
         self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", [key, str(value)])
-
-

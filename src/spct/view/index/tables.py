@@ -44,7 +44,9 @@ def connect(run: Path, cache: Path) -> sqlite3.Connection:
             db = _opened(path)
         return db
     except (OSError, sqlite3.Error) as error:
-        raise RunError(f"{run}: no index of it can be kept in {cache}: {error}; name another with SPCT_CACHE") from error
+        raise RunError(
+            f"{run}: no index of it can be kept in {cache}: {error}; name another with SPCT_CACHE"
+        ) from error
 
 
 def _make(path: Path, mark: str) -> None:

@@ -41,7 +41,12 @@ def compare(request: Request) -> Response:
     if a == b:
         raise InputError(f"got {a} twice; choose two different runs")
     return page(
-        request, "compare.html", a=a, b=b, lines=_compared(library.path(a), library.path(b)), flips=_flips(request, a, b)
+        request,
+        "compare.html",
+        a=a,
+        b=b,
+        lines=_compared(library.path(a), library.path(b)),
+        flips=_flips(request, a, b),
     )
 
 
@@ -101,4 +106,3 @@ def _flips(request: Request, a: str, b: str) -> dict[str, list[tuple[str, str, i
         kind = "Otherwise" if right[0] == right[1] else f"Right in {'A' if right[0] else 'B'} alone"
         groups[kind].append((id, one[1], one[2], other[2], letter(one[3]), letter(other[3])))
     return {kind: rows[:MOST_FLIPS] for kind, rows in groups.items() if rows}
-

@@ -166,7 +166,9 @@ def entry_of(form: Mapping[str, str], task: str, order: Sequence[int]) -> dict[s
         return {"rewards": [values[i] for i in range(n)]}
     if task == "rank":
         return {"ranking": ranking_of(form.get("ranking", ""), order)}
-    chosen = _one_of(form, "best", {str(place): str(i) for place, i in enumerate(order, 1)} | ({"tie": "tie"} if n == 2 else {}))
+    chosen = _one_of(
+        form, "best", {str(place): str(i) for place, i in enumerate(order, 1)} | ({"tie": "tie"} if n == 2 else {})
+    )
     return {"label": chosen if chosen == "tie" else int(chosen)} if n == 2 else {"best": int(chosen)}
 
 
@@ -175,7 +177,9 @@ def ranking_of(text: str, order: Sequence[int]) -> list[list[int]]:
     groups = [[part for part in group.split("=") if part] for group in text.replace(",", " ").replace(">", " ").split()]
     places = [place for group in groups for place in group]
     if sorted(places) != sorted(str(place) for place in range(1, len(order) + 1)):
-        raise InputError(f"ranking {text!r}: expected each number from 1 to {len(order)} once, best first, = between equals")
+        raise InputError(
+            f"ranking {text!r}: expected each number from 1 to {len(order)} once, best first, = between equals"
+        )
     return [[order[int(place) - 1] for place in group] for group in groups]
 
 

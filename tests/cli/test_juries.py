@@ -1,0 +1,118 @@
+"""Several judges on the command line: a jury's file, escalation, joined runs, votes over some of them."""
+
+import json
+
+import pytest
+
+from cli.test_rubric import run
+from rubrics.samples import REPLY, written
+from spct.errors import InputError
+
+SCRIPT = """
+from spct.engines.scripted import judgment_text
+
+def weak(request, j):
+    first = request.messages[-1].content.index("GOOD") < request.messages[-1].content.index("POOR")
+    easy = "EASY" in request.messages[-1].content
+    return judgment_text([9, 2] if first or not easy else [2, 9], f"{request.seed + j}")  # else the one shown first
+
+def strong(request, j):
+    first = request.messages[-1].content.index("GOOD") < request.messages[-1].content.index("POOR")
+    return judgment_text([8, 3] if first else [3, 8], f"{request.seed + j}")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("juries")
+    (path / "script.py").write_text(SCRIPT)
+    rows = [{"id": f"q{n}", "prompt": "EASY" if n % 4 else "HARD", "responses": [f"GOOD {n}", f"POOR {n}"], "best": 0}
+            for n in range(8)]  # fmt: skip
+    (path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    jury = {"judges": [{"name": "weak", "model": model(path, "weak"), "k": 4},
+                       {"name": "strong", "model": model(path, "strong"), "weight": 2}]}  # fmt: skip
+    (path / "jury.yaml").write_text(json.dumps(jury))
+    return path
+
+
+def model(path, name):
+    return f"scripted:{path / 'script.py'}:{name}"
+
+
+def rows_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_jury_judges_and_is_voted_on_again(folder):
+    out = folder / "jury"
+    rows = rows_of(
+        run("judge", folder / "items.jsonl", "--jury", folder / "jury.yaml", "-k", 2, "--out", out, "--json")
+    )
+    assert [juror["name"] for juror in rows[0]["jury"]["jurors"]] == ["weak", "strong"]
+    assert [juror["valid"] for juror in rows[0]["jury"]["jurors"]] == [4, 2]
+    assert {row["best"] for row in rows} == {0}
+    assert rows_of(run("vote", out, "--json")) == rows
+    alone = rows_of(run("vote", out, "--judges", "strong", "--json"))
+    assert {tuple(row["means"]) for row in alone} == {(8, 3)}
+    assert "jury of strong (weight 2), raw" in run("vote", out, "--judges", "strong", "--summary")
+    shown = run("show", out, "q1")
+    assert "judgment 1, judge strong" in shown and "the vote is of weak, strong" in shown
+    again = run("judge", folder / "items.jsonl", "--jury", folder / "jury.yaml", "-k", 2, "--out", out, "--resume")
+    assert "in the run directory already" in again
+
+
+def test_escalation_asks_the_second_where_the_first_is_unsure(folder):
+    out = folder / "escalated"
+    asked = ["--model", model(folder, "weak"), "--escalate", model(folder, "strong"), "--below", 0.9, "-k", 2]
+    told = run("judge", folder / "items.jsonl", *asked, "--out", out)
+    assert "2 of 8 items handed on (25.0%)" in told
+    assert "judgments of first 16" in told and "second 4" in told
+    rows = rows_of(run("vote", out, "--json"))
+    assert [row["jury"]["escalated"] for row in rows] == [n % 4 == 0 for n in range(8)]
+
+
+def test_runs_are_joined_and_put_in_a_curve(folder):
+    for name in ("weak", "strong"):
+        run("judge", folder / "items.jsonl", "--model", model(folder, name), "-k", 2, "--out", folder / name)
+    run("jury", folder / "weak", folder / "strong", "--out", folder / "joined")
+    curve = json.loads(run("vote", folder / "joined", "--escalate-curve", "--json"))
+    assert (curve["first"], curve["first_accuracy"]["value"], curve["second_accuracy"]["value"]) == ("weak", 0.875, 1)
+    assert "| weak, strong |" in run("vote", folder / "joined", "--agreement")
+    swapped = json.loads(run("vote", folder / "joined", "--judges", "strong,weak", "--escalate-curve", "--json"))
+    assert (swapped["first"], swapped["second"]) == ("strong", "weak")
+    with pytest.raises(InputError, match="a run of one judge"):
+        run("vote", folder / "weak", "--agreement")
+
+
+def test_a_juror_may_judge_by_a_rubric(folder):
+    written(folder, REPLY)
+    (folder / "mixed.yaml").write_text(json.dumps({"comparable": "rank", "judges": [
+        {"name": "plain", "model": model(folder, "strong")},
+        {"name": "table", "model": model(folder, "strong"), "rubric": str(folder / "rubric.yaml"), "k": 1},
+    ]}))  # fmt: skip
+    rows = rows_of(run("judge", folder / "items.jsonl", "--jury", folder / "mixed.yaml", "-k", 2, "--json", code=0))
+    assert rows[0]["jury"]["jurors"][1]["valid"] == 1 and rows[0]["best"] == 0
+
+
+@pytest.mark.parametrize("text, said", [
+    ("judges: []", "judges: tuple should have at least 1 item"),
+    ("judges: [{name: a, modell: x}]", "unknown key 'judges.0.modell'; did you mean 'model'"),
+    ("judges: [{name: a, model: 'scripted:x.py:f', weight: 0}]", "judges.0.weight: input should be greater than 0"),
+    ("judges: [{name: a, model: 'scripted:x.py:f', api_key_env: NO_SUCH_KEY}]", "the environment has no NO_SUCH_KEY"),
+    ("judges: [{name: a}]\ncomparable: best", "comparable: input should be 'raw'"),
+    ("judges: [", "invalid YAML"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_jurys_file_is_said(text, said, folder, tmp_path):
+    (tmp_path / "jury.yaml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        run("judge", folder / "items.jsonl", "--jury", tmp_path / "jury.yaml")
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--model", "scripted:x.py:f"], "--model and --jury are both given"),
+    (["--escalate", "scripted:x.py:f"], "--jury and --escalate are both given"),
+    (["--meta", "random:1"], "a jury takes no meta RM"),
+])  # fmt: skip
+def test_what_a_jury_cannot_be_with(more, said, folder):
+    with pytest.raises(InputError, match=said):
+        run("judge", folder / "items.jsonl", "--jury", folder / "jury.yaml", *more)
