@@ -7,7 +7,6 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
+from spct.items.conversation import turn_row
 from spct.judges.settings import JudgeSettings
 from spct.measures.case import Scale
 from spct.run import RunStore
@@ -259,7 +259,7 @@ def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> 
 def _judgment_row(judgment: Judgment, stored: StoredItem, view: ItemView) -> dict[str, Any]:
     parsed = view.parsed(judgment, stored.item)
     problem, request = judgment.problem, view.requests.get(place_of(judgment))
-    asked = {"prompt": [asdict(message) for message in request.prompt]} if view.prompts and request else {}
+    asked = {"prompt": [turn_row(message, kept=True) for message in request.prompt]} if view.prompts and request else {}
     return {
         "index": judgment.index,
         "attempt": judgment.attempt,
