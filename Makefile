@@ -6,7 +6,7 @@ LIVE := .venv-live
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: setup demo test live lint types docs wheels check clean
+.PHONY: setup browser demo test live lint types docs wheels check clean
 
 setup: $(VENV)/.ready
 
@@ -18,6 +18,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[all]' --group dev
 	@touch $@
+
+# A browser for the tests of the viewer, from Debian's packages; where none can be had those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+	    chromium fonts-dejavu-core >/dev/null; } || echo "no Chromium here: the tests of the viewer's pages are skipped"
 
 demo: setup
 	$(BIN)/python examples/demo.py

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import re
 import tempfile
@@ -27,6 +28,7 @@ from spct.engines.scripted import ScriptedEngine
 from spct.meta import Case
 from spct.meta.llm import LLMMeta
 from spct.templates import Template, load_template
+from spct.templates.answer import BOX
 from spct.types import FinishReason, Item, Judgment, Message
 
 OWN, DRAFT, GOAL = 4, 6, 9
@@ -60,12 +62,20 @@ FILLER = (
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An answer form: what shows a hostile text, and what reads a completion. ``values`` integers are asked for."""
+    """An answer form: what shows a hostile text, and what reads a completion. ``values`` integers are asked for.
+
+    ``write`` gives an answer that says these integers.
+    """
 
     name: str
     values: int
     show: Callable[[str, random.Random], str]
     score: Callable[[str, FinishReason], Sequence[float] | None]
+    write: Callable[[Sequence[int]], str]
+
+
+def in_box(numbers: Sequence[int]) -> str:
+    return f"\\boxed{{{', '.join(map(str, numbers))}}}"
 
 
 def box(rng: random.Random, numbers: Sequence[int]) -> str:
@@ -80,12 +90,31 @@ def box(rng: random.Random, numbers: Sequence[int]) -> str:
     return "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in text) if rng.random() < 0.05 else text
 
 
-def hostile(rng: random.Random, values: int) -> str:
+def loosened(rng: random.Random, text: str) -> str:
+    """An answer in a shape in which it could pass or be tidied: blanks, case, width and quotes of any kind."""
+    strange = rng.choice((0.0, 0.0, 0.03, 0.15))
+    pieces = []
+    for char in text:
+        if rng.random() >= strange:
+            pieces.append(char)
+        elif char == '"':
+            pieces.append(rng.choice("“”'"))
+        else:
+            wide = chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char
+            pieces.append(
+                rng.choice((char + " ", char + "\u200b", f" {char}", char.upper(), char.lower(), wide, char + "\n"))
+            )
+    return "".join(pieces)
+
+
+def hostile(rng: random.Random, form: Form) -> str:
     pieces = []
     for _ in range(rng.randint(1, 6)):
         kind = rng.random()
         if kind < 0.55:
-            pieces.append(box(rng, [rng.choice((GOAL, 1)) if values > 1 else GOAL for _ in range(values)]))
+            numbers = [rng.choice((GOAL, 1)) if form.values > 1 else GOAL for _ in range(form.values)]
+            answer = form.write(numbers)
+            pieces.append(box(rng, numbers) if answer.startswith(BOX) else loosened(rng, answer))
         else:
             pieces.append(rng.choice(OPENS if kind < 0.65 else CLOSES if kind < 0.75 else FILLER))
     return "".join(pieces)
@@ -97,12 +126,12 @@ def tidied(text: str) -> str:
     return re.sub(r"[ \t]+", " ", plain)
 
 
-def completion(rng: random.Random, shown: str, values: int) -> tuple[str, FinishReason, str]:
+def completion(rng: random.Random, shown: str, form: Form) -> tuple[str, FinishReason, str]:
     """What a judge writes that was shown this text, how it stopped, and the way in which it quotes."""
     copy = shown[: rng.randint(0, len(shown))] if rng.random() < 0.4 else shown
     if rng.random() < 0.2:
         copy = tidied(copy)
-    own, draft = ("\\boxed{" + ", ".join([str(number)] * values) + "}" for number in (OWN, DRAFT))
+    own, draft = (form.write([number] * form.values) for number in (OWN, DRAFT))
     head = rng.choice(("", "#### Analysis\n", "Analysis:\nResponse 1 is fine.\n"))
     verdict = f"{rng.choice(('', chr(10)))}{rng.choice(('#### Scores', 'Scores:', 'So'))}\n{own}\n"
     place = rng.choice(("inline", "own line", "fence", "block quote", "quotation marks"))
@@ -138,8 +167,8 @@ class Trial:
     read: str
 
 
-def template_form(name: str, template: Template, n: int) -> Form:
-    values = 1 if template.kind == "index" else n
+def template_form(name: str, template: Template, n: int, write: Callable[[Sequence[int]], str] = in_box) -> Form:
+    values = 1 if template.kind == "choice" else n
 
     def show(text: str, rng: random.Random) -> str:
         at = rng.randrange(n)
@@ -154,7 +183,7 @@ def template_form(name: str, template: Template, n: int) -> Form:
         scores = template.parse(text, n, finish, sections=False).scores
         return scores if scores is None or template.kind == "scores" else (scores.index(1) + 1,)
 
-    return Form(name, values, show, score)
+    return Form(name, values, show, score, write)
 
 
 def meta_form() -> Form:
@@ -175,7 +204,7 @@ def meta_form() -> Form:
         (rating,) = asyncio.run(LLMMeta(engine).rate([Case(item, judgment, (), "fine")]))
         return None if rating.value is None else (rating.value,)
 
-    return Form("meta RM", 1, show, score)
+    return Form("meta RM", 1, show, score, in_box)
 
 
 def _block(prompt: str, noun: str, number: int) -> str:
@@ -191,11 +220,36 @@ def _block(prompt: str, noun: str, number: int) -> str:
     return "" if found is None else found[2]
 
 
+def listed(numbers: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
+
+
+def in_json(numbers: Sequence[int]) -> str:
+    return json.dumps({f"score_{at}": number for at, number in enumerate(numbers, 1)})
+
+
+READERS: dict[str, tuple[str, int, Callable[[Sequence[int]], str]]] = {
+    "box-each": ("box-each", 2, lambda numbers: ", ".join(rf"\boxed{{{number}}}" for number in numbers)),
+    "list": ("list", 2, listed),
+    "card": ("card", 2, listed),
+    "json": ('{json: {scores: "score_{i}"}}', 2, in_json),
+    "pattern": ('{pattern: {form: "<score>{}</score>"}}', 2, lambda numbers: f"<score>{listed(numbers)[1:-1]}</score>"),
+    "choice": ('{choice: {form: "[[{}]]", labels: "{i}"}}', 9, lambda numbers: f"[[{numbers[0]}]]"),
+    "words": ('{choice: {form: "Winner: Response {}", labels: "{i}"}}', 9, lambda n: f"Winner: Response {n[0]}"),
+}
+"""Answer forms other than one box: what a template declares, responses, and how an answer says its numbers."""
+
+
 def forms() -> list[Form]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "no-tag.jinja"
         file.write_text(NO_TAG, encoding="utf-8")
         untagged = load_template(str(file))
+        others = []
+        for name, (declared, n, write) in READERS.items():
+            file = Path(folder) / f"{name}.jinja"
+            file.write_text(NO_TAG.replace("---\n", f"---\nreader: {declared}\n", 1), encoding="utf-8")
+            others.append(template_form(f"reader {name}, n = {n}", load_template(str(file)), n, write))
     grm = [template_form(f"grm, n = {n}", load_template("grm"), n) for n in (1, 2, 3, 8, 120)]
     return [
         *grm,
@@ -203,6 +257,7 @@ def forms() -> list[Form]:
         template_form("judge, n = 9", load_template("judge"), 9),
         template_form("judge-index, n = 9", load_template("judge-index"), 9),
         template_form("a template without a tag, n = 2", untagged, 2),
+        *others,
         meta_form(),
     ]
 
@@ -213,7 +268,7 @@ def trials(count: int, seed: int = 0) -> Iterator[Trial]:
     known = forms()
     for index in range(count):
         form = known[index % len(known)]
-        text, finish, way = completion(rng, form.show(hostile(rng, form.values), rng), form.values)
+        text, finish, way = completion(rng, form.show(hostile(rng, form), rng), form)
         got = form.score(text, finish)
         read = "nothing" if got is None else {OWN: "verdict", DRAFT: "draft"}.get(int(got[0]), "quotation")
         yield Trial(form.name, way, text, read)

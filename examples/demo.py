@@ -1,4 +1,5 @@
-"""``make demo``: judge 16 real LLMBar items with the embedded 135M model, then look at what came out.
+"""``make demo``: judge 16 real LLMBar items with the embedded 135M model, then look at what came out, beside what GPT-4
+said of the same items.
 
 Runs the same commands a user would, and prints each before it runs.
 """
@@ -65,12 +66,15 @@ def main() -> None:
     confident = max(store.verdict_rows(), key=lambda found: found[1]["confidence"] or 0.0)[1]
     spct("show", str(RUN), confident["id"], "--judgments", "2")
     accuracy_by_k()
+    print("\nThe same items as GPT-4 judged them, recorded by the authors of LLMBar in both orders:")
+    spct("compare", str(RUN), str(HERE / "llmbar" / "gpt4-cot"), "--common")
     judgments = [judgment for position, _ in store.items() for judgment in store.history(position)]
     invalid = sum(judgment.scores is None for judgment in judgments)
     print(f"\nInvalid judgments: {invalid} of {len(judgments)} ({invalid / len(judgments):.1%})")
     print(
         "\nA 135M model judges near chance (50% on pairs): this shows the machinery, not the quality of a judge.\n"
-        "Every sample is kept in runs/demo. Give --model openai:NAME --base-url URL to judge with a real one."
+        "Every sample is kept in runs/demo. Give --model openai:NAME --base-url URL to judge with a real one.\n"
+        "See both in the browser: .venv/bin/spct view runs/demo examples/llmbar"
     )
 
 

@@ -10,7 +10,7 @@ HEAVY = (
     "prometheus_client huggingface_hub gguf rich click matplotlib"
 ).split()
 PUBLIC = (
-    "GRM GRMJudge Capabilities Engine Item ItemError JudgeSettings Judgment Message Problem Sample SampleBatch SampleRequest "
+    "GRM GRMJudge Capabilities Engine Item ItemError JudgeSettings Judgment Message Problem Run Sample SampleBatch SampleRequest "
     "SamplingSettings Template ToolCall Trajectory Usage Verdict errors load_engine load_template read_items vote"
 ).split()
 

@@ -81,7 +81,9 @@ def scripted(answer: Callable[[int, int], str], worth: dict[str, int]) -> Script
     """A model that says ``answer`` of what its prompt shows first and second, by what each text is worth."""
 
     def script(request: object, j: int) -> str:
-        prompt = engine.requests[-1].messages[-1].content
+        prompt = "\n".join(message.content for message in engine.requests[-1].messages)
+        if "Do not judge the responses yet." in prompt:
+            return "1. Is it right?"
         first = GOOD if BAD not in prompt or -1 < prompt.find(GOOD) < prompt.find(BAD) else BAD
         other = BAD if first == GOOD else GOOD
         return answer(worth[first], worth[other])

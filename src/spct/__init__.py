@@ -6,6 +6,7 @@ The names below are the public ones. Importing the package loads no engine, no t
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from spct import errors
 from spct.engines import Capabilities, Engine, Sample, SampleBatch, SampleRequest, load_engine
@@ -18,6 +19,9 @@ from spct.templates import Template, load_template
 from spct.types import Item, ItemError, Judgment, Message, Problem, ToolCall, Trajectory, Usage
 from spct.voting.verdict import Verdict
 from spct.voting.vote import vote
+
+if TYPE_CHECKING:
+    from spct.runs import Run
 
 __version__ = version("spct")
 
@@ -32,6 +36,7 @@ __all__ = [
     "Judgment",
     "Message",
     "Problem",
+    "Run",
     "Sample",
     "SampleBatch",
     "SampleRequest",
@@ -47,3 +52,12 @@ __all__ = [
     "read_items",
     "vote",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``Run`` brings what shows it to people, and is loaded when it is asked for."""
+    if name != "Run":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from spct.runs import Run
+
+    return Run

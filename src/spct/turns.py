@@ -34,12 +34,13 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. ``answers`` is the number of the call that a tool's turn is the result of, where that is known.
+    """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word.
 
+    ``answers`` is the number of the call that a tool's turn is the result of, where that is known.
     ``images`` are addresses (http, https, data), or what is left of one where only a reference to the image was kept.
     """
 
-    role: Role
+    role: str
     content: str
     calls: tuple[ToolCall, ...] = ()
     answers: int | None = None

@@ -115,7 +115,6 @@ ProblemCode = Literal[
     "not_choice",
     "not_json",
     "out_of_range",
-    "no_principles",
     "no_logprobs",
     "no_score",
     "check_failed",

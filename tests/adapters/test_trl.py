@@ -165,14 +165,15 @@ async def test_a_reward_for_each_criterion_of_a_rubric_judges_a_group_once():
         return rf"\boxed{{{', '.join(map(str, values))}}}"
 
     rubric = of({"id": "length", "kind": "scale", "scale": [0, 4], "ask": "How long?"}, {"id": "plain", "weight": 3})
-    grm = GRM(ScriptedEngine(answers), k=1, rubric=rubric)
+    engine = ScriptedEngine(answers)
+    grm = GRM(engine, k=1, rubric=rubric)
     service = RewardService(grm_judges(grm.engine), grm.settings)
     by_length, plain, whole = (AsyncTRLReward(service, criterion=c) for c in ("length", "plain", None))
     asked = (["p"] * 2, ["e", "eee"])
     assert await by_length(*asked) == [0.25, 0.75]
     assert await plain(*asked) == [1, 1]
     assert await whole(*asked) == [(0.25 + 3) / 4, (0.75 + 3) / 4]
-    assert len(grm.engine.requests) == 2
+    assert len(engine.requests) == 2
     assert (by_length.__name__, whole.__name__) == ("spct_length", "spct")
     with pytest.raises(NoVerdictError, match="criterion 'tone' has no valid answer"):
         await AsyncTRLReward(service, criterion="tone")(*asked)

@@ -1,11 +1,15 @@
 """Several judges on the command line: a jury's file, escalation, joined runs, votes over some of them."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from cli.test_rubric import run
 from rubrics.samples import REPLY, written
+from spct.cli.judge import judge as judge_command
+from spct.cli.judging import make_judge, settings_of
 from spct.errors import InputError
 
 SCRIPT = """
@@ -116,3 +120,20 @@ def test_what_is_wrong_with_a_jurys_file_is_said(text, said, folder, tmp_path):
 def test_what_a_jury_cannot_be_with(more, said, folder):
     with pytest.raises(InputError, match=said):
         run("judge", folder / "items.jsonl", "--jury", folder / "jury.yaml", *more)
+
+
+def test_a_service_shares_the_engines_of_its_jury_and_takes_no_options(folder):
+    options = judge_command.make_context(
+        "judge", [str(folder / "items.jsonl"), "--jury", str(folder / "jury.yaml")]
+    ).params
+    first: Any = make_judge(options, None)
+    again: Any = make_judge(options, None, backend=first.engine, settings=settings_of(options))
+    assert [m.judge.engine for m in again.members] == [m.judge.engine for m in first.members]
+    with pytest.raises(InputError, match="have settings of their own; ask without options"):
+        make_judge(options, None, backend=first.engine, settings=replace(settings_of(options), seed=1))
+
+
+def test_no_meta_rm_rates_the_run_of_a_jury_or_by_a_rubric(folder):
+    run("judge", folder / "items.jsonl", "--jury", folder / "jury.yaml", "-k", 1, "--out", folder / "unrated")
+    with pytest.raises(InputError, match="is a run of a jury; a meta RM rates"):
+        run("meta", folder / "unrated", "--meta", "random:1")

@@ -252,7 +252,24 @@ async def test_query_principles_are_shown(tmp_path):
 
     item = Item("q", (Message("user", "x"),), ("a", "b"))
     await make_run(tmp_path, [item], script, principles="query")
-    assert "  principles written from the query alone\n    1. Magnitude (Weight: 100%)\n" in shown(tmp_path, "q")
+    assert "  first step principles\n    1. Magnitude (Weight: 100%)\n" in shown(tmp_path, "q")
+
+
+async def test_first_steps_are_shown_for_each_order_with_their_prompts(tmp_path):
+    def script(request, j):
+        if "#### Points to check" in request.messages[0].content:
+            return "#### Points to check\n1. Look at AA"
+        return judgment_text([3, 4])
+
+    item = Item("q", (Message("user", "x"),), ("AA", "BB"))
+    await make_run(tmp_path, [item], script, template="focus", k=2)
+    text = shown(tmp_path, "q", "--prompt")
+    assert text.count("  first step focus-points, shown ") == 2
+    assert text.count("  prompt of a first step, user\n") == 2
+    assert text.count("  prompt, user\n") == 2
+    (row,) = map(orjson.loads, shown(tmp_path, "q", "--json").splitlines())
+    assert sorted(tuple(first.pop("order")) for first in row["first_steps"]) == [(0, 1), (1, 0)]
+    assert row["first_steps"] == [{"step": "focus-points", "text": "1. Look at AA"}] * 2
 
 
 async def test_items_are_found_by_id_then_by_place(tmp_path):

@@ -21,6 +21,8 @@ from spct.types import FinishReason, Message
 HELLO = SampleRequest((Message("user", "Say hello."),), n=3, seed=500, temperature=0.9, max_tokens=6)
 KEY = "sk-verysecret-0123456789abcdef"
 MINE = ["<mine>", "ENDTURN"]
+BEGUN = Message("assistant", "1, 2, 3, 4")
+COUNT = SampleRequest((Message("user", "Say the numbers from 1 to 9, separated by commas."), BEGUN), max_tokens=4)
 OTHER = SampleRequest((Message("system", "Be brief."), Message("user", "Name a colour.")), n=2, max_tokens=5)
 
 
@@ -148,6 +150,17 @@ async def counts_tokens_or_says_it_cannot(engine: Engine, kind: str) -> None:
     assert short is None or long is None or 0 < short < long
 
 
+async def goes_on_from_a_begun_turn(engine: Engine, kind: str) -> None:
+    if not engine.capabilities.continues:
+        return
+    (sample,) = (await engine.sample(replace(COUNT, temperature=0.0))).samples
+    if kind in ("llamacpp", "openvino", "embedded"):  # the model that can count
+        assert sample.text.startswith(", 5")
+    before, after = await engine.count_tokens(COUNT.messages[:-1]), await engine.count_tokens(COUNT.messages)
+    if kind == "transformers":  # a token a byte, and no end of the turn behind them
+        assert before is not None and after is not None and after - before == len(BEGUN.content)
+
+
 async def refuses_what_does_not_fit(engine: Engine, kind: str) -> None:
     context_tokens = engine.capabilities.context_tokens
     if context_tokens is not None:
@@ -180,6 +193,7 @@ PROMISES = [
     covers_the_text_with_logprobs,
     ignores_a_grammar_it_lacks,
     counts_tokens_or_says_it_cannot,
+    goes_on_from_a_begun_turn,
     refuses_what_does_not_fit,
     goes_on_after_a_cancelled_request,
     says_what_is_in_effect,  # after sampling, too
@@ -216,6 +230,8 @@ def test_every_engine_has_a_row() -> None:
 def test_an_option_that_a_preset_sets_cannot_be_given() -> None:
     assert "preset" not in engine_options("gemini:m")
     assert load_engine("gemini:m").model_id == "gemini:m"
+    with pytest.raises(InputError, match="as groq:NAME"):
+        load_engine("openai:m", preset="groq")
 
 
 @pytest.mark.parametrize("option", [[""], [3], 3, [" "], [None]])

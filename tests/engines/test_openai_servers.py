@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any, cast
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_a_preset_knows_where_its_key_comes_from_and_goes(kind, monkeypatch):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     preset = PRESETS[kind]
     monkeypatch.setenv(preset.key_variable, "k-4711")
-    engine = load_engine(
+    engine: Any = load_engine(
         f"{kind}:m", **({} if preset.base_url else {"base_url": "https://r.openai.azure.com/openai/v1"})
     )
     assert engine.model_id == f"{kind}:m"
@@ -193,8 +194,9 @@ def test_a_preset_knows_where_its_key_comes_from_and_goes(kind, monkeypatch):
 
 def test_the_address_of_openai_is_not_taken_for_that_of_others(monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    assert load_engine("groq:m").base_url == "https://api.groq.com/openai/v1"
-    assert load_engine("openai:m").base_url == "http://127.0.0.1:9/v1"
+    groq, openai = map(cast(Any, load_engine), ("groq:m", "openai:m"))
+    assert groq.base_url == "https://api.groq.com/openai/v1"
+    assert openai.base_url == "http://127.0.0.1:9/v1"
 
 
 async def body_under(kind: str, request: SampleRequest) -> tuple[Engine, dict]:

@@ -187,8 +187,8 @@ def test_format() -> None:
         read(LINES, format="json")
     with pytest.raises(InputError, match="line 1: got invalid JSON"):
         read(ARRAY, format="jsonl")
-    with pytest.raises(InputError, match="format 'csv': expected one of jsonl, json, parquet"):
-        read(LINES, format="csv")
+    with pytest.raises(InputError, match="format 'xml': expected one of jsonl, json, csv, sheet, parquet, arrow"):
+        read(LINES, format="xml")
     with pytest.raises(InputError, match="expected one opened in binary mode"):
         list(read_items(io.StringIO(LINES)))
 

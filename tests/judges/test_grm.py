@@ -201,30 +201,6 @@ async def test_given_principles():
         await judged(lambda r, j: "", pair(), principles="given")
 
 
-async def test_query_principles_are_written_once_before_any_response_is_seen():
-    def script(request, j):
-        text = request.messages[-1].content
-        if "LOW" not in text:
-            return "Specific Criteria:\n1. Magnitude (Weight: 100%)"
-        assert "Magnitude" in text
-        return judgment_text([2, 8])
-
-    engine = ScriptedEngine(script)
-    judge = GRMJudge(engine, judge_settings(k=2, principles="query"))
-    first = await judge.judge(pair())
-    second = await judge.judge(pair(id="again", responses=("LOW", "LOWER")))
-    assert first.totals == (10, 10)
-    assert second.totals == (10, 10)
-    assert sum("LOW" not in request.messages[-1].content for request in engine.requests) == 1
-
-
-async def test_query_principles_that_never_come_are_the_items_error():
-    verdict, engine = await judged(lambda r, j: "", pair(), principles="query", retries=1)
-    assert verdict.error.type == "RequestError"
-    assert "no principles" in verdict.error.message
-    assert len(engine.requests) == 2
-
-
 def numbered(n):
     return Item("many", QUERY, tuple(f"answer-{i:02d}" for i in range(n)))
 

@@ -174,8 +174,8 @@ async def test_the_grammar_holds_every_answer_to_its_own_scale(criteria, tmp_pat
     grammars = [request.grammar for request in engine.requests]
     if criteria == "joint":
         (text,) = grammars
-        assert 'score0 ", " score0 ", " score1 ", " score1 ", " score2 ", " score2' in text
-        assert 'score1 ::= "0" | "1"' in text and 'score2 ::= "1" | "2" | "3"' in text
+        assert 'score-aa ", " score-aa ", " score-ab ", " score-ab ", " score-ac ", " score-ac' in text
+        assert 'score-ab ::= "0" | "1"' in text and 'score-ac ::= "1" | "2" | "3"' in text
         assert text.count('"Response 2: " paragraph') == 1 and "Response 3" not in text
     else:
         assert ['score ::= "1" | "2" | "3" | "4" | "5"' in text for text in grammars] == [True, False, False]

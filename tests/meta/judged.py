@@ -18,6 +18,5 @@ def judgment(index, scores, order=None, text=None, **fields):
 
 
 def cases_of(judgments, of=None, special_tokens=(), principles=None, template="grm"):
-    return make_cases(
-        of or item(), judgments, load_template(template), special_tokens=special_tokens, principles=principles
-    )
+    given = {} if principles is None else {"principles": principles}
+    return make_cases(of or item(), judgments, load_template(template), lambda *_: given, special_tokens=special_tokens)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -13,6 +14,7 @@ from meta.judged import cases_of, judgment
 from spct.errors import EngineError, InputError, RequestError, WeightsError
 from spct.meta import load_meta
 from spct.meta.classifier import ClassifierMeta
+from spct.meta.prompt import keep_prompt, load_prompt, turns_of
 
 GEMMA2 = SIZES | {"head_dim": 8, "sliding_window": 4096, "max_position_embeddings": 8192}
 LLAMA = FAMILIES["llama"] | {"max_position_embeddings": 8192}
@@ -35,13 +37,11 @@ def judgments(*lengths):
     return [judgment(i, (3, 9), text=f"Judgment {i}. " + "so " * length) for i, length in enumerate(lengths)]
 
 
-def by_hand(path, case):
+def by_hand(path, case, prompt=None):
     """The logits as the library's users compute them: one text, no padding."""
     tokenizer = AutoTokenizer.from_pretrained(path)
     model = AutoModelForSequenceClassification.from_pretrained(path).eval()
-    turns = [{"role": m.role, "content": m.content} for m in case.prompt] + [
-        {"role": "assistant", "content": case.answer}
-    ]
+    turns = [{"role": m.role, "content": m.content} for m in turns_of(case, prompt, ())]
     ids = tokenizer.apply_chat_template(turns, return_tensors="pt", return_dict=False)
     with torch.inference_mode():
         return model(input_ids=ids).logits[0]
@@ -68,6 +68,20 @@ async def test_gemma2_with_one_label_gives_the_sigmoid_of_the_logit(gemma2):
     expected = [torch.sigmoid(by_hand(gemma2, case)[0]).item() for case in cases]
     assert [rating.value for rating in ratings] == pytest.approx(expected, abs=1e-4)
     assert len({round(value, 3) for value in expected}) == 3
+
+
+async def test_a_prompt_of_its_own_named_or_kept_in_its_folder(gemma2, tmp_path):
+    cases, prompt = cases_of(judgments(0, 30)), load_prompt("meta-rm")
+    own = [torch.sigmoid(by_hand(gemma2, case, prompt)[0]).item() for case in cases]
+    judges = [torch.sigmoid(by_hand(gemma2, case)[0]).item() for case in cases]
+    assert abs(own[0] - judges[0]) > 1e-3
+    assert [r.value for r in await rated(gemma2, cases, template="meta-rm")] == pytest.approx(own, abs=1e-4)
+    folder = shutil.copytree(gemma2, tmp_path / "trained")
+    keep_prompt(prompt, folder)
+    assert [r.value for r in await rated(folder, cases)] == pytest.approx(own, abs=1e-4)
+    named = load_meta(f"classifier:{gemma2}", template="meta-rm").model_id
+    assert named == f"classifier:{gemma2} template meta-rm {prompt.digest[:8]}"
+    assert load_meta(f"classifier:{folder}").model_id == f"classifier:{folder}"
 
 
 async def test_batches_padded_to_different_lengths_agree(gemma2):

@@ -6,6 +6,7 @@ from servers.chat import ChatServer
 from servers.classify import classes, classifies
 from spct.errors import EngineAuthError, EngineError, EngineUnreachableError, InputError, RejectedError, ReplyError
 from spct.meta import load_meta
+from spct.meta.prompt import load_prompt, turns_of
 from spct.meta.remote import RemoteMeta
 
 
@@ -41,6 +42,17 @@ async def test_what_is_sent():
         ],
         "use_activation": False,
     }
+
+
+async def test_a_prompt_of_its_own_is_what_is_sent():
+    async with ChatServer(classifies(by_number)) as server:
+        await rate(server, [judgment(0, (3, 9))], template="meta-rm")
+    (call,) = server.chats
+    (case,) = cases_of([judgment(0, (3, 9))])
+    turns = turns_of(case, load_prompt("meta-rm"), ())
+    assert call.body["messages"] == [{"role": turn.role, "content": turn.content} for turn in turns]
+    meta = RemoteMeta("m", base_url="http://127.0.0.1:1", template="meta-rm")
+    assert meta.model_id == f"remote:m template meta-rm {load_prompt('meta-rm').digest[:8]}"
 
 
 async def test_two_labels_are_a_softmax():

@@ -284,7 +284,7 @@ async def test_query_principles_survive_in_the_store(tmp_path):
 
     store = RunStore.create(tmp_path, {})
     await collect(ScriptedEngine(script), items(1), store=store, k=2, principles="query")
-    assert len(store.principles) == 1
+    assert len(store.first_texts) == 1
     engine = ScriptedEngine(script)
     await collect(engine, items(1), store=store, k=4, principles="query")
     assert all("first 0" in request.messages[-1].content for request in engine.requests)

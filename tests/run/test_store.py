@@ -56,12 +56,12 @@ async def test_finish_returns_once_the_commit_is_made(tmp_path):
 
 def test_principles_are_a_mapping_on_disk(tmp_path):
     store = RunStore.create(tmp_path, {})
-    store.principles["key"] = "1. Tone"
+    store.first_texts["key"] = "1. Tone"
     store.close()
     again = RunStore.open(tmp_path)
-    assert again.principles.get("key") == "1. Tone"
-    assert again.principles.get("other") is None
-    assert dict(again.principles) == {"key": "1. Tone"}
+    assert again.first_texts.get("key") == "1. Tone"
+    assert again.first_texts.get("other") is None
+    assert dict(again.first_texts) == {"key": "1. Tone"}
 
 
 def test_another_item_in_the_same_place_is_refused(tmp_path):

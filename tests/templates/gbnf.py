@@ -6,7 +6,7 @@ import random
 import re
 from functools import cache
 
-_TOKEN = re.compile(r'\s*("(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{\d+,\d+\}|[()|*]|[A-Za-z-]+)')
+_TOKEN = re.compile(r'\s*("(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{\d+,\d+\}|[()|*]|[A-Za-z][A-Za-z0-9-]*)')
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 # What free text is drawn from: enough of each character that can do harm.
 ALPHABET = "abdeoxRn \\\\\\<>/[]{}|#(1,8\té分🎉"

@@ -53,7 +53,7 @@ def test_principles_derivations_parse():
     for _ in range(60):
         parsed = template.parse("".join(["Accuracy\n", grammar.derive(rng)]), 2)
         assert parsed.problem is None
-        assert parsed.principles
+        assert parsed.text
 
 
 @pytest.mark.parametrize(("n", "max_tokens"), [(1, 256), (2, 256), (2, 1024), (4, 1024), (4, 4096), (10, 2048)])

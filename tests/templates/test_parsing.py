@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spct.templates import load_template
-from spct.templates.parsing import parse_principles
+from spct.templates.parsing import parse_text
 from templates.reading import parse_index, parse_scores
 from templates.template_corpus import Output, generated_outputs, load_outputs
 
@@ -157,9 +157,13 @@ def test_index_is_one_hot():
     assert parse_index("\\boxed{3}", 4).scores == (0, 0, 1, 0)
 
 
-def test_principles():
-    parsed = parse_principles("<think>hm</think>\n#### Specific Criteria\n1. Accuracy (60%)\n2. Tone (40%)\n")
-    assert parsed.principles == "1. Accuracy (60%)\n2. Tone (40%)"
+def test_a_text_is_what_follows_its_heading():
+    written = "<think>hm</think>\n#### Specific Criteria\n1. Accuracy (60%)\n2. Tone (40%)\n"
+    assert parse_text(written).text == written.removeprefix("<think>hm</think>\n").strip()
+    assert parse_text("42").text == "42"
+    assert parse_text("**Points (all)**:\n1. The sum", heading="#### Points (all)").text == "1. The sum"
+    parsed = parse_text(written, heading="#### Specific Criteria")
+    assert parsed.text == "1. Accuracy (60%)\n2. Tone (40%)"
     assert (parsed.scores, parsed.problem, parsed.span) == (None, None, None)
 
 
@@ -167,14 +171,14 @@ def test_principles():
     ("text", "finish", "code"),
     [
         ("", "stop", "empty"),
-        ("#### Specific Criteria\n", "stop", "no_principles"),
-        ("1. 2. 3.", "stop", "no_principles"),
-        ("<think>Accuracy", "stop", "no_principles"),
+        ("#### Specific Criteria\n", "stop", "empty"),
+        ("1. 2. 3.", "stop", "empty"),
+        ("<think>Accuracy", "stop", "no_answer"),
         ("1. Accuracy (6", "length", "truncated"),
     ],
 )
-def test_principles_problems(text, finish, code):
-    assert parse_principles(text, finish).problem.code == code
+def test_text_problems(text, finish, code):
+    assert parse_text(text, finish, "#### Specific Criteria").problem.code == code
 
 
 PIECES = ["\\boxed", "{", "}", "8", "7", ", ", "\n", "<think>", "</think>", "11", ".5", "０", "٣", "x", " ", "\\"]

@@ -47,14 +47,16 @@ def real_tag(prompt: str) -> str:
     return re.search(r"\[End conversation (\w+)\]", prompt)[1]
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", [name for name in TEMPLATES if name != "meta-rm"])  # whose markers carry no tag
 @pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
 def test_structure_is_that_of_a_harmless_item(attack: Attack, name: str):
     template = load_template(name)
     n = {"grm-single": 1, "pairwise-choice": 2}.get(name, attack.n)
     order = tuple(range(n))
-    hostile = template.render(item_with(attack.text, attack.where, n), order, special_tokens=attack.special_tokens)
-    harmless = template.render(item_with("Fine.", attack.where, n), order)
+    given = {"first": attack.text} if template.first else {}
+    item = item_with(attack.text, attack.where, n)
+    hostile = template.render(item, order, given=given, special_tokens=attack.special_tokens)
+    harmless = template.render(item_with("Fine.", attack.where, n), order, given=given and {"first": "Fine."})
     prompt, plain = hostile[-1].content, harmless[-1].content
     tag, other = real_tag(prompt), real_tag(plain)
     assert [message.role for message in hostile] == [message.role for message in harmless]
@@ -142,8 +144,8 @@ def test_boxes_for_a_scale(scale):
         assert (shield.seal([f"\\boxed{{00{number}, 1}}"], 2).texts[0][0] == "⧵") == inside
 
 
-def test_principles_hold_no_boxes():
-    assert shield_for((), "principles", (1, 10)).seal([r"\boxed{7}" * 200], 1).texts == (r"\boxed{7}" * 200,)
+def test_a_text_is_not_read_for_boxes():
+    assert shield_for((), "text", (1, 10)).seal([r"\boxed{7}" * 200], 1).texts == (r"\boxed{7}" * 200,)
 
 
 CARD = shield_for(

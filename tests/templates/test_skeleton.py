@@ -27,20 +27,23 @@ def test_filled_in_as_jinja_renders(name):
     template, source = load_template(name), load_source(SHIPPED / TEMPLATES[name], name)
     compared = 0
     for item in items():
-        given = {"reference": item.reference, "principles": item.principles, "single": len(item.responses) == 1 or None}
+        first = " a first step " if template.first else None
+        optional = {"reference": item.reference, "principles": item.principles, "first": first}
+        given = {**optional, "single": len(item.responses) == 1 or None}
         if any(given[need] is None for need in template.needs) or template.refuses(len(item.responses)):
             continue
         for order in (range(len(item.responses)), tuple(reversed(range(len(item.responses))))):
             sealed = template._shield.seal(
                 [
                     *[message.content for message in item.messages],
-                    *(() if template.kind == "principles" else item.responses),
-                    *[text for text in (item.reference, item.principles) if text is not None],
+                    *(item.responses if template.shows_responses else ()),
+                    *[text for text in optional.values() if text is not None],
                 ],
                 len(order),
             )
             turns = sealed.texts[: len(item.messages)]
-            shown = [] if template.kind == "principles" else [sealed.texts[len(turns) + index] for index in order]
+            shown = [sealed.texts[len(turns) + index] for index in order] if template.shows_responses else []
+            last = iter(sealed.texts[-sum(text is not None for text in optional.values()) or len(sealed.texts) :])
             expected = source.render(
                 {
                     "n": len(shown),
@@ -51,19 +54,18 @@ def test_filled_in_as_jinja_renders(name):
                     "turns": list(zip([message.role for message in item.messages], turns, strict=True)),
                     "query": turns[-1],
                     "responses": list(enumerate(shown, 1)),
-                    "reference": None if item.reference is None else sealed.texts[-1 - (item.principles is not None)],
-                    "principles": None if item.principles is None else sealed.texts[-1],
+                    **{name: None if text is None else next(last) for name, text in optional.items()},
                     "trajectories": False,
                 }
             )
-            assert template.render(item, order) == expected
+            assert template.render(item, order, given={} if first is None else {"first": first}) == expected
             compared += 1
     assert compared >= 12
 
 
 def test_a_skeleton_has_its_texts_where_the_holes_were():
-    skeleton = Skeleton.of({"system": "be fair", "user": f"a {Hole(1)} b {Hole(0)}{Hole(1)}"})
-    assert skeleton.fill(["x", "\0hole 0\0"]) == {"system": "be fair", "user": "a \0hole 0\0 b x\0hole 0\0"}
+    skeleton = Skeleton.of([("system", "be fair"), ("user", f"a {Hole(1)} b {Hole(0)}{Hole(1)}")])
+    assert skeleton.fill(["x", "\0hole 0\0"]) == [("system", "be fair"), ("user", "a \0hole 0\0 b x\0hole 0\0")]
 
 
 @pytest.mark.parametrize("read", [bool, len, list, hash, lambda h: h == "x", lambda h: "x" in h, lambda h: h[0]])

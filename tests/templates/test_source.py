@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spct.errors import TemplateError
-from spct.templates import load_template
+from spct.templates import load_first, load_template
 from spct.types import Item, Message
 
 ITEM = Item("a", (Message("user", "x"),), ("one", "two"))
@@ -18,19 +18,64 @@ def load(tmp_path, text, name="mine.jinja"):
     return load_template(str(path))
 
 
-def test_blocks_give_messages(tmp_path):
+def test_messages_of_their_own(tmp_path):
     template = load(
         tmp_path,
         "---\nscale: [0, 5]\n---\n{% set who = 'judge' %}\n"
-        "{% block system %}You are a {{ who }}.{% endblock %}\n{% block user %}{{ query }}{% endblock %}\n",
+        '{% message "system" %}You are a {{ who }}.{% endmessage %}\n{% message "user" %}{{ query }}{% endmessage %}\n',
     )
     assert template.scale == (0, 5)
     assert template.name == "mine"
     assert template.render(ITEM, (0, 1)) == (Message("system", "You are a judge."), Message("user", "x"))
 
 
-def test_body_without_blocks_is_the_user_message(tmp_path):
+def test_a_body_without_messages_is_the_user_message(tmp_path):
     assert load(tmp_path, "  {{ responses[1][1] }}\n\n").render(ITEM, (0, 1)) == (Message("user", "two"),)
+
+
+def test_a_conversation_as_turns_and_roles_of_the_models_own(tmp_path):
+    item = Item("a", (Message("system", "Be brief."), Message("user", "x")), ("one", ""), principles="1. Truth")
+    text = (
+        "---\nneeds: [principles]\n---\n"
+        "{% for role, text in turns %}\n{% message role %}{{ text }}{% endmessage %}\n{% endfor %}\n"
+        "{% for number, text in responses %}\n"
+        '{% message "response_" ~ number %}{{ text }}{% endmessage %}\n{% endfor %}\n'
+        '{% message "principle" %}{{ principles }}{% endmessage %}\n'
+    )
+    assert load(tmp_path, text).render(item, (1, 0)) == (
+        Message("system", "Be brief."),
+        Message("user", "x"),
+        Message("response_1", ""),
+        Message("response_2", "one"),
+        Message("principle", "1. Truth"),
+    )
+
+
+def test_examples_and_a_begun_turn_go_around_a_shipped_prompt(tmp_path):
+    text = (
+        '{% extends "grm.jinja" %}\n'
+        '{% block before %}{% message "user" %}2+2? Responses: 4 and 5.{% endmessage %}'
+        '{% message "assistant" %}\\boxed{10, 1}{% endmessage %}{% endblock %}\n'
+        '{% block after %}{% message "assistant" %}#### Specific Criteria\n{% endmessage %}{% endblock %}\n'
+    )
+    messages = load(tmp_path, text).render(ITEM, (0, 1))
+    assert [message.role for message in messages] == ["user", "assistant", "user", "assistant"]
+    assert messages[1].content == "\\boxed{10, 1}"
+    assert messages[2] == load_template("grm").render(ITEM, (0, 1))[0]
+    assert messages[3].content == "#### Specific Criteria"
+
+
+def test_a_first_step_is_a_file_of_the_same_folder_or_a_shipped_one(tmp_path):
+    (tmp_path / "step.jinja").write_text("---\nreader: text\n---\nOf {{ responses | length }}?", encoding="utf-8")
+    own = load(tmp_path, "---\nfirst: step.jinja\n---\n{{ query }} {{ first }}")
+    assert load_first(own).render(ITEM, (1, 0))[0].content == "Of 2?"
+    assert load_first(load(tmp_path, "---\nfirst: answer\n---\n{{ query }} {{ first }}")).name == "answer"
+    (tmp_path / "step.jinja").write_text("Score it.", encoding="utf-8")
+    with pytest.raises(TemplateError, match="a first step has `reader: text` and needs nothing; got scores"):
+        load_first(own)
+    (tmp_path / "step.jinja").unlink()
+    with pytest.raises(TemplateError, match="no such file"):
+        load_first(own)
 
 
 def test_a_shipped_template_can_be_extended(tmp_path):
@@ -65,7 +110,7 @@ def test_html_is_not_escaped(tmp_path):
         ),
         (
             "---\nreader: best\n---\nx",
-            "line 2: reader is 'best'; expected one of box, box-each, index, list, json, choice,",
+            "line 2: reader is 'best'; expected one of box, box-each, ",
         ),
         ("---\nkind: scores\n---\nx", "line 2: unknown front-matter key 'kind'; expected one of reader, scale"),
         (
@@ -89,11 +134,19 @@ def test_html_is_not_escaped(tmp_path):
         ("---\nreader: box\n---\na\n{% if %}", "line 5: "),
         ("a\nb {{ nothing }}", "line 2: 'nothing' is undefined"),
         ("---\nreader: box\n---\na\nb {{ nothing }}", "line 5: 'nothing' is undefined"),
-        ("{% block user %}\n{{ responses[7][1] }}{% endblock %}", "line 2: "),
-        ("{% block user %}x{% endblock %} stray", "text outside the blocks: 'stray'"),
-        ("{% block system %}x{% endblock %}", "gives no user message"),
+        ('{% message "user" %}\n{{ responses[7][1] }}{% endmessage %}', "line 2: "),
+        ('{% message "user" %}x{% endmessage %} stray', "text outside the messages: 'stray'"),
+        ('{% message "system" %}x{% endmessage %}', "asks nothing"),
+        ('{% message "user" %}x{% endmessage %}{% message "assistant" %} {% endmessage %}', "begun with nothing"),
+        ('\n{% message "response 1" %}x{% endmessage %}', "line 2: message role is 'response 1'; expected one word"),
+        ("{% message 7 %}x{% endmessage %}", "message role is 7"),
+        ("{% message %}x{% endmessage %}", "line 1: "),
+        ('{% message "user" %}x', "line 1: "),
+        ('{% message "user" %}{% message "user" %}x{% endmessage %}{% endmessage %}', "a message inside a message"),
+        ("---\nfirst: ../other\n---\nx", "line 2: first is '../other'; expected the name of a shipped template"),
+        ("---\nresponses: 3\n---\nx", "line 2: responses is 3; expected true or false"),
         ("{{ 1 / 0 }}", "line 1: ZeroDivisionError"),
-        ("", "gives no user message"),
+        ("", "asks nothing"),
         ('{% include "../secret" %}', "names the template file '../secret'"),
         ('{% include "absent.jinja" %}', "names the template file 'absent.jinja'"),
         ("{{ query.__class__.__mro__ }}", "line 1: "),

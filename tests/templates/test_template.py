@@ -29,8 +29,14 @@ CARD = Path(__file__).parent / "model-card.jinja"
         ("grm-single", "scores", (0, 1), {"single"}),
         ("grm-reference", "scores", (1, 10), {"reference"}),
         ("grm-principles", "scores", (1, 10), {"principles"}),
+        ("grm-criteria", "scores", (1, 10), set()),
         ("rubric", "scores", (0, 1), set()),
-        ("principles", "principles", (1, 10), set()),
+        ("own-answer", "scores", (1, 10), {"first"}),
+        ("focus", "scores", (1, 10), {"first"}),
+        ("principles", "text", (1, 10), set()),
+        ("answer", "text", (1, 10), set()),
+        ("focus-points", "text", (1, 10), set()),
+        ("meta-rm", "text", (1, 10), set()),
         ("judge", "choice", (0, 1), set()),
         ("judge-index", "choice", (0, 1), set()),
         ("pairwise-choice", "choice", (0, 1), set()),
@@ -43,18 +49,29 @@ def test_shipped(name, kind, scale, needs):
     assert len(template.digest) == 16
     assert load_template(name) is template
     order = (1,) if "single" in needs else (2, 0)
-    (message,) = template.render(ITEM, order)
+    given = {"first": "Six, I think."} if "first" in needs else {}
+    (message,) = template.render(ITEM, order, given=given)
     assert message.role == "user"
-    assert message == load_template(name).render(ITEM, order)[0]
+    assert ("Six, I think." in message.content) == ("first" in needs)
     assert "\n\n\n" not in message.content
     grammar = template.grammar(len(order), 512)
-    assert grammar.startswith("root ::= ")
+    assert (grammar or "").startswith("root ::= ") == (name not in ("answer", "meta-rm"))
 
 
 def test_names_are_the_registry():
     grm = ["grm", "grm-digit", "grm-single", "grm-reference", "grm-principles"]
-    assert list(TEMPLATES) == [*grm, "rubric", "principles", "judge", "judge-index", "pairwise-choice", "json"]
-    assert len({load_template(name).digest for name in TEMPLATES}) == 11
+    steps = ["own-answer", "focus", "principles", "answer", "focus-points", "meta-rm"]
+    assert list(TEMPLATES) == [
+        *grm,
+        "grm-criteria",
+        "rubric",
+        *steps,
+        "judge",
+        "judge-index",
+        "pairwise-choice",
+        "json",
+    ]
+    assert len({load_template(name).digest for name in TEMPLATES}) == 17
 
 
 def test_shown_order_and_turns():
@@ -81,7 +98,7 @@ def test_instructions_come_first_and_are_the_same_for_every_item():
 def test_reference_and_principles():
     reference = load_template("grm-reference").render(ITEM, (0, 1))[0].content
     assert "[Begin reference answer k7n9]\nIt is 6.\n[End reference answer k7n9]\n[Begin response 1 k7n9]" in reference
-    both = load_template("grm-principles").render(ITEM, (0, 1), principles="Given.")[0].content
+    both = load_template("grm-principles").render(ITEM, (0, 1), given={"principles": "Given."})[0].content
     assert "[Begin principles k7n9]\nGiven.\n[End principles k7n9]\n[Begin reference answer k7n9]\nIt is 6.\n" in both
     assert "Right sum" not in both
     assert "Specific Criteria" not in both

@@ -9,7 +9,7 @@ import threading
 import time
 
 import uvicorn
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
 from spct.view.app import create_app
 from spct.view.library import Library
@@ -57,7 +57,11 @@ class Window:
             "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
         )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append("a dialog"), dialog.dismiss()))
+        self.page.on("dialog", self._dismiss)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append("a dialog")
+        dialog.dismiss()
 
     def elsewhere(self, address: str) -> list[str]:
         """What was asked of anybody but ``address``."""

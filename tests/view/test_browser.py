@@ -29,6 +29,7 @@ ADDRESSES = [
     "/run/small/item/0/judgment/0.0.0",
     "/run/small/across",
     "/run/small/labels",
+    "/training/train~rl",
     "/run/small/label/0",
     "/compare?a=small&b=deep~other",
     "/beside?a=small&b=deep~other&at=2&other=2",
@@ -59,6 +60,13 @@ def window(browser):
     yield found
     found.close()
     assert found.complaints == []
+
+
+def press(page, *keys):
+    """Press keys, once the page's script listens: it then shows the button of the keys."""
+    expect(page.locator("#keys-button")).to_be_visible()
+    for key in keys:
+        page.keyboard.press(key)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1600)])
@@ -98,7 +106,7 @@ def test_filters_search_and_sorting_live_in_the_address(window, address):
     page.go_back()
     expect(rows).to_have_text(["river", "greeting", "long"])
     page.goto(f"{address}/run/small/?show=correct")
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("brevity pari", delay=5)
     expect(rows).to_have_text(["capital"])
     page.goto(f"{address}/run/small/?show=wrong&show=tied")
@@ -109,22 +117,19 @@ def test_filters_search_and_sorting_live_in_the_address(window, address):
 def test_keys_lead_through_the_items_that_match(window, address):
     page = window.page
     page.goto(f"{address}/run/small/?show=wrong")
-    page.keyboard.press("j")
-    page.keyboard.press("j")
-    page.keyboard.press("k")
-    page.keyboard.press("Enter")
+    press(page, "j", "j", "k", "Enter")
     expect(page.locator("h1")).to_contain_text("river")
-    page.keyboard.press("j")
+    press(page, "j")
     expect(page.locator("h1")).to_contain_text("long")
-    page.keyboard.press("k")
+    press(page, "k")
     expect(page.locator("h1")).to_contain_text("river")
-    page.keyboard.press("r")
+    press(page, "r")
     expect(page.locator("#raw")).to_have_text("Markdown")
-    page.keyboard.press("u")
+    press(page, "u")
     expect(page.locator("h1")).to_have_text("small")
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.locator("dialog")).to_be_visible()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator("dialog")).to_be_hidden()
 
 
@@ -135,7 +140,7 @@ def test_a_judgment_opens_from_the_matrix_with_what_stands_behind_it(window, add
     first = page.locator("details.judgment").nth(1)
     expect(first.locator("mark").first).to_be_visible()
     expect(page.locator("details.judgment").nth(0)).not_to_have_attribute("open", "")
-    page.keyboard.press("o")
+    press(page, "o")
     expect(page.locator("details.judgment").nth(0)).to_have_attribute("open", "")
     first.locator("details.behind summary").click()
     expect(first.locator(".behind")).to_contain_text("Completion, as it came")
@@ -166,13 +171,13 @@ def test_two_people_label_by_keyboard_at_once(browser, own_runs, tmp_path):
             for name, window in windows.items():
                 expect(window.page.locator("h1")).to_contain_text(f"item {number} ")
                 if name == "bob" and number == 1:
-                    window.page.keyboard.press("s")
+                    press(window.page, "s")
                     continue
-                window.page.keyboard.press("t" if number == 2 else "1")
+                press(window.page, "t" if number == 2 else "1")
                 if number == 0:
-                    window.page.keyboard.press("n")
+                    press(window.page, "n")
                     window.page.keyboard.type(f"by {name}, 2s")
-                window.page.keyboard.press("Enter")
+                press(window.page, "Enter")
                 expect(window.page.locator(".saved, h1").first).to_contain_text("Saved" if number < 6 else "Labels")
         found = labels_of(own_runs / "small")
         assert {position: sorted(given) for position, given in found.items()} == {n: ["ann", "bob"] for n in range(7)}
@@ -193,7 +198,7 @@ def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
         page.get_by_role("link", name="live").click()
         rows = page.locator("#rows a.row")
         expect(rows).to_have_text(["prime", "capital"])
-        page.keyboard.press("j")
+        press(page, "j")
         store = RunStore.open(directory, write=True)
         store.add_item(2, ITEMS[2])
         store.flush()

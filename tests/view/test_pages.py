@@ -22,7 +22,8 @@ def shared(runs, tmp_path_factory):
 
 
 PAGES = {
-    "/": ["<h1>Runs</h1>", ">small</a>", ">deep~other</a>", "42.9%"],
+    "/": ["<h1>Runs</h1>", ">small</a>", ">deep~other</a>", "42.9%", ">train~rl</a>", "not finished", "train~torn"],
+    "/training/train~rl": ["<strong>reward</strong>", "<strong>eval_accuracy</strong>", "0.75", "1e-06"],
     "/?q=OTHER": ["1 of 2 runs", ">deep~other</a>"],
     "/run/small/": ["7 items", "/run/small/item/6?"],
     "/run/small/?show=wrong&against=deep~other": ["1 item", ">river</a>"],
@@ -68,6 +69,8 @@ def test_pages_hold_what_they_are_for(shared, address):
         ("/?sort=colour", 400, "sort=colour: expected one of started, name"),
         ("/compare?a=small&b=small", 400, "got small twice"),
         ("/run/small/label", 400, "this viewer keeps no labels"),
+        ("/training/nowhere", 404, "there is no training folder &#39;nowhere&#39; here"),
+        ("/training/train~torn", 404, "stage.json cannot be read"),
         ("/static/..%2fapp.py", 404, "There is no page"),
     ],
 )
@@ -135,6 +138,8 @@ def test_labels_are_saved_and_the_judge_is_shown_after(own_runs, tmp_path):
     assert 'value="a&lt;b"' in again
     skipped = ann.post("/run/small/label/1", data={"do": "skip"})
     assert "Skipped" in skipped.text
+    assert "ann says: response" in ann.get("/run/small/item/0").text
+    assert "ann says: skipped" in ann.get("/run/small/item/1").text
     overview = ann.get("/run/small/labels").text
     assert '<th scope="row">ann</th><td class="num">1</td><td class="num">1</td>' in overview
     assert "1 item with one best response" in overview

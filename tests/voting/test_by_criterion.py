@@ -124,6 +124,13 @@ def test_equal_points_are_a_tie_whatever_their_parts_round_to():
     assert verdict.tied == (0, 1) and verdict.means == (0.5, 0.5)
 
 
+def test_equal_means_are_a_tie_whatever_their_samples_round_to():
+    # 0 + 0 + 0.3 and three times 0.1 have different means as floating-point numbers
+    a_rubric = of({"id": "a", "kind": "scale", "scale": [0, 10]})
+    judgments = [answer(0, i, first, 1) for i, first in enumerate((0, 0, 3))]
+    assert decide(judgments, id="a", n=2, k=3, rubric=a_rubric).tied == (0, 1)
+
+
 def test_the_mean_over_the_rows_is_the_share_with_answers_missing_and_unequal_in_number():
     draw = random.Random(7)
     for _ in range(200):

@@ -50,6 +50,12 @@ def test_raw_scores_are_averaged_by_weight_whatever_each_made():
     assert [sum(row[i] for row in once.rows) / 2 for i in (0, 1)] == pytest.approx(list(map(float, once.exact_N)))
 
 
+def test_judgments_beyond_a_jurors_k_do_not_count():
+    found = table(Jury(jurors(1, 2, k=2)).up_to(1))
+    assert found.exact_N == ((8 + 2 * Fraction(3)) / 3, (4 + 2 * Fraction(9)) / 3)
+    assert [(result.valid, result.k) for result in found.results] == [(1, 1), (1, 1)]
+
+
 def test_each_juror_has_its_own_vote():
     a, b = table(Jury(jurors(1, 2))).results
     assert (a.name, a.means, a.leaders, a.valid, a.asked, a.counted) == ("a", (7, 4.5), (0,), 2, 2, True)

@@ -38,7 +38,7 @@ def read(pieces: list[str], following: Next, **options: Any) -> ExpectedScores:
 
 def in_box(text: str, tokens: Sequence[TokenLogprob] | None, box: tuple[int, int], **options: Any) -> ExpectedScores:
     """The expected scores of the numbers from 1 to 10 that stand in a box."""
-    return expected_scores(text, tokens, number_slots(text, box, Scale(1, 10), "}"), **options)
+    return expected_scores(text, tokens, number_slots(text, box, Scale(1, 10), ("}",)), **options)
 
 
 def certain_but(at: Mapping[str, Mapping[str, float]], pieces: list[str]) -> Next:
@@ -278,7 +278,7 @@ def test_the_remedy_fits_the_cause(listed: dict[str, float], constrained: bool, 
 
 def test_on_single_digits_a_lone_one_is_one() -> None:
     tokens = tokens_of(["{", "8", "}"], certain_but({"{": {"8": 0.5, "1": 0.5}}, ["{", "8", "}"]))
-    got = expected_scores("{8}", tokens, number_slots("{8}", (1, 2), Scale(0, 9), "}"))
+    got = expected_scores("{8}", tokens, number_slots("{8}", (1, 2), Scale(0, 9), ("}",)))
     assert got.expected_N == pytest.approx((4.5,))
 
 

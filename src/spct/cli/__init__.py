@@ -6,11 +6,13 @@ happened; the environment's SPCT_TRACEBACK=1 shows the whole way there.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -33,14 +35,18 @@ COMMANDS = {
     "judge": "spct.cli.judge:judge",
     "show": "spct.cli.show:show",
     "runs": "spct.cli.runs:runs",
+    "export": "spct.cli.export:export",
     "view": "spct.cli.view:view",
     "labels": "spct.cli.labels:labels",
     "vote": "spct.cli.vote:vote",
     "merge": "spct.cli.merge:merge",
     "jury": "spct.cli.jury:jury",
+    "rubric": "spct.cli.rubric:rubric",
+    "principles": "spct.cli.principles:principles",
     "meta": "spct.cli.meta:meta",
     "bench": "spct.cli.bench:bench",
     "compare": "spct.cli.compare:compare",
+    "check": "spct.cli.check:check",
     "audit": "spct.cli.audit:audit",
     "probe": "spct.cli.probe:probe",
     "import": "spct.cli.import_:import_",
@@ -49,6 +55,7 @@ COMMANDS = {
     "models": "spct.cli.models:models",
     "data": "spct.cli.data:data",
     "train": "spct.cli.train:train",
+    "config": "spct.cli.config:config",
 }
 
 EXIT_CODES: list[tuple[type[SpctError], int]] = [
@@ -65,7 +72,7 @@ EXIT_CODES: list[tuple[type[SpctError], int]] = [
 OUTPUT, FAULT, UNREAD = 5, 70, 141
 MEANINGS = {
     0: "Everything that was asked for is done; every item has a verdict.",
-    1: "The run finished and some items have no verdict.",
+    1: "The run finished, or stopped at a limit of its own, and some items have no verdict; a limit of spct check is not kept.",
     2: "The command is wrong, or a file that it names cannot be read.",
     4: "A file cannot be written: the disk is full, or fails.",
     OUTPUT: "What was asked for cannot be printed: stdout is closed, or its disk is full.",
@@ -90,11 +97,53 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, or an error that names those that are near it."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=3)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+FIRST = """\
+spct judges responses by a generative reward model. To try it without a server or a key:
+
+  spct models pull smollm2-135m                         a small model, to see how it works
+  echo '{"prompt": "Name a prime above 10.", "responses": ["12", "11"]}' > items.jsonl
+  spct judge items.jsonl --model embedded:smollm2-135m --out run
+
+With a server that speaks the OpenAI protocol:
+
+  spct judge items.jsonl --model openai:NAME --base-url http://localhost:8000/v1 --out run
+
+Then look at the run: spct show run, spct export run --to verdicts.xlsx. All commands: spct --help
+"""
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SPCT"},
+)
 @click.version_option(package_name="spct")
-def spct() -> None:
-    """Generative reward models: judge, look, fetch models."""
+@click.option("--profile", metavar="NAME", help="Take the defaults of this profile of spct.toml.")
+@click.pass_context
+def spct(context: click.Context, profile: str | None) -> None:
+    """Generative reward models: judge, look, fetch models.
+
+    Every option can be given as SPCT_COMMAND_OPTION in the environment (SPCT_JUDGE_K=16), and in spct.toml: see spct config.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(FIRST, nl=False)
+        return
+    from spct.cli.defaults import config_files, default_map, found_defaults
+
+    if profile is not None or config_files(Path.cwd()) or context.invoked_subcommand == "config":
+        found = found_defaults(spct, Path.cwd(), profile)
+        context.obj, context.default_map = found, default_map(found)
 
 
 def main() -> NoReturn:

@@ -35,7 +35,20 @@ if TYPE_CHECKING:
 
 GREEDY = "greedy"
 """Folder of the greedy pass within a run directory."""
-_NOT_SHARED = {"source", "skip_bad", "out", "resume", "as_json", "model", "k"}
+_NOT_SHARED = {
+    "source",
+    "skip_bad",
+    "out",
+    "resume",
+    "as_json",
+    "model",
+    "k",
+    "map",
+    "group_by",
+    "sheet",
+    "encoding",
+    "sample",
+}
 
 
 @click.command()
@@ -143,7 +156,7 @@ async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str
     async with begun_run(judge, out, options, settings=settings, session=session) as store:
         totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
         click.echo(run_summary(totals, judge.settings), err=True)
-    return 1 if totals.no_verdict else 0
+    return 1 if totals.no_verdict or totals.items < len(loaded.items) else 0
 
 
 def _loaded(benchmark: Benchmark, options: Mapping[str, Any]) -> tuple[Loaded, bool]:

@@ -8,21 +8,24 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
+from spct.cli.reading import make_reading, reading_options
 from spct.cli.running import begun_run, judge_all
 from spct.cli.session import engine_options
 from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, SpctError, TemplateError
-from spct.items import read_items
+from spct.harmless import line
+from spct.items import Reading, read_items
 from spct.judges import Judge
 from spct.judges.template_choice import scale_in
 from spct.measures import why_ungraded
@@ -38,6 +41,9 @@ from spct.views import run_summary, verdict_header, verdict_line
 @click.argument("source", metavar="FILE|-")
 @engine_options
 @judging_options
+@reading_options
+@part_options
+@budget_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -45,11 +51,17 @@ from spct.views import run_summary, verdict_header, verdict_line
 @click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
 @click.option("--price-out", type=click.FloatRange(0), help="Price of a million completion tokens.")
 def judge(source: str, **options: Any) -> int:
-    """Judge the items of FILE (JSONL, JSON, Parquet; - for stdin) and print one verdict each."""
+    """Judge the items of FILE and print one verdict each.
+
+    FILE holds JSONL, JSON, CSV, TSV, XLSX, ODS, Parquet or Arrow, compressed or not; - is stdin.
+    """
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
     with _source_file(source) as path:
-        work = _judge(_Input("stdin" if source == "-" else source, path, options["skip_bad"]), options)
+        work = _judge(
+            _Input("stdin" if source == "-" else source, path, options["skip_bad"], make_reading(options), options),
+            options,
+        )
         return run_stoppable(work, options["out"])
 
 
@@ -60,6 +72,8 @@ class _Input:
     name: str
     path: Path
     skip_bad: bool
+    reading: Reading
+    options: Mapping[str, Any]
     total: int = 0
     bad: int = 0
 
@@ -67,7 +81,7 @@ class _Input:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
         scale = scale_in(judge.templates, judge.settings.template)
         off_scale, ungraded = 0, Counter[str]()
-        for item in self.items(judge, self._count_bad):
+        for item in self.items(judge, self._count_bad, replace(self.reading, told=self._tell)):
             self.total += 1
             off_scale += item.truth is not None and item.truth.kind == "label" and scale != (0, 1)
             ungraded.update(filter(None, [why_ungraded(item)]))
@@ -81,8 +95,20 @@ class _Input:
         if 0 < ungraded.total() < self.total:
             click.echo(f"note: not graded: {ungraded_text(ungraded)}", err=True)
 
-    def items(self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None) -> Iterator[Item]:
-        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name):
+    @property
+    def planned(self) -> int:
+        """How many of the items are to be judged."""
+        return part_size(self.total, self.options)
+
+    def chosen(self, judge: Judge) -> Iterator[Item]:
+        """The items that are to be judged."""
+        return part_of(self.items(judge), self.total, self.options)
+
+    def items(
+        self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None, reading: Reading | None = None
+    ) -> Iterator[Item]:
+        reading = reading or self.reading
+        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name, reading=reading):
             try:
                 judge.check(item)
             except TemplateError as error:
@@ -95,7 +121,10 @@ class _Input:
 
     def facts(self) -> dict[str, Any]:
         """What a session of the run records of it."""
-        return {**file_facts(self.path, self.name), "items": self.total}
+        return {**file_facts(self.path, self.name), "items": self.planned}
+
+    def _tell(self, understood: str) -> None:
+        click.echo(f"{line(self.name)}: {line(understood)}", err=True)
 
     def _count_bad(self, error: SpctError) -> None:
         self.bad += 1
@@ -113,9 +142,9 @@ async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
         scale = scale_in(judge.templates, judge.settings.template)
         printed = _json_line if options["as_json"] else partial(_table_line, scale)
         header = None if options["as_json"] else verdict_header()
-        totals = await judge_all(judge, source.items(judge), source.total, store, options, printed, header)
+        totals = await judge_all(judge, source.chosen(judge), source.planned, store, options, printed, header)
         click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
-    return 1 if totals.no_verdict else 0
+    return 1 if totals.no_verdict or totals.items < source.planned else 0
 
 
 def _json_line(outcome: Outcome) -> str:

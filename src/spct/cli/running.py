@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from spct.cli.budget import Budget
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.judges import Judge, kind_of
 from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.run.store import holds_run
-from spct.types import Item
+from spct.types import Item, Judgment, Usage
 from spct.views import Totals
+from spct.wording import count
 
 
 @contextlib.asynccontextmanager
@@ -58,6 +60,7 @@ async def judge_all(
 ) -> Totals:
     """Judge ``total`` items with their progress on the terminal, and for each the ``line`` on stdout that it gives; their sums."""
     in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
+    budget = Budget.of(options)
     k = judge.settings.k if judge.settings.adaptive is None else None
     scale = scale_in(judge.templates, judge.settings.template)
     progress = RunProgress(
@@ -68,13 +71,24 @@ async def judge_all(
         price_in=options.get("price_in"),
         price_out=options.get("price_out"),
     )
+
+    def on_request(judgments: Sequence[Judgment], usage: Usage) -> None:
+        progress.on_request(judgments, usage)
+        budget.spend(usage)
+
     with progress:
         if header is not None:
             progress.print(header)
-        outcomes = judge_items(judge, items, in_flight=in_flight, store=store, on_request=progress.on_request)
+        affordable = budget.within(items)
+        outcomes = judge_items(judge, affordable, in_flight=in_flight, store=store, on_request=on_request)
         async with contextlib.aclosing(outcomes):
             async for outcome in outcomes:
                 progress.on_item(outcome)
+                budget.done(outcome.verdict.usage)
                 if line is not None and (text := line(outcome)) is not None:
                     progress.print(text)
-    return progress.totals
+    totals = progress.totals
+    if budget.stopped:
+        go_on = "go on with --resume and a larger limit" if store is not None else "nothing is kept without --out"
+        click.echo(f"stopped: {budget.stopped}; {totals.items:,} of {count(total, 'item')} judged; {go_on}", err=True)
+    return totals

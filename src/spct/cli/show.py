@@ -7,6 +7,7 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from spct.measures.case import Scale
 from spct.run import RunStore
 from spct.run.stored import (
     StoredItem,
-    principles_of,
+    first_texts,
     stored_item,
     stored_items,
     stored_scale,
@@ -105,16 +106,17 @@ def show(
             return 0
         stored = _find(store, settings, item, written.get("meta"))
         chosen = _chosen(stored, limit=judgments, invalid=invalid)
-        requests = {place: request for request in store.requests(stored.position) for place in request.places}
+        requests = store.requests(stored.position)
         view = ItemView(
             Surface.of(sys.stdout),
             template_of(store, written, settings, stored.item),
-            principles_of(store, settings, stored.item),
+            first_texts(store, settings, stored),
             reasoning,
-            requests,
+            {place: request for request in requests for place in request.places},
             prompts,
             stored_scale(store, settings),
             full or judgments is not None or invalid or reasoning or prompts,
+            tuple(dict.fromkeys([request.prompt for request in requests if not request.places])),
         )
         if as_json:
             _print([orjson.dumps(_item_row(stored, chosen, view)).decode()])
@@ -250,7 +252,7 @@ def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> 
         "position": stored.position,
         "finished": stored.finished,
         "item": item_to_row(stored.item),
-        "query_principles": view.principles,
+        "first_steps": [asdict(first) for first in view.first],
         "verdict": stored.verdict.as_row(),
         "judgments": [_judgment_row(judgment, stored, view) for judgment in judgments],
     }

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from spct.engines.engine import Capabilities, Engine, Sample, SampleBatch, SampleRequest
 from spct.engines.http.presets import PRESETS
+from spct.errors import InputError
 from spct.loading import Family
 
 __all__ = [
@@ -47,6 +48,10 @@ def load_engine(spec: str, **options: Any) -> Engine:
     """
     kind = spec.partition(":")[0]
     if kind in PRESETS:
+        if "preset" in options:
+            raise InputError(
+                f"preset={options['preset']}: a preset is named in front of the model, as {options['preset']}:NAME"
+            )
         options["preset"] = kind
     return cast(Engine, _FAMILY.find(spec).make(**options))
 

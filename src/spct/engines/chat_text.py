@@ -20,7 +20,10 @@ from spct.types import Message
 
 
 class ChatText:
-    """Renders messages to the prompt text, opening the assistant's turn. ``tokens``: its bos and eos token."""
+    """Renders messages to the prompt text, up to where the assistant speaks, or goes on speaking where its turn is begun.
+
+    ``tokens``: its bos and eos token.
+    """
 
     def __init__(self, template: str, tokens: Mapping[str, str]) -> None:
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
@@ -35,11 +38,17 @@ class ChatText:
 
     def render(self, messages: tuple[Message, ...]) -> str:
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        begun = messages[-1].content if messages[-1].role == "assistant" else ""
         try:
-            return self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
+            text = self._template.render(messages=turns, add_generation_prompt=not begun, **self._tokens)
         except JinjaError as error:
             roles = ", ".join(message.role for message in messages)
             raise RequestError(f"the model's chat template refuses messages of roles {roles}: {error}") from error
+        if begun and begun not in text:
+            raise RequestError(
+                "the model's chat template alters the assistant's turn, so it cannot be begun for the model"
+            )
+        return text[: text.rindex(begun) + len(begun)] if begun else text
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:

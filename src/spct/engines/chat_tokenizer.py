@@ -44,12 +44,14 @@ class ChatTokenizer:
         return tuple(dict.fromkeys([*self._tokenizer.all_special_tokens, *written]))
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The ids of the rendered prompt, up to where the assistant speaks. Raises RejectedError."""
+        """The ids of the rendered prompt, up to where the assistant speaks, or goes on speaking. Raises RejectedError."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        begun = messages[-1].role == "assistant"
+        options = {"continue_final_message": begun, "add_generation_prompt": not begun, "return_dict": False}
         try:
             with self._lock:
-                ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-        except (jinja2.TemplateError, TypeError) as error:
+                ids = self._tokenizer.apply_chat_template(turns, **options)
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message.role for message in messages)
             raise RejectedError(f"the chat template of {self._name} refuses messages of {roles}: {error}") from error
         return [int(token) for token in ids]

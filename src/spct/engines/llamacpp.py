@@ -130,6 +130,7 @@ class LlamaCppEngine:
             seed_alone=None if self._exact else False,
             logprobs=True,
             grammar=GRAMMAR,
+            continues=True,
             shares_prefill=True,
             context_tokens=self._context_tokens,
             concurrency=self._parallel,

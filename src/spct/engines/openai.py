@@ -195,6 +195,7 @@ class OpenAIEngine:
             self._context_tokens,
             self._concurrency,
             self._special_tokens,
+            self._dialect.preset.continuing is not None,
         )
 
     def _seeding(self) -> Seeding:
@@ -380,6 +381,7 @@ def _capabilities(
     context_tokens: int | None,
     concurrency: int,
     special_tokens: tuple[str, ...],
+    continues: bool,
 ) -> Capabilities:
     """Kept, since a judge asks several times per request."""
     return Capabilities(
@@ -388,6 +390,7 @@ def _capabilities(
         logprobs=logprobs,
         grammar=grammar,
         json_schema=json_schema,
+        continues=continues,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
         images=True,

@@ -131,6 +131,7 @@ class OpenVINOEngine:
         return Capabilities(
             seeding="sample" if repeats else "request",
             grammar=GRAMMAR,
+            continues=True,
             shares_prefill=True,
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,

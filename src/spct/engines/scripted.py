@@ -78,8 +78,8 @@ class ScriptedEngine:
         self._taken = 0
         self._name = name
         self._delay_s = delay_s
-        seeded = Capabilities(seeding="sample") if self._function else Capabilities()
-        can = seeded if capabilities is None else capabilities
+        own = Capabilities(seeding="sample" if self._function else "none", continues=True)
+        can = own if capabilities is None else capabilities
         self._named_tokens = special_tokens_of(special_tokens)
         self._capabilities = replace(can, special_tokens=(*can.special_tokens, *self._named_tokens))
 

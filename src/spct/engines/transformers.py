@@ -141,6 +141,7 @@ class TransformersEngine:
             seeding="sample",
             seed_alone=False,
             logprobs=True,
+            continues=True,
             shares_prefill=True,
             context_tokens=loaded.context_tokens if loaded else self._context_tokens,
             concurrency=max(8, 2 * self._batch),  # requests of one sample fill a batch, and another waits behind it

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, NoReturn, get_args
 
 from spct.errors import InputError
 from spct.items.images import image_of, reference_to
@@ -41,6 +41,8 @@ def show(value: object) -> str:
     """A value for an error message: its type, and itself where short."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict) and value.keys() == {"bytes", "blake2b"}:
+        return f"{value['bytes']} bytes that are no text"
     text = repr(value) if isinstance(value, (str, int, float)) else ""
     kinds: dict[type, str] = {str: "text", list: "a list", tuple: "a list", dict: "an object"}
     kind = kinds.get(type(value), type(value).__name__)
@@ -220,7 +222,7 @@ class _Turns:
         text, images = _content(content, f"{where}.content", tool=role == "tool")
         name = value.get("name")
         name = None if name is None or not text_of(name, f"{where}.name").strip() else name
-        turn = Message(cast(Role, role), text, calls, None, name, images)
+        turn = Message(role, text, calls, None, name, images)
         if role == "tool":
             self._answer(turn, value.get("tool_call_id"))
         else:

@@ -1,4 +1,5 @@
-"""Reads a file of items row by row. Memory holds one row (Parquet: one batch) and 8 bytes of hash per id.
+"""Reads a file of items row by row. Memory holds one row (Parquet, Arrow: one batch; a workbook, or a table whose rows are
+grouped: all of it) and 8 bytes of hash per id.
 
 Failure rule: a bad row raises InputError, or with ``skip_bad`` is reported and left out; a file that cannot be read on
 (missing, damaged, cut off) raises always.
@@ -6,7 +7,6 @@ Failure rule: a bad row raises InputError, or with ``skip_bad`` is reported and 
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +15,18 @@ from typing import Any, BinaryIO
 import orjson
 
 from spct.errors import InputError
+from spct.items.columnar import columnar_rows
+from spct.items.columns import Reading, Understood, understand
 from spct.items.ids import Ids
 from spct.items.item import has_id, parse_item
 from spct.items.json_array import array_elements
+from spct.items.long_table import grouped
 from spct.items.source import RowFile, opened, read_errors
+from spct.items.tables import csv_rows, sheet_rows
 from spct.types import Item
 
-PARQUET_BATCH_ROWS = 256
-
 RawRow = tuple[str, bytes | dict[str, Any]]
-"""Where a row stands, and its JSON text or (from Parquet) its values."""
+"""Where a row stands, and its JSON text or (from a table) its values."""
 
 
 def read_items(
@@ -34,21 +36,27 @@ def read_items(
     skip_bad: bool = False,
     on_bad: Callable[[InputError], None] | None = None,
     name: str | None = None,
+    reading: Reading | None = None,
 ) -> Iterator[Item]:
     """Yield the items of a file, of stdin ("-") or of an open binary file, in order.
 
-    JSONL, JSON array or Parquet, told apart by content unless ``format`` says jsonl, json or parquet; the first two
-    may be gzipped. ``name`` is what messages call the file. A row without an id gets one made of its content, and a
+    JSONL, a JSON array, CSV, a workbook, Parquet or Arrow, told apart by content unless ``format`` is one of
+    ``kinds.FORMATS``. ``reading`` says what columns hold where their names do not, and is told what was understood.
+    ``name`` is what messages call the file. A row without an id gets one made of its content, and a
     number behind it (``-2``) where a row before it has the same. With ``skip_bad`` a bad row goes to ``on_bad`` and is
     left out. Raises InputError on the first bad row otherwise, for a file that cannot be read, and for one without a
     single usable item. Nothing is opened before the first item is asked for.
     """
     ids = Ids()
     position = -1
+    reading = reading or Reading()
     with opened(source, format, name) as file:
-        for position, (where, row) in enumerate(_rows(file)):  # noqa: B007 - counted for the message below
+        shape, rows = _Shaping(file, reading), _rows(file, reading)
+        if reading.group_by is not None:
+            rows = grouped(((place, _decode(row, place)) for place, row in rows), reading)
+        for position, (where, row) in enumerate(rows):  # noqa: B007 - counted for the message below
             try:
-                values = _decode(row, where)
+                values = shape(_decode(row, where), where)
                 item = parse_item(values, where=where)
                 item = ids.add(item, where, given=has_id(values))
             except InputError as error:
@@ -60,8 +68,8 @@ def read_items(
             yield item
         if not ids:
             count = "1 row, a bad one" if position == 0 else f"{position + 1} rows, all of them bad"
-            rows = "no items" if position < 0 else count
-            raise InputError(f"{file.name}: got {rows}; expected at least one item")
+            got = "no items" if position < 0 else count
+            raise InputError(f"{file.name}: got {got}; expected at least one item")
 
 
 def read_rows(source: str | Path | BinaryIO, *, format: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,8 +86,44 @@ def read_rows(source: str | Path | BinaryIO, *, format: str | None = None) -> It
             yield where, values
 
 
-def _rows(file: RowFile) -> Iterator[RawRow]:
-    rows = {"jsonl": _lines, "json": _elements, "parquet": _parquet}[file.format](file)
+class _Shaping:
+    """Brings rows into an accepted shape by what their columns hold, which is worked out once for rows with equal keys."""
+
+    def __init__(self, file: RowFile, reading: Reading) -> None:
+        self._file, self._reading = file, reading
+        self._known: dict[tuple[str, ...], Understood | None] = {}
+
+    def __call__(self, values: Any, where: str) -> Any:
+        if not isinstance(values, dict) or self._reading.group_by is not None:
+            return values
+        keys = tuple(values)
+        if keys not in self._known:
+            table = self._file.format not in ("jsonl", "json")
+            understood = understand(keys, self._reading, where, table=table)
+            if understood is not None and not any(self._known.values()) and self._reading.told is not None:
+                self._reading.told(understood.told())
+            self._known[keys] = understood
+        understood = self._known[keys]
+        return values if understood is None else understood.row(values, where)
+
+
+def _rows(file: RowFile, reading: Reading | None = None) -> Iterator[RawRow]:
+    reading = reading or Reading()
+    note = reading.told or (lambda _: None)
+    if reading.sheet is not None and file.format != "sheet":
+        raise InputError(
+            f"{file.name}: got a sheet ({reading.sheet!r}) of a file of {file.format}; --sheet is for workbooks"
+        )
+    if reading.encoding is not None and file.format != "csv":
+        raise InputError(
+            f"{file.name}: got an encoding ({reading.encoding}) of a file of {file.format}; --encoding is for CSV"
+        )
+    if file.format == "csv":
+        rows: Iterator[RawRow] = csv_rows(file, reading.encoding, note)
+    elif file.format == "sheet":
+        rows = sheet_rows(file, reading.sheet, note)
+    else:
+        rows = {"jsonl": _lines, "json": _elements, "parquet": columnar_rows, "arrow": columnar_rows}[file.format](file)
     with read_errors(file.name):
         yield from rows
 
@@ -95,24 +139,6 @@ def _elements(file: RowFile) -> Iterator[RawRow]:
     prefix = f"{file.name}, element "
     for index, element in enumerate(array_elements(file.stream, file.name)):
         yield f"{prefix}{index} (counting from 0)", element
-
-
-def _parquet(file: RowFile) -> Iterator[RawRow]:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(f"{file.name}: Parquet needs pyarrow: pip install 'spct[parquet]'") from error
-    if not file.stream.seekable():
-        raise InputError(f"{file.name}: Parquet cannot be read from a pipe; give the file's name")
-    arrow_error = importlib.import_module("pyarrow").ArrowException
-    index = 0
-    try:
-        for batch in parquet.ParquetFile(file.stream).iter_batches(batch_size=PARQUET_BATCH_ROWS):
-            for row in batch.to_pylist():
-                yield f"{file.name}, row {index} (counting from 0)", row
-                index += 1
-    except (arrow_error, UnicodeDecodeError) as error:
-        raise InputError(f"{file.name}, after row {index}: not readable as Parquet: {error}") from error
 
 
 def _decode(row: bytes | dict[str, Any], where: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.classifiers import Conversation
+from spct.engines.asking import Held
 from spct.engines.engine import Sample
 from spct.errors import InputError
 from spct.judges.sampling import SampleScores, SamplingSettings, Stream, StreamSampler
@@ -57,7 +58,7 @@ def answer_of(text: str) -> str:
 class CritiqueSampler(StreamSampler):
     """Takes any finished text for a critique; a valid one has the scores ()."""
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
         _, problem = answer_start(sample.text, sample.finish_reason)
         if problem is None and not answer_of(sample.text):
             problem = Problem("empty", "nothing follows the reasoning")
@@ -65,5 +66,5 @@ class CritiqueSampler(StreamSampler):
             problem = Problem("truncated", "the critique was cut off before its end; raise max_tokens")
         return SampleScores(() if problem is None else None, problem)
 
-    def _grammar(self, n: int) -> str | None:
-        return None  # a template's grammar ends in a box
+    def _held(self, n: int) -> Held:
+        return Held()  # a template's grammar ends in an answer form

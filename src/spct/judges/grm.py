@@ -7,7 +7,7 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -18,15 +18,15 @@ from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
 from spct.items.budget import within_budget
 from spct.items.copies import apart, copies_of
+from spct.judges.first_steps import FirstSteps, Step, given_to, step_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
-from spct.judges.principles import PrinciplesWriter
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import check_images, lenience_in, load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
-from spct.templates import Template
+from spct.templates import Given, Template
 from spct.types import Item, ItemError, Judgment, Message, Usage
 from spct.voting.adaptive import FIRST_LOOK, settled
 from spct.voting.blocks import block_orders
@@ -62,10 +62,7 @@ class GRMJudge:
         self._samplers = {
             template.name: StreamSampler(engine, template, sampling) for template in self.templates.values()
         }
-        self._writer = None
-        if self.settings.principles == "query":
-            writer = self.templates["principles"]
-            self._writer = PrinciplesWriter(engine, writer, sampling, self.settings.seed)
+        self._first_steps = FirstSteps(engine, sampling, self.settings.seed)
 
     @property
     def noise(self) -> float:
@@ -88,7 +85,7 @@ class GRMJudge:
             del settings["trajectory_chars"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
-        held = self.settings.sampling.grammar
+        held = self.settings.sampling.grammar and not self.templates[self.settings.template].begins
         sampling["grammar"] = (held and self.engine.capabilities.grammar) or None
         if held and not sampling["grammar"] and self.engine.capabilities.json_schema and self._answers_in_json:
             sampling["json_schema"] = self.engine.capabilities.json_schema
@@ -123,15 +120,16 @@ class GRMJudge:
         judgments: list[Judgment] = []
         ratings: Ratings = {}
         try:
-            principles = await self._principles(task)
-            judgments = await self._sample(task, template, principles)
+            judgments = await self._sample(task, template)
             if self.meta is not None:
-                ratings = await self._rate(self.meta, task, template, principles, judgments)
+                ratings = await self._rate(self.meta, task, template, judgments)
         except RequestError as failure:
             error = ItemError(type(failure).__name__, str(failure))
             judgments = task.sampled()
         finally:
             template.forget(task.item)
+            if (step := self._step(template)) is not None:
+                step.template.forget(task.item)
         settings, judgments = self.settings, [copies.spread(judgment) for judgment in judgments]
         if error is not None:
             return no_verdict(item, settings, error, judgments, task.usage)
@@ -139,54 +137,52 @@ class GRMJudge:
         vote = partial(verdict_of, item, settings, judgments, ratings=rated, usage=task.usage, noise=self.noise)
         return await aside(vote, len(judgments) * len(item.responses) > MANY_SCORES)
 
-    async def _rate(
-        self,
-        meta: MetaRM,
-        task: _Task,
-        template: Template,
-        principles: str | None,
-        judgments: Sequence[Judgment],
-    ) -> Ratings:
+    async def _rate(self, meta: MetaRM, task: _Task, template: Template, judgments: Sequence[Judgment]) -> Ratings:
         """The ratings in memory and those of the valid judgments that it lacks."""
         rated = task.ratings()
         missing = [j for j in judgments if j.problem is None and place_of(j) not in rated]
         if not missing:
             return rated
-        special = meta.special_tokens
-        cases = make_cases(task.item, missing, template, principles=principles, special_tokens=special)
+        for judgment in missing:
+            await self._write_first(task, template, judgment.order)
+
+        def given(_: Item, order: Sequence[int]) -> Given:
+            return self._given(task, template, order, task.first_texts)
+
+        cases = make_cases(task.item, missing, template, given, special_tokens=meta.special_tokens)
         ratings = await meta.rate(cases)
         fresh = {place_of(j): rating for j, rating in zip(missing, ratings, strict=True)}
         task.memory.record_ratings(fresh)
         return {**rated, **fresh}
 
-    async def _sample(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
+    async def _sample(self, task: _Task, template: Template) -> list[Judgment]:
         """All judgments; blocks shrink until they fit the context."""
         n = len(task.item.responses)
         size = min(n, self.settings.block_size or n)
         while True:
             try:
-                await self._check_fit(task, template, principles, size)
+                await self._check_fit(task, template, size)
                 if size == n:
-                    return await self._rounds(task, template, principles)
-                return await self._run(task, template, principles, self._blocks(task, size))
+                    return await self._rounds(task, template)
+                return await self._run(task, template, self._blocks(task, size))
             except ContextLengthError as error:
                 if size <= 2:
                     raise _never_fits(task.item, size, error) from error
                 size = max(2, size * 2 // 3)
 
-    async def _rounds(self, task: _Task, template: Template, principles: str | None) -> list[Judgment]:
+    async def _rounds(self, task: _Task, template: Template) -> list[Judgment]:
         """All k judgments at once, or round by round until the winner is settled.
 
         Whether to go on depends on the judgments so far alone, so a resumed or repeated run stops at the same place.
         """
         settings = self.settings
         if settings.adaptive is None or task.memory.pilot:
-            return await self._run(task, template, principles, self._whole(task, 0, settings.k))
+            return await self._run(task, template, self._whole(task, 0, settings.k))
         judgments: list[Judgment] = []
         start, end = 0, max(FIRST_LOOK, settings.adaptive_round)
         while start < settings.k:
             end = min(end, settings.k)
-            judgments += await self._run(task, template, principles, self._whole(task, start, end))
+            judgments += await self._run(task, template, self._whole(task, start, end))
             noise = await task.memory.noise() or self.noise
             if end < settings.k and self._is_settled(judgments, settings.k - end, noise):
                 break
@@ -201,31 +197,26 @@ class GRMJudge:
             return False
         return settled(rows, len(rows) + more, settings.adaptive, noise)
 
-    async def _run(
-        self, task: _Task, template: Template, principles: str | None, streams: Sequence[Stream]
-    ) -> list[Judgment]:
+    async def _run(self, task: _Task, template: Template, streams: Sequence[Stream]) -> list[Judgment]:
         sampler = self._samplers[template.name]
         special = self.engine.capabilities.special_tokens
-        at_once = LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency)
+        # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be held
+        # as often as it is asked. And one after the other, as the texts are sealed with the first.
+        room = asyncio.Semaphore(LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency))
+        rendering = asyncio.Lock()
 
         def messages(stream: Stream) -> tuple[Message, ...]:
-            return template.render(task.item, stream.order, principles=principles, special_tokens=special)
+            given = self._given(task, template, stream.order, task.first_texts)
+            return template.render(task.item, stream.order, given=given, special_tokens=special)
 
         async def in_turn(stream: Stream) -> list[Judgment]:
             async with room:
-                async with rendering:  # one after the other, as the texts are sealed with the first
+                await self._write_first(task, template, stream.order)
+                async with rendering:
                     prompt = await aside(partial(messages, stream), task.is_large)
                 return await sampler.run(stream, prompt, task.history, task.record)
 
-        if task.is_large or len(streams) > at_once:
-            # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be
-            # held as often as it is asked.
-            room, rendering = asyncio.Semaphore(at_once), asyncio.Lock()
-            parts = await gather_all([in_turn(stream) for stream in streams])
-        else:
-            parts = await gather_all(
-                [sampler.run(stream, messages(stream), task.history, task.record) for stream in streams]
-            )
+        parts = await gather_all([in_turn(stream) for stream in streams])
         return sorted((j for part in parts for j in part), key=lambda j: (j.index, j.block, j.attempt))
 
     def _whole(self, task: _Task, start: int, end: int) -> list[Stream]:
@@ -250,14 +241,19 @@ class GRMJudge:
                 streams.append(Stream(order, (index,), base, row=index, block=block))
         return streams
 
-    async def _check_fit(self, task: _Task, template: Template, principles: str | None, size: int) -> None:
+    async def _check_fit(self, task: _Task, template: Template, size: int) -> None:
         """Raise ContextLengthError if ``size`` responses may not fit, where the engine can tell beforehand."""
+        await self._write_first(task, template, ())
         context = self.engine.capabilities.context_tokens
         if context is None:
             return
         longest = sorted(range(len(task.item.responses)), key=lambda i: -len(task.item.responses[i]))[:size]
+        # A text that depends on the order is not written yet: how much room it takes shows when it is asked.
+        step = self._step(template)
+        unwritten = {} if step is None else {step.key(task.item, longest): ""}
+        given = self._given(task, template, longest, {**unwritten, **task.first_texts})
         special = self.engine.capabilities.special_tokens
-        render = partial(template.render, task.item, longest, principles=principles, special_tokens=special)
+        render = partial(template.render, task.item, longest, given=given, special_tokens=special)
         messages = await aside(render, task.is_large)
         room = context - self.settings.sampling.max_tokens
         if sum(len(message.content.encode()) for message in messages) + 64 <= room:
@@ -271,14 +267,24 @@ class GRMJudge:
                 context,
             )
 
-    async def _principles(self, task: _Task) -> str | None:
-        if self._writer is not None:
-            return await self._writer.principles_of(task.item, task.memory.principles, task.record)
-        return task.item.principles if self.settings.principles == "given" else None
+    def _step(self, template: Template) -> Step | None:
+        return step_of(template, self.settings, self.templates)
+
+    async def _write_first(self, task: _Task, template: Template, order: Sequence[int]) -> None:
+        """Have the first step's text for this order; for an empty one only if it is the same for all orders."""
+        step = self._step(template)
+        if step is None or (step.template.shows_responses and not order):
+            return
+        if (key := step.key(task.item, order)) not in task.first_texts:
+            kept = task.memory.first_texts
+            task.first_texts[key] = await self._first_steps.text_of(step, task.item, order, kept, task.record)
+
+    def _given(self, task: _Task, template: Template, order: Sequence[int], written: Mapping[str, str]) -> Given:
+        return given_to(task.item, order, self._step(template), self.settings, written)
 
 
 class _Task:
-    """An item on its way: its key, what is known of it already, and what sampling it has cost."""
+    """An item on its way: its key, what is known of it already, the texts of its first steps, and what it has cost."""
 
     def __init__(self, item: Item, memory: Memory) -> None:
         self.item = item
@@ -287,6 +293,7 @@ class _Task:
         self.key = fingerprint(item)
         self.is_large = sum(map(len, (*item.responses, *[turn.content for turn in item.messages]))) > LARGE_CHARS
         self.usage = Usage()
+        self.first_texts: dict[str, str] = {}
         self._fresh: list[Judgment] = []
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt) -> None:

@@ -6,7 +6,7 @@ sessions sampled and writes what is new (``run.runner``), a service's writes onl
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
 from spct.items.copies import Copies
 from spct.types import Judgment, Message, Usage
@@ -15,17 +15,20 @@ from spct.voting.ratings import Ratings
 Prompt = tuple[Message, ...]
 """The messages of a request; () where a model is asked without any."""
 
+Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
+"""``Memory.record``: called once per finished request, the unit that a run stores."""
+
 
 class Memory:
     """``history`` are the judgments that there are of the item, ``ratings`` those of the judge's meta RM on them.
 
-    ``principles`` are query-only principles by ``principles.query_key``, shared by all items; None leaves them to the judge.
+    ``first_texts`` are those of first steps by ``first_steps.step_key``, shared by all items; None leaves them to the judge.
     ``pilot`` items are taken to k also with adaptive k: from them a run learns how noisy its judge is.
     """
 
     history: Sequence[Judgment] = ()
     ratings: Ratings = {}  # noqa: RUF012 - never changed in place
-    principles: MutableMapping[str, str] | None = None
+    first_texts: MutableMapping[str, str] | None = None
     pilot: bool = False
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
@@ -46,7 +49,7 @@ class MemoryOfTexts(Memory):
         self._memory, self._copies = memory, copies
         self.history = [copies.texts(judgment) for judgment in memory.history]
         self.ratings = memory.ratings
-        self.principles = memory.principles
+        self.first_texts = memory.first_texts
         self.pilot = memory.pilot
 
     async def noise(self) -> float | None:

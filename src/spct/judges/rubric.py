@@ -13,15 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 from spct.aio import gather_all
+from spct.engines.asking import Held
 from spct.engines.engine import Engine, Sample
 from spct.errors import InputError, RequestError
 from spct.items import fingerprint
 from spct.items.budget import within_budget
 from spct.items.copies import copies_of
-from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
+from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt, Record
 from spct.judges.rival import refuse
 from spct.judges.rubric_prompts import BASE, criterion_template, joint_template
-from spct.judges.sampling import History, Record, SampleScores, SamplingSettings, Stream, StreamSampler
+from spct.judges.sampling import History, SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import check_images
 from spct.judges.verdicts import no_verdict, verdict_of
@@ -128,8 +129,6 @@ class RubricJudge:
         for row in range(min(settings.k, rows)):  # by order first: the prompts of one order begin alike
             for place, sampler in self._samplers.items():
                 k = settings.k if self._joint else self.rubric.k_of(place, settings.k)
-                if row >= k:
-                    continue
                 asked = n * len(self.rubric.judged) if self._joint else n
                 prompt = sampler.template.render(shown, orders[row], special_tokens=special, asked=asked)
                 base = seed_base(settings.seed, f"{key} {sampler.template.name}")
@@ -187,7 +186,7 @@ class _JointSampler(StreamSampler):
         whole = await super().run(stream, messages, self._joined(history), record_parts)
         return [part for judgment in whole for part in self._parts(judgment)]
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
         n = len(stream.order)
         parsed = self.template.parse(sample.text, n * len(self._judged), sample.finish_reason, sections=False)
         if parsed.scores is None:
@@ -195,10 +194,10 @@ class _JointSampler(StreamSampler):
         starts = range(0, n * len(self._judged), n)
         return SampleScores(tuple(parsed.scores[start + place] for start in starts for place in places), None)
 
-    def _grammar(self, n: int) -> str | None:
+    def _held(self, n: int) -> Held:
         if not (self.settings.grammar and self.engine.capabilities.grammar):
-            return None
-        return self.template.grammar(n, self.settings.max_tokens, asked=n * len(self._judged))
+            return Held()
+        return Held(self.template.grammar(n, self.settings.max_tokens, asked=n * len(self._judged)))
 
     def _parts(self, judgment: Judgment) -> list[Judgment]:
         """A judgment of all criteria as one for each; an invalid one stands for none of the others."""

@@ -6,22 +6,19 @@ from the samples themselves, so a stored prefix of the history is replayed and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from time import monotonic
 from typing import NamedTuple
 
 from spct.aio import gather_all
-from spct.engines.engine import Engine, Sample, SampleBatch, SampleRequest
-from spct.judges.memory import Prompt
+from spct.engines.asking import Held, ask, held_to
+from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.judges.memory import Record
 from spct.templates import Template
-from spct.types import Divide, Judgment, Message, Problem, Usage
+from spct.types import Divide, Judgment, Message, Problem
 from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
-
-Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
-"""``Memory.record``: called once per finished request, the unit that a run stores."""
 
 History = Mapping[tuple[int, int, int], Judgment]
 """Judgments of one item by (index, block, attempt)."""
@@ -114,6 +111,7 @@ class StreamSampler:
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, run: list[int], record: Record
     ) -> list[Judgment]:
         settings = self.settings
+        held = self._held(len(stream.order))
         batch = await ask(
             self.engine,
             SampleRequest(
@@ -123,21 +121,22 @@ class StreamSampler:
                 temperature=settings.temperature,
                 top_p=settings.top_p,
                 max_tokens=settings.max_tokens,
-                grammar=self._grammar(len(stream.order)),
-                json_schema=self._json_schema(len(stream.order)),
+                grammar=held.grammar,
+                json_schema=held.json_schema,
                 top_logprobs=settings.top_logprobs or 0,
             ),
         )
         places = stream.places
         divide = partial(self.template.divide, n=len(stream.order))
         judgments = [
-            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample), divide)
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, bool(held)), divide)
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
         return judgments
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
+        """What the sample says; ``held`` to a grammar or a schema."""
         n = len(stream.order)
         parsed = self.template.parse(sample.text, n, sample.finish_reason, sections=False)
         if parsed.scores is None:
@@ -145,30 +144,21 @@ class StreamSampler:
         scores = tuple([parsed.scores[place] for place in places])
         if not self.settings.top_logprobs:
             return SampleScores(scores, None)
-        read = self._expected(sample, parsed.span, n)
+        read = self._expected(sample, parsed.span, n, held)
         if read.expected_N is None:
             return SampleScores(scores, None, no_expected=read.problem)
         expected = tuple([read.expected_N[place] for place in places])
         unresolved = tuple([read.outside_N[place] + read.ambiguous_N[place] for place in places])
         return SampleScores(scores, None, expected, unresolved)
 
-    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int) -> ExpectedScores:
+    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int, held: bool) -> ExpectedScores:
         """The expected scores of a sample whose answer was read at ``span``."""
         slots = () if span is None or sample.logprobs is None else self.template.slots(sample.text, span, n)
-        held = self._grammar(n) is not None or self._json_schema(n) is not None
         return expected_scores(sample.text, sample.logprobs, slots, constrained=held)
 
-    def _grammar(self, n: int) -> str | None:
-        if not (self.settings.grammar and self.engine.capabilities.grammar):
-            return None
-        return self.template.grammar(n, self.settings.max_tokens)
-
-    def _json_schema(self, n: int) -> str | None:
-        """A schema where the engine takes no grammar: a grammar also bounds the length of the texts."""
-        can = self.engine.capabilities
-        if not self.settings.grammar or can.grammar or not can.json_schema:
-            return None
-        return self.template.json_schema(n)
+    def _held(self, n: int) -> Held:
+        settings = self.settings
+        return held_to(self.template, n, settings.max_tokens, self.engine) if settings.grammar else Held()
 
 
 def _judgment(
@@ -204,13 +194,6 @@ def _named(problem: Problem | None, sample: Sample) -> Problem | None:
         "the server sent the whole completion as reasoning (reasoning_content), so there is no answer; take its reasoning "
         "parser off, or name the one of this model",
     )
-
-
-async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:
-    """What the engine answers, with the seconds that it took in its usage."""
-    begun = monotonic()
-    batch = await engine.sample(request)
-    return replace(batch, usage=replace(batch.usage, seconds=monotonic() - begun))
 
 
 def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[int]) -> dict[int, Judgment]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from spct.errors import TemplateError
 from spct.items.images import is_reference
 from spct.judges.settings import JudgeSettings
-from spct.templates import Template, load_template
+from spct.templates import Template, load_first, load_template
 from spct.types import Item, Trajectory
 from spct.voting.noise import TEN_POINTS, scale_noise
 
@@ -79,8 +79,14 @@ def load_templates(settings: JudgeSettings) -> dict[str, Template]:
         names.append("principles")
     templates = {name: load_template(name) for name in names}
     main = templates[settings.template]
-    if main.kind == "principles":
-        raise TemplateError(f"template {settings.template} writes principles and no scores; it cannot judge")
+    if main.first is not None:
+        if settings.principles == "query":
+            raise TemplateError(
+                f"template {settings.template} has a first step of its own, and --principles query is another: drop one"
+            )
+        templates[main.first] = load_first(main)
+    if main.kind == "text":
+        raise TemplateError(f"template {settings.template} asks for a text and no scores; it cannot judge")
     if settings.principles != "self" and settings.template != "grm" and "principles" not in main.needs:
         raise TemplateError(
             f"template {settings.template} does not show principles; --principles {settings.principles} needs one that "

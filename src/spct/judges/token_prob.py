@@ -69,12 +69,12 @@ class _ProbabilitySampler(StreamSampler):
         super().__init__(engine, template, settings)
         self._min_resolved = min_resolved
 
-    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int) -> ExpectedScores:
+    def _expected(self, sample: Sample, span: tuple[int, int] | None, n: int, held: bool) -> ExpectedScores:
         slots = () if span is None else self.template.slots(sample.text, span, n)
         return expected_scores(sample.text, sample.logprobs, slots, min_resolved=self._min_resolved)
 
-    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample) -> SampleScores:
-        named = super()._read(stream, places, sample)
+    def _read(self, stream: Stream, places: tuple[int, ...], sample: Sample, held: bool) -> SampleScores:
+        named = super()._read(stream, places, sample, held)
         if named.scores is not None and named.expected is None:
             return SampleScores(None, Problem("no_logprobs", str(named.no_expected)))
         return named._replace(scores=named.expected)

@@ -7,11 +7,12 @@ open a turn of its own; texts without control tokens come out as the judge saw t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from spct.engines.asking import split_begun
 from spct.items.copies import as_shown
 from spct.meta.meta import Case
-from spct.templates import Template
+from spct.templates import Given, Template
 from spct.templates.control_tokens import CONTROL_TOKENS, special_pattern
 from spct.types import Item, Judgment, Message
 
@@ -20,23 +21,26 @@ def make_cases(
     item: Item,
     judgments: Iterable[Judgment],
     template: Template,
+    given: Callable[[Item, Sequence[int]], Given] = lambda *_: {},
     *,
-    principles: str | None = None,
     special_tokens: Sequence[str] = (),
 ) -> list[Case]:
-    """One case per judgment, in order. ``template`` and ``principles`` are those the item was judged by.
+    """One case per judgment, in order. ``template`` is the one the item was judged by.
 
-    Raises TemplateError if the item does not suit the template.
+    ``given`` tells what its prompt was given, by the item and the order shown. The begin of the assistant's turn is left
+    out of the prompt, since the judgment has it. Raises TemplateError if the item does not suit the template.
     """
-    prompts: dict[tuple[bool, tuple[int, ...]], tuple[Message, ...]] = {}
+    prompts: dict[tuple[bool, tuple[int, ...]], tuple[tuple[Message, ...], str | None]] = {}
     made = []
     for judgment in judgments:
         seen, texts = as_shown(item, judgment)
         asked = seen is item, texts.order
         if asked not in prompts:
-            prompts[asked] = template.render(seen, texts.order, principles=principles, special_tokens=special_tokens)
+            texts_given = given(seen, texts.order)
+            messages = template.render(seen, texts.order, given=texts_given, special_tokens=special_tokens)
+            prompts[asked] = split_begun(messages)[0], texts_given.get("principles")
         answer = without_control_tokens(judgment.text, special_tokens)
-        made.append(Case(seen, texts, prompts[asked], answer, principles))
+        made.append(Case(seen, texts, prompts[asked][0], answer, prompts[asked][1]))
     return made
 
 

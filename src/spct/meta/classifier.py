@@ -1,25 +1,36 @@
 """A sequence classifier in this process as meta RM, through transformers and torch: CPU or CUDA.
 
-The form of the released DeepSeek-GRM meta RM (Gemma2ForSequenceClassification, one label) and of any other checkpoint
-that AutoModelForSequenceClassification loads: the judgment is rendered with the tokenizer's own chat template, the
-judge's prompt as the user's turn and the judgment as the assistant's. One label: the rating is the sigmoid of its
-logit. Two labels: the softmax probability of label 1. Imported only when asked for: torch is heavy.
+Any checkpoint that AutoModelForSequenceClassification loads, the released DeepSeek-GRM meta RM among them. The judgment
+is rendered with the tokenizer's own chat template, as the assistant's turn after the prompt (``prompt``). One label: the
+rating is the sigmoid of its logit. Two labels: the softmax probability of label 1. Imported only when asked for: torch
+is heavy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers.utils.hub import cached_file
 
 from spct.classifiers.torch_model import LoadedClassifier, TorchClassifier, TorchOptions, chat_ids
 from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import EngineError, RejectedError, WeightsError
 from spct.meta.meta import Case
 from spct.meta.probability import rating_of
+from spct.meta.prompt import FILE, kept_prompt, load_prompt, named, turns_of
 from spct.voting.ratings import Rating
+
+_QUIETLY: dict[str, Any] = {
+    f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")
+}
+"""A model without a prompt of its own is the usual one."""
 
 
 class ClassifierMeta:
-    """``name`` is a directory or a hub id. ``device`` defaults to CUDA where there is one, ``dtype`` to the
+    """``name`` is a directory or a hub id. ``template`` is the prompt that it reads (a name or a path) in place of the one
+    kept in its folder, or without one of the judge's own. ``device`` defaults to CUDA where there is one, ``dtype`` to the
     checkpoint's.
 
     ``batch`` is the most judgments rated at once; cases of one call are batched by length. ``context_tokens``
@@ -32,6 +43,7 @@ class ClassifierMeta:
         self,
         name: str,
         *,
+        template: str | None = None,
         device: str | None = None,
         dtype: str = "auto",
         batch: int = 8,
@@ -39,12 +51,13 @@ class ClassifierMeta:
         threads: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
+        self._told = self._prompt = load_prompt(template)
         options = TorchOptions(device, dtype, batch, context_tokens, threads, trust_remote_code)
         self._torch = TorchClassifier(name, options, check=self._check)
 
     @property
     def model_id(self) -> str:
-        return f"classifier:{self._torch.name}"
+        return named(f"classifier:{self._torch.name}", self._told)
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
@@ -67,6 +80,8 @@ class ClassifierMeta:
             raise WeightsError(
                 f"{self._torch.name} has {labels} labels; expected 1 (a logit) or 2 (label 1 means correct)"
             )
+        if self._told is None and (file := cached_file(self._torch.name, FILE, **_QUIETLY)) is not None:
+            self._prompt = kept_prompt(Path(file))
 
     def _rate(self, loaded: LoadedClassifier, cases: Sequence[Case]) -> list[Rating]:
         texts = [self._encode(loaded, case) for case in cases]
@@ -77,7 +92,8 @@ class ClassifierMeta:
 
     def _encode(self, loaded: LoadedClassifier, case: Case) -> list[int]:
         try:
-            return chat_ids(loaded.tokenizer, case.turns, self._torch.name)
+            turns = turns_of(case, self._prompt, loaded.special_tokens)
+            return chat_ids(loaded.tokenizer, turns, self._torch.name)
         except RejectedError as error:  # all judgments have these roles, so rating as a whole cannot go on
             raise EngineError(str(error)) from error
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from spct.aio import gather_all
 from spct.engines import Engine, SampleRequest, load_engine
+from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Sample
 from spct.errors import ContextLengthError, TemplateError
 from spct.meta.meta import Case
-from spct.templates import Template, load_template
+from spct.templates import Given, Template, load_template
 from spct.types import Message
 from spct.voting.expected import expected_scores
 from spct.voting.orders import keyed_hash
@@ -74,21 +75,24 @@ class LLMMeta:
         await self._engine.close()
 
     async def _rate(self, case: Case) -> Rating:
-        capabilities = self._engine.capabilities
-        grammar = self._template.grammar(1, self._max_tokens) if self._grammar and capabilities.grammar else None
+        held = self._held()
         request = SampleRequest(
             self._messages(case),
             seed=keyed_hash(self._seed, "meta", case.judgment.seed) % 2**31,
             temperature=self._temperature,
             max_tokens=self._max_tokens,
-            grammar=grammar,
+            grammar=held.grammar,
+            json_schema=held.json_schema,
             top_logprobs=self._top_logprobs,
         )
         try:
-            batch = await self._engine.sample(request)
+            batch = await ask(self._engine, request)
         except ContextLengthError as error:
             return Rating(None, f"prompt and judgment are too long for the meta RM: {error}")
         return self._read(batch.samples[0])
+
+    def _held(self) -> Held:
+        return held_to(self._template, 1, self._max_tokens, self._engine) if self._grammar else Held()
 
     def _messages(self, case: Case) -> tuple[Message, ...]:
         """The judgment as one more response behind those it is about; all are sealed for an answer of one rating."""
@@ -96,7 +100,8 @@ class LLMMeta:
         item = replace(case.item, responses=(*shown, case.answer), principles=None)
         special = self.special_tokens
         order = range(len(item.responses))
-        return self._template.render(item, order, principles=case.principles, special_tokens=special, asked=1)
+        given: Given = {} if case.principles is None else {"principles": case.principles}
+        return self._template.render(item, order, given=given, special_tokens=special, asked=1)
 
     def _read(self, sample: Sample) -> Rating:
         parsed = self._template.parse(sample.text, 1, sample.finish_reason)
@@ -106,9 +111,8 @@ class LLMMeta:
         if not self._top_logprobs:
             return Rating(float(parsed.scores[0]))
         assert parsed.span is not None
-        constrained = self._grammar and self._engine.capabilities.grammar is not None
         slots = self._template.slots(sample.text, parsed.span, 1)
-        read = expected_scores(sample.text, sample.logprobs, slots, constrained=constrained)
+        read = expected_scores(sample.text, sample.logprobs, slots, constrained=bool(self._held()))
         if read.expected_N is None:
             return Rating(None, f"the meta RM's answer has no expected rating: {read.problem}")
         return Rating(read.expected_N[0])

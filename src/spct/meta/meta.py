@@ -30,11 +30,6 @@ class Case:
     answer: str
     principles: str | None = None
 
-    @property
-    def turns(self) -> tuple[Message, ...]:
-        """The judge's prompt and, as the assistant's turn, the judgment."""
-        return (*self.prompt, Message("assistant", self.answer))
-
 
 class MetaRM(Protocol):
     """Rates judgments. Safe to call from many tasks of one event loop at once."""

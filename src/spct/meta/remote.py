@@ -16,6 +16,7 @@ from spct.classifiers.remote import RemoteClassifier, read_classes
 from spct.errors import ContextLengthError, InputError
 from spct.meta.meta import Case
 from spct.meta.probability import rating_of
+from spct.meta.prompt import load_prompt, named, turns_of
 from spct.voting.ratings import Rating
 
 KEY_VARIABLE = "SPCT_META_API_KEY"
@@ -26,7 +27,8 @@ class RemoteMeta(HTTPModel):
 
     ``api_key`` defaults to SPCT_META_API_KEY; the judge's own key is never sent here. ``special_tokens`` are those of
     the served tokenizer, which a server does not tell: name them so that judgments cannot open turns of their own. Without,
-    those of the formats in use are kept out (``control_tokens``).
+    those of the formats in use are kept out (``control_tokens``). ``template`` is the prompt that it reads (a name or a
+    path), by default the judge's own.
     """
 
     kind = RemoteClassifier.kind
@@ -39,6 +41,7 @@ class RemoteMeta(HTTPModel):
         self,
         name: str,
         *,
+        template: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         concurrency: int = 64,
@@ -51,7 +54,12 @@ class RemoteMeta(HTTPModel):
             raise InputError(
                 f"meta 'remote:{name}' names no server; give it one, as --meta-option base_url=http://127.0.0.1:8001"
             )
+        self._prompt = load_prompt(template)
         super().__init__(name, base_url, api_key, concurrency, timeout_s, attempts, backoff_s, special_tokens)
+
+    @property
+    def model_id(self) -> str:
+        return named(super().model_id, self._prompt)
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
@@ -61,8 +69,9 @@ class RemoteMeta(HTTPModel):
         return await gather_all([self._rate(case) for case in cases])
 
     async def _rate(self, case: Case) -> Rating:
+        turns = turns_of(case, self._prompt, self.special_tokens)
         try:
-            logits, _ = await self._post({"messages": as_turns(case.turns), "use_activation": False}, read_classes)
+            logits, _ = await self._post({"messages": as_turns(turns), "use_activation": False}, read_classes)
         except ContextLengthError as error:
             return Rating(None, f"prompt and judgment are too long for the meta RM: {error}")
         return rating_of(logits)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from spct.errors import TemplateError
+from spct.errors import InputError
 from spct.items.budget import within_budget
-from spct.judges.principles import query_key
+from spct.judges.first_steps import given_to, step_of
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
 from spct.meta import Case, MetaRM
 from spct.meta.cases import make_cases
 from spct.run.store import RunStore
+from spct.templates import Given, Template
 from spct.types import Item, Judgment
 from spct.voting.ratings import Place, Rating, place_of
 
@@ -44,8 +45,14 @@ async def rate_run(
     """Rate what ``meta``, which must be started, has not rated yet, and store it; stopped, it goes on where it was.
 
     ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. Raises TemplateError
-    if the run's template is not there any more, EngineError if the meta RM cannot go on.
+    if the run's template is not there any more, EngineError if the meta RM cannot go on, InputError for a run by a rubric or
+    of a jury.
     """
+    if settings.rubric is not None or settings.jury is not None:
+        what = "by a rubric" if settings.rubric is not None else "of a jury"
+        raise InputError(
+            f"{store.directory} is a run {what}; a meta RM rates judgments that score every response alone"
+        )
     # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
     templates = store.templates() or load_templates(settings)
     totals = RatingTotals()
@@ -74,9 +81,9 @@ async def rate_run(
         if not missing:
             continue
         template = template_for(item, settings, templates)
-        principles = principles_of(store, settings, item)
         item = within_budget(item, settings.trajectory_chars)
-        cases = make_cases(item, missing, template, principles=principles, special_tokens=meta.special_tokens)
+        given = given_in(store, settings, templates, template)
+        cases = make_cases(item, missing, template, given, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]
         if len(chunk) >= size:
             await flush()
@@ -113,13 +120,12 @@ def _store(store: RunStore, meta: str, chunk: Sequence[tuple[int, Case]], rating
     store.flush()
 
 
-def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    """The principles that the run's judgments of an item were given. Raises TemplateError if they are not kept."""
-    if settings.principles != "query":
-        return item.principles if settings.principles == "given" else None
-    written = store.principles.get(query_key(item))
-    if written is None:
-        raise TemplateError(
-            f"item {item.id!r}: the run keeps no principles of its query; finish it with --resume first"
-        )
-    return written
+def given_in(
+    store: RunStore, settings: JudgeSettings, templates: Mapping[str, Template], template: Template
+) -> Callable[[Item, Sequence[int]], Given]:
+    """What the run's prompts were given besides the item, by the item and the order shown.
+
+    The function raises TemplateError for a text that the run does not keep.
+    """
+    step = step_of(template, settings, templates)
+    return lambda item, order: given_to(item, order, step, settings, store.first_texts)

@@ -11,6 +11,7 @@ from spct.types import Judgment
 FORMAT = 2
 """Raised with every change of the tables or of what stands in them: a run of another format is refused."""
 
+# The table ``principles`` has the texts of all first steps, of which query-only principles are one.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (started TEXT NOT NULL, facts TEXT NOT NULL);

@@ -180,7 +180,7 @@ class _ItemMemory(Memory):
         store, meta = run.store, run.judge.meta
         if store is None:
             return
-        self.principles = store.principles
+        self.first_texts = store.first_texts
         if not store.add_item(position, item):
             self.history = store.history(position)
             self.ratings = {} if meta is None else store.ratings(position, meta.model_id)

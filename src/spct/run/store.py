@@ -46,7 +46,7 @@ T = TypeVar("T")
 class Request:
     """One request of a run: when it was ``answered`` (seconds since 1970), how many ``seconds`` it took, what it asked.
 
-    ``places`` are the judgments that came of it: none for principles, and for parts of a judgment of several requests.
+    ``places`` are the judgments that came of it: none of a first step's, and of parts of a judgment of several requests.
     """
 
     answered: float
@@ -65,7 +65,7 @@ class RunStore:
         self._writer = Writer(directory, connection)
         self._end: int | None = None
         self._request: int | None = None
-        self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
+        self.first_texts: MutableMapping[str, str] = _FirstTexts(self)
 
     @classmethod
     def create(cls, directory: Path, meta: Mapping[str, str]) -> RunStore:
@@ -424,8 +424,8 @@ class RunStore:
         return next(self._rows(query, *parameters), None)
 
 
-class _KeptPrinciples(MutableMapping[str, str]):
-    """Query-only principles as a mapping over the store."""
+class _FirstTexts(MutableMapping[str, str]):
+    """The texts of first steps as a mapping over the store."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store

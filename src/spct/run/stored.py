@@ -9,7 +9,9 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError, TemplateError
-from spct.judges.principles import query_key
+from spct.items.copies import as_shown
+from spct.items.names import letter
+from spct.judges.first_steps import step_of
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.judges.template_choice import noise_in, scale_in, template_for
@@ -45,6 +47,19 @@ class StoredItem:
     verdict: Verdict
     finished: bool
     ratings: Mapping[int, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstText:
+    """What the first step by the template ``step`` wrote; ``order`` as in a judgment, None where it saw no responses."""
+
+    step: str
+    order: tuple[int, ...] | None
+    text: str
+
+    @property
+    def title(self) -> str:
+        return f"first step {self.step}" + (f", shown {', '.join(map(letter, self.order))}" if self.order else "")
 
 
 def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
@@ -123,9 +138,22 @@ def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSett
         return None
 
 
-def principles_of(store: RunStore, settings: JudgeSettings, item: Item) -> str | None:
-    """The principles that were written from the item's query alone, if the run has such."""
-    return store.principles.get(query_key(item)) if settings.principles == "query" else None
+def first_texts(store: RunStore, settings: JudgeSettings, stored: StoredItem) -> list[FirstText]:
+    """What the first steps of an item's judgments wrote, each once."""
+    try:
+        templates = store.templates()
+        step = step_of(template_for(stored.item, settings, templates), settings, templates)
+    except (TemplateError, KeyError):  # a run that was judged by no template, or keeps none
+        return []
+    found: dict[str, FirstText] = {}
+    for judgment in stored.verdict.judgments if step is not None else ():
+        assert step is not None
+        seen, texts = as_shown(stored.item, judgment)
+        key = step.key(seen, texts.order)
+        if key not in found and (text := store.first_texts.get(key)) is not None:
+            order = judgment.order if step.template.shows_responses else None
+            found[key] = FirstText(step.template.name, order, text)
+    return list(found.values())
 
 
 def _verdict(

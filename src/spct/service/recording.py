@@ -21,9 +21,9 @@ from time import monotonic
 import orjson
 
 from spct.errors import InputError, RunError
+from spct.judges.first_steps import KEPT_IN_MEMORY
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
-from spct.judges.principles import KEPT_IN_MEMORY
 from spct.run.opening import open_run
 from spct.run.store import RunStore
 from spct.service.shares import Shares
@@ -76,7 +76,7 @@ class Recording:
 
 
 class Recorder:
-    """One run directory that judged items are added to. ``principles`` remembers query-only principles."""
+    """One run directory that judged items are added to. ``first_texts`` remembers the texts of first steps."""
 
     def __init__(self, directory: Path, judge: Judge, on_fault: Callable[[RunError], None]) -> None:
         self._directory = directory
@@ -84,7 +84,7 @@ class Recorder:
         self._on_fault = on_fault
         self._store: RunStore | None = None
         self._next, self._retry_at = 0, 0.0
-        self.principles: MutableMapping[str, str] = _KeptPrinciples(self)
+        self.first_texts: MutableMapping[str, str] = _FirstTexts(self)
         self._open()
 
     @property
@@ -138,7 +138,7 @@ class Entry(Memory):
     """One item's place in a run. ``lost`` says that not all of it could be written: then nothing more of it is."""
 
     def __init__(self, recorder: Recorder, position: int, item: Item) -> None:
-        self.principles = recorder.principles
+        self.first_texts = recorder.first_texts
         self._recorder = recorder
         self._position = position
         self.lost = True
@@ -179,8 +179,8 @@ class Entry(Memory):
                 raise
 
 
-class _KeptPrinciples(MutableMapping[str, str]):
-    """Principles in memory, the latest first to stay, and in the run where that can be written."""
+class _FirstTexts(MutableMapping[str, str]):
+    """Texts of first steps in memory, the latest first to stay, and in the run where that can be written."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -191,14 +191,14 @@ class _KeptPrinciples(MutableMapping[str, str]):
             with self._recorder._writing() as store:
                 if store is None:
                     raise KeyError(key)
-                self._remember(key, store.principles[key])
+                self._remember(key, store.first_texts[key])
         return self._recent[key]
 
     def __setitem__(self, key: str, text: str) -> None:
         self._remember(key, text)
         with self._recorder._writing() as store:
             if store is not None:
-                store.principles[key] = text
+                store.first_texts[key] = text
 
     def __delitem__(self, key: str) -> None:
         del self._recent[key]

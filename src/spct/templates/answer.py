@@ -30,7 +30,7 @@ _WORDS = r"(?:[a-zA-Z0-9]++[_:.▁-]++){0,4}?"
 _BAR = "[|｜]"
 
 # What follows the first character of each form.
-_TAG = rf"(?:[a-zA-Z0-9_.-]{{1,24}}[:_-])?{_THINK}(?:[:_-][a-zA-Z0-9_.:-]{{1,24}})?"
+_TAG = rf"{_WORDS}{_THINK}(?:[:_-][a-zA-Z0-9_.:-]{{1,24}})?"
 _OPEN_TAG = rf"\s*+{_TAG}(?=[\s>])(?!\s*+/)[^<>]*+>"
 _CLOSE_TAG = rf"\s*+/\s*+{_TAG}(?=[\s/>])[^<>]*+>"
 _THOUGHT = rf"{_WORDS}(?:{_THINK}|[aA](?i:nalysis)|[cC](?i:ommentary))(?![a-zA-Z0-9])"
@@ -51,20 +51,33 @@ SQUARE_NAME = "[tT](?i:hink(?:ing)?)"
 _OPEN_SQUARE = rf"(?:{SQUARE_NAME}|unused16)\]|\|{_OPENS_THOUGHT}\|\]"
 _CLOSE_SQUARE = rf"(?:/\s*+{SQUARE_NAME}|unused17)\]|\|{_CLOSES_THOUGHT}\|\]"
 
-# For the shield, which finds all tokens by their shapes (``control_tokens``): tags in general.
+# For the shield, which finds all tokens by their shapes (``control_tokens``): tags in general, and what is in each, squeezed.
+TAG_WORDS = (
+    b"think",
+    b"thought",
+    b"reason",
+    b"reflect",
+    b"scratchpad",
+    b"cot",
+    b"contemplation",
+    b"deliberation",
+    b"monologue",
+)
 ANY_TAG = rf"\s*+/?\s*+{_TAG}(?![a-zA-Z0-9])(?:[^<>\n]{{0,200}}>)?"
 
 # A search that begins with a fixed character, and a ``.*`` before one, run at the speed of memchr.
 _LINE_BEGIN = r"(?<=[\n>].)|(?<=[\n>][ \t].)|(?<=\n[ \t]{2}.)|(?<=\n[ \t]{3}.)|(?<=\n[ \t]{4}.)"
+CLOSED = "(?=[^<>]++>)"
+"""Behind a ``<``: another bracket follows, and closes it. Told at once, where the forms would try one name after the other."""
 _LINE_END = r"(?=[^<>]*+>[ \t]*+(?:\n|\Z))"
 _OPENS = (
-    re.compile(rf"<(?:(?!<)(?:{_LINE_BEGIN}|{_LINE_END}){_OPEN_TAG}|(?<!`<)(?:{_OPEN_TOKEN}))"),
+    re.compile(rf"<{CLOSED}(?:(?:{_LINE_BEGIN}|{_LINE_END}){_OPEN_TAG}|(?<!`<)(?:{_OPEN_TOKEN}))"),
     re.compile(rf"\[(?<!`\[)(?:{_OPEN_SQUARE})"),
     re.compile(rf"◁(?<!`◁)\s*+{_THINK}\s*+▷"),
 )
 _OPENS_AT_ONCE = re.compile(rf"[\s\ufeff\u200b]*+<{_OPEN_TAG}")
 _LAST_CLOSE = (
-    ("<", re.compile(rf"(?s:.*)<(?:{_CLOSE_TAG}|{_CLOSE_TOKEN})")),
+    ("<", re.compile(rf"(?s:.*)<{CLOSED}(?:{_CLOSE_TAG}|{_CLOSE_TOKEN})")),
     ("[", re.compile(rf"(?s:.*)\[(?:{_CLOSE_SQUARE})")),
     ("◁", re.compile(rf"(?s:.*)◁\s*+/\s*+{_THINK}\s*+▷")),
 )

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from spct.templates.answer import ANY_TAG, SQUARE_NAME
+from spct.templates.answer import ANY_TAG, CLOSED, SQUARE_NAME, TAG_WORDS
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     # ChatML, as Qwen, Yi, InternLM, SmolLM, Hermes and many others have it: tokenizer_config.json of Qwen/Qwen3-8B.
@@ -124,20 +125,35 @@ def _named(opening: str, closing: str) -> str:
 
 _INSIDE = r"[^<>|\n⟦⟧‹›¦·]{1,60}+"
 _PLAIN = r"[a-zA-Z0-9_:./▁-]{1,60}+"
-SHAPES = (
-    re.compile(
-        rf"<(?:(?!<)(?:\s*+\|\s*+(?:{_INSIDE}\|\s*+>|{_PLAIN}\s*+>)|{ANY_TAG}"
-        rf"|\s*+/?\s*+(?:{_named('<', '>')})\s*+/?\s*+>|\s*+{_PLAIN}\s*+\|\s*+>|\[{_PLAIN}\]>)"
-        rf"|<\s*+/?\s*+[sS](?i:YS)\s*+>>)"
-    ),
-    re.compile(
-        rf"\[(?:\s*+\|\s*+(?!.[\s|]){_PLAIN}\s*+\|\s*+\]|(?!\[)\s*+/?\s*+(?:{SQUARE_NAME}|{_named('[', ']')})\s*+\]|e~\[)"
-    ),
-    re.compile(r"\](?:~!?b[\[\]]|![a-z]~\[|<\][\w ]{1,40}+\[>\[)"),
-)
-"""What reads like a control token or a mark of reasoning, by its first character; blanks and case do not matter.
 
-Each begins with a fixed character, since that is what makes a search quick.
+
+class Shape(NamedTuple):
+    """What reads like control tokens of a kind. With ``words`` it needs one of them among the letters of a text (``squeeze``)."""
+
+    pattern: re.Pattern[str]
+    words: tuple[bytes, ...] = ()
+
+
+SHAPES = (
+    Shape(re.compile(rf"<(?=[\s/a-zA-Z0-9]){ANY_TAG}"), TAG_WORDS),
+    Shape(re.compile(r"<<\s*+/?\s*+[sS](?i:YS)\s*+>>"), (b"sys",)),
+    Shape(
+        re.compile(
+            rf"<{CLOSED}(?:\s*+\|\s*+(?:{_INSIDE}\|\s*+>|{_PLAIN}\s*+>)"
+            rf"|\s*+/?\s*+(?:{_named('<', '>')})\s*+/?\s*+>|\s*+{_PLAIN}\s*+\|\s*+>|\[{_PLAIN}\]>)"
+        )
+    ),
+    Shape(
+        re.compile(
+            rf"\[(?:\s*+\|\s*+(?!.[\s|]){_PLAIN}\s*+\|\s*+\]|(?!\[)\s*+/?\s*+(?:{SQUARE_NAME}|{_named('[', ']')})\s*+\]|e~\[)"
+        )
+    ),
+    Shape(re.compile(r"\](?:~!?b[\[\]]|![a-z]~\[|<\][\w ]{1,40}+\[>\[)")),
+)
+"""What reads like a control token or a mark of reasoning; blanks and case do not matter.
+
+Each begins with a fixed character, since that is what makes a search quick, and asks for the end of a token, or for a word that
+it must have, before it tries one name after the other.
 """
 
 

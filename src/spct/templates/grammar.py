@@ -61,9 +61,9 @@ def write_grammar(reader: Reader, n: int, max_tokens: int, headings: Headings, a
         units = int(UNITS_PER_TOKEN * max(max_tokens - form.tokens, 0)) // max(form.texts, 1)
         text = [f"text ::= first unit{{2,{max(min(units, MAX_UNITS), MIN_LINE_UNITS)}}}", _STRING_RULES]
         return "\n".join([f"root ::= {form.root}", *form.rules, *(text if form.texts else ())]) + "\n"
-    fixed = _HEADING_TOKENS + form.tokens + (0 if reader.kind == "principles" else _LABEL_TOKENS * n)
+    fixed = _HEADING_TOKENS + form.tokens + (0 if reader.kind == "text" else _LABEL_TOKENS * n)
     units = int(UNITS_PER_TOKEN * max(max_tokens - fixed, 0))
-    if reader.kind == "principles":
+    if reader.kind == "text":
         lines = _lines("criterion", PRINCIPLE_LINES, units)
         return "\n".join([f"root ::= {_heading(headings.principles)} {lines.root}", *lines.rules, _TEXT_RULES]) + "\n"
     parts, rules = [], []

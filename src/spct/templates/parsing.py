@@ -25,7 +25,7 @@ _CLOSING = re.compile(r"[\s*_`~$.)\]\\>\"'|]*")
 class Parsed(NamedTuple):
     """What one completion says: exactly one of ``scores`` and ``problem`` is set.
 
-    ``scores`` has length n, in shown order; for kind "principles" it is None and ``principles`` stands in its place.
+    ``scores`` has length n, in shown order; for kind "text" it is None and ``text`` stands in its place.
     ``span`` is the half-open span, in the completion, of the answer form that was read. ``principles`` and
     ``critique`` are a best-effort split for display, "" where nothing tells them apart.
     """
@@ -35,6 +35,7 @@ class Parsed(NamedTuple):
     span: tuple[int, int] | None
     principles: str
     critique: str
+    text: str = ""
 
 
 def parse_answer(
@@ -61,21 +62,20 @@ def parse_answer(
     return Parsed(found.scores, found.problem, found.span, principles, critique)
 
 
-def parse_principles(text: str, finish_reason: FinishReason = "stop") -> Parsed:
-    """Read the principles a model wrote from the query alone: the answer without its heading."""
-    start, problem = answer_start(text, finish_reason, "no_principles")
+def parse_text(text: str, finish_reason: FinishReason = "stop", heading: str | None = None) -> Parsed:
+    """Read a text that a first step wrote: the finished answer, without ``heading``, or one for principles, if asked for."""
+    start, problem = answer_start(text, finish_reason)
+    if problem is None and finish_reason != "stop":
+        problem = _cut("the text was finished")
     if problem is not None:
         return Parsed(None, problem, None, "", "")
-    if finish_reason != "stop":
-        return Parsed(None, _cut("the principles were finished"), None, "", "")
-    found = _find_heading(text, _PRINCIPLES, start, len(text))
+    names = () if heading is None else (heading.strip("#*: "), *_PRINCIPLES)
+    found = _find_heading(text, names, start, len(text))
     begin = found[1] if found is not None and not text[start : found[0]].strip() else start
-    principles = text[begin:].strip()
-    if not any(map(str.isalpha, principles)):
-        return Parsed(
-            None, Problem("no_principles", f"expected criteria in words, got {shown(principles)}"), None, "", ""
-        )
-    return Parsed(None, None, None, principles, "")
+    answer = text[begin:].strip()
+    if not any(map(str.isalnum if heading is None else str.isalpha, answer)):
+        return Parsed(None, Problem("empty", f"expected a text in words, got {shown(answer)}"), None, "", "")
+    return Parsed(None, None, None, "", "", answer)
 
 
 def answer_start(
@@ -169,7 +169,7 @@ def _find_heading(
 @cache
 def _heading_patterns(word: str, last: bool) -> tuple[re.Pattern[str], Callable[..., re.Match[str] | None]]:
     """What finds a heading where the text begins, and what finds the first (or last) after a line break."""
-    heading = rf"(?P<heading>{LEAD}{word}(?![^\W_]){_TRAIL})"
+    heading = rf"(?P<heading>{LEAD}{re.escape(word)}(?![^\W_]){_TRAIL})"
     after_break = re.compile(rf"(?s:.*)\n{heading}").match if last else re.compile(rf"\n{heading}").search
     return re.compile(heading), after_break
 

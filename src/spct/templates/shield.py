@@ -139,7 +139,7 @@ class Shield:
     def _looks(self, squeezed: bytes, n: int) -> Iterator[Look]:
         """The patterns that may be found in a text, by its letters."""
         yield from (known.loose for known in self._look_alikes if known.may_be_in(squeezed))
-        yield from _MARKS_OF_MODELS
+        yield from (look for look, words in _MARKS_OF_MODELS if not words or any(word in squeezed for word in words))
         if self._reader.stem in squeezed and not self._has_many_forms(squeezed):
             yield from self._looks_of(n)
         if any(edge in squeezed for edge in _EDGE_BYTES) and any(noun in squeezed for noun in _NOUN_BYTES):
@@ -229,7 +229,7 @@ def _phrases() -> tuple[Look, ...]:
 
 
 _PHRASES = _phrases()
-_MARKS_OF_MODELS = tuple(Look(pattern) for pattern in SHAPES)
+_MARKS_OF_MODELS = tuple((Look(shape.pattern), shape.words) for shape in SHAPES)
 
 
 def _look_alike(marker: str) -> LookAlike:

@@ -1,15 +1,16 @@
 """Template files: YAML front matter, Jinja2 body, and errors that name file and line.
 
 A file is front matter between two lines ``---`` (keys: ``Meta``) and a Jinja2 body in a sandbox, undefined variables
-being errors. With ``{% block user %}`` (and, if wanted, ``{% block system %}``) the body gives those messages; without,
-the whole body is one user message. Other files of the same folder, and the shipped ones, can be extended, included and
-imported; their front matter, if any, is skipped. ``docs/templates.md`` is the manual.
+being errors. ``{% message ROLE %}...{% endmessage %}`` gives a message of that role, as often and wherever it is written,
+in a loop too; without any, the whole body is one user message. Other files of the same folder, and the shipped ones, can
+be extended, included and imported; their front matter, if any, is skipped. ``docs/templates.md`` is the manual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,17 +20,21 @@ from typing import Any
 import jinja2
 import yaml
 from jinja2 import meta as jinja_meta
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
 from spct.errors import InputError, TemplateError
 from spct.templates.readers import Reader, Scale, make_reader
-from spct.types import Message, Role
+from spct.types import Message
 
 SHIPPED = Path(__file__).parent
 MOST = 1000
 MOST_DECIMALS = 3
 NEEDS = frozenset({"reference", "principles", "single"})
-_ROLES: tuple[Role, ...] = ("system", "user")
+_ADD = "_message"
+_ROLE = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,17 @@ DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Sco
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``)."""
+    """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``).
+
+    ``first`` names the template of the first step, whose answer this one shows. ``responses`` False: they are not shown.
+    """
 
     reader: Any = "box"
     scale: tuple[int, int] = (1, 10)
     decimals: int = 0
     needs: frozenset[str] = frozenset()
+    first: str | None = None
+    responses: bool = True
     markers: tuple[str, ...] = ()
     headings: Headings = DEFAULT_HEADINGS
 
@@ -64,7 +74,7 @@ class Meta:
 class TemplateSource:
     """A template file. ``texts`` are it and those that it names, whole, by file name, itself first; ``digest`` covers them.
 
-    ``shipped`` says that the file is ours.
+    ``shipped`` says that the file is ours. ``begins`` says that its prompts end in a turn begun for the assistant.
 
     ``compiled`` compiles it when first called: of the shipped ones, a run needs one of those that it records.
     """
@@ -76,45 +86,72 @@ class TemplateSource:
     texts: Mapping[str, str]
     compiled: Callable[[], jinja2.Template]
     shipped: bool
+    begins: bool = False
 
     def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
         """The messages, without blank lines around each. Raises TemplateError, with the line, for what fails."""
-        return self.messages(self.bodies(variables))
+        return self.messages(self.parts(variables))
 
-    def bodies(self, variables: Mapping[str, Any]) -> dict[Role, str]:
-        """What each role's block gives, as it comes. Raises TemplateError, with the line, for what fails."""
-        found: dict[Role, str] = {}
+    def parts(self, variables: Mapping[str, Any]) -> list[Part]:
+        """Role and text of each message, as they come. Raises TemplateError, with the line, for what fails."""
+        found = _Messages()
         try:
             compiled = self.compiled()
-            context = compiled.new_context(dict(variables))
-            for role in _ROLES:
-                # In front of the chain of overridden blocks: what the block gives is caught, not printed.
-                context.blocks.setdefault(role, []).insert(0, _catch(role, found))
+            context = compiled.new_context({**variables, _ADD: found.add})
             outside = "".join(compiled.root_render_func(context))
         except jinja2.TemplateError as error:
             raise TemplateError(f"{_place(self.path, error)}: {error.message}") from error
         except Exception as error:  # whatever an expression in a user's file may raise
             raise TemplateError(f"{_place(self.path, error)}: {type(error).__name__}: {error}") from error
-        if not found:
-            found["user"] = outside
-        elif outside.strip():
-            raise TemplateError(f"{self.path}: text outside the blocks: {outside.strip()[:60]!r}; move it into one")
-        return found
+        if not found.parts:
+            return [("user", outside)]
+        if outside.strip():
+            raise TemplateError(f"{self.path}: text outside the messages: {outside.strip()[:60]!r}; move it into one")
+        return found.parts
 
-    def messages(self, bodies: Mapping[Role, str]) -> tuple[Message, ...]:
-        """The messages of ``bodies``, blank ones left out. Raises TemplateError if the user's is."""
-        messages = tuple([Message(role, text) for role in _ROLES if (text := bodies.get(role, "").strip())])
-        if not messages or messages[-1].role != "user":
-            raise TemplateError(f"{self.path}: the template gives no user message; expected text, or a block 'user'")
+    def messages(self, parts: Sequence[Part]) -> tuple[Message, ...]:
+        """The messages of ``parts``. Raises TemplateError if they ask nothing."""
+        messages = tuple([Message(role, text.strip()) for role, text in parts])
+        if not any(message.content for message in messages if message.role not in ("system", "assistant")):
+            raise TemplateError(f"{self.path}: the template asks nothing; expected text, or a message of the user's")
+        if messages[-1].role == "assistant" and not messages[-1].content:
+            raise TemplateError(f"{self.path}: the assistant's turn is begun with nothing; leave that message out")
         return messages
 
 
-def _catch(role: Role, found: dict[Role, str]) -> Callable[[jinja2.runtime.Context], Iterator[str]]:
-    def block(context: jinja2.runtime.Context) -> Iterator[str]:
-        found[role] = "".join(context.blocks[role][1](context))
-        return iter(())
+Part = tuple[str, str]
+"""A message's role and text."""
 
-    return block
+
+class _Messages:
+    """What the messages of one rendering gave, in order."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self._inside = False
+
+    def add(self, role: object, caller: Callable[[], str]) -> str:
+        if not isinstance(role, str) or not _ROLE.fullmatch(role):
+            raise jinja2.TemplateRuntimeError(f'message role is {role!r}; expected one word, such as "user"')
+        if self._inside:
+            raise jinja2.TemplateRuntimeError("a message inside a message; end the first with {% endmessage %}")
+        self._inside = True
+        self.parts.append((role, caller()))
+        self._inside = False
+        return ""
+
+
+class _MessageTag(Extension):
+    """``{% message ROLE %}...{% endmessage %}``, where ROLE is an expression."""
+
+    tags = {"message"}  # noqa: RUF012 - as Jinja wants it
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        role = parser.parse_expression()
+        body = parser.parse_statements(("name:endmessage",), drop_needle=True)
+        call = nodes.Call(nodes.Name(_ADD, "load"), [role], [], None, None)
+        return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
 
 Find = Callable[[str], tuple[Path, str]]
@@ -154,6 +191,7 @@ def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        extensions=[_MessageTag],
     )
     try:
         body = _with_lines(text, line)
@@ -167,14 +205,14 @@ def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
     shipped = path.parent == SHIPPED
     # from_string keeps no file name; errors name the file by ``_place`` all the same.
     source = TemplateSource(name, path, meta, digest, texts, cache(lambda: environment.from_string(body)), shipped)
-    if not shipped:
-        source.render(_trial(meta))
-    return source
+    if shipped:
+        return source
+    return replace(source, begins=source.render(_trial(meta))[-1].role == "assistant")
 
 
 def _trial(meta: Meta) -> dict[str, Any]:
     """One small prompt, so that a misspelt variable shows when the file is loaded and not in the middle of a run."""
-    n = 1 if "single" in meta.needs else 2
+    n = 0 if not meta.responses else 1 if "single" in meta.needs else 2
     return {
         "n": n,
         "low": meta.scale[0],
@@ -186,6 +224,7 @@ def _trial(meta: Meta) -> dict[str, Any]:
         "responses": [(number, "response") for number in range(1, n + 1)],
         "reference": "reference",
         "principles": "principles",
+        "first": "first",
         "trajectories": False,
     }
 
@@ -206,7 +245,7 @@ def _named_files(environment: jinja2.Environment, body: str) -> list[str]:
 @lru_cache(maxsize=64)
 def _references(body: str) -> tuple[str, ...]:
     """The literal names in one body; kept, since the shipped files share theirs and parsing one takes milliseconds."""
-    parsed = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).parse(body)
+    parsed = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_MessageTag]).parse(body)
     return tuple([name for name in jinja_meta.find_referenced_templates(parsed) if name is not None])
 
 
@@ -276,6 +315,20 @@ def _read_meta(front: str, path: Path) -> Meta:
     return meta
 
 
+def _check_first(value: object, place: str) -> str:
+    if isinstance(value, str) and value == Path(value).name != "":
+        return value
+    raise TemplateError(
+        f"{place}: first is {value!r}; expected the name of a shipped template, or of a file in the same folder"
+    )
+
+
+def _check_responses(value: object, place: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TemplateError(f"{place}: responses is {value!r}; expected true or false: whether they are shown")
+
+
 def _check_reader(value: object, place: str) -> object:
     return value  # checked with scale and decimals, when all keys are read
 
@@ -331,6 +384,8 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "scale": _check_scale,
     "decimals": _check_decimals,
     "needs": _check_needs,
+    "first": _check_first,
+    "responses": _check_responses,
     "markers": _check_markers,
     "headings": _check_headings,
 }

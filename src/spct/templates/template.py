@@ -11,21 +11,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from spct.errors import TemplateError
 from spct.templates.answer import reasoning
 from spct.templates.grammar import write_grammar
-from spct.templates.parsing import Parsed, parse_answer, parse_principles
+from spct.templates.parsing import Parsed, parse_answer, parse_text
 from spct.templates.readers import AnswerKind
 from spct.templates.sections import named_parts
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
 from spct.templates.source import TemplateSource, source_of_texts
-from spct.turns import MARKERS, body, turns_of, words_of, written
-from spct.types import FinishReason, Item, Message, Role, Slot, Trajectory
+from spct.turns import MARKERS, body, turns_of, words_of
+from spct.turns import written as written_turns
+from spct.types import FinishReason, Item, Message, Slot, Trajectory
 
-__all__ = ["AnswerKind", "Parsed", "Template"]
+__all__ = ["AnswerKind", "Given", "Parsed", "Template"]
+
+Given = Mapping[Literal["principles", "first"], str]
+"""Texts that were written for an item's prompt: its principles, the answer of the template's first step."""
 
 SKELETONS = 256
 """Laid-out prompts kept: one per tag, sequence of roles and number of responses; nearly all items of a file share theirs."""
@@ -34,7 +39,9 @@ _FIXES = {
     "reference": "the template {name!r} shows a reference answer: give the item a 'reference', or use the template grm",
     "principles": "the template {name!r} judges by given principles: give the item 'principles', or use grm",
     "single": "the template {name!r} judges one response at a time, got {n}: split the item, or use the template grm",
+    "first": "the template {name!r} shows the answer of a first step, which only the judge grm asks for: use another template",
 }
+_NOTHING: Given = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +49,20 @@ class _SealedItem:
     """The last item sealed, kept because the orders of one item are rendered one after the other."""
 
     item: Item
-    principles: str | None
+    written: tuple[str | None, ...]
     special_tokens: tuple[str, ...]
     asked: int
     sealed: Sealed
 
 
 class _Shape(NamedTuple):
-    """All that a prompt depends on besides its texts. ``n`` is the number of responses, ``asked`` of scores."""
+    """All that a prompt depends on besides its texts. ``asked`` is the number of scores, ``shown`` of responses."""
 
     tag: str
-    roles: tuple[Role, ...]
-    n: int
+    roles: tuple[str, ...]
     asked: int
     shown: int
-    reference: bool
-    principles: bool
+    optional: tuple[str, ...]
     trajectories: bool
 
 
@@ -70,17 +75,27 @@ def images_of(item: Item, shown: Sequence[int]) -> tuple[str, ...]:
     return tuple(images) if any(images) else ()
 
 
+def with_images(messages: tuple[Message, ...], images: tuple[str, ...]) -> tuple[Message, ...]:
+    """The prompt with its images, which stand in the last message that is not the assistant's."""
+    last = max(place for place, message in enumerate(messages) if message.role != "assistant")
+    return (*messages[:last], replace(messages[last], images=images), *messages[last + 1 :])
+
+
 class Template:
     """Renders items to prompts and parses completions, by one template file."""
 
     def __init__(self, source: TemplateSource) -> None:
         self._source = source
         self.name = source.name
+        self.path = source.path
         self._reader = source.meta.make_reader()
         self.kind: AnswerKind = self._reader.kind
         self.scale = self._reader.scale
         self.lenient = self._reader.lenient
-        self.needs = source.meta.needs
+        self.first = source.meta.first
+        self.shows_responses = source.meta.responses
+        self.begins = source.begins
+        self.needs = source.meta.needs | ({"first"} if self.first else set())
         self.digest = source.digest
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self._reader)
@@ -105,47 +120,56 @@ class Template:
         item: Item,
         order: Sequence[int],
         *,
-        principles: str | None = None,
+        given: Given = _NOTHING,
         special_tokens: Sequence[str] = (),
         asked: int | None = None,
     ) -> tuple[Message, ...]:
         """The prompt that shows the responses ``order`` names (item indices), numbered 1 to len(order) in that order.
 
-        ``principles`` goes before the item's own; ``special_tokens`` are the engine's. ``asked`` is the number of scores
-        that the answer will hold, where that is not one a response: the texts are sealed for such a box. Kind "principles"
-        shows no responses and ignores ``order``. Raises TemplateError if the item lacks what the template needs.
+        Principles that are ``given`` go before the item's own; ``special_tokens`` are the engine's. ``asked`` is the number
+        of scores that the answer will hold, where that is not one a response: the texts are sealed for such a box. A
+        template without responses ignores ``order``. Raises TemplateError if the item lacks what the template needs.
         """
-        principles = item.principles if principles is None else principles
-        n, turns = len(order), len(item.messages)
-        asked = n if asked is None else asked
-        self._check(item, order, principles, asked)
-        tag, texts = self._seal(item, principles, tuple(special_tokens), asked)
-        shown = () if self.kind == "principles" else order
+        optional = {
+            "reference": item.reference,
+            "principles": given.get("principles", item.principles),
+            "first": given.get("first"),
+        }
+        turns = len(item.messages)
+        asked = len(order) if asked is None else asked
+        self._check(item, order, optional, asked)
+        tag, texts = self._seal(item, tuple(optional.values()), tuple(special_tokens), asked)
+        shown = order if self.shows_responses else ()
         after = turns + (len(item.responses) if shown else 0)
         texts = (*texts[:turns], *[texts[turns + index] for index in shown], *texts[after:])
         roles = tuple([message.role for message in item.messages])
+        there = tuple([name for name, text in optional.items() if text is not None])
         trajectories = any(turn.calls for turn in item.messages) or (
             bool(shown) and any(type(response) is Trajectory for response in item.responses)
         )
-        given = item.reference is not None, principles is not None
-        shape = _Shape(tag, roles, n, asked, len(shown), *given, trajectories)
+        shape = _Shape(tag, roles, asked, len(shown), there, trajectories)
+        images = images_of(item, shown)
         if self._source.shipped:
             messages = self._source.messages(self._skeleton(shape).fill(texts))
         else:
             messages = self._source.render(self._variables(shape, texts))
-        images = images_of(item, shown)
-        return (*messages[:-1], replace(messages[-1], images=images)) if images else messages
+        if (messages[-1].role == "assistant") != self.begins:
+            raise TemplateError(
+                f"item {item.id!r}: the template {self.name!r} begins the assistant's turn in some prompts and not in "
+                "others; begin it in all of them or in none"
+            )
+        return with_images(messages, images) if images else messages
 
     def _lay_out(self, shape: _Shape) -> Skeleton:
-        count = len(shape.roles) + shape.shown + shape.reference + shape.principles
-        return Skeleton.of(self._source.bodies(self._variables(shape, [Hole(place) for place in range(count)])))
+        count = len(shape.roles) + shape.shown + len(shape.optional)
+        return Skeleton.of(self._source.parts(self._variables(shape, [Hole(place) for place in range(count)])))
 
     def _variables(self, shape: _Shape, texts: Sequence[str | Hole]) -> dict[str, Any]:
-        """What a template file may use; ``texts`` are the turns, the shown responses, the reference, the principles."""
+        """What a template file may use; ``texts`` are the turns, the shown responses, and those that are optional."""
         turns = len(shape.roles)
         after = turns + shape.shown
         return {
-            "n": shape.n if shape.shown else 0,
+            "n": shape.shown,
             "low": self._source.meta.scale[0],
             "high": self._source.meta.scale[1],
             "tag": shape.tag,
@@ -153,8 +177,8 @@ class Template:
             "turns": list(zip(shape.roles, texts, strict=False)),
             "query": texts[turns - 1],
             "responses": list(enumerate(texts[turns:after], 1)),
-            "reference": texts[after] if shape.reference else None,
-            "principles": texts[-1] if shape.principles else None,
+            **dict.fromkeys(("reference", "principles", "first")),
+            **dict(zip(shape.optional, texts[after:], strict=True)),
             "trajectories": shape.trajectories,
         }
 
@@ -163,8 +187,8 @@ class Template:
 
         Without ``sections`` a judgment is not split into principles and critique, which only a reader needs.
         """
-        if self.kind == "principles":
-            return parse_principles(text, finish_reason)
+        if self.kind == "text":
+            return parse_text(text, finish_reason, self._source.meta.headings.principles)
         return parse_answer(self._reader, text, n, finish_reason, sections, self._source.meta.headings.scores)
 
     def divide(self, text: str, n: int) -> dict[str, str]:
@@ -176,13 +200,19 @@ class Template:
         """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
         return self._reader.slots(text, span, n)
 
-    def grammar(self, n: int, max_tokens: int, *, asked: int | None = None) -> str:
-        """GBNF whose every completed derivation ``parse`` accepts for n responses, or for ``asked`` scores of them."""
+    def grammar(self, n: int, max_tokens: int, *, asked: int | None = None) -> str | None:
+        """GBNF whose every completed derivation ``parse`` accepts for n responses, or for ``asked`` scores of them.
+
+        None where the turn is begun in the prompt, since a grammar is that of a whole turn; and for a text that begins with
+        no heading of its own, which may be anything.
+        """
+        if self.begins or (self.kind == "text" and self._source.meta.headings.principles is None):
+            return None
         return write_grammar(self._reader, n, max_tokens, self._source.meta.headings, asked)
 
     def json_schema(self, n: int) -> str | None:
-        """The JSON schema, as JSON, of the answer over n responses; None where the answer is not JSON."""
-        schema = self._reader.schema(n)
+        """The JSON schema, as JSON, of the answer over n responses; None where it is not JSON, or its turn is begun."""
+        schema = None if self.begins else self._reader.schema(n)
         return None if schema is None else json.dumps(schema, ensure_ascii=False)
 
     def refuses(self, n: int) -> str | None:
@@ -197,19 +227,15 @@ class Template:
         if last is not None and last.item is item:
             self._last = None
 
-    def _check(self, item: Item, order: Sequence[int], principles: str | None, asked: int) -> None:
+    def _check(self, item: Item, order: Sequence[int], optional: Mapping[str, str | None], asked: int) -> None:
         n = len(order)
-        given: Mapping[str, bool] = {
-            "reference": item.reference is not None,
-            "principles": principles is not None,
-            "single": n == 1 or self.kind == "principles",
-        }
         for need in sorted(self.needs):
-            if not given[need]:
+            lacks = self.shows_responses and n != 1 if need == "single" else optional[need] is None
+            if lacks:
                 raise TemplateError(f"item {item.id!r}: " + _FIXES[need].format(name=self.name, n=n))
         if not item.messages:
             raise TemplateError(f"item {item.id!r}: no messages; expected at least the user's query")
-        if self.kind == "principles":
+        if not self.shows_responses:
             return
         count = len(item.responses)
         if n == 0 or len(set(order)) != n or min(order) < 0 or max(order) >= count:
@@ -220,14 +246,14 @@ class Template:
             raise TemplateError(f"item {item.id!r}: template {self.name}: {refused}")
 
     def _seal(
-        self, item: Item, principles: str | None, special_tokens: tuple[str, ...], asked: int
+        self, item: Item, written: tuple[str | None, ...], special_tokens: tuple[str, ...], asked: int
     ) -> tuple[str, tuple[str, ...]]:
         last = self._last
-        given = (principles, special_tokens, asked)
-        if last is None or last.item is not item or (last.principles, last.special_tokens, last.asked) != given:
-            optional = [text for text in (item.reference, principles) if text is not None]
-            # Principles come from the query alone: not even the tag may depend on the responses.
-            responses = () if self.kind == "principles" else item.responses
+        given = (written, special_tokens, asked)
+        if last is None or last.item is not item or (last.written, last.special_tokens, last.asked) != given:
+            # What is asked of the query alone must not depend on the responses, not even by its tag.
+            responses = item.responses if self.shows_responses else ()
+            optional = [text for text in written if text is not None]
             if all(turn.is_plain for turn in item.messages) and not any(type(r) is Trajectory for r in responses):
                 texts = [message.content for message in item.messages] + [*responses, *optional]
                 sealed = self._shield.seal(texts, asked, special_tokens)
@@ -252,6 +278,6 @@ class Template:
         texts = [body(turn, given, images, tag) for turn in messages]
         for response in responses:
             texts.append(
-                written(response.turns, given, images, tag) if isinstance(response, Trajectory) else next(given)
+                written_turns(response.turns, given, images, tag) if isinstance(response, Trajectory) else next(given)
             )
         return Sealed(tag, (*texts, *given))

@@ -21,6 +21,7 @@ from spct.view.pages.items import items
 from spct.view.pages.label import following, label, overview, save
 from spct.view.pages.page import Viewer, page
 from spct.view.pages.runs import runs
+from spct.view.pages.training import training
 
 STATIC = {
     "htmx.min.js": "text/javascript",
@@ -38,6 +39,7 @@ ROUTES = [
     Route("/run/{run}/item/{position:int}/judgment/{judgment}", detail),
     Route("/run/{run}/item/{position:int}/text/{what}", text),
     Route("/run/{run}/across", across),
+    Route("/training/{training}", training),
     Route("/compare", compare),
     Route("/beside", beside),
     Route("/run/{run}/labels", overview),

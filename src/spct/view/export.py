@@ -65,7 +65,9 @@ def _page(library: Library, name: str, query: Query) -> tuple[str, str]:
         size = 0
         for position in positions:
             shown = reader.page(reader.stored(position, store.verdict_row(position)))
-            items.append(item_page.render(item=shown, export=True, here=None, pre=f"i{position}-", compared=None))
+            items.append(
+                item_page.render(item=shown, export=True, here=None, pre=f"i{position}-", compared=None, labels=[])
+            )
             size += len(items[-1])
             if size > MOST_BYTES:
                 break

@@ -15,7 +15,7 @@ from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run import RunStore
 from spct.run.store import Request
-from spct.run.stored import StoredItem, principles_of, stored_item, stored_scale, stored_settings, template_of
+from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
 from spct.templates import Parsed, Template
 from spct.types import Item, Judgment, Message
 from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
@@ -150,7 +150,7 @@ class ItemReader:
         others = {
             "reference answer": item.reference,
             "principles given with the item": item.principles,
-            "principles written from the query alone": principles_of(self._store, self.settings, item),
+            **{first.title: first.text for first in first_texts(self._store, self.settings, stored)},
         }
         return ItemPage(
             position=stored.position,

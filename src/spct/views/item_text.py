@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from spct.harmless import line
 from spct.items.copies import as_shown, responses_at_places
 from spct.items.names import letter
+from spct.judges.memory import Prompt
 from spct.measures.case import Scale
 from spct.run.store import Request
-from spct.run.stored import StoredItem
+from spct.run.stored import FirstText, StoredItem
 from spct.templates import Parsed, Template
 from spct.turns import body_alone
 from spct.types import Item, Judgment, Truth
@@ -33,16 +34,18 @@ class ItemView:
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
     ``scale`` is that of the scores, None if unknown. Unless ``full``, a judgment is the line with its scores.
+    ``first_prompts`` are those that the ``first`` steps answered.
     """
 
     surface: Surface = PLAIN
     template: Template | None = None
-    principles: str | None = None
+    first: Sequence[FirstText] = ()
     reasoning: bool = False
     requests: Mapping[Place, Request] = field(default_factory=dict)
     prompts: bool = False
     scale: Scale | None = None
     full: bool = True
+    first_prompts: Sequence[Prompt] = ()
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
@@ -86,8 +89,10 @@ class ItemView:
             yield from self._section("reference answer", item.reference, 2)
         if item.principles is not None:
             yield from self._section("principles given with the item", item.principles, 2)
-        if self.principles is not None:
-            yield from self._section("principles written from the query alone", self.principles, 2)
+        for first in self.first:
+            yield from self._section(first.title, first.text, 2)
+        for prompt in self.first_prompts if self.prompts and self.first else ():
+            yield from self._prompt("prompt of a first step", prompt)
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
@@ -111,9 +116,12 @@ class ItemView:
             if stored.ratings is not None:
                 yield from self._fact("meta RM", _rating(judgment, stored))
         if self.prompts:
-            for message in () if request is None else request.prompt:
-                yield from self._section(f"prompt, {message.role}", message.content, 2)
+            yield from self._prompt("prompt", () if request is None else request.prompt)
         yield from self._text(judgment, stored.item)
+
+    def _prompt(self, title: str, prompt: Prompt) -> Iterator[str]:
+        for message in prompt:
+            yield from self._section(f"{title}, {message.role}", message.content, 2)
 
     def _folded(self, judgment: Judgment, stored: StoredItem) -> str:
         """A judgment on one line: its scores with the places at which it was shown the responses, or why it is invalid."""

@@ -21,6 +21,13 @@ FEW_REPEATS = 0.02
 def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, surface: Surface | None = None) -> str:
     """The summary as lines without a final line end. ``bad_rows`` are input rows left out as unreadable."""
     surface = surface or Surface.of(sys.stderr)
+    facts = summary_facts(totals, settings, bad_rows=bad_rows)
+    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
+    return "\n".join(text + _duplicates(totals, settings, surface))
+
+
+def summary_facts(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0) -> list[tuple[str, str]]:
+    """The lines of the summary as labels and facts, a label of "" for more of the fact before."""
     facts = [
         ("items", _items(totals, bad_rows)),
         *(("", f"{line(id_)}: {line(message)}") for id_, message in totals.examples.values()),
@@ -36,8 +43,7 @@ def run_summary(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0, s
         ("tokens", _tokens(totals)),
         ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
     ]
-    text = [row for label, fact in facts for row in labelled(label, fact, surface)]
-    return "\n".join(text + _duplicates(totals, settings, surface))
+    return [(label, fact) for label, fact in facts if fact]
 
 
 def _items(totals: Totals, bad_rows: int) -> str:

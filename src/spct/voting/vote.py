@@ -60,7 +60,7 @@ def vote(
     means = tuple([total / len(column) for total, column in zip(totals, columns, strict=True)])
     if exact_N is not None:
         means = tuple(map(float, exact_N))
-    ranking, tied = _rank(means if exact_N is None else exact_N, tie_rule, seed_key)
+    ranking, tied = _rank(means, tie_rule, seed_key)
     return Tally(
         best=ranking[0],
         ranking=ranking,
@@ -101,9 +101,7 @@ def _deviation(column: list[float], total: float) -> float | None:
     return sqrt(max(0.0, squares / (count * (count - 1))))
 
 
-def _rank(
-    values: Sequence[float | Fraction], tie_rule: TieRule, seed_key: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _rank(values: tuple[float, ...], tie_rule: TieRule, seed_key: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the ranking, and who shares first place (() if nobody does)."""
     places = list(range(len(values)))
     if len(set(values)) < len(values):

@@ -76,6 +76,12 @@ def test_unfinished_items_are_left_out_and_named(run):
     assert result.notes == ("1 items are begun and not finished; go on with --resume",)
 
 
+def test_a_lenient_reading_is_noted(run):
+    stored = open_stored(run)
+    lenient = replace(stored, settings={**stored.settings, "lenient": "grm: decimals are taken"})
+    assert score_run(lenient).notes == (*score_run(stored).notes, "read leniently: grm: decimals are taken")
+
+
 def test_ratings_make_a_guided_curve(tmp_path):
     """The meta RM likes the samples that are right: the best half of each pick."""
     rows = {"Natural/0": [(6, 5), (6, 5), (1, 9), (1, 9)]}

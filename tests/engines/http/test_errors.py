@@ -1,5 +1,7 @@
 """Servers' own wordings, as they send them, and what they are taken to mean."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -10,7 +12,7 @@ from spct.errors import ContentFilterError, ContextLengthError, EngineAuthError,
 HERE = Endpoint("http://h/v1", "m", ("sk-key",))
 
 
-def meaning(message: str, status: int = 400, **fields: object) -> object:
+def meaning(message: str, status: int = 400, **fields: object) -> Any:
     return of_status(HERE, status, {}, orjson.dumps({"error": {"message": message, **fields}}), 0.0)
 
 

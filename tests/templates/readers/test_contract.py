@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -48,7 +49,7 @@ HEADINGS = Headings(None, "Analysis:", "Scores:")
 
 def test_every_reader_has_a_row():
     named = {declared if isinstance(declared, str) else next(iter(declared)) for declared, *_ in ROWS}
-    assert named == set(READERS) - {"principles"}
+    assert named == set(READERS) - {"text"}
 
 
 @each
@@ -95,7 +96,7 @@ def test_a_schema_says_what_the_grammar_says(reader, n):
         follows(json.loads(grammar.derive(rng)), schema)
 
 
-def follows(value: object, schema: dict) -> None:
+def follows(value: Any, schema: dict) -> None:
     """Check a value by the few words of JSON schema that readers use; another word raises."""
     checks = {
         "type": lambda kind: isinstance(
@@ -204,7 +205,7 @@ def test_hostile_completions_are_read_all_the_same(reader, n):
     [
         (
             "boxes",
-            "reader is 'boxes'; expected one of box, box-each, index, list, json, choice, pattern, card, principles",
+            "reader is 'boxes'; expected one of box, box-each, ",
         ),
         ({"box": {}, "list": {}}, "expected one of box"),
         ({"pattern": "x"}, "expected one of box"),

@@ -1,5 +1,7 @@
 """Ugly outputs for every reader, each with exactly what must be read from it: scores, or the code of the problem."""
 
+from typing import Any
+
 import pytest
 
 from templates.reading import parse_scores
@@ -290,7 +292,7 @@ LONE = [
     ("<think>A", "no_answer"),
     ("...", "not_choice"),
 ]
-CASES = [
+CASES: list[Any] = [
     ("box-each", TEN, 2, BOX_EACH),
     ("list", TEN, 2, LIST),
     ("card", TEN, 2, CARD),

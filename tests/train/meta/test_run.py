@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from spct.cli import spct
 from spct.errors import InputError, ResumeRefusedError, RunError, TrainingError, WeightsError
+from spct.meta.prompt import FILE, kept_prompt, load_prompt
 from spct.recipe import load_recipe, parse_recipe
 from spct.run import RunStore
 from spct.train.common.guarded import checkpoints, last_checkpoint
@@ -91,6 +92,24 @@ def test_its_model_is_what_meta_classifier_loads_and_gives_the_reported_figures(
     )
     again = train_meta(recipe(folder, steps=24, save_every=8, batch=16, micro_batch=16, curve=True), out)
     assert again == report  # ratings in the run's file do not make the inputs others
+
+
+def test_a_prompt_of_its_own_is_kept_with_the_model_and_read_when_it_rates(folder):
+    own = folder / "own.jinja"
+    own.write_text("---\nreader: text\n---\nRate {% for _, text in responses %}{{ text }}, {% endfor %}of {{ query }}.")
+    given = recipe(folder, template=str(own), steps=2, curve=False)
+    report = train_meta(given, folder / "own-prompt")
+    model = folder / "own-prompt" / "model"
+    assert kept_prompt(model / FILE).digest == load_prompt(str(own)).digest
+    assert FILE in (folder / "own-prompt" / "manifest.json").read_text()
+    name = f"classifier:{model}"
+    done = CliRunner().invoke(spct, ["meta", str(folder / "run"), "--meta", name])
+    assert done.exit_code == 0, done.output
+    with contextlib.closing(RunStore.open(folder / "run")) as store:
+        errors = [(store.ratings(p, name)[i, 0, 0].value - label) ** 2 for p, i, label in _heldout(given, folder)]
+    assert sum(errors) / len(errors) == pytest.approx(report["figures"]["brier"], abs=1e-5)
+    with pytest.raises(ResumeRefusedError, match="template"):
+        train_meta(recipe(folder, steps=2, curve=False), folder / "own-prompt", resume=True)
 
 
 def _heldout(given, folder):

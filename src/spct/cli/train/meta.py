@@ -20,6 +20,8 @@ from spct.train import load_stage
               help="Judgments to learn: an --out of spct train rft-data (without the hinted), or any run of the GRM.")  # fmt: skip
 @click.option("--heldout-run", "heldout_runs", type=PATH, multiple=True, metavar="DIR",
               help="A run held out whole, in place of a share of the queries.")  # fmt: skip
+@click.option("--template", metavar="NAME",
+              help="The prompt under which it reads judgments, such as meta-rm  [default: the judge's own].")  # fmt: skip
 @click.option("--heldout", type=float, help="Share of the queries held out  [default: 0.1].")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--learning-rate", type=float, help="[default: 1e-5]")

@@ -116,7 +116,7 @@ class HTTPClient:
             if outcome.wait_s:
                 last.pause.begin(outcome.wait_s)
             elif not elsewhere:
-                await self._pace.wait(tries)
+                await self._pace.wait(tries, answered=outcome.answered)
 
     def _is_bad_luck(self, failure: Transient, tries: int, served: int) -> bool:
         """Whether others are served while this request fails: ``served`` were, when its last try began."""

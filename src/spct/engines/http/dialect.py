@@ -105,7 +105,10 @@ class Dialect:
         highest = self.form.highest_temperature
         if highest is not None and request.temperature > highest:
             self.note(f"temperature {request.temperature:g} was sent as {highest:g}, the highest that the server takes")
-        return payload(self._model, request, self.form)
+        body = payload(self._model, request, self.form)
+        if request.messages[-1].role == "assistant":
+            body.update(self.preset.continuing or {})
+        return body
 
     def lacks(self, *names: str) -> bool:
         """Whether any of these parameters is left out."""

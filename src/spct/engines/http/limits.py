@@ -118,11 +118,17 @@ class Pace:
             return own_s
         return min(own_s, max(self._first_s, now - self._last, self.waiting * self._gap_s))
 
-    async def wait(self, tries: int) -> None:
-        """Wait before the next try of a request, with full jitter."""
+    async def wait(self, tries: int, *, answered: bool) -> None:
+        """Wait before the next try of a request, with jitter; longer where the server did not even answer the last one.
+
+        A server that is being restarted is not there for a while, whatever it served a moment ago.
+        """
+        longest_s = (
+            self.longest_wait_s(tries, time.monotonic()) if answered else longest_backoff_s(tries, self._first_s)
+        )
         self.waiting += 1
         try:
-            await asyncio.sleep(random.uniform(0.0, self.longest_wait_s(tries, time.monotonic())))
+            await asyncio.sleep(random.uniform(0.0 if answered else longest_s / 2, longest_s))
         finally:
             self.waiting -= 1
 

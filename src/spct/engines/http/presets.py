@@ -28,6 +28,7 @@ class Preset:
     ``sends_top_p``: a top_p of 1 is sent, too, since the server puts another in its place. ``highest_temperature``: a higher
     one it lowers without a word. ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if
     choices differ but depend on the request, None where that is found out. ``owned_by``: what its list of models says of it.
+    ``continuing``: the fields that have it go on from a turn begun for the assistant, None where it is not known to.
     """
 
     base_url: str | None = None
@@ -41,6 +42,7 @@ class Preset:
     highest_temperature: float | None = None
     seeds: Literal["choice", "request"] | None = None
     owned_by: str | None = None
+    continuing: Mapping[str, bool] | None = None
 
 
 UNKNOWN = Preset()
@@ -99,9 +101,16 @@ PRESETS: Mapping[str, Preset] = {
         sends_top_p=True,
         seeds="request",
         owned_by="vllm",
+        continuing=MappingProxyType({"continue_final_message": True, "add_generation_prompt": False}),
     ),
     "sglang": Preset(
-        "http://127.0.0.1:30000/v1", "SGLANG_API_KEY", style="sglang", max_n=1, sends_top_p=True, owned_by="sglang"
+        "http://127.0.0.1:30000/v1",
+        "SGLANG_API_KEY",
+        style="sglang",
+        max_n=1,
+        sends_top_p=True,
+        owned_by="sglang",
+        continuing=MappingProxyType({"continue_final_message": True}),
     ),
     "llama-server": Preset(
         "http://127.0.0.1:8080/v1",
@@ -110,6 +119,7 @@ PRESETS: Mapping[str, Preset] = {
         sends_top_p=True,
         seeds="choice",
         owned_by="llamacpp",
+        continuing=MappingProxyType({}),  # it does so by itself
     ),
     "tgi": Preset("http://127.0.0.1:3000/v1", "TGI_API_KEY", style="response_format", max_n=1),
 }

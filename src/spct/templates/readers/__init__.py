@@ -26,7 +26,7 @@ READERS = {
     "choice": "spct.templates.readers.choice:Choice",
     "pattern": "spct.templates.readers.pattern:Pattern",
     "card": "spct.templates.readers.listed:Card",
-    "principles": "spct.templates.readers.principles:Principles",
+    "text": "spct.templates.readers.text:Text",
 }
 _FAMILY = Family("reader", Reader, READERS, named=False)
 

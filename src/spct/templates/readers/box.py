@@ -40,7 +40,7 @@ class Box(BaseReader):
         return read_box(text, start, n, self._scale)
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
-        return number_slots(text, (text.find("{", *span) + 1, span[1] - 1), self._scale, "}")
+        return number_slots(text, (text.find("{", *span) + 1, span[1] - 1), self._scale, ("}",))
 
     def rules(self, n: int) -> Rules:
         scores = ' ", " '.join(["score"] * n)
@@ -78,7 +78,7 @@ class BoxEach(Box):
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         return tuple(
-            [slot for inside in _boxes(text, span[0], n) for slot in number_slots(text, inside, self._scale, "}")]
+            [slot for inside in _boxes(text, span[0], n) for slot in number_slots(text, inside, self._scale, ("}",))]
         )
 
     def rules(self, n: int) -> Rules:
@@ -108,7 +108,7 @@ class Index(Box):
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         inside = (text.find("{", *span) + 1, span[1] - 1)
         return tuple(
-            [Slot(slot.span, one_hot(n), slot.closers) for slot in number_slots(text, inside, Scale(1, n), "}")]
+            [Slot(slot.span, one_hot(n), slot.closers) for slot in number_slots(text, inside, Scale(1, n), ("}",))]
         )
 
     def rules(self, n: int) -> Rules:
@@ -155,11 +155,11 @@ def read_box(text: str, start: int, n: int, scale: Scale) -> Reading:
     return reading(scale.read(parts, n, "the box", content), span)
 
 
-def number_slots(text: str, span: tuple[int, int], scale: Scale, closer: str) -> tuple[Slot, ...]:
-    """A slot for each number of a comma-separated list at ``span``, which ``closer`` follows."""
+def number_slots(text: str, span: tuple[int, int], scale: Scale, closers: tuple[str, ...]) -> tuple[Slot, ...]:
+    """A slot for each number of a comma-separated list at ``span``, which one of ``closers`` follows."""
     words = scale.words()
     found = [match.span() for match in _WORD.finditer(text, *span)] if words else []
-    return tuple([Slot(place, words, (closer,) if place is found[-1] else (",",)) for place in found])
+    return tuple([Slot(place, words, closers if place is found[-1] else (",",)) for place in found])
 
 
 @lru_cache(maxsize=256)

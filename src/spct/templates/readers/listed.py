@@ -44,7 +44,7 @@ class List(BaseReader):
         return reading(self._scale.read(parts, n, "the list", content), span)
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
-        return number_slots(text, (span[0] + 1, span[1] - 1), self._scale, "]")
+        return number_slots(text, (span[0] + 1, span[1] - 1), self._scale, ("]",))
 
     def rules(self, n: int) -> Rules:
         scores = ' ", " '.join(["score"] * n)

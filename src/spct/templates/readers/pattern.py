@@ -41,16 +41,10 @@ class Pattern(BaseReader):
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         found = self._find(text[: span[1]], span[0], n)
-        closers = self._form.closers()
         if isinstance(found, Reading):
             return ()
-        return tuple(
-            [
-                slot if slot.closers == (",",) else Slot(slot.span, slot.scores, closers)
-                for form in found
-                for slot in number_slots(text, form.inside, self._scale, closers[0])
-            ]
-        )
+        closers = self._form.closers()
+        return tuple([slot for form in found for slot in number_slots(text, form.inside, self._scale, closers)])
 
     def rules(self, n: int) -> Rules:
         if self._form.numbered:

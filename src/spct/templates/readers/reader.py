@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from spct.types import Problem, ProblemCode, Slot
 
-AnswerKind = Literal["scores", "choice", "principles"]
+AnswerKind = Literal["scores", "choice", "text"]
 
 
 class Reading(NamedTuple):
@@ -65,7 +65,7 @@ class Reader(Protocol):
     """Reads one answer form.
 
     ``kind``: "scores", a score for each response; "choice", the judgment names the better one, and its scores are shares
-    of one point (1 and 0; a tie is a half each); "principles", text. ``scale`` is the least and the greatest score.
+    of one point (1 and 0; a tie is a half each); "text", none. ``scale`` is the least and the greatest score.
     ``noun`` names the form in a message, ``missing`` is the code of a completion that lacks it. ``lenient`` says, for
     every report, in what the reading is less than strict; None where it is strict.
     ``stem`` are letters (``folding.squeeze``) without which a text holds nothing to break; ``flood`` is the character to

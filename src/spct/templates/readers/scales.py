@@ -3,6 +3,7 @@ r"""Answers to several questions in one box, ``\boxed{4, 2, 0, 1}``: first those
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import TypeVar
 
 from spct.errors import InputError
@@ -19,7 +20,9 @@ class Scales(Box):
 
     def __init__(self, scale: Scale, *, each: Sequence[Sequence[int]]) -> None:
         pairs = [tuple(pair) for pair in each] if isinstance(each, (list, tuple)) else []
-        if not pairs or not all(len(pair) == 2 and all(type(end) is int for end in pair) for pair in pairs):
+        if not 1 <= len(pairs) <= 64 or not all(
+            len(pair) == 2 and all(type(end) is int for end in pair) for pair in pairs
+        ):
             raise InputError(f"each is {each!r}; expected a list with [lowest, highest] of each question")
         super().__init__(Scale(min(low for low, _ in pairs), max(high for _, high in pairs)))
         self._each = [Scale(low, high) for low, high in pairs]
@@ -41,11 +44,13 @@ class Scales(Box):
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         inside = (text.find("{", *span) + 1, span[1] - 1)
-        of_each = [self._apart(number_slots(text, inside, scale, "}")) for scale in self._each]
+        of_each = [self._apart(number_slots(text, inside, scale, ("}",))) for scale in self._each]
         return tuple(slot for number, parts in enumerate(of_each) for slot in parts[number])
 
     def rules(self, n: int) -> Rules:
-        names = [f"score{number}" for number in range(len(self._each))]
+        names = [
+            f"score-{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}" for number in range(len(self._each))
+        ]
         scores = ' ", " '.join(name for name in names for _ in range(n // len(names)))
         rules = [f"{name} ::= {scale.grammar()}" for name, scale in zip(names, self._each, strict=True)]
         return Rules(rf'"\\boxed{{" {scores} "}}"', rules, SCORE_TOKENS * n)

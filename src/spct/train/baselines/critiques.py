@@ -19,9 +19,9 @@ from spct.engines.engine import Engine
 from spct.errors import InputError, RequestError, TrainingError
 from spct.items import fingerprint
 from spct.judges.critiques import CritiqueSampler, critique_options, critique_template
-from spct.judges.memory import NO_MEMORY, Memory, Prompt
+from spct.judges.memory import NO_MEMORY, Memory, Prompt, Record
 from spct.judges.rival import Rival, Trial
-from spct.judges.sampling import Record, Stream
+from spct.judges.sampling import Stream
 from spct.judges.settings import JudgeSettings
 from spct.judges.verdicts import no_verdict
 from spct.run import RunStore

@@ -12,8 +12,8 @@ def check_label(item: Item, template: Template) -> None:
 
     One response needs a whole-numbered label on the template's scale, two or more need a single best one.
     """
-    if template.kind == "principles":
-        raise InputError(f"template {template.name} writes principles and no scores; it cannot be rewarded")
+    if template.kind == "text":
+        raise InputError(f"template {template.name} asks for a text and no scores; it cannot be rewarded")
     if len(item.responses) > 1:
         if item.best is None:
             raise InputError(

@@ -20,6 +20,8 @@ import pyarrow as pa
 from spct.classifiers.torch_model import chat_ids
 from spct.errors import InputError, RejectedError, TrainingError
 from spct.items import fingerprint
+from spct.meta.prompt import turns_of
+from spct.templates import Template
 from spct.train.common.binary import SCHEMA as LABELLED
 from spct.train.common.models import Trainable
 from spct.train.meta.recipe import MetaRecipe
@@ -82,9 +84,9 @@ def split_runs(recipe: MetaRecipe, runs: Sequence[JudgedRun]) -> MetaSplit:
 
 
 def write_part(
-    split: MetaSplit, name: str, recipe: MetaRecipe, trainable: Trainable
+    split: MetaSplit, name: str, recipe: MetaRecipe, trainable: Trainable, prompt: Template | None
 ) -> tuple[Iterator[Mapping[str, Any]], Callable[[], dict[str, int]]]:
-    """The token rows of one side, and their counts once they have been read. Raises InputError."""
+    """The token rows of one side, read under ``prompt``, and their counts once they have been read. Raises InputError."""
     counts: Counter[str] = Counter()
 
     def rows() -> Iterator[Mapping[str, Any]]:
@@ -92,7 +94,7 @@ def write_part(
         with contextlib.closing(split.part(name)) as judgments:  # before the runs are, whatever is raised here
             for (place, _), group in groupby(judgments, key=lambda pair: (pair[0], pair[1].position)):
                 labelled = [one for _, one in group]
-                for one, ids in zip(labelled, _encoded(split.runs[place], labelled, trainable), strict=True):
+                for one, ids in zip(labelled, _encoded(split.runs[place], labelled, trainable, prompt), strict=True):
                     if not _fits(one, len(ids), recipe, trainable.context_tokens):
                         counts["too_long"] += 1
                         continue
@@ -109,11 +111,13 @@ def write_part(
     return rows(), lambda: {key: counts[key] for key in names}
 
 
-def _encoded(run: JudgedRun, labelled: Sequence[Labelled], trainable: Trainable) -> list[list[int]]:
+def _encoded(
+    run: JudgedRun, labelled: Sequence[Labelled], trainable: Trainable, prompt: Template | None
+) -> list[list[int]]:
     item, special = labelled[0].item, trainable.encoder.control_tokens
     cases = run.cases(item, [one.judgment for one in labelled], special)
     try:
-        return [chat_ids(trainable.tokenizer, case.turns, trainable.name) for case in cases]
+        return [chat_ids(trainable.tokenizer, turns_of(case, prompt, special), trainable.name) for case in cases]
     except RejectedError as error:
         raise InputError(f"{run.name}: {error}; train another base model") from error
 

@@ -15,6 +15,8 @@ import numpy as np
 from datasets import Dataset
 
 from spct.data.output import write_text
+from spct.meta.prompt import keep_prompt, load_prompt
+from spct.templates import Template
 from spct.train.common.arguments import begin, speak
 from spct.train.common.binary import BinaryTrainer, EarlyStop, binary_trainer, ended_at, logits_of
 from spct.train.common.card import Card
@@ -43,14 +45,15 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
     """
     processes = begin(recipe)
     accumulation = recipe.accumulation(processes.num_processes)
+    prompt = load_prompt(recipe.template)
     with opened_runs([*recipe.runs, *recipe.heldout_runs]) as runs:
         split = split_runs(recipe, runs)
-        facts = meta_facts(recipe, split)
+        facts = meta_facts(recipe, split) | ({} if prompt is None else {"template": prompt.digest})
         if (done := finished_report(out, facts, processes, resume=resume, say=say)) is not None:
             return done
         trainable = load_classifier(recipe.model, recipe.max_tokens, recipe.seed)
         with processes.main_process_first():
-            rows, counts = _parts(recipe, split, trainable, out)
+            rows, counts = _parts(recipe, split, trainable, prompt, out)
         trainer = _trainer(recipe, trainable, rows, out, accumulation)
         say(_opening(counts, trainer))
         speak(trainer, say)
@@ -60,6 +63,9 @@ def train_meta(recipe: MetaRecipe, out: Path, *, resume: bool = False, say: Say 
         trainer, recipe.model, out, _card(recipe, report, out), partial(load_classifier, seed=recipe.seed)
     )
     if processes.is_main_process:
+        for folder in saved if prompt is not None else ():
+            assert prompt is not None
+            keep_prompt(prompt, folder)
         write_text(out / TABLE, "\n".join(report_lines(report)) + "\n")
         finish_stage(out, facts, report, [*saved, out / TABLE])
         say(f"{out / MODEL} has the model; use it with --meta classifier:{out / MODEL}")
@@ -89,10 +95,10 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(
-    recipe: MetaRecipe, split: MetaSplit, trainable: Trainable, out: Path
+    recipe: MetaRecipe, split: MetaSplit, trainable: Trainable, prompt: Template | None, out: Path
 ) -> tuple[dict[str, Dataset], dict[str, dict[str, Any]]]:
     made = {
-        name: token_rows(out / TOKENS, name, SCHEMA, partial(write_part, split, name, recipe, trainable))
+        name: token_rows(out / TOKENS, name, SCHEMA, partial(write_part, split, name, recipe, trainable, prompt))
         for name in PARTS
     }
     return {name: rows for name, (rows, _) in made.items()}, {name: counts for name, (_, counts) in made.items()}

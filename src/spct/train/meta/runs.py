@@ -21,7 +21,7 @@ from spct.judges.template_choice import template_for
 from spct.meta.cases import make_cases
 from spct.meta.meta import Case
 from spct.run import RunStore
-from spct.run.rating import principles_of
+from spct.run.rating import given_in
 from spct.run.store import holds_run
 from spct.run.stored import stored_settings
 from spct.templates import Template
@@ -76,9 +76,9 @@ class JudgedRun:
         if self.single is not None and len(item.responses) == 1:
             settings = replace(settings, template=self.single)
         template = template_for(item, settings, self.templates)
-        principles = principles_of(self.store, self.settings, item)
         item = within_budget(item, settings.trajectory_chars)
-        return make_cases(item, judgments, template, principles=principles, special_tokens=special_tokens)
+        given = given_in(self.store, self.settings, self.templates, template)
+        return make_cases(item, judgments, template, given, special_tokens=special_tokens)
 
     def _cluster(self, item: Item) -> str:
         query = fingerprint(replace(item, responses=(), reference=None, principles=None))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spct.engines.asking import split_begun
 from spct.engines.engine import Engine
 from spct.errors import InputError
 from spct.judges.grm import GRMJudge
@@ -48,17 +49,11 @@ class HintedTemplate(Template):
     def __init__(self, plain: Template) -> None:
         super().__init__(plain._source)
 
-    def render(
-        self,
-        item: Item,
-        order: Sequence[int],
-        *,
-        principles: str | None = None,
-        special_tokens: Sequence[str] = (),
-        asked: int | None = None,
-    ) -> tuple[Message, ...]:
-        *before, last = super().render(item, order, principles=principles, special_tokens=special_tokens, asked=asked)
-        return (*before, Message(last.role, f"{last.content}\n\n{hint_of(item, order)}"))
+    def render(self, item: Item, order: Sequence[int], **options: Any) -> tuple[Message, ...]:
+        messages = super().render(item, order, **options)
+        (*before, last), begun = split_begun(messages)
+        hinted = Message(last.role, f"{last.content}\n\n{hint_of(item, order)}")
+        return (*before, hinted, *messages[-1:]) if begun else (*before, hinted)
 
 
 class HintedJudge(GRMJudge):

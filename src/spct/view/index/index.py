@@ -91,6 +91,11 @@ class Index:
             self._thread = threading.Thread(target=self._work_on, name="spct-index", daemon=True)
             self._thread.start()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that the run had when it was last looked at is in the index, words of judgments included."""
+        return self._seen is not None and self._seen == self._file_state()
+
     def _work_on(self) -> None:
         with self._lock, contextlib.suppress(SpctError):  # said by the page that next needs it
             while not self._closed and self._work(time.monotonic() + 1.0):

@@ -134,9 +134,19 @@ class Found:
     pages: int
 
 
+def _narrowed(db: sqlite3.Connection, query: Query) -> tuple[str, list[Any]]:
+    """The condition to count and to sort by: where words are searched, the items that match, found once."""
+    where, values = query.where()
+    if not query.words:
+        return where, values
+    db.execute("DROP TABLE IF EXISTS temp.matching")
+    db.execute(f"CREATE TEMP TABLE matching AS SELECT position FROM cells WHERE {where}", values)
+    return "position IN (SELECT position FROM temp.matching)", []
+
+
 def find(db: sqlite3.Connection, query: Query) -> Found:
     """The page of items that match."""
-    where, values = query.where()
+    where, values = _narrowed(db, query)
     count = db.execute(f"SELECT count(*) FROM cells WHERE {where}", values).fetchone()[0]
     db.row_factory = sqlite3.Row
     rows = db.execute(

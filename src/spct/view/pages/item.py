@@ -12,11 +12,14 @@ from spct.errors import InputError
 from spct.harmless import lines
 from spct.items.names import letter
 from spct.run import RunStore
+from spct.run.labels import Label, labelled, labels_of
+from spct.types import Item
 from spct.view.index.query import neighbours
-from spct.view.item_page import LEVELS, ItemReader
+from spct.view.item_page import ItemReader
 from spct.view.markup import difference
 from spct.view.pages.items import flips_against
 from spct.view.pages.page import asked, page, viewer
+from spct.views.item_text import truth_text
 
 
 @contextlib.contextmanager
@@ -37,6 +40,7 @@ def item(request: Request) -> Response:
         _check_there(store, position)
         stored = reader.stored(position, store.verdict_row(position))
         shown = reader.page(stored)
+        said = labels_of(store.directory, position).get(position, {})
     with index.reading() as db:
         flips_against(db, library, query)
         beside = neighbours(db, query, position)
@@ -54,7 +58,7 @@ def item(request: Request) -> Response:
         beside=beside,
         raw=bool(request.query_params.get("raw")),
         compared=compared,
-        levels=LEVELS,
+        labels=[(one.name, _said(stored.item, one), one.note) for one in said.values()],
     )
 
 
@@ -91,6 +95,14 @@ def text(request: Request) -> Response:
 def _check_there(store: RunStore, position: int) -> None:
     if not store.has_item(position):
         raise InputError(f"the run has no item at place {position}, or has not begun it yet")
+
+
+def _said(item: Item, label: Label) -> str:
+    """A person's label in words."""
+    truth = None if label.entry is None else labelled(item, {label.name: label}).truth
+    return (
+        "skipped" if truth is None else truth_text(truth).replace("the item says that ", "").replace("the item's ", "")
+    )
 
 
 def _pair(request: Request, n: int) -> tuple[int, int] | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from spct.errors import InputError
+from spct.errors import InputError, RunError
 from spct.view.pages.page import page, viewer
-from spct.view.runs_page import SORTS, RunCard, run_cards
+from spct.view.runs_page import SORTS, RunCard, Unreadable, run_cards
+from spct.view.training_page import Training, training, trainings_below
 
 
 def runs(request: Request) -> Response:
@@ -23,10 +27,22 @@ def runs(request: Request) -> Response:
     known.sort(key=lambda card: (getattr(card, column), card.name), reverse=sort.startswith("-"))
     found = known + [card for card in found if getattr(card, column) is None]
     found.sort(key=lambda card: not card.live)
-    return page(
-        request, "runs.html", cards=found, bad=bad, words=words, sort=sort, of=len(cards), busy=any(map(_busy, cards))
-    )
+    trainings, unread = _trainings(viewer(request).library.roots)
+    busy = any(map(_busy, cards))
+    return page(request, "runs.html", cards=found, bad=[*bad, *unread], words=words, sort=sort, of=len(cards), busy=busy,
+                trainings=trainings)  # fmt: skip
 
 
 def _busy(card: RunCard) -> bool:
     return card.live or not card.indexed
+
+
+def _trainings(roots: Iterable[Path]) -> tuple[list[Training], list[Unreadable]]:
+    found: list[Training] = []
+    bad: list[Unreadable] = []
+    for name, folder in trainings_below(roots).items():
+        try:
+            found.append(training(name, folder))
+        except RunError as error:
+            bad.append(Unreadable(name, str(error)))
+    return found, bad

@@ -1,4 +1,4 @@
-"""No scores: the answer is the principles, as text (``parsing.parse_principles`` reads it)."""
+"""No scores: the answer is a text that another prompt shows (``parsing.parse_text`` reads it)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from spct.templates.readers.reader import AnswerKind, BaseReader, Look, Reading, Rules
 from spct.templates.readers.scale import Scale
-from spct.types import Problem, ProblemCode
+from spct.types import Problem
 
 
-class Principles(BaseReader):
+class Text(BaseReader):
     """Any words are an answer, and nothing in a text looks like one."""
 
-    kind: AnswerKind = "principles"
-    noun = "principles"
-    missing: ProblemCode = "no_principles"
+    kind: AnswerKind = "text"
+    noun = "text"
 
     def __init__(self, scale: Scale) -> None:
         self.scale: tuple[float, float] = (scale.low, scale.high)
@@ -23,7 +22,7 @@ class Principles(BaseReader):
         return ""
 
     def read(self, text: str, start: int, n: int) -> Reading:
-        return Reading(None, Problem("no_score", "principles hold no scores"), None)
+        return Reading(None, Problem("no_score", "a text holds no scores"), None)
 
     def rules(self, n: int) -> Rules:
         return Rules("", (), 0)

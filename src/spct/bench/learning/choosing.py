@@ -1,0 +1,108 @@
+"""Which questions to keep, and what each weighs: fitted on some items, kept by others, so that nothing is its own proof.
+
+Weights are those of a logistic regression on the differences between the best response and each other one, with a ridge
+penalty and without an intercept: what is not known to help stays small. Needs numpy and scikit-learn (the extra ``bench``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spct.bench.scoring.statistics import Figure, mean_figure
+from spct.voting.accuracy import tie_credit
+
+PENALTY = 1.0
+SAME_ANSWERS = 0.95
+"""Two questions whose answers correlate so are one."""
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An item with the worth (0 to 1) of each of N responses under each of C questions; ``cluster`` marks its prompt."""
+
+    id: str
+    cluster: str
+    best: int
+    worth_CN: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A question by its place among all, and what accuracy it added on items that its weight was not fitted on."""
+
+    place: int
+    gain: Figure
+
+
+def fitted(items: Sequence[Answered], places: Sequence[int]) -> list[float]:
+    """The weight of each question in ``places``, fitted on ``items``; 0 where its answers never differ."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows = [
+        [item.worth_CN[place][item.best] - item.worth_CN[place][i] for place in places]
+        for item in items
+        for i in range(len(item.worth_CN[0]))
+        if i != item.best
+    ]
+    if not any(map(any, rows)):
+        return [0.0] * len(places)
+    differences = np.array([*rows, *[[-value for value in row] for row in rows]])
+    labels = np.array([1] * len(rows) + [0] * len(rows))
+    model = LogisticRegression(C=1 / PENALTY, fit_intercept=False)
+    return [float(weight) for weight in model.fit(differences, labels).coef_[0]]
+
+
+def credits(items: Sequence[Answered], places: Sequence[int], weights: Sequence[float]) -> list[float]:
+    """What each item's choice by the weighted answers earns: 1/#tied where the best is among those that lead."""
+    found = []
+    for item in items:
+        # rounded: what differs by the order of a sum alone is level
+        scores = [
+            round(sum(w * item.worth_CN[place][i] for w, place in zip(weights, places, strict=True)), 9)
+            for i in range(len(item.worth_CN[0]))
+        ]
+        found.append(tie_credit(scores, item.best))
+    return found
+
+
+def without_doubles(items: Sequence[Answered], count: int) -> list[int]:
+    """The places of the questions whose answers are not those of an earlier one, and that tell responses apart at all."""
+    columns = [np.array([value for item in items for value in item.worth_CN[place]]) for place in range(count)]
+    kept: list[int] = []
+    for place, column in enumerate(columns):
+        if np.ptp(column) == 0:
+            continue
+        if all(abs(float(np.corrcoef(column, columns[other])[0, 1])) < SAME_ANSWERS for other in kept):
+            kept.append(place)
+    return kept
+
+
+def chosen(fit: Sequence[Answered], choose: Sequence[Answered], places: Sequence[int], most: int) -> list[Kept]:
+    """The questions that raise accuracy on ``choose``, best first; at most ``most``.
+
+    Weights are fitted on ``fit`` alone. It ends with the first whose gain is not clear of nothing.
+    """
+    kept: list[Kept] = []
+    clusters = [item.cluster for item in choose]
+    current = credits(choose, [], [])
+    while len(kept) < most:
+        names = [one.place for one in kept]
+        trials = []
+        for place in places:
+            if place not in names:
+                tried = [*names, place]
+                earned = credits(choose, tried, fitted(fit, tried))
+                trials.append((sum(earned), -place, earned))
+        if not trials:
+            break
+        _, negative, earned = max(trials)
+        gain = mean_figure([new - old for new, old in zip(earned, current, strict=True)], clusters)
+        if gain.low is None or gain.low <= ROUNDING:
+            break
+        kept.append(Kept(-negative, gain))
+        current = earned
+    return kept

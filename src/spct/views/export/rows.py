@@ -1,0 +1,242 @@
+"""A stored run as a table: a row for each item with its responses side by side, or a row for each response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+from spct.items.copies import responses_at_places
+from spct.items.names import letter, letters
+from spct.run import RunStore
+from spct.run.stored import StoredItem, stored_items, stored_scale, stored_settings, template_of
+from spct.types import Item, Judgment, Message, Truth
+from spct.views.export.table import Cell, Column, RowCells, Table
+from spct.views.export.typical import RULE, typical
+from spct.views.item_text import ItemView
+from spct.views.summary import summary_facts
+from spct.views.table import graded
+from spct.views.totals import Totals
+from spct.voting.verdict import Verdict, passes
+
+Rows = Literal["items", "responses"]
+
+ITEM = (
+    Column("id", "Item", "word", "the id of the item"),
+    Column("prompt", "Prompt", "text", "what the responses answer"),
+)
+VERDICT = (
+    Column("verdict", "Best", "word", "the response that the vote puts first"),
+    Column("level", "Level", "word", "the responses that share first place"),
+    Column("order", "Order", "word", "all responses, best first; = stands between those that are level"),
+    Column(
+        "confidence",
+        "Confidence",
+        "share",
+        "the estimated chance that the best one would still lead if the judge went on",
+    ),
+    Column("valid", "Valid", "count", "how many of the judgments could be voted on"),
+    Column("known", "Known", "word", "what the item itself says is right"),
+    Column(
+        "outcome", "Outcome", "word", "the verdict against what is known: correct, wrong, tied, invalid (no verdict)"
+    ),
+)
+REASONS = (
+    Column("reasons", "Reasons", "text", "the critique of a typical judgment"),
+    Column("criteria", "Criteria", "text", "the principles that this judgment went by, if it wrote any"),
+    Column("problem", "Problem", "text", "why there is no verdict, or not all of it"),
+)
+RESPONSE = (
+    Column("name", "Response", "word", "the letter of the response within its item"),
+    Column("response", "Text", "text", "the response"),
+    Column("judge_rank", "Rank", "count", "its place in the vote, from 1; responses that are level share one"),
+    Column("judge_total", "Total", "number", "the sum of its scores"),
+    Column("judge_mean", "Mean", "number", "the mean of its scores"),
+    Column("judge_spread", "Spread", "number", "the standard deviation of its scores"),
+    Column("judge_scored", "Scored", "count", "how many judgments scored it"),
+)
+OWN = "item_"
+"""In front of a key of the user's own where a column has that name already."""
+
+
+def run_table(store: RunStore, rows: Rows = "items") -> Table:
+    """The run's items as far as they are begun. Raises RunError where the run cannot be read."""
+    most, extra = 0, dict[str, None]()
+    for _, item in store.items():
+        most = max(most, len(item.responses))
+        extra.update(dict.fromkeys(item.extra))
+    wide = tuple(_wide(i) for i in range(most))
+    body = RESPONSE if rows == "responses" else tuple(column for part in zip(*wide, strict=True) for column in part)
+    columns = (
+        *ITEM,
+        *(body if rows == "responses" else ()),
+        *VERDICT,
+        *(() if rows == "responses" else body),
+        *REASONS,
+    )
+    names = {column.name for column in columns}
+    own = {key: (f"{OWN}{key}" if key in names else key) for key in extra}
+    found = _Export(store, rows, own)
+    return Table(
+        title=str(store.directory.name or store.directory),
+        columns=(*columns, *(Column(name, key, "word", "a key of the item's own") for key, name in own.items())),
+        rows=found.rows(),
+        count=store.count("items") if rows == "items" else sum(len(item.responses) for _, item in store.items()),
+        facts=found.facts,
+    )
+
+
+def _wide(i: int) -> tuple[Column, ...]:
+    """The columns of one response of an item."""
+    name, title = letter(i).lower(), letter(i)
+    return (
+        Column(f"response_{name}", f"Response {title}", "text", f"the text of response {title}"),
+        Column(f"rank_{name}", f"Rank {title}", "count", f"the place of {title} in the vote, from 1"),
+        Column(f"total_{name}", f"Total {title}", "number", f"the sum of the scores of {title}"),
+        Column(f"mean_{name}", f"Mean {title}", "number", f"the mean of the scores of {title}"),
+    )
+
+
+@dataclass(slots=True)
+class _Export:
+    """Goes through the run once, and adds up what the summary says."""
+
+    store: RunStore
+    form: Rows
+    own: Mapping[str, str]
+    totals: Totals = field(default_factory=Totals)
+    unfinished: int = 0
+
+    def rows(self) -> Iterator[RowCells]:
+        written, settings = stored_settings(self.store)
+        self.totals.scale = stored_scale(self.store, settings)
+        for stored in stored_items(self.store, settings, written.get("meta")):
+            if stored.finished:
+                self.totals.add(stored.verdict, stored.item)
+            else:
+                self.unfinished += 1
+            view = ItemView(template=template_of(self.store, written, settings, stored.item))
+            shared = self._item(stored, view)
+            if self.form == "items":
+                yield shared | self._responses(stored)
+            else:
+                yield from (shared | self._response(stored, i) for i in range(len(stored.item.responses)))
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What the run is, and what it adds up to."""
+        written, settings = stored_settings(self.store)
+        sessions = self.store.sessions()
+        self.totals.usage = self.store.usage()
+        begun = (
+            [("unfinished", f"{self.unfinished:,} items are begun and without a verdict")] if self.unfinished else []
+        )
+        return [
+            ("run", str(self.store.directory)),
+            ("judged", f"{sessions[-1][0][:16].replace('T', ' ')} UTC" if sessions else "-"),
+            ("judge", f"{written.get('judge') or written.get('imported') or 'grm'}, {written.get('model')}"),
+            ("template", str(written.get("template"))),
+            *summary_facts(self.totals, settings),
+            *begun,
+            ("reasons", f"are those of a typical judgment: {RULE}"),
+        ]
+
+    def _item(self, stored: StoredItem, view: ItemView) -> dict[str, Cell]:
+        """The cells that say something of the item as a whole."""
+        item, verdict = stored.item, stored.verdict
+        shown = typical(verdict)
+        reasons, criteria = ("", "") if shown is None else _reasons(item, shown, view)
+        return {
+            "id": item.id,
+            "prompt": conversation_text(item.messages),
+            "verdict": None if verdict.best is None else letter(verdict.best),
+            "level": letters(verdict.tied) or None,
+            "order": _order(verdict),
+            "confidence": verdict.confidence,
+            "valid": passes(verdict),
+            "known": None if item.truth is None else known_text(item.truth),
+            "outcome": graded(verdict, item, self.totals.scale),
+            "reasons": reasons or None,
+            "criteria": criteria or item.principles,
+            "problem": _problem(stored),
+            **{name: _own(item.extra.get(key)) for key, name in self.own.items()},
+        }
+
+    def _responses(self, stored: StoredItem) -> dict[str, Cell]:
+        cells: dict[str, Cell] = {}
+        for i, text in enumerate(stored.item.responses):
+            of_response = self._response(stored, i)
+            cells[f"response_{letter(i).lower()}"] = text
+            for name in ("rank", "total", "mean"):
+                cells[f"{name}_{letter(i).lower()}"] = of_response[f"judge_{name}"]
+        return cells
+
+    def _response(self, stored: StoredItem, i: int) -> dict[str, Cell]:
+        verdict, text = stored.verdict, stored.item.responses[i]
+        cells: dict[str, Cell] = {"name": letter(i), "response": text}
+        if verdict.means is not None and verdict.totals is not None and verdict.spread is not None:
+            mean = verdict.means[i]
+            cells |= {
+                "judge_rank": 1 + sum(other > mean for other in verdict.means),
+                "judge_total": verdict.totals[i],
+                "judge_mean": mean,
+                "judge_spread": verdict.spread[i],
+            }
+        cells["judge_scored"] = verdict.valid_N[i] if verdict.valid_N else None
+        return {name: cells.get(name) for name in (column.name for column in RESPONSE)}
+
+
+def _reasons(item: Item, judgment: Judgment, view: ItemView) -> tuple[str, str]:
+    """The critique of a judgment, headed by which response it calls Response 1, and the principles it wrote."""
+    parsed = view.parsed(judgment, item)
+    critique = (parsed and parsed.critique) or judgment.text
+    if len(item.responses) > 1:
+        places = enumerate(responses_at_places(item, judgment), 1)
+        named = "; ".join(f"Response {place} is {letters(responses)}" for place, responses in places)
+        critique = f"[{named}]\n{critique}"
+    return critique.strip(), ((parsed and parsed.principles) or "").strip()
+
+
+def _order(verdict: Verdict) -> str | None:
+    """``B > A = C``."""
+    if verdict.ranking is None or verdict.means is None:
+        return None
+    text = ""
+    for place, i in enumerate(verdict.ranking):
+        if place:
+            text += " = " if verdict.means[i] == verdict.means[verdict.ranking[place - 1]] else " > "
+        text += letter(i)
+    return text
+
+
+def _problem(stored: StoredItem) -> str | None:
+    error = stored.verdict.error
+    if not stored.finished:
+        return "the run has not finished this item"
+    return None if error is None else f"{error.type}: {error.message}"
+
+
+def conversation_text(messages: tuple[Message, ...]) -> str:
+    """A lone question as it is; of several turns each under its role."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+
+
+def known_text(truth: Truth) -> str:
+    """What is known in few words: the letter of the best, ``tie``, a label or a grade, values by letter."""
+    values = truth.values_N
+    if not values:
+        return "people are divided"
+    if truth.kind in ("label", "grade"):
+        return f"{values[0]:g}"
+    if truth.kind in ("best", "pair"):
+        return "tie" if truth.best is None else letter(truth.best)
+    return ", ".join(f"{letter(i)}: {value:g}" for i, value in enumerate(values))
+
+
+def _own(value: Any) -> Cell:
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return orjson.dumps(value, default=str).decode()

@@ -1,0 +1,34 @@
+import pytest
+
+from spct.errors import RunError
+from spct.view.training_page import training, training_page, trainings_below
+
+
+def test_stages_are_found_by_their_place(runs):
+    assert list(trainings_below([runs])) == ["train~rl", "train~sft", "train~torn"]
+    assert list(trainings_below([runs / "train" / "rl"])) == ["rl"]
+
+
+def test_a_finished_stage_has_the_curves_of_its_report(runs):
+    found = training_page("rl", runs / "train" / "rl")
+    assert (found.training.stage, found.training.finished, found.training.steps) == ("rl", True, 3)
+    assert [(plot.title, plot.x, plot.series[0]["values"]) for plot in found.plots] == [
+        ("reward", [1.0, 2.0, 3.0], [0.1, 0.2, 0.3]),
+        ("accuracy", [1.0, 2.0, 3.0], [0.5, 0.5, 0.5]),
+        ("eval_accuracy", [0.0, 3.0], [0.0, 0.75]),
+    ]
+    assert found.facts == [("steps", "3"), ("learning_rate", "1e-06")]
+    assert found.results == [("steps", "3"), ("best_accuracy", "0.75")]
+
+
+def test_a_stopped_stage_has_those_of_its_newest_checkpoint(runs):
+    found = training_page("sft", runs / "train" / "sft")
+    assert (found.training.finished, found.training.steps) == (False, 2)
+    assert [(plot.title, plot.series[0]["values"]) for plot in found.plots] == [("loss", [2.0, 1.5])]
+
+
+def test_what_cannot_be_read_is_an_error_that_names_it(runs):
+    with pytest.raises(RunError, match=r"torn/stage.json cannot be read"):
+        training("torn", runs / "train" / "torn")
+    with pytest.raises(RunError, match="is no folder of a training stage"):
+        training("train", runs / "train")
