@@ -12,7 +12,7 @@ from spct.cli.export import export
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
-from spct.items import parse_item, read_items
+from spct.items import item_to_row, parse_item, read_items
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
@@ -262,7 +262,8 @@ def test_a_response_that_calls_tools_is_its_text(tmp_path):
     (row,) = pyarrow.read_table(tmp_path / "v.parquet").to_pylist()
     assert "weather" in row["response_a"] and "It rains." in row["response_a"]
     assert (row["response_b"], row["problem"]) == ("Dry.", "the run has not finished this item")
-    assert "weather" in conversation_text((*item.messages, *item.responses[0].turns[:1]))
+    asked = parse_item({"messages": [*item_to_row(item)["messages"], *turns[:2]], "responses": ["x"]}, where="here")
+    assert "weather" in conversation_text(asked.messages)
 
 
 def judged(*rows, best=0):
