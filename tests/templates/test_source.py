@@ -170,9 +170,36 @@ def test_not_utf8(tmp_path):
         load_template(str(tmp_path / "mine.jinja"))
 
 
+def blocks_of(manual):
+    return re.findall(r"```jinja\n(.*?)```", manual, re.DOTALL)
+
+
+def test_every_example_of_the_manual_can_be_rendered(tmp_path):
+    manual = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
+    blocks = blocks_of(manual)
+    (points,) = [text for text in blocks if "reader: text" in text]
+    (tmp_path / "points.jinja").write_text(points, encoding="utf-8")
+    roles = []
+    for number, text in enumerate(blocks):
+        template = load(tmp_path, text, f"block{number}.jinja")
+        if template.first:
+            assert load_first(template).render(ITEM, (0, 1))[0].content.endswith("Answer 1: one\nAnswer 2: two")
+        given = {"first": "the sum"} if template.first else {}
+        roles.append([message.role for message in template.render(ITEM, (0, 1), given=given)])
+    assert roles == [
+        ["system", "user", "response_1", "response_2"],
+        ["user", "assistant", "user"],
+        ["user", "assistant"],
+        ["user"],
+        ["user"],
+        ["user"],
+    ]
+
+
 def test_the_example_of_the_manual_works(tmp_path):
     manual = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
-    template = load(tmp_path, re.search(r"```jinja\n(.*?)```", manual, re.DOTALL)[1])
+    card, *_ = [text for text in blocks_of(manual) if "[The Begin of Response {i}]" in text]
+    template = load(tmp_path, card)
     content = template.render(ITEM, (1, 0))[0].content
     assert "[The Begin of Response 1]\ntwo\n[The End of Response 1]\n[The Begin of Response 2]\none\n" in content
     assert template.parse("Scores: \\boxed{8, 7}", 2).scores == (8, 7)

@@ -88,7 +88,7 @@ class Understood:
             cells = [values.get(column) for column in columns]
             if name == "responses":
                 row |= self._responses(columns, cells)
-            elif name == "prompt" and len(columns) == 2:
+            elif name == "prompt" and len(columns) > 1:
                 row[name] = "\n\n".join(cell_text(cell) for cell in cells if cell is not None)
             elif name == "rewards" and not isinstance(value := field_value(name, cells[0]), (list, str)):
                 row[name] = None if value is None else [value]

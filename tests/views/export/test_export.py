@@ -251,6 +251,6 @@ def test_the_typical_judgment():
     shown = typical(judged((9.0, 2.0), (3.0, 6.0), (6.0, 4.0)))
     assert shown is not None and shown.index == 2
     # Judgments that agree go before one that is nearer and does not; the earliest of equals is taken.
-    shown = typical(judged((4.0, 5.0), (9.0, 4.0), (9.0, 4.0)))
+    shown = typical(judged((5.0, 6.0), (10.0, 9.0), (2.0, 1.0)))
     assert shown is not None and shown.index == 1
     assert typical(decide([], id="q", n=2, k=2)) is None

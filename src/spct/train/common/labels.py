@@ -14,6 +14,9 @@ def check_label(item: Item, template: Template) -> None:
     """
     if template.kind == "text":
         raise InputError(f"template {template.name} asks for a text and no scores; it cannot be rewarded")
+    if template.first is not None or template.begins:
+        what = "has a first step" if template.first is not None else "begins the assistant's turn"
+        raise InputError(f"template {template.name} {what}, which a model cannot be trained on; use one without")
     if len(item.responses) > 1:
         if item.best is None:
             raise InputError(

@@ -10,6 +10,7 @@ import orjson
 
 from spct.items.copies import responses_at_places
 from spct.items.names import letter, letters
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.run.stored import StoredItem, stored_items, stored_scale, stored_settings, template_of
 from spct.types import Item, Judgment, Message, Truth
@@ -19,6 +20,7 @@ from spct.views.item_text import ItemView
 from spct.views.summary import summary_facts
 from spct.views.table import graded
 from spct.views.totals import Totals
+from spct.voting.criteria import PASSED
 from spct.voting.verdict import Verdict, passes
 
 Rows = Literal["items", "responses"]
@@ -57,6 +59,10 @@ RESPONSE = (
     Column("judge_spread", "Spread", "number", "the standard deviation of its scores"),
     Column("judge_scored", "Scored", "count", "how many judgments scored it"),
 )
+POINTS = (
+    Column("points", "Points", "number", "what it has of the rubric, in points"),
+    Column("passed", "Passed", "word", "whether it passes the rubric: yes, no, or undecided"),
+)
 OWN = "item_"
 """In front of a key of the user's own where a column has that name already."""
 
@@ -68,7 +74,12 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         most = max(most, len(item.responses))
         extra.update(dict.fromkeys(item.extra))
     wide = tuple(_wide(i) for i in range(most))
-    body = RESPONSE if rows == "responses" else tuple(column for part in zip(*wide, strict=True) for column in part)
+    _, settings = stored_settings(store)
+    body = (
+        (*RESPONSE, *_by_part(settings))
+        if rows == "responses"
+        else tuple(column for part in zip(*wide, strict=True) for column in part)
+    )
     columns = (
         *ITEM,
         *(body if rows == "responses" else ()),
@@ -85,6 +96,17 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         rows=found.rows(),
         count=store.count("items") if rows == "items" else sum(len(item.responses) for _, item in store.items()),
         facts=found.facts,
+    )
+
+
+def _by_part(settings: JudgeSettings) -> tuple[Column, ...]:
+    """What a response has of each criterion of a rubric, or by each judge of a jury."""
+    criteria = () if settings.rubric is None else settings.rubric.criteria
+    jurors = () if settings.jury is None else settings.jury.jurors
+    return (
+        *(POINTS if criteria else ()),
+        *(Column(f"worth_{c.id}", c.id, "number", f"what it has of {c.id}, 0 to 1") for c in criteria),
+        *(Column(f"mean_{j.name}", j.name, "number", f"its mean score by {j.name}") for j in jurors),
     )
 
 
@@ -184,7 +206,18 @@ class _Export:
                 "judge_spread": verdict.spread[i],
             }
         cells["judge_scored"] = verdict.valid_N[i] if verdict.valid_N else None
-        return {name: cells.get(name) for name in (column.name for column in RESPONSE)}
+        return {column.name: cells.get(column.name) for column in RESPONSE} | _parts(verdict, i)
+
+
+def _parts(verdict: Verdict, i: int) -> dict[str, Cell]:
+    """The cells of ``_by_part``."""
+    cells: dict[str, Cell] = {}
+    if (table := verdict.criteria) is not None and table.points:
+        cells |= {"points": table.points[i], "passed": PASSED[table.passed[i]]}
+        cells |= {f"worth_{r.id}": None if r.worth is None else r.worth[i] for r in table.results}
+    if verdict.jury is not None:
+        cells |= {f"mean_{r.name}": None if r.means is None else r.means[i] for r in verdict.jury.results}
+    return cells
 
 
 def _reasons(item: Item, judgment: Judgment, view: ItemView) -> tuple[str, str]:
