@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from typing import Any
 from html import unescape
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
