@@ -226,7 +226,8 @@ class ItemReader:
     ) -> JudgmentView:
         places = responses_at_places(stored.item, judgment)
         parsed = None if template is None else parsed_by(template, judgment, stored.item)
-        split = parsed is not None and bool(parsed.principles or parsed.critique)
+        whole = judgment.scores is None or parsed is None  # what was not understood is not taken apart
+        split = not whole and bool(parsed and (parsed.principles or parsed.critique))
         verdict, ratings = stored.verdict, stored.ratings
         rating = None if ratings is None or judgment.problem is not None else ratings.get(judgment.index)
         return JudgmentView(
