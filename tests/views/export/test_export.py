@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from html import unescape
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -254,7 +255,7 @@ def test_a_response_that_calls_tools_is_its_text(tmp_path):
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
         {"role": "assistant", "content": "It rains."},
     ]
-    item = parse_item({"id": "q", "prompt": "Weather?", "responses": [turns, "Dry."]}, where="here")
+    item: Any = parse_item({"id": "q", "prompt": "Weather?", "responses": [turns, "Dry."]}, where="here")
     store = RunStore.create(tmp_path / "run", {"settings": '{"k": 1, "model": "m"}'})
     store.add_item(0, item)
     store.close()
