@@ -193,7 +193,7 @@ def of_killed_server(server: Server, target: Target, folder: Path, items: Path, 
     done = judge(target, out, "--resume", *more, items=items)
     after = _kept(out)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    verdicts = sum(row.get("best") is not None or row.get("problem") is None for row in rows)
+    verdicts = sum(row["error"] is None for row in rows)
     wanted = sum(1 for _ in items.open())
     last_words = " ".join(told.split())[-240:]
     return [
@@ -222,12 +222,13 @@ def of_trajectories(target: Target, out: Path) -> tuple[list[Finding], str]:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     means = "; ".join(f"{row['id']} {row['means']}" for row in rows)
     wanted = sum(1 for _ in TRAJECTORIES.open())
-    judged = sum(row["problem"] is None for row in rows)
+    judged = sum(row["error"] is None for row in rows)
     found = f"exit {done.returncode}, {judged} of {wanted} with a verdict, means: {means}"
     shown = subprocess.run(
         [*target.spct, "show", str(out), rows[0]["id"], "--prompt"], capture_output=True, text=True, check=True
     )
-    return [Finding(f"two items with tool calls, by {target.name}", found, judged == wanted > 0)], shown.stdout
+    prompt = shown.stdout.partition("\n  principles")[0] + "\n"  # of the first judgment, without what it says
+    return [Finding(f"two items with tool calls, by {target.name}", found, judged == wanted > 0)], prompt
 
 
 def _kept(out: Path) -> set[tuple[int, int, str]]:

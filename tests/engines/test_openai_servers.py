@@ -9,6 +9,7 @@ import pytest
 from servers import behaviours as does
 from servers.chat import Behaviour, ChatServer
 from spct.engines import Engine, SampleRequest, load_engine
+from spct.engines.asking import ask
 from spct.engines.http.presets import PRESETS, Preset, preset_of
 from spct.errors import EngineAuthError, EngineError, EngineUnreachableError, InputError, RejectedError, ReplyError
 from spct.types import Message
@@ -177,6 +178,33 @@ async def test_a_top_p_of_one_is_sent_only_where_the_server_would_put_another_in
         engine = engine_at(server.base_url)
         await texts_of(engine, [REQUEST, SampleRequest(REQUEST.messages, top_p=0.9)])
         assert ["top_p" in call.body for call in server.chats] == [sent, True]
+
+
+@pytest.mark.parametrize(
+    ("software", "fields"),
+    [
+        ("vllm", {"continue_final_message": True, "add_generation_prompt": False}),
+        ("sglang", {"continue_final_message": True}),
+        ("llamacpp", {}),
+        ("somebody", None),
+    ],
+)
+async def test_a_begun_turn_is_gone_on_with_where_the_server_is_known_to(software, fields):
+    begun = SampleRequest((*REQUEST.messages, Message("assistant", "It is")), seed=7)
+    async with ChatServer(does.honest, models=models(owned_by=software)) as server:
+        engine = engine_at(server.base_url)
+        await engine.start()
+        assert engine.capabilities.continues == (fields is not None)
+        if fields is None:
+            with pytest.raises(EngineError, match="openai:m is not known to go on from a begun turn"):
+                await ask(engine, begun)
+        else:
+            (sample,) = (await ask(engine, begun)).samples
+            assert sample.text == "It issample 7"
+            await engine.sample(REQUEST)
+            names = ("continue_final_message", "add_generation_prompt")
+            assert [{n: call.body[n] for n in names if n in call.body} for call in server.chats] == [fields, {}]
+        await engine.close()
 
 
 @pytest.mark.parametrize("kind", PRESETS)

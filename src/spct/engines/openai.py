@@ -393,6 +393,7 @@ def _capabilities(
         continues=continues,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
+        images=True,
         concurrency=concurrency,
         special_tokens=special_tokens,
     )

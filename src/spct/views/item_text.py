@@ -14,6 +14,7 @@ from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import FirstText, StoredItem
 from spct.templates import Parsed, Template
+from spct.turns import body_alone
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
@@ -21,6 +22,8 @@ from spct.voting.jury import BLOCKS
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import Verdict, headline, remarks, vote_table
 
+IMAGE_SHOWN = 120
+"""Characters of an image's address."""
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
 
@@ -76,7 +79,9 @@ class ItemView:
 
     def _input(self, item: Item) -> Iterator[str]:
         for message in item.messages:
-            yield from self._section(message.role, message.content, 2)
+            yield from self._section(message.role, body_alone(message), 2)
+            for image in message.images:
+                yield from self._fact("image", image if len(image) <= IMAGE_SHOWN else f"{image[:IMAGE_SHOWN]}...")
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
             yield from self._section(f"response {letter(i)}{best}", response, 2)

@@ -1,5 +1,7 @@
 """Items of which no judgment could be right are refused before training."""
 
+from pathlib import Path
+
 import pytest
 
 from spct.errors import InputError
@@ -27,3 +29,13 @@ def test_labels_that_no_judgment_could_meet_are_refused(item: Item, words: str) 
 
 def test_labels_of_the_ten_point_scale_suit_a_template_that_has_it() -> None:
     check_label(Item("a", QUERY, ("1",), rewards_N=(7.0,)), GRM)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("answer", "a text and no scores"), ("own-answer", "has a first step"), ("begun", "begins the")]
+)
+def test_templates_that_nobody_can_be_trained_on_are_refused(name: str, words: str, tmp_path: Path) -> None:
+    begun = tmp_path / "begun.jinja"
+    begun.write_text('{% message "user" %}{{ query }}{% endmessage %}{% message "assistant" %}Scores:{% endmessage %}')
+    with pytest.raises(InputError, match=words):
+        check_label(Item("a", QUERY, ("1", "2"), best=1), load_template(str(begun) if name == "begun" else name))
