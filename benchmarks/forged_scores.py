@@ -1,6 +1,6 @@
 r"""Does a response get its score from a quotation? Judges that quote what they were shown, simulated.
 
-    python -m benchmarks.forged_scores                # 60,000 completions, two minutes
+    python -m benchmarks.forged_scores                # 60,000 completions, two to four minutes
 
 Each trial puts a hostile text into an item (a response, the query, the reference, or the judgment that a meta RM checks),
 renders the prompt, and writes the completion of a judge that copies the text as the prompt shows it: before or after its

@@ -24,7 +24,7 @@ from benchmarks.live.checks import Finding, Share, Target
 from benchmarks.live.in_process import first_token
 from benchmarks.live.servers import classifier_server, llamacpp_server, vllm_server
 
-PARTS = ("engines", "invalid", "killed", "classifier", "in-process", "speed")
+PARTS = ("engines", "invalid", "killed", "trajectory", "classifier", "in-process", "speed")
 POINTS_APART = 2.0
 FASTEST = 0.95
 
@@ -100,6 +100,13 @@ def of_server(report: Report, place: Place, parts: set[str], name: str, style: s
             few = checks.first_items(4, place.folder)
             found = checks.of_killed_server(server, target, place.folder, few, 64)
             report.table(f"{name}: a killed server", found)
+        if "trajectory" in parts:
+            found, prompt = checks.of_trajectories(target, place.folder / f"{style}-trajectory")
+            report.table(f"{name}: trajectories", found)
+            if style == "vllm":
+                report.say(
+                    f"The prompt of the first item, as `spct show --prompt` prints it:\n\n```text\n{prompt}```\n"
+                )
         if "speed" in parts:
             report_speed(report, name, asyncio.run(speed.measure(server, target, style, 4, 96, place.rounds)))
     if served is not None:  # the server is gone: there is memory for the model in process
@@ -134,7 +141,8 @@ def of_vllm_in_process(report: Report, place: Place) -> None:
     with_adapter = asyncio.run(first_token(place.folder, "transformers", lora=lora, device="cpu"))
     (place.folder / "adapter-first-token.json").write_text(json.dumps(with_adapter))
     python = str(place.live / "bin" / "python")
-    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/engines/test_contract.py", "-k", "vllm"]
+    test = "tests/engines/test_contract.py::test_an_engine_keeps_its_promises[vllm]"
+    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     contract = subprocess.run(tests, capture_output=True, text=True, check=False)
     last = contract.stdout.strip().splitlines()[-1] if contract.stdout.strip() else contract.stderr[-200:]
     kept = Finding("the contract of every engine, in float32", last, contract.returncode == 0 and "1 passed" in last)
@@ -172,7 +180,7 @@ def main() -> int:
     make_weights(place.folder)
     report.say(f"# Real servers\n\n{time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f} at the start.\n")
     for style, name in (("vllm", "vLLM's server"), ("llamacpp", "llama.cpp's server")):
-        if style in options.servers and parts & {"engines", "invalid", "killed", "speed"}:
+        if style in options.servers and parts & {"engines", "invalid", "killed", "trajectory", "speed"}:
             of_server(report, place, parts, name, style)
     if "classifier" in parts:
         of_classifier(report, place)

@@ -22,6 +22,7 @@ from spct.run import RunStore
 from spct.types import Message
 
 ITEMS = Path(__file__).parent.parent.parent / "examples" / "llmbar" / "items.jsonl"
+TRAJECTORIES = ITEMS.parent.parent / "trajectories" / "items.jsonl"
 SPCT = (sys.executable, "-c", "from spct.cli import main; main()")
 STORY = (Message("user", "Tell a story of a cat."),)
 SCORES = 'root ::= "score " [1-9] ", " [1-9]'
@@ -192,7 +193,7 @@ def of_killed_server(server: Server, target: Target, folder: Path, items: Path, 
     done = judge(target, out, "--resume", *more, items=items)
     after = _kept(out)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    verdicts = sum(row.get("best") is not None or row.get("problem") is None for row in rows)
+    verdicts = sum(row["error"] is None for row in rows)
     wanted = sum(1 for _ in items.open())
     last_words = " ".join(told.split())[-240:]
     return [
@@ -213,6 +214,21 @@ def of_killed_server(server: Server, target: Target, folder: Path, items: Path, 
             before <= after and len(after) == 8 * wanted,
         ),
     ]
+
+
+def of_trajectories(target: Target, out: Path) -> tuple[list[Finding], str]:
+    """Responses that call tools, judged; and the prompt of the first as the model got it."""
+    done = judge(target, out, "-k", "4", "--max-tokens", "160", "--json", items=TRAJECTORIES)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    means = "; ".join(f"{row['id']} {row['means']}" for row in rows)
+    wanted = sum(1 for _ in TRAJECTORIES.open())
+    judged = sum(row["error"] is None for row in rows)
+    found = f"exit {done.returncode}, {judged} of {wanted} with a verdict, means: {means}"
+    shown = subprocess.run(
+        [*target.spct, "show", str(out), rows[0]["id"], "--prompt"], capture_output=True, text=True, check=True
+    )
+    prompt = shown.stdout.partition("\n  principles")[0] + "\n"  # of the first judgment, without what it says
+    return [Finding(f"two items with tool calls, by {target.name}", found, judged == wanted > 0)], prompt
 
 
 def _kept(out: Path) -> set[tuple[int, int, str]]:

@@ -25,15 +25,18 @@ GREEDY = SampleRequest(STORY, temperature=0.0, max_tokens=1, top_logprobs=5)
 EAGER = {"enforce_eager": True}
 
 
-async def without_adapter(folder: Path, dtype: str) -> list[Finding]:
-    engine = load_engine(f"vllm:{folder / 'model'}", dtype=dtype, context_tokens=4096, arguments=EAGER)
+async def without_adapter(folder: Path) -> list[Finding]:
+    engine = load_engine(f"vllm:{folder / 'model'}", dtype="float32", context_tokens=4096, arguments=EAGER)
     await engine.start()
     found = [f for check in (samples_and_seeds, grammar_and_logprobs, greedy_and_refused) for f in await check(engine)]
     schema = replace(GREEDY, temperature=1.0, n=4, max_tokens=60, json_schema=json.dumps(SCHEMA))
-    texts = [sample.text for sample in (await engine.sample(schema)).samples]
-    followed = sum(_follows(text) for text in texts)
+    samples = (await engine.sample(schema)).samples
     await engine.close()
-    return [*found, Finding("samples that follow a JSON schema", f"{followed} of 4", followed == 4)]
+    # The small model may write spaces for ever, which a schema allows.
+    ended = [sample for sample in samples if sample.finish_reason == "stop"]
+    followed = sum(_follows(sample.text) for sample in ended)
+    told = f"{followed} of {len(ended)} that ended by themselves, of {len(samples)}"
+    return [*found, Finding("samples that follow a JSON schema", told, followed == len(ended) > 0)]
 
 
 def _follows(text: str) -> bool:
@@ -66,7 +69,7 @@ async def adapter(folder: Path) -> list[Finding]:
 
 
 async def main(folder: Path) -> None:
-    findings = [*await without_adapter(folder, "float32"), *await adapter(folder)]
+    findings = [*await without_adapter(folder), *await adapter(folder)]
     (folder / "in-process.json").write_text(json.dumps([asdict(finding) for finding in findings]))
 
 

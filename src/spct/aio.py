@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from time import monotonic
 from types import TracebackType
@@ -16,12 +18,25 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """One loop for the work of any number of threads; it starts with the first work, and again after ``stop``."""
+    """One loop for the work of any number of threads; it starts with the first work, and again after ``stop``.
+
+    A process that was forked off has no thread of its parent's: there it starts anew. A copy by pickling is a new one.
+    """
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        _THREADS.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LoopThread, ()
+
+    def forget(self) -> None:
+        """Leave a parent's loop alone, in a process that was forked off."""
+        if self._loop is not None:
+            OF_PARENTS.append(self._loop)
+        self._starting, self._loop, self._thread = threading.Lock(), None, None
 
     @property
     def running(self) -> bool:
@@ -53,6 +68,20 @@ class LoopThread:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="spct", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+_THREADS: weakref.WeakSet[LoopThread] = weakref.WeakSet()
+OF_PARENTS: list[Any] = []
+"""What a process that was forked off must neither use nor free: it shares the sockets and their selector with its parent."""
+
+
+def _forget_threads() -> None:
+    for thread in list(_THREADS):
+        thread.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 class OwnLoop:

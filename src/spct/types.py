@@ -7,20 +7,33 @@ All are frozen values without behaviour beyond reading themselves. Sizes, used a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant", "tool"]
+from spct.turns import Message, Role, ToolCall, Trajectory
+
+__all__ = [
+    "Divide",
+    "FinishReason",
+    "Item",
+    "ItemError",
+    "Judgment",
+    "Message",
+    "Problem",
+    "ProblemCode",
+    "Role",
+    "Slot",
+    "TokenLogprob",
+    "ToolCall",
+    "Trajectory",
+    "Truth",
+    "TruthKind",
+    "Usage",
+    "plain_truth",
+]
+
 FinishReason = Literal["stop", "length", "other"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word."""
-
-    role: str
-    content: str
 
 
 TruthKind = Literal["best", "rewards", "ranking", "pair", "label", "grade"]
@@ -69,8 +82,9 @@ def plain_truth(best: int | None, rewards_N: tuple[float, ...] | None, n: int) -
 class Item:
     """A query and its candidate responses, with whatever ground truth came along.
 
-    ``messages`` is the query x, the context turns with the user's last. ``best`` is the 0-based index of the ground
-    truth's unique best response, ``rewards_N`` its reward per response (0 or 1 for a labelled single response).
+    ``messages`` is the query x, the context turns with the user's last. A response is a text, or a ``Trajectory`` with its
+    turns. ``best`` is the 0-based index of the ground truth's unique best response, ``rewards_N`` its reward per response
+    (0 or 1 for a labelled single response).
     ``truth`` is all that is known, made of these two where it is not given.
     """
 
@@ -137,6 +151,10 @@ class Slot:
     closers: tuple[str, ...]
 
 
+Divide = Callable[[str], Mapping[str, str]]
+"""The text of a judgment -> its parts by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgment:
     """One completion over all n responses jointly: principles, critique, scores, or the reason it has none.
@@ -147,7 +165,8 @@ class Judgment:
     block's responses only). ``scores`` is None exactly if ``problem`` is set; scores are integers, but for those of
     scalar reward models, of choices, and where a template declares decimals. ``unresolved`` is, beside each expected score,
     the probability mass that it leaves out: outside the scale, or not attributable to one score. ``no_expected`` says why a
-    valid judgment has no expected scores though they were asked for.
+    valid judgment has no expected scores though they were asked for. ``divide`` is what tells the parts of ``text`` apart,
+    for ``sections``.
     """
 
     index: int
@@ -164,6 +183,26 @@ class Judgment:
     block: int = 0
     reasoning: str | None = None
     completion_tokens: int | None = None
+    divide: Divide | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def sections(self) -> Mapping[str, str]:
+        """What the judge wrote, by part: reasoning, principles, critique, scores, those that are there.
+
+        Where nothing is known of how its text is divided, all of it is "critique".
+        """
+        found = {"critique": self.text} if self.divide is None else self.divide(self.text)
+        return found if self.reasoning is None else {"reasoning": self.reasoning, **found}
+
+    @property
+    def principles(self) -> str:
+        """The principles that the judge wrote, with their weights; "" where it wrote none of its own."""
+        return self.sections.get("principles", "")
+
+    @property
+    def critique(self) -> str:
+        """What the judge says of the responses; "" where it says nothing."""
+        return self.sections.get("critique", "")
 
 
 @dataclass(frozen=True, slots=True)

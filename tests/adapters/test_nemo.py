@@ -1,11 +1,14 @@
 import asyncio
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, rollout_answer
-from spct.adapters.nemo import GymReward, RLReward, output_text, query_in
+from spct.adapters.nemo import GymReward, RLReward, output_of, query_in
 from spct.errors import InputError, MemberConflictError, NoVerdictError
+from spct.turns import turns_of
 from spct.types import Message
 
 
@@ -94,12 +97,59 @@ async def test_message_logs_of_a_batch():
 
 
 def test_texts_of_the_responses_api():
-    assert output_text(response("e e")) == "e e"
-    assert output_text({"output": []}) == ""
+    assert output_of(response("e e")) == "e e"
+    assert output_of({"output": []}) == ""
     assert query_in({"responses_create_params": {"input": "p"}}) == "p"
     turns = [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
-    assert query_in({"responses_create_params": {"input": turns}}) == (Message("system", "Be brief."),)
-    with pytest.raises(InputError, match="no messages"):
+    assert query_in({"responses_create_params": {"input": turns}}) == (Message("developer", "Be brief."),)
+    with pytest.raises(InputError, match="a last message of the assistant"):
         query_in({"responses_create_params": {"input": [{"type": "function_call", "name": "f"}]}})
-    with pytest.raises(InputError, match="not text"):
+    with pytest.raises(InputError, match="expected images as image_url"):
         query_in({"responses_create_params": {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}})
+
+
+def calling(text):
+    """A rollout that called a tool before it answered."""
+    call = {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"at":"tree"}'}
+    output = {"type": "function_call_output", "call_id": "c", "output": "bark"}
+    return {"output": [call, output, *response(text)["output"]]}
+
+
+async def test_the_tools_of_a_rollout_are_judged_with_it():
+    grm = letters(k=1)
+    reward = GymReward(grm, group_size=2)
+    bodies = [{**body("e"), "response": calling("a")}, body("ee")]
+    assert [answer["reward"] for answer in await asyncio.gather(*map(reward.verify, bodies))] == [3, 2]
+    assert any('[Call 1: "look" k7n9]\n{"at": "tree"}' in text for text in shown_in(requests_of(grm)[0]))
+    assert turns_of(output_of(calling("a")))[-1] == Message("assistant", "a")
+
+
+async def test_a_message_log_may_be_judged_from_its_first_turn():
+    grm = letters(k=1)
+    log = [
+        {"role": "user", "content": "p", "token_ids": object()},
+        {"role": "assistant", "content": "e"},
+        {"role": "environment", "content": "go on"},
+    ]
+    turns = [*log, {"role": "assistant", "content": "ee"}]
+    assert await RLReward(grm).rewards([turns]) == [2]
+    assert await RLReward(grm, earlier_turns=0).rewards([turns, log[:2], log]) == [4, 1, 2]
+    assert [len(shown_in(request)) for request in requests_of(grm)] == [1, 3]
+    with pytest.raises(InputError, match="an assistant's turn at its end"):
+        await RLReward(grm).rewards([log])
+
+
+class JudgeError(Exception):
+    """As nemo_gym.judge has it: its failsafe masks what raises it, and everything else is an error 500."""
+
+
+async def test_in_a_server_of_gym_failures_are_what_its_failsafe_looks_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nemo_gym.judge", SimpleNamespace(JudgeError=JudgeError))
+    reward = GymReward(letters(), group_size=1)
+    with pytest.raises(JudgeError, match="no valid judgment|NoValid|verdict") as caught:
+        await reward.verify(body("?"))
+    assert isinstance(caught.value, NoVerdictError) and isinstance(caught.value.__cause__, NoVerdictError)
+    with pytest.raises(JudgeError):
+        await reward.compare({"conversation_history": [], "response_objs": [response("e")]})
+    with pytest.raises(KeyError):
+        await reward.verify({})

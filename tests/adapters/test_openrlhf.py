@@ -26,3 +26,13 @@ def test_a_rollout_without_a_reward_raises():
 def test_a_group_larger_than_the_pool_of_threads_is_refused_at_the_start():
     with pytest.raises(InputError, match=r"group_size is 64.*--reward\.remote_url"):
         reward_func_by(letters(), group_size=64)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [(0, "0"), (0.0, "0.0"), (False, "False"), (float("nan"), None), (" ", None)]
+)
+def test_a_label_of_nought_is_shown_and_one_that_says_nothing_is_not(label, shown):
+    grm = letters(k=1)
+    reward_func_by(grm, group_size=1, use_label=True)(["pe"], ["p"], [label])
+    text = requests_of(grm)[0].messages[-1].content
+    assert (f"\n{shown}\n[End reference answer" in text) if shown else "reference answer" not in text

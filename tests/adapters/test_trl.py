@@ -116,12 +116,46 @@ async def test_what_is_no_text():
     image = [{"role": "user", "content": [{"type": "image"}]}]
     with pytest.raises(InputError, match="images"):
         await reward([image], ["e"])
-    with pytest.raises(InputError, match="completion: got a int"):
+    with pytest.raises(InputError, match="completion: got int 3"):
         await reward(["p"], [3])
     with pytest.raises(InputError, match="on_error is 'zero'"):
         TRLReward(letters(), on_error="zero")
     with pytest.raises(InputError, match="got a int; expected a GRM"):
         TRLReward(3)
+
+
+CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": "a tree"}}}
+CALLS = {"role": "assistant", "tool_calls": [CALL]}
+TREE = {"role": "tool", "name": "look", "content": "eee"}
+
+
+async def test_a_rollout_with_tools_is_judged_whole_wherever_it_ends():
+    grm = letters(k=1)
+    completions = [[CALLS], [CALLS, TREE], [CALLS, TREE, {"role": "assistant", "content": "A tree."}], "e"]
+    prompt = [{"role": "user", "content": "Look."}]
+    assert await AsyncTRLReward(grm)([prompt] * 4, completions) == [2, 6, 8, 1]
+    shown = sorted(shown_in(requests_of(grm)[0]), key=len)
+    assert shown[0] == "e" and shown[1].endswith('[Call 1: "look" k7n9]\n{"at": "a tree"}')
+    assert await AsyncTRLReward(grm)([prompt] * 2, [[CALLS], [{**CALLS}]]) == [2, 2]  # equal ones once
+    with pytest.raises(InputError, match="completion: got turns of no message"):
+        await AsyncTRLReward(grm)([prompt], [[]])
+
+
+async def test_with_none_asked_for_what_cannot_be_read_costs_its_group_alone():
+    reward = AsyncTRLReward(letters(k=1), on_error="none")
+    sound = [{"role": "assistant", "content": [{"type": "audio"}]}]
+    given = await reward(["p", "p", " ", "q", "q"], [sound, "e", "e", "ee", [CALLS]])
+    assert given == [None, None, None, 2, 2]
+    with pytest.raises(InputError, match="normalisation"):
+        await AsyncTRLReward(letters(k=1), on_error="none", normalisation="best")(["p"], ["e"])
+
+
+@pytest.mark.parametrize(("answer", "shown"), [(4, "4"), (0.0, "0.0"), (["x"], "x"), (None, None), ("", None)])
+async def test_a_column_of_references_may_hold_any_kind(answer, shown):
+    grm = letters(k=1)
+    assert await AsyncTRLReward(grm, reference="answer")(["p"] * 2, ["e", "ee"], answer=[answer] * 2) == [1, 2]
+    text = requests_of(grm)[0].messages[-1].content
+    assert (f"]\n{shown}\n[End reference" in text) if shown else "reference" not in text
 
 
 async def test_a_reward_for_each_criterion_of_a_rubric_judges_a_group_once():

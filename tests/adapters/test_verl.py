@@ -1,13 +1,19 @@
 import asyncio
+import contextlib
 import inspect
 
+import numpy as np
 import pytest
 
 from adapters.letters import letters, requests_of, shown_in
+from servers.behaviours import choice, completion, replies
+from servers.chat import ChatServer
 from servers.rewards import RewardServer, answering, refusal, rollout_answer
 from spct.adapters import verl
 from spct.adapters.verl import compute_score, compute_score_by
-from spct.errors import InputError, LateMemberError
+from spct.engines.scripted import judgment_text
+from spct.errors import InputError, LateMemberError, NoVerdictError
+from spct.items.values import as_reference
 from spct.types import Message
 
 
@@ -80,7 +86,7 @@ async def test_the_function_of_the_configuration_asks_the_service():
         result = await compute_score(
             "d", "e", "", {"question": "p", "uid": "u1"}, url=server.url, group_size=4, run="r", normalisation="unit"
         )
-        await verl._clients.pop((server.url, None)).aclose()
+        await verl._sources.pop((server.url, None, "")).aclose()
     assert result == {"score": 4.0, "members": 4.0, "valid": 8.0, "invalid": 0.0}
     group = server.bodies[1]["group"]
     assert (group["run"], group["id"], group["size"]) == ("r", "u1", 4)
@@ -91,3 +97,48 @@ async def test_the_function_of_the_configuration_asks_the_service():
     )
     with pytest.raises(InputError, match=r"reward_kwargs\.url"):
         await compute_score("d", "e", "", {"question": "p"}, group_size=4)
+
+
+@pytest.mark.parametrize("truth", [0, 0.0, False, "0", np.int64(0), np.array(["0"], dtype=object), b"0", ["0"]])
+async def test_a_ground_truth_of_nought_is_shown(truth):
+    grm = letters(k=1)
+    score = compute_score_by(grm, group_size=1, use_ground_truth=True)
+    await score("d", "e", truth, {"question": "What is 1 - 1?"})
+    assert f"[Begin reference answer k7n9]\n{as_reference(truth)}\n" in requests_of(grm)[0].messages[-1].content
+
+
+@pytest.mark.parametrize("truth", [None, float("nan"), np.float64("nan"), "", " ", [], np.array([]), {}])
+async def test_a_ground_truth_that_says_nothing_is_no_reference(truth):
+    grm = letters(k=1)
+    score = compute_score_by(grm, group_size=1, use_ground_truth=True)
+    assert (await score("d", "e", truth, {"question": float("nan"), "problem": b"p"}))["score"] == 1
+    assert "reference answer" not in requests_of(grm)[0].messages[-1].content
+
+
+class Tokenizer:
+    name_or_path = "org/judge"
+
+
+async def test_without_a_service_the_reward_model_that_verl_serves_is_the_judge(monkeypatch):
+    monkeypatch.delenv("SPCT_URL", raising=False)
+    answer = completion([choice(judgment_text([4, 9])), choice(judgment_text([5, 8]))])
+    async with ChatServer(replies(answer)) as server:
+        router = server.base_url.removeprefix("http://").removesuffix("/v1")
+        given = {"group_size": 2, "judge": {"k": 2, "ordering": "fixed"}, "use_ground_truth": True}
+        asked = [
+            compute_score("d", text, 0, {"question": "p"}, router, Tokenizer(), **given) for text in ("eel", "bee")
+        ]
+        scores = [result["score"] for result in await asyncio.gather(*asked)]
+        (body,) = [call.body for call in server.chats]
+        assert sorted(scores) == [4.5, 8.5] and (body["model"], body["n"]) == ("org/judge", 2)
+        assert "[Begin reference answer" in body["messages"][-1]["content"]
+        named = compute_score("d", "a", 0, {"question": "q"}, router, judge_model="mine", group_size=1)
+        with contextlib.suppress(NoVerdictError):
+            await named
+        assert server.chats[-1].body["model"] == "mine"
+        for source in [verl._sources.pop(key) for key in list(verl._sources)]:
+            await source.aclose()
+    with pytest.raises(InputError, match="verl names no reward model: set reward_kwargs.judge_model"):
+        await compute_score("d", "a", 0, {"question": "q"}, "127.0.0.1:1", None, group_size=1)
+    with pytest.raises(InputError, match="no judge: set reward_kwargs.url"):
+        await compute_score("d", "a", 0, {"question": "q"}, group_size=1)

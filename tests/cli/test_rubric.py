@@ -63,6 +63,14 @@ def test_a_run_by_a_rubric_is_kept_resumed_shown_and_voted_on(folder):
     assert [c["valid"] for c in one["criteria"]["criteria"]] == [1] * 5
 
 
+def test_an_export_has_the_worth_by_criterion(folder):
+    run(*judging(folder, "--out", folder / "run"))
+    run("export", folder / "run", "--rows", "responses", "--to", folder / "rows.jsonl")
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+    assert [rows[0][key] for key in ("points", "passed", "worth_correct", "worth_jargon")] == [7, "yes", 1, 0]
+    assert [rows[1][key] for key in ("points", "passed", "worth_correct", "worth_jargon")] == [0.75, "no", 0.25, 1]
+
+
 def test_a_run_goes_on_under_the_same_rubric_only(folder):
     out = folder / "run"
     run(*judging(folder, "--out", out))

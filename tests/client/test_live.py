@@ -83,7 +83,7 @@ async def test_the_adapters_against_the_service(served):
         compute_score("d", text, "", {"question": "v"}, url=served.url, group_size=3) for text in ("e", "eee", "ee")
     ]
     assert [result["score"] for result in await asyncio.gather(*calls)] == [1, 3, 2]
-    await verl._clients.pop((served.url, None)).aclose()
+    await verl._sources.pop((served.url, None, "")).aclose()
     gym = GymReward(served.url, group_size=2)
     bodies = [
         {

@@ -427,6 +427,25 @@ async def test_max_tokens_is_renamed_where_the_server_wants_that():
         assert engine.notes == (f"max_tokens was sent as max_completion_tokens: {message}",)
 
 
+async def test_of_many_that_are_refused_at_once_each_is_sent_in_the_new_form():
+    message = "Unsupported parameter: 'max_tokens' is not supported with this model."
+    together = asyncio.Barrier(5)
+
+    async def refuses(call: does.Call, writer: asyncio.StreamWriter) -> None:
+        if "max_tokens" in call.body:
+            await together.wait()
+            await does.fails(400, message, {"param": "max_tokens"})(call, writer)
+        else:
+            await does.honest(call, writer)
+
+    async with ChatServer(refuses) as server, asyncio.timeout(20):
+        engine = engine_at(server)
+        await engine.start()
+        await asyncio.gather(*(engine.sample(REQUEST) for _ in range(5)))
+        await engine.close()
+        assert [call.body.get("max_completion_tokens") for call in server.chats] == [None] * 5 + [50] * 5
+
+
 @pytest.mark.parametrize(
     ("name", "message", "fields"),
     [

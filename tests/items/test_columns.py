@@ -49,6 +49,8 @@ def test_mapped_names() -> None:
     )
     (item,) = read(text, "prompt=Frage", "responses=Antwort 3", "responses=Antwort 1")
     assert item.responses == ("c", "a")
+    (item,) = read("a;b;c;d\n1;2;3;x\n", "prompt=a", "prompt=b", "prompt=c", "responses=d")
+    assert item.messages[0].content == "1\n\n2\n\n3"
     (item,) = read('{"Frage": "q", "A": "a", "B": "b"}\n', "prompt=Frage", "responses=[AB]")
     assert item.responses == ("a", "b")
 

@@ -109,28 +109,31 @@ BAD = [
     ({"prompt": [{"role": "human", "content": "q"}], "responses": ["a"]}, "the role text 'human'; expected one of sys"),
     ({"prompt": [{"role": ["user"], "content": "q"}], "responses": ["a"]}, "the role a list"),
     ({"prompt": [{"role": "user"}], "responses": ["a"]}, "a message without content"),
-    ({"prompt": [{"role": "user", "content": [{"type": "image_url"}]}], "responses": ["a"]}, "images, audio and files"),
+    ({"prompt": [{"role": "user", "content": [{"type": "image_url"}]}], "responses": ["a"]}, "an image as no address"),
+    (
+        {"prompt": [{"role": "user", "content": [{"type": "video"}]}], "responses": ["a"]},
+        "audio, video and files are un",
+    ),
     ({"prompt": "q", "responses": "a"}, "responses: got text 'a'; expected a list of texts"),
     ({"prompt": "q", "responses": []}, "responses: got an empty list; expected at least one response"),
     ({"prompt": "q", "responses": ["a", None]}, "responses[1]: got null"),
     ({"prompt": "q", "responses": ["a", 3]}, "responses[1]: got int 3"),
-    ({"prompt": "q", "responses": [[says("a"), ASK, says("b")]]}, "turns of assistant, user, assistant"),
-    ({"prompt": "q", "responses": [{**says("a"), "tool_calls": [1]}]}, "a message with tool_calls; expected text only"),
+    ({"prompt": "r", "responses": [[ASK, says("b")]]}, "turns of user, assistant; expected the assistant's turn first"),
+    ({"prompt": "q", "responses": [{**says("a"), "tool_calls": [1]}]}, "tool_calls[0]: got int 1; expected a call"),
     ({"prompt": "q", "responses": ["\ud83d"]}, "a lone surrogate \\ud83d at character 0"),
     ({"chosen": "a", "rejected": "b"}, "chosen and rejected as text without a prompt"),
     ({"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: r\n\nAssistant: b"}, "part at turn 1"),
+    ({"chosen": [ASK], "rejected": [ASK]}, "1 and 1 messages that share no turn to which both respond"),
     (
-        {"chosen": [ASK, says("a")], "rejected": [ASK, says("a"), ASK, says("b")]},
-        "share 1 messages and go on for 1 and",
+        {"chosen": [ASK, says("a")], "rejected": [{**ASK, "content": "r"}, says("b")]},
+        "that share no turn to which both",
     ),
-    ({"chosen": [ASK], "rejected": [ASK]}, "last turns of user and user"),
     ({"chosen": 1, "rejected": 2}, "chosen as int 1, rejected as int 2, no prompt"),
     ({"prompt": "q", "chosen": "a", "rejected": "b", "best": 1}, "best: got 1; expected 0, the place of chosen"),
     ({"prompt": "q", "chosen": "a", "rejected": "b", "rewards": [1, 2]}, "chosen as the best and rewards [1.0, 2.0]"),
     ({"prompt": "q", "responses": ["a", "b"], "best": 2}, "best: got int 2; expected the index of a response"),
     ({"prompt": "q", "responses": ["a", "b"], "best": True}, "best: got true"),
     ({"prompt": "q", "responses": ["a", "b"], "best": -1}, "best: got int -1"),
-    ({"prompt": "q", "responses": ["a", "b"], "best": math.nan}, "best: got float nan"),
     ({"prompt": "q", "responses": ["a", "b"], "best": "0"}, "best: got text '0'"),
     ({"prompt": "q", "responses": ["a", "b"], "best": 0, "rewards": [1, 1]}, "best = 0 and rewards [1.0, 1.0]"),
     ({"prompt": "q", "responses": ["a", "b"], "rewards": [1]}, "rewards: got 1 numbers; expected 2"),
@@ -201,7 +204,7 @@ def test_fingerprint_of_text_that_cannot_be_encoded() -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 filled = texts.filter(lambda text: bool(text.strip()))
-turns = st.builds(Message, st.sampled_from(["system", "user", "assistant", "tool"]), texts)
+turns = st.builds(Message, st.sampled_from(["system", "developer", "user", "assistant", "tool"]), texts)
 
 
 @st.composite
@@ -220,7 +223,9 @@ def items(draw: st.DrawFn) -> Item:
         rewards_N=rewards,
         reference=draw(st.none() | filled),
         principles=draw(st.none() | filled),
-        extra=draw(st.dictionaries(st.sampled_from(["source", "margin"]), st.none() | st.integers() | texts)),
+        extra=draw(
+            st.dictionaries(st.sampled_from(["source", "margin"]), st.none() | st.integers(-(2**63), 2**64 - 1) | texts)
+        ),
     )
 
 

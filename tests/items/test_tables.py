@@ -229,7 +229,7 @@ def test_a_conversation_as_json_text_in_a_column() -> None:
     turns = '[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "q"}]'
     (item,) = read(arrow_bytes([{"messages": turns, "responses": ["a"]}], "parquet"))
     assert [message.role for message in item.messages] == ["system", "user"]
-    with pytest.raises(InputError, match="got 1 bytes that are not UTF-8"):
+    with pytest.raises(InputError, match="prompt: got 1 bytes that are no text"):
         read(arrow_bytes([{"prompt": b"\xff", "responses": ["a"]}], "parquet"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from judges.judging import Remembers
-from spct.engines.engine import Capabilities
+from spct.engines.engine import Capabilities, Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import (
     ContextLengthError,
@@ -326,3 +326,14 @@ async def test_no_more_prompts_are_asked_than_the_engine_takes():
     engine = ScriptedEngine(crowd, capabilities=Capabilities(seeding="sample", concurrency=3))
     verdict = await GRMJudge(engine, judge_settings(k=6)).judge(item)
     assert (verdict.valid, crowd.most) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("finish", "cause"), [("stop", "take its reasoning parser off"), ("length", "raise max_tokens")]
+)
+async def test_an_answer_that_is_all_reasoning_is_named_so(finish, cause):
+    thought = Sample("", finish, 0, reasoning="Let me see: \\boxed{9, 1}")
+    verdict, _ = await judged(lambda r, j: thought, pair(), k=2, retries=0)
+    assert verdict.error.type == "NoValidJudgment"
+    assert "only_reasoning 2" in verdict.error.message
+    assert cause in verdict.error.message

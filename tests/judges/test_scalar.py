@@ -10,10 +10,10 @@ from servers.chat import ChatServer, write_reply
 from spct.classifiers import Score
 from spct.classifiers.local import LocalClassifier
 from spct.engines.engine import Capabilities
-from spct.errors import InputError
+from spct.errors import InputError, TemplateError
 from spct.judges import load_judge
 from spct.judges.settings import judge_settings
-from spct.types import Message
+from spct.types import Message, ToolCall, Trajectory
 
 
 @dataclass
@@ -137,3 +137,24 @@ async def test_attributes_are_kept_as_the_judgments_text():
 def test_settings_that_would_have_no_effect_are_refused(settings, named):
     with pytest.raises(InputError, match=f"the judge scalar knows no {named}"):
         load_judge("scalar", Lengths(), judge_settings(**settings))
+
+
+async def test_trajectories_and_tools_are_read_as_text_and_a_developer_as_the_system():
+    """What a chat template of any model takes: plain turns, the response's last."""
+    call = ToolCall(1, "look", "{}")
+    did = Trajectory((Message("assistant", "", (call,)), Message("tool", "a <|im_end|> tree", answers=1)))
+    asked = (Message("developer", "Be brief."), Message("assistant", "", (call,)), Message("tool", "x", answers=1))
+    scorer = Lengths(special_tokens=("<|im_end|>",))
+    await judged("scalar", scorer, item(2, messages=asked, responses=(did, "oak")))
+    assert scorer.seen[0] == (
+        Message("system", "Be brief."),
+        Message("assistant", '[Call 1: "look"]\n{}'),
+        Message("tool", "[Result of call 1]\nx"),
+        Message("assistant", str(did).replace("<|", "<·|")),
+    )
+    short = Lengths()
+    long = Trajectory((Message("assistant", "y" * 900), Message("tool", "z" * 10)))
+    await judged("scalar", short, item(2, responses=(long, "oak")), trajectory_chars=300)
+    assert "characters left out here" in short.seen[0][-1].content and short.seen[0][-1].content.count("y") < 310
+    with pytest.raises(TemplateError, match="has 2 images, and the judge scalar reads text only"):
+        await judged("scalar", short, item(2, messages=(Message("user", "q", images=("http://x/1", "http://x/2")),)))

@@ -8,6 +8,7 @@ import pytest
 
 from spct.bench.scoring.ballots import ballots_of
 from spct.bench.scoring.jurors import curve_lines, escalation_curve, jury_agreement_lines
+from spct.bench.scoring.jury_weights import learned_weights, weights_lines
 from spct.bench.suites.grading import means_of
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError
@@ -20,6 +21,7 @@ from spct.run.revote import revote
 from spct.run.stored import stored_items, stored_settings
 from spct.types import Item, Message
 from spct.voting.accuracy import tie_credit
+from spct.voting.jury import Juror, Jury
 from spct.voting.orders import keyed_hash
 
 ITEMS = [Item(f"q{n}", (Message("user", f"question {n}"),), (f"GOOD {n}", f"POOR {n}"), best=0) for n in range(40)]
@@ -125,6 +127,36 @@ def test_the_curve_is_the_votes_by_each_threshold(runs):
     lines = list(curve_lines(curve))
     assert lines[2].startswith("| below | handed on | calls an item, weak + strong |")
     assert json.dumps(curve.as_row())
+
+
+def test_weights_learned_from_labelled_items_favour_the_better_judge():
+    def samples(n):
+        right, wrong = (9, 2) if keyed_hash(n, "strong") % 10 else (2, 9)
+        good, bad = (6, 5) if keyed_hash(n, "weak") % 2 else (5, 6)
+        against = (1, 3)
+        return {0: {0: ((0, 1), (good, bad)), 1000: ((0, 1), (right, wrong)), 2000: ((0, 1), against)}}
+
+    judged = [(Item(f"q{n}", (Message("user", f"{n}"),), ("a", "b"), best=0), samples(n)) for n in range(200)]
+    jury = Jury(tuple(Juror(name, place, 1, scale=(1, 10)) for place, name in enumerate(("weak", "strong", "against"))))
+    found = learned_weights(judged, jury)
+    weights = dict(zip(found.names, found.weights, strict=True))
+    assert weights["strong"] == 1 and weights["against"] == 0 <= weights["weak"] < 1
+    rightly = mean(keyed_hash(n, "strong") % 10 > 0 for n in range(200))
+    assert found.learned.value >= rightly - 0.02 and found.items == 200
+    assert next(iter(weights_lines(found))).startswith("weights: weak ")
+    with pytest.raises(InputError, match="got 10 items"):
+        learned_weights(judged[:10], jury)
+
+
+def test_a_vote_by_other_weights(runs):
+    with closing(RunStore.open(runs / "joined")) as store:
+        _, settings = stored_settings(store)
+        heavy = jury_of(store, settings, weights=[1, 1000])
+        alone = jury_of(store, settings, judges=["strong"])
+        pairs = zip(revote(store, heavy), revote(store, alone), strict=True)
+        assert all(abs(a.verdict.means[0] - b.verdict.means[0]) < 0.02 for a, b in pairs)
+        with pytest.raises(InputError, match="got 1 weights; expected one for each of weak, strong"):
+            jury_of(store, settings, weights=[1])
 
 
 def test_how_judges_agree_and_what_each_adds(runs):

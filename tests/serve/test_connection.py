@@ -242,3 +242,56 @@ async def test_a_connection_that_is_used_for_longer_is_kept():
             writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
             await asyncio.sleep(0.06)
             assert (await answer(reader))[0] == 200
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+UPGRADES = {
+    "h2c, as Java's client asks": H2C,
+    "websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n",
+    "several, in capitals": b"UPGRADE: TLS/1.0, h2c\r\nCONNECTION: keep-alive, UPGRADE\r\n",
+}
+
+
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+
+
+def asking(upgrade, body=BODY, length=LENGTH):
+    return (
+        b"POST /v1/reward HTTP/1.1\r\nHost: x\r\n"
+        + upgrade
+        + b"Content-Type: application/json\r\n"
+        + length
+        + b"\r\n"
+        + body
+    )
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+async def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one(upgrade):
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+    async with live() as server, connected(server) as (reader, writer):
+        for request in (asking(upgrade), POST, asking(upgrade, chunked, b"Transfer-Encoding: chunked\r\n")):
+            writer.write(request)
+            status, body = await answer(reader)
+            assert (status, len(body["rewards"])) == (200, 2)
+        writer.write(asking(upgrade) + POST + asking(upgrade))  # sent in advance
+        assert [(await answer(reader))[0] for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 250])
+async def test_such_a_request_may_come_in_pieces(size):
+    request = asking(H2C)
+    async with live() as server, connected(server) as (reader, writer):
+        for at in range(0, len(request), size):
+            writer.write(request[at : at + size])
+            await writer.drain()
+            await asyncio.sleep(0)
+        status, body = await answer(reader)
+        assert (status, len(body["rewards"])) == (200, 2)
+
+
+async def test_such_a_request_may_end_its_connection():
+    async with live() as server, connected(server) as (reader, writer):
+        writer.write(asking(b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n"))
+        assert (await answer(reader))[0] == 200
+        assert await the_end(reader) == b""

@@ -55,6 +55,7 @@ def test_filled_in_as_jinja_renders(name):
                     "query": turns[-1],
                     "responses": list(enumerate(shown, 1)),
                     **{name: None if text is None else next(last) for name, text in optional.items()},
+                    "trajectories": False,
                 }
             )
             assert template.render(item, order, given={} if first is None else {"first": first}) == expected

@@ -3,11 +3,14 @@ import shutil
 import pytest
 from starlette.testclient import TestClient
 
+from spct.run.labels import labels_of
 from spct.serve.auth import Keys, new_key
 from spct.view.app import ROUTES, STATIC, create_app
 from spct.view.guard import HEADERS
 from spct.view.library import Library
+from spct.view.pages.label import shuffled
 from spct.view.pages.page import Viewer
+from view.runs import ITEMS
 
 
 def client(folder, tmp_path, keys=None, **options):
@@ -133,6 +136,7 @@ def test_labels_are_saved_and_the_judge_is_shown_after(own_runs, tmp_path):
     assert [word for word in ("voted best", "known to be best", "confidence", "boxed") if word in page.text] == []
     saved = ann.post("/run/small/label/0", data={"best": "1", "note": "a<b"})
     assert saved.url.path == "/run/small/label/1"
+    assert dict(labels_of(own_runs / "small")[0]["ann"].entry) == {"best": shuffled("ann", ITEMS[0])[0]}
     assert "Saved: you said" in saved.text and "The judge chose" in saved.text
     again = ann.get("/run/small/label/0").text
     assert 'value="a&lt;b"' in again
@@ -165,10 +169,6 @@ def test_a_form_without_a_choice_comes_back_with_what_was_written(own_runs, tmp_
     ],
 )
 def test_what_is_asked_becomes_a_label(own_runs, tmp_path, task, data, entry):
-    from spct.run.labels import labels_of
-    from spct.view.pages.label import shuffled
-    from view.runs import ITEMS
-
     answer = client(own_runs, tmp_path, labeller="ann", task=task).post("/run/small/label/1", data=data)
     assert answer.status_code == (400 if entry is None else 200)
     found = [dict(given["ann"].entry) for given in labels_of(own_runs / "small").values()]
@@ -206,3 +206,17 @@ def test_a_run_deleted_under_the_viewer_is_an_error_page(own_runs, tmp_path):
     shutil.rmtree(own_runs / "small")
     assert [viewer.get(f"/run/small/{rest}").status_code for rest in ("", "item/0", "across")] == [404] * 3
     assert viewer.get("/").status_code == 200
+
+
+def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
+    from cli.test_rubric import SCRIPT, judging
+    from cli.test_rubric import run as command
+    from rubrics.samples import written
+
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "items.jsonl").write_text('{"id": "q", "prompt": "help", "responses": ["good", "bad"], "best": 0}\n')
+    written(tmp_path)
+    command(*judging(tmp_path, "--out", tmp_path / "runs" / "rubric"))
+    text = client(tmp_path / "runs", tmp_path).get("/run/rubric/item/0").text
+    assert '<th scope="col">criterion</th><th scope="col">weight</th>' in text
+    assert '<span class="title">Judgment 1, criterion jargon</span>' in text

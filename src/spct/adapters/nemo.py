@@ -4,22 +4,27 @@
 ``compare`` does the same for the body of ``genrm_compare``'s ``POST /compare`` (a whole group). ``RLReward`` takes NeMo RL's
 message logs, a batch of whole conversations. All three are plain objects that import nothing of NeMo.
 
-Failure rule: what has no reward raises. Gym's servers answer that with an error, and its own ``judge_failsafe`` masks the
-sample; the 3.0 that ``genrm_compare`` puts in a missing score's place has no counterpart here.
+Failure rule: what has no reward raises. In a server of Gym (0.5 and later) it raises Gym's own ``JudgeError``, for which its
+``judge_failsafe`` masks the sample; the 3.0 that ``genrm_compare`` puts in a missing score's place has no counterpart here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from spct.adapters.source import RewardFrom, reward_source, rewards_each
-from spct.adapters.texts import grouped, key_of, query_of
+from spct.adapters.texts import Query, grouped, key_of, query_of, response_of
 from spct.aio import gather_all
-from spct.errors import InputError
+from spct.errors import InputError, SpctError
+from spct.items.conversation import messages_of, response_from
+from spct.items.values import plain
 from spct.types import Message
 
 Body = Mapping[str, Any]
+T = TypeVar("T")
+GYM_JUDGE = "nemo_gym.judge"
 
 
 class GymReward:
@@ -38,11 +43,14 @@ class GymReward:
 
     async def verify(self, body: Body) -> dict[str, Any]:
         """The body with ``reward``, once its group is judged."""
+        return {**body, "reward": await as_gym_does(self._reward(body))}
+
+    async def _reward(self, body: Body) -> float:
         group, member = _coordinates(body)
         task = body.get("_ng_task_index", body.get("prompt_id"))
         reward = await self.source.arollout_reward(
             query_in(body),
-            output_text(body["response"]),
+            output_of(body["response"]),
             run=self._run if group is not None or task is None else f"{self._run}/{task}",
             group=group,
             size=self._group_size,
@@ -50,13 +58,16 @@ class GymReward:
             normalisation=self._normalisation,
             principles=body.get("principle"),
         )
-        return {**body, "reward": reward.reward}
+        return reward.reward
 
     async def compare(self, body: Body) -> dict[str, Any]:
         """``{"rewards": [...]}``, one for each of ``response_objs``."""
+        return await as_gym_does(self._compare(body))
+
+    async def _compare(self, body: Body) -> dict[str, Any]:
         rewards = await self.source.areward(
             query_of(list(body["conversation_history"])),
-            [output_text(response) for response in body["response_objs"]],
+            [output_of(response) for response in body["response_objs"]],
             normalisation=self._normalisation,
             principles=body.get("principle"),
         )
@@ -65,51 +76,80 @@ class GymReward:
 
 
 class RLReward:
-    """Rewards for the ``step`` of a NeMo RL environment: the last turn of each log is judged with the logs of its prompt.
+    """Rewards for the ``step`` of a NeMo RL environment: what the policy added to each log is judged with those of its prompt.
 
-    NeMo RL hands a batch to ``step`` at once, ``num_generations_per_prompt`` logs of a prompt among it; ``group_size``
-    keeps two groups of one prompt apart. With its asynchronous rollouts a batch is one log, so use GymReward there.
+    That is the last turn; or, with ``earlier_turns`` as the number of the assistant's turns that belong to the prompt (mostly
+    0), everything from its next turn on, a trajectory where the environment went on with it. NeMo RL hands a batch to
+    ``step`` at once, ``num_generations_per_prompt`` logs of a prompt among it; ``group_size`` keeps two groups of one
+    prompt apart. With its asynchronous rollouts a batch is one log, so use GymReward there.
     """
 
     def __init__(
-        self, judge: RewardFrom, *, group_size: int | None = None, normalisation: str = "mean", **source: Any
+        self,
+        judge: RewardFrom,
+        *,
+        group_size: int | None = None,
+        normalisation: str = "mean",
+        earlier_turns: int | None = None,
+        **source: Any,
     ) -> None:
         self.source = reward_source(judge, **source)
-        self._group_size, self._normalisation = group_size, normalisation
+        self._group_size, self._normalisation, self._earlier = group_size, normalisation, earlier_turns
 
     async def rewards(self, message_logs: Sequence[Sequence[Body]]) -> list[float]:
         """One reward per log, in their order."""
-        logs = [tuple(_turn(turn) for turn in log) for log in message_logs]
-        if any(len(log) < 2 or log[-1].role != "assistant" for log in logs):
-            raise InputError("a message log: expected a prompt, and an assistant's turn at its end")
+        logs = [self._parted(log) for log in message_logs]
         found = [0.0] * len(logs)
-        groups = grouped((key_of(log[:-1]) for log in logs), self._group_size)
+        groups = grouped((key_of(prompt) for prompt, _ in logs), self._group_size)
         for group, rewards in zip(groups, await gather_all([self._judge(logs, g) for g in groups]), strict=True):
             for place, reward in zip(group, rewards, strict=True):
                 found[place] = reward
         return found
 
-    async def _judge(self, logs: Sequence[tuple[Message, ...]], group: Sequence[int]) -> list[float]:
-        responses = [logs[place][-1].content for place in group]
-        _, rewards = await rewards_each(self.source, logs[group[0]][:-1], responses, self._normalisation)
+    def _parted(self, log: Sequence[Body]) -> tuple[tuple[Message, ...], str]:
+        turns = messages_of([{k: turn[k] for k in turn if k not in TENSORS} for turn in log], "a message log")
+        spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
+        own = spoken[-1:] if self._earlier is None else spoken[self._earlier :]
+        if not own or own[0] == 0 or (self._earlier is None and own[0] < len(turns) - 1):
+            raise InputError("a message log: expected a prompt, and an assistant's turn at its end")
+        start = own[0]
+        return turns[:start], response_from(turns[start:], "a message log")
+
+    async def _judge(self, logs: Sequence[tuple[tuple[Message, ...], str]], group: Sequence[int]) -> list[float]:
+        responses = [logs[place][1] for place in group]
+        _, rewards = await rewards_each(self.source, logs[group[0]][0], responses, self._normalisation)
         return rewards
 
 
-def query_in(body: Body) -> str | tuple[Message, ...]:
+TENSORS = ("token_ids", "token_loss_mask", "generation_logprobs")
+"""What the turns of a message log hold beside their text."""
+
+
+def query_in(body: Body) -> Query:
     """The prompt of a rollout: ``responses_create_params.input``, a text or items of the Responses API."""
-    turns = body["responses_create_params"]["input"]
-    if isinstance(turns, str):
-        return turns
-    kept = [turn for turn in turns if turn.get("type", "message") == "message"]
-    if len(kept) != len(turns):
-        raise InputError("the prompt holds items that are no messages (tool calls, images); only text can be judged")
-    return tuple(Message(_role(turn["role"]), _text(turn["content"])) for turn in kept)
+    return query_of(body["responses_create_params"]["input"])
 
 
-def output_text(response: Body) -> str:
-    """The answer in an object of the Responses API: the text of its messages, without reasoning and tool calls."""
-    messages = [item for item in response.get("output", ()) if item.get("type") == "message"]
-    return "\n".join(_text(item["content"]) for item in messages)
+def output_of(response: Body) -> str:
+    """The answer in an object of the Responses API: its messages, tool calls and their outputs, without reasoning."""
+    output = plain(response.get("output", ()))
+    return response_of(output or "")
+
+
+async def as_gym_does(work: Awaitable[T]) -> T:
+    """The result of ``work``; in a process that runs NeMo Gym its failures are what Gym's ``judge_failsafe`` looks for."""
+    try:
+        return await work
+    except SpctError as error:
+        judge_error = getattr(sys.modules.get(GYM_JUDGE), "JudgeError", None)
+        if judge_error is None:
+            raise
+        raise _both(type(error), judge_error)(str(error)) from error
+
+
+def _both(ours: type[SpctError], gyms: type[Exception]) -> type[Exception]:
+    """An error that is one of ours and one of Gym's."""
+    return type(ours.__name__, (ours, gyms), {"__doc__": ours.__doc__})
 
 
 def _coordinates(body: Body) -> tuple[str | None, str | None]:
@@ -117,20 +157,3 @@ def _coordinates(body: Body) -> tuple[str | None, str | None]:
     if group is None:
         return None, None
     return f"{group}/{body.get('_ng_group_attempt', 0)}", None if index is None else str(index)
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = [part.get("text") for part in content if part.get("type") in ("input_text", "output_text", "text")]
-    if len(parts) != len(content) or not all(isinstance(part, str) for part in parts):
-        raise InputError("a message holds parts that are not text; only text can be judged")
-    return "".join(parts)
-
-
-def _turn(turn: Body) -> Message:
-    return Message(_role(turn["role"]), _text(turn["content"]))
-
-
-def _role(role: str) -> Any:
-    return "system" if role == "developer" else role

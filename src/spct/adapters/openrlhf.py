@@ -16,6 +16,7 @@ from typing import Any
 
 from spct.adapters.source import RewardFrom, reward_source
 from spct.errors import InputError
+from spct.items.values import as_reference
 from spct.service.joined import END_OF_RESPONSE, response_in
 
 RewardFunc = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
@@ -51,7 +52,7 @@ def reward_func_by(
             run=run,
             size=group_size,
             normalisation=normalisation,
-            reference=str(label) if use_label and label else None,
+            reference=as_reference(label) if use_label else None,
         )
         return reward.reward, float(reward.members)
 

@@ -6,10 +6,11 @@ a trainer that computes rewards in several processes needs the service.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from spct.aio import LoopThread
 from spct.client import GroupRewards, RewardClient, RewardSource
 from spct.client.rewards import Query
 from spct.errors import InputError, NoVerdictError
@@ -66,10 +67,7 @@ def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:
     """The source behind ``judge``; ``options`` are those of RewardClient for an address, else of LocalRewards."""
     if isinstance(judge, str):
         return RewardClient(judge, **options)
-    if isinstance(judge, GRM):
-        service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
-        return LocalRewards(service, thread=judge.thread, **options)
-    if isinstance(judge, RewardService):
+    if isinstance(judge, (GRM, RewardService)):
         return LocalRewards(judge, **options)
     if not isinstance(judge, RewardClient):
         raise InputError(
@@ -81,25 +79,43 @@ def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:
 
 
 class LocalRewards(RewardSource):
-    """A service's rewards without HTTP. ``wait_s`` and ``lone`` are those of ``Cohorts``, for rollouts sent one by one.
+    """A judge's rewards without HTTP. ``wait_s`` and ``lone`` are those of ``Cohorts``, for rollouts sent one by one.
 
-    An engine belongs to one loop: ``thread`` is that of the engine's owner, where there is one. ``hold_s`` means nothing
-    here, since no request is held open.
+    An engine belongs to one loop: that of the GRM, where the judge is one. ``hold_s`` means nothing here, since no request
+    is held open. A copy, and what a forked process has of it, judges with a GRM of its own (``GRM.renew``).
     """
 
-    def __init__(
-        self,
-        service: RewardService,
-        *,
-        wait_s: float = 60.0,
-        lone: Lone = "judge",
-        thread: LoopThread | None = None,
-    ) -> None:
-        super().__init__(thread)
-        self._service = service
-        self._cohorts = Cohorts(service.judge, wait_s=wait_s, lone=lone)
+    def __init__(self, judge: GRM | RewardService, *, wait_s: float = 60.0, lone: Lone = "judge") -> None:
+        super().__init__(judge.thread if isinstance(judge, GRM) else None)
+        self._made = partial(LocalRewards, judge, wait_s=wait_s, lone=lone)
+        self._judge, self._wait_s, self._lone = judge, wait_s, lone
+        self._used_by: int | None = None
+        self._open()
+
+    def _open(self) -> None:
+        judge = self._judge
+        if isinstance(judge, GRM):
+            self._service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
+        else:
+            self._service = judge
+        self._cohorts = Cohorts(self._service.judge, wait_s=self._wait_s, lone=self._lone)
+
+    def _renew(self) -> None:
+        """Judge with what is this process's own, in one that was forked off from one that used this. Raises InputError."""
+        forked = self._used_by not in (None, os.getpid())
+        if isinstance(self._judge, GRM):
+            self._judge.renew()
+            if forked:
+                self._open()
+        elif forked:
+            raise InputError("a RewardService cannot be used on both sides of a fork: give its address to one of them")
+        self._used_by = os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._made, ()
 
     async def ask(self, path: str, asked: In, kind: type[Told]) -> Told:
+        self._renew()
         await self._service.start()
         if isinstance(asked, RewardGroup):
             return kind(**await self._of_group(asked))

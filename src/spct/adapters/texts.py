@@ -1,7 +1,7 @@
 """What trainers hand over as prompts and completions -> a query and a response.
 
-Plain prompts are texts. Conversational ones are lists of ``{role, content}``, a completion the turns that the policy
-added. Failure rule: images, tool calls and whatever else is not text raise InputError; nothing is dropped in silence.
+Plain prompts are texts. Conversational ones are lists of turns, a completion the turns that the policy added: one turn, or a
+trajectory with tool calls and their results (``items.conversation``). Failure rule: what cannot be read raises InputError.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from spct.errors import InputError
-from spct.items.conversation import content_of, messages_of
+from spct.items import conversation
+from spct.items.item import said
+from spct.items.values import plain
 from spct.types import Message
 
 Query = str | tuple[Message, ...]
@@ -20,20 +22,14 @@ Query = str | tuple[Message, ...]
 
 def query_of(prompt: object) -> Query:
     """A prompt of a trainer: a text, or turns."""
-    if isinstance(prompt, str):
-        return prompt
-    if hasattr(prompt, "tolist"):
-        prompt = prompt.tolist()  # a numpy array of turns
-    return messages_of(prompt, "prompt")
+    prompt = plain(prompt)
+    turns = conversation.query_of(prompt, "prompt")
+    return prompt if isinstance(prompt, str) else turns
 
 
 def response_of(completion: object) -> str:
-    """A completion of a trainer: a text, or the content of the last turn that the policy wrote."""
-    if isinstance(completion, str):
-        return completion
-    if not isinstance(completion, (list, tuple)) or not completion or not isinstance(completion[-1], Mapping):
-        raise InputError(f"completion: got a {type(completion).__name__}; expected text, or a list of turns")
-    return content_of(completion[-1], "completion")
+    """A completion of a trainer: a text, or the turns that the policy wrote and what its tools returned."""
+    return conversation.response_of(plain(completion), "completion")
 
 
 def grouped(keys: Iterable[object], at_most: int | None = None) -> list[list[int]]:
@@ -70,4 +66,4 @@ def column_of(columns: Mapping[str, Any], name: str | None, n: int) -> Sequence[
 
 
 def _plain(part: Any) -> Any:
-    return [[turn.role, turn.content] for turn in part] if isinstance(part, tuple) else part
+    return [said(turn) for turn in part] if isinstance(part, tuple) else part

@@ -17,9 +17,16 @@ from spct.adapters.texts import Query, column_of, grouped, key_of, query_of, res
 from spct.aio import gather_all
 from spct.client import GroupRewards, RewardSource
 from spct.errors import DeadlineError, InputError, NoVerdictError, RequestError
+from spct.items.values import as_reference, plain
 
 OnError = Literal["raise", "none"]
-OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError)
+
+
+class UnreadableError(InputError):
+    """A prompt or a completion that cannot be judged, as one with audio cannot: its group has no reward."""
+
+
+OF_ONE_GROUP = (RequestError, DeadlineError, NoVerdictError, UnreadableError)
 """What ``on_error="none"`` forgives: failures that concern one group. A wrong key or no server is raised all the same."""
 
 
@@ -30,8 +37,9 @@ class AsyncTRLReward:
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
     name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
-    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them.
-    ``response_of`` makes a text of a completion, by default its last turn.
+    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``response_of`` makes of a
+    completion what is judged, by default all of its turns. It can be sent to another process and used after a fork, where
+    ``judge`` is an address or a GRM that was made by a spec.
     """
 
     __name__ = "spct"  # the name under which TRL logs the reward
@@ -62,13 +70,15 @@ class AsyncTRLReward:
     async def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward per completion, in their order. Raises SpctError."""
         n = len(prompts)
-        queries = [query_of(prompt) for prompt in prompts]
-        responses = [self._response_of(completion) for completion in completions]
-        references = column_of(columns, self._reference, n)
+        references = [as_reference(value) for value in column_of(columns, self._reference, n)]
         principles = column_of(columns, self._principles, n)
-        groups = grouped(map(key_of, queries, references, principles), self._num_generations)
+        keys = (key_of(plain(prompt), *more) for prompt, *more in zip(prompts, references, principles, strict=True))
+        groups = grouped(keys, self._num_generations)
         judged = await gather_all(
-            [self._judge(queries[g[0]], [responses[i] for i in g], references[g[0]], principles[g[0]]) for g in groups]
+            [
+                self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]])
+                for g in groups
+            ]
         )
         _log(columns, [found for found in judged if found is not None])
         by_place: list[float | None] = [None] * n
@@ -78,9 +88,10 @@ class AsyncTRLReward:
         return by_place
 
     async def _judge(
-        self, query: Query, responses: Sequence[str], reference: str | None, principles: str | None
+        self, prompt: Any, completions: Sequence[Any], reference: str | None, principles: str | None
     ) -> tuple[GroupRewards, list[float]] | None:
         try:
+            query, responses = _read(prompt, completions, self._response_of)
             return await rewards_each(
                 self.source,
                 query,
@@ -107,6 +118,13 @@ class TRLReward(AsyncTRLReward):
     def close(self) -> None:
         """Close the connections, or free the engine."""
         self.source.close()
+
+
+def _read(prompt: Any, completions: Sequence[Any], response_of: Callable[[Any], str]) -> tuple[Query, list[str]]:
+    try:
+        return query_of(prompt), [response_of(completion) for completion in completions]
+    except InputError as error:
+        raise UnreadableError(str(error)) from error
 
 
 def _log(columns: Mapping[str, Any], judged: Sequence[tuple[GroupRewards, list[float]]]) -> None:

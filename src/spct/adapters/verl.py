@@ -24,12 +24,14 @@ from spct.adapters.source import RewardFrom, reward_source
 from spct.adapters.texts import Query, query_of
 from spct.client import RewardSource
 from spct.errors import InputError
+from spct.grm import GRM
+from spct.items.values import absent, as_reference, plain
 
 ComputeScore = Callable[..., Awaitable[dict[str, float]]]
 QUERY_KEYS = ("raw_prompt", "prompt", "question", "problem")
 """Where the query is looked for in ``extra_info``, unless ``query_key`` says where it is."""
 
-_clients: dict[tuple[str, str | None], RewardSource] = {}
+_sources: dict[tuple[str, str | None, str], RewardSource] = {}
 
 
 async def compute_score(
@@ -43,19 +45,41 @@ async def compute_score(
     url: str | None = None,
     key: str | None = None,
     patience_s: float = 300.0,
+    judge_model: str | None = None,
+    judge: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, float]:
     """The reward of one rollout from the service at ``url`` (or the environment's SPCT_URL).
 
-    ``settings`` are those of ``rollout_score``. Raises SpctError.
+    Without one the judge is the generative reward model that verl serves behind ``reward_router_address``: ``judge_model`` is
+    its name there, by default that of its tokenizer, and ``judge`` holds settings of a GRM. It judges in this process, so
+    ``reward.num_workers`` must be 1. ``settings`` are those of ``rollout_score``. Raises SpctError.
     """
     address = url or os.environ.get("SPCT_URL")
-    if not address:
-        raise InputError("no reward service: set reward_kwargs.url, or SPCT_URL, to the address of spct serve")
-    source = _clients.get((address, key))
-    if source is None:
-        source = _clients[address, key] = reward_source(address, key=key, patience_s=patience_s)
+    if address:
+        made = (address, key, "")
+        source = _sources.get(made) or reward_source(address, key=key, patience_s=patience_s)
+    elif reward_router_address:
+        model = judge_model or getattr(reward_model_tokenizer, "name_or_path", None)
+        if not model:
+            raise InputError(
+                "verl names no reward model: set reward_kwargs.judge_model to the name that it is served under"
+            )
+        made = (reward_router_address, model, repr(judge))
+        source = _sources.get(made) or _behind(reward_router_address, model, judge or {})
+    else:
+        raise InputError(
+            "no judge: set reward_kwargs.url (or SPCT_URL) to the address of spct serve, or let verl serve a generative "
+            "reward model (reward.reward_model.enable=True)"
+        )
+    _sources[made] = source
     return await rollout_score(source, solution_str, ground_truth, extra_info or {}, **settings)
+
+
+def _behind(router: str, model: str, judge: Mapping[str, Any]) -> RewardSource:
+    """A judge in this process over the reward model that verl itself serves."""
+    address = router if "://" in router else f"http://{router}"
+    return reward_source(GRM(f"openai:{model}", base_url=f"{address.rstrip('/').removesuffix('/v1')}/v1", **judge))
 
 
 def compute_score_by(judge: RewardFrom, *, source: Mapping[str, Any] | None = None, **settings: Any) -> ComputeScore:
@@ -109,7 +133,7 @@ async def rollout_score(
         group=None if uid is None or validating else str(uid),
         size=validation_size if validating else group_size,
         normalisation=normalisation,
-        reference=str(ground_truth) if use_ground_truth and ground_truth else None,
+        reference=as_reference(ground_truth) if use_ground_truth else None,
     )
     return {
         "score": reward.reward,
@@ -122,8 +146,8 @@ async def rollout_score(
 def query_in(extra_info: Mapping[str, Any], query_key: str | None) -> Query:
     """The query of a rollout. Raises InputError if it is not there."""
     for name in (query_key,) if query_key else QUERY_KEYS:
-        found = extra_info.get(name)
-        if found is not None:
+        found = plain(extra_info.get(name))
+        if not absent(found):
             return query_of(found)
     raise InputError(
         f"extra_info has no {query_key or ', '.join(QUERY_KEYS)}: verl does not pass the prompt to a reward function; use "

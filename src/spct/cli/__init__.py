@@ -141,8 +141,12 @@ def spct(context: click.Context, profile: str | None) -> None:
         return
     from spct.cli.defaults import config_files, default_map, found_defaults
 
-    if profile is not None or config_files(Path.cwd()) or context.invoked_subcommand == "config":
-        found = found_defaults(spct, Path.cwd(), profile)
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder is gone, and with it what could be in it
+        here = Path("/")
+    if profile is not None or config_files(here) or context.invoked_subcommand == "config":
+        found = found_defaults(spct, here, profile)
         context.obj, context.default_map = found, default_map(found)
 
 

@@ -48,6 +48,8 @@ _NOT_SHARED = {
     "sheet",
     "encoding",
     "sample",
+    "estimated",
+    "pilot",
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from spct.cli.budget import budget_options, part_of, part_options, part_size
+from spct.cli.estimate import estimate, print_estimate
 from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
@@ -50,6 +51,17 @@ from spct.views import run_summary, verdict_header, verdict_line
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
 @click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
 @click.option("--price-out", type=click.FloatRange(0), help="Price of a million completion tokens.")
+@click.option(
+    "--estimate",
+    "estimated",
+    is_flag=True,
+    help="Judge nothing; render all prompts and say how many tokens, and what cost, they come to.",
+)
+@click.option(
+    "--pilot",
+    type=click.IntRange(1),
+    help="With --estimate: judge so many items, to measure what is assumed otherwise.",
+)
 def judge(source: str, **options: Any) -> int:
     """Judge the items of FILE and print one verdict each.
 
@@ -57,6 +69,8 @@ def judge(source: str, **options: Any) -> int:
     """
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
+    if options["pilot"] is not None and not options["estimated"]:
+        raise InputError("--pilot measures for --estimate; add that, or judge a part by --sample")
     with _source_file(source) as path:
         work = _judge(
             _Input("stdin" if source == "-" else source, path, options["skip_bad"], make_reading(options), options),
@@ -135,6 +149,9 @@ class _Input:
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     judge = make_judge(options, make_meta_if_named(options))
     source.check(judge)
+    if options["estimated"]:
+        print_estimate(await estimate(source.chosen(judge), source.planned, options), options)
+        return 0
     session = {**source.facts(), **{name: options[name] for name in ("concurrency", "timeout_s") if options[name]}}
     async with begun_run(
         judge, options["out"], options, settings={"skip_bad": source.skip_bad}, session=session

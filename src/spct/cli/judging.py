@@ -12,6 +12,7 @@ from spct.cli.juries import make_jury
 from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
+from spct.items.budget import LEAST_CHARS
 from spct.judges import JUDGES, Backend, Judge, judge_options, kind_of, load_judge
 from spct.judges.settings import JudgeSettings, judge_settings
 from spct.meta import MetaRM
@@ -34,6 +35,7 @@ SETTINGS = (
     "k_meta",
     "rule",
     "tie_rule",
+    "trajectory_chars",
     "criteria",
     "grammar",
     "top_logprobs",
@@ -101,6 +103,12 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True
         ),
         click.option("--block-size", type=int, help="Most responses in one prompt  [default: as many as fit]."),
+        click.option(
+            "--trajectory-chars",
+            type=click.IntRange(LEAST_CHARS),
+            help="Most characters of a trajectory that are shown; its longest texts are cut in the middle, visibly  "
+            "[default: all].",
+        ),
         click.option(
             "--adaptive",
             type=float,

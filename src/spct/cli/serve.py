@@ -49,6 +49,9 @@ if TYPE_CHECKING:
               "turns, text_chars, k, max_tokens.")  # fmt: skip
 @click.option("--drain", type=float, default=60.0, show_default=True, help="Seconds to finish in after SIGTERM.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every judgment in this run directory.")
+@click.option("--probe-share", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Judge this share of the groups again with a change that must not raise a score; the metric "
+              "spct_probe_gain says what it did.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Log no line for each request.")
 def serve(**options: Any) -> int:
     """Answer requests for verdicts and rewards over HTTP, until SIGTERM or Ctrl-C.
@@ -106,6 +109,7 @@ def serve_key(name: str, keys: Path | None) -> None:
 
 def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers: int) -> RewardService:
     from spct.service.cache import VerdictCache
+    from spct.service.probing import Prober
     from spct.service.recording import Recording
     from spct.service.service import RewardService
 
@@ -128,6 +132,7 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers
         recording=None if options["out"] is None else Recording(options["out"], on_fault, callers=callers),
         callers=callers,
         on_judged=metrics.judged,
+        prober=Prober(options["probe_share"], metrics.probed, seed=options["seed"]) if options["probe_share"] else None,
     )
 
 

@@ -19,6 +19,7 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
+from spct.items.conversation import turn_row
 from spct.judges.settings import JudgeSettings
 from spct.measures.case import Scale
 from spct.run import RunStore
@@ -47,6 +48,7 @@ GROUPS = {
         "principles",
         "ordering",
         "block_size",
+        "trajectory_chars",
         "adaptive",
         "adaptive_round",
         "meta",
@@ -157,6 +159,8 @@ def _run_lines(
     yield ""
     totals.usage = store.usage()
     yield run_summary(totals, settings, surface=surface)
+    if images := store.images():
+        yield f"images     {images:,} sent, each as often as it was asked about"
     if unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"
@@ -257,7 +261,7 @@ def _item_row(stored: StoredItem, judgments: list[Judgment], view: ItemView) -> 
 def _judgment_row(judgment: Judgment, stored: StoredItem, view: ItemView) -> dict[str, Any]:
     parsed = view.parsed(judgment, stored.item)
     problem, request = judgment.problem, view.requests.get(place_of(judgment))
-    asked = {"prompt": [asdict(message) for message in request.prompt]} if view.prompts and request else {}
+    asked = {"prompt": [turn_row(message, kept=True) for message in request.prompt]} if view.prompts and request else {}
     return {
         "index": judgment.index,
         "attempt": judgment.attempt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -37,6 +37,11 @@ from spct.voting.verdict import Rule, TieRule
               help="Of a jury's run: how the scores of several judges are added up  [default: the run's].")  # fmt: skip
 @click.option("--below", type=click.FloatRange(0, 1),
               help="Of a jury's run: take the second judge's vote where the first's confidence is lower.")  # fmt: skip
+@click.option(
+    "--weights", metavar="W,W", help="Of a jury's run: the judges' weights, in their order  [default: the run's]."
+)
+@click.option("--learn-weights", is_flag=True,
+              help="Of a jury's run: only weights learned from its labelled items, and their worth on others.")  # fmt: skip
 @click.option("--agreement", is_flag=True, help="Of a jury's run: only how its judges agree and what each adds.")
 @click.option("--escalate-curve", is_flag=True, help="Of a jury's run: only accuracy against calls, over --below.")
 @click.option("--summary", is_flag=True, help="Only the summary, not a line per item.")
@@ -51,6 +56,8 @@ def vote(
     judges: str | None,
     comparable: Comparable | None,
     below: float | None,
+    weights: str | None,
+    learn_weights: bool,
     agreement: bool,
     escalate_curve: bool,
     summary: bool,
@@ -69,12 +76,15 @@ def vote(
             store, settings, k=k, k_meta=k_meta, meta=chosen, rule=rule, tie_rule=tie_rule
         )  # fmt: skip
         named = [name.strip() for name in judges.split(",")] if judges else []
-        if named or comparable or below is not None or agreement or escalate_curve:
-            settings = jury_of(store, settings, judges=named, comparable=comparable, below=below)
+        figures = agreement or escalate_curve or learn_weights
+        if named or comparable or below is not None or weights or figures:
+            given = _numbers(weights)
+            settings = jury_of(store, settings, judges=named, comparable=comparable, below=below, weights=given)
         if settings.jury is not None:
             settings = replace(settings, jury=settings.jury.up_to(settings.k))
-        if agreement or escalate_curve:
-            _jury_figures(store, settings.jury, curve=escalate_curve, as_json=as_json)
+        if figures and settings.jury is not None:
+            what = "curve" if escalate_curve else "weights" if learn_weights else "agreement"
+            _jury_figures(store, settings.jury, what, as_json=as_json)
             return 0
         scale = stored_scale(store, settings)
         totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
@@ -98,20 +108,32 @@ def vote(
     return 1 if totals.no_verdict or unfinished else 0
 
 
-def _jury_figures(store: RunStore, jury: Jury | None, *, curve: bool, as_json: bool) -> None:
-    """Print the escalation curve, or how the judges agree."""
+def _numbers(text: str | None) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise InputError(
+            f"--weights {text!r}: expected numbers with commas between them, one for each judge"
+        ) from error
+
+
+def _jury_figures(store: RunStore, jury: Jury, what: str, *, as_json: bool) -> None:
+    """Print the escalation curve, learned weights, or how the judges agree."""
     from spct.cli.bench import check_extra
 
     check_extra()
     from spct.bench.scoring.jurors import curve_lines, escalation_curve, jury_agreement_lines
+    from spct.bench.scoring.jury_weights import learned_weights, weights_lines
 
-    assert jury is not None
     judged = list(samples_of_items(store))
-    if curve:
-        found = escalation_curve(judged, jury)
-        lines = iter([orjson.dumps(found.as_row()).decode()]) if as_json else curve_lines(found)
-    else:
+    if what == "agreement":
         lines = jury_agreement_lines(judged, jury)
+    elif what == "weights":
+        learned = learned_weights(judged, jury)
+        lines = iter([orjson.dumps(asdict(learned)).decode()]) if as_json else weights_lines(learned)
+    else:
+        curve = escalation_curve(judged, jury)
+        lines = iter([orjson.dumps(curve.as_row()).decode()]) if as_json else curve_lines(curve)
     for line in lines:
         write_line(sys.stdout, line)
 

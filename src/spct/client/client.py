@@ -7,6 +7,7 @@ with RewardClient("http://127.0.0.1:8000", key="...") as client:
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from spct.client.rewards import Query, RewardSource, listed, request, turns_of
@@ -41,6 +42,11 @@ class RewardClient(RewardSource):
             raise InputError("the client has no base_url; expected one like http://127.0.0.1:8000")
         address = find_address("reward service", base_url, key, KEY_VARIABLE)
         self._transport = Transport(address, Patience(timeout_s, patience_s))
+        self._made = partial(RewardClient, base_url, key, timeout_s=timeout_s, patience_s=patience_s)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, in another process too, is a client of its own."""
+        return self._made, ()
 
     def __repr__(self) -> str:
         return f"RewardClient({self._transport.shown!r})"

@@ -7,20 +7,22 @@ gave, or there is none and an error says why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from pydantic import ValidationError
 
 from spct.aio import OwnLoop
 from spct.errors import InputError, ReplyError
-from spct.items.conversation import message_of
+from spct.items.conversation import messages_of, response_of, response_row, turn_row
+from spct.items.values import plain
 from spct.service.member import digest_of
-from spct.types import Message, Role
-from spct.wire.parts import In, MessageIn, Told, faults_of
+from spct.types import Message
+from spct.wire.parts import In, Told, faults_of
 from spct.wire.reward import GroupRewards, RewardGroup, RewardRollout, RolloutReward
 
 Query = str | Sequence[Mapping[str, Any] | Message]
+Response = str | Mapping[str, Any] | Sequence[Mapping[str, Any] | Message]
 Asked = TypeVar("Asked", bound=In)
 
 
@@ -38,7 +40,7 @@ class RewardSource(OwnLoop):
     async def areward(
         self,
         query: Query,
-        responses: Sequence[str],
+        responses: Sequence[Response],
         *,
         normalisation: str = "mean",
         reference: str | None = None,
@@ -68,7 +70,7 @@ class RewardSource(OwnLoop):
     async def arollout_reward(
         self,
         query: Query,
-        response: str,
+        response: Response,
         *,
         run: str = "",
         group: str | None = None,
@@ -86,11 +88,12 @@ class RewardSource(OwnLoop):
         the rollout, so that asking again is no second member; one made here holds for the tries of this call. With
         ``hold_s`` no request stays open longer than that; the rollout is asked for again until its group is judged.
         """
+        said = response_of(plain(response), "response")
         asked = request(
             RewardRollout,
             query=turns_of(query),
-            response=response,
-            group={"run": run, "id": group, "size": size, "member": member or new_member(response)},
+            response=response_row(said),
+            group={"run": run, "id": group, "size": size, "member": member or new_member(said)},
             reference=reference,
             principles=principles,
             normalisation=normalisation,
@@ -99,11 +102,11 @@ class RewardSource(OwnLoop):
         )
         return await self.ask("v1/reward", asked, RolloutReward)
 
-    def reward(self, query: Query, responses: Sequence[str], **given: Any) -> GroupRewards:
+    def reward(self, query: Query, responses: Sequence[Response], **given: Any) -> GroupRewards:
         """Like ``areward``, from plain code."""
         return self.run(self.areward(query, responses, **given))
 
-    def rollout_reward(self, query: Query, response: str, **given: Any) -> RolloutReward:
+    def rollout_reward(self, query: Query, response: Response, **given: Any) -> RolloutReward:
         """Like ``arollout_reward``, from plain code."""
         return self.run(self.arollout_reward(query, response, **given))
 
@@ -116,18 +119,20 @@ def request(kind: type[Asked], **fields: Any) -> Asked:
         raise InputError(f"the request cannot be sent: {faults_of(error)}") from error
 
 
-def turns_of(query: Query) -> str | list[MessageIn]:
-    """A query as it travels. Raises InputError for turns that are not text."""
+def turns_of(query: Query) -> str | list[dict[str, Any]]:
+    """A query as it travels. Raises InputError for turns that cannot be read."""
     if isinstance(query, str) or not isinstance(query, Sequence):
         return query  # what is no query is refused with the request
-    turns = [turn if isinstance(turn, Message) else message_of(turn, f"query[{i}]") for i, turn in enumerate(query)]
-    return [MessageIn(role=cast(Role, turn.role), content=turn.content) for turn in turns]
+    return [turn_row(turn) for turn in messages_of(plain(query), "query")]
 
 
-def listed(responses: Sequence[str]) -> list[str]:
+def listed(responses: Sequence[Response]) -> list[str | list[dict[str, Any]]]:
+    """Responses as they travel. Raises InputError for what cannot be read."""
     if isinstance(responses, str):
         raise InputError("responses is one string; expected a list with one string per response")
-    return list(responses)
+    if isinstance(responses, Mapping):
+        raise InputError("responses is a dict; expected a list, as list(responses.values()) is")
+    return [response_row(response_of(plain(said), f"responses[{i}]")) for i, said in enumerate(responses)]
 
 
 def new_member(response: str) -> str:

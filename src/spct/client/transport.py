@@ -9,6 +9,7 @@ of ``spct.errors`` that the service names. Cancelling a call closes its connecti
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from spct import errors
+from spct.aio import OF_PARENTS
 from spct.engines.http.address import Address
 from spct.engines.http.errors import Endpoint, Transient, of_exception
 from spct.engines.http.limits import backoff_s, retry_after_s
@@ -68,6 +70,7 @@ class Transport:
         self._patience = patience
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
 
     @property
     def shown(self) -> str:
@@ -109,7 +112,7 @@ class Transport:
 
     async def close(self) -> None:
         session, self._session = self._session, None
-        if session is not None and self._loop is asyncio.get_running_loop():
+        if session is not None and self._process == os.getpid() and self._loop is asyncio.get_running_loop():
             await session.close()
 
     async def _try(self, method: str, path: str, payload: bytes | None) -> bytes | Transient | Held:
@@ -131,6 +134,9 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
+        if self._process != os.getpid():
+            OF_PARENTS.append(self._session)
+            self._session, self._process = None, os.getpid()
         if self._session is None or self._loop is not loop:
             if self._session is not None and self._loop is not None and not self._loop.is_closed():
                 raise InputError("this client is in use on another event loop; make one client per loop")

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from spct.data.conversation import conversation_hash, hash64
 from spct.data.forms import Candidate, Form
 from spct.data.group import Group
 from spct.errors import RunError
-from spct.types import Message
+from spct.items.conversation import messages_of, response_of, response_row, turn_row
+from spct.items.item import said
 
 DUPLICATE, CONTRADICTED = "duplicate", "contradicted by another row"
 
@@ -79,7 +80,10 @@ class Pool:
     def _store(self, row: int, origin: str, group: Group) -> int:
         offset = self._file.tell()
         try:
-            self._file.write(orjson.dumps([row, origin, asdict(group)], option=orjson.OPT_APPEND_NEWLINE))
+            values = {field.name: getattr(group, field.name) for field in fields(group)}
+            values["messages"] = [turn_row(turn) for turn in group.messages]
+            values["responses"] = [response_row(response) for response in group.responses]
+            self._file.write(orjson.dumps([row, origin, values], option=orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
             raise RunError(f"{self._path}: cannot be written: {error.strerror or error}") from error
         return offset
@@ -95,8 +99,8 @@ class Pool:
     def stored(self, entry: PoolEntry) -> Stored:
         self._file.seek(entry.offset)
         row, origin, values = orjson.loads(self._file.readline())
-        values["messages"] = tuple(Message(**message) for message in values["messages"])
-        values["responses"] = tuple(values["responses"])
+        values["messages"] = messages = messages_of(values["messages"], origin)
+        values["responses"] = tuple([response_of(text, origin, messages) for text in values["responses"]])
         values["wins"] = tuple((i, j) for i, j in values["wins"])
         return Stored(row, origin, Group(**values))
 
@@ -118,7 +122,7 @@ def usable(entries: Iterable[PoolEntry]) -> dict[str, dict[str, int]]:
 
 def _marks(group: Group, one: Candidate) -> tuple[int, int]:
     """64 bits over the query and the responses in any order, and over what is said of them."""
-    turns = [(message.role, message.content) for message in group.messages]
+    turns = [said(message) for message in group.messages]
     texts = [group.responses[i] for i in one.indices]
     best = group.rewards_N[one.indices[0]] if one.form == "single" and group.rewards_N else texts[0]
     return _hash([turns, sorted(texts)]), _hash(best)

@@ -55,7 +55,7 @@ from spct.errors import ContextLengthError, EngineAuthError, InputError, Request
 from spct.types import Message, Usage
 
 MOST_CHECKS = 3
-MANY_SHORT = 16
+MANY_SHORT = 100
 SHORT_CHARS = 48
 CHARS_PER_TOKEN = 4
 MOST_CHARS_PER_TOKEN = 12
@@ -393,6 +393,7 @@ def _capabilities(
         continues=continues,
         shares_prefill=max_n != 1,
         context_tokens=context_tokens,
+        images=True,
         concurrency=concurrency,
         special_tokens=special_tokens,
     )

@@ -103,6 +103,7 @@ class VLLMEngine:
         self._device: str | None = None
         self._version: str | None = None
         self._tokenizer: ChatTokenizer | None = None
+        self._control_tokens: tuple[str, ...] = ()
         self._thread: EngineThread | None = None
         self._starting = asyncio.Lock()
         if importlib.util.find_spec("vllm") is None:
@@ -142,7 +143,7 @@ class VLLMEngine:
             shares_prefill=True,
             context_tokens=self._context_tokens,
             concurrency=self._concurrency,
-            special_tokens=(self._tokenizer.control_tokens() if self._tokenizer else ()) + self._named_tokens,
+            special_tokens=self._control_tokens + self._named_tokens,
         )
 
     async def start(self) -> None:
@@ -190,15 +191,18 @@ class VLLMEngine:
             self._version = vllm.__version__
             self._device = str(importlib.import_module("vllm.platforms").current_platform.device_type)
             engine = vllm.LLMEngine.from_engine_args(vllm.EngineArgs(**self._engine_arguments()))
-            self._tokenizer = ChatTokenizer(engine.get_tokenizer(), self._name)
-        except SpctError:
-            raise
         except ImportError as error:
             raise EngineMissingError(f"vLLM cannot be imported: {error}") from error
         except (OSError, ValueError) as error:
             raise WeightsError(f"vllm:{self._name} cannot be loaded: {error}") from error
         except Exception as error:
             raise EngineError(f"vLLM cannot start with {self._name}: {type(error).__name__}: {error}") from error
+        try:
+            self._tokenizer = ChatTokenizer(engine.get_tokenizer(), self._name)
+        except SpctError:
+            engine.engine_core.shutdown()
+            raise
+        self._control_tokens = self._tokenizer.control_tokens()
         config = engine.model_config
         self._dtype = str(config.dtype).removeprefix("torch.")
         self._context_tokens = config.max_model_len

@@ -1,15 +1,14 @@
-"""Rows of Parquet and Arrow, a batch at a time, and what their types are as the types of JSON."""
+"""Rows of Parquet and Arrow, a batch at a time, in the types that JSON has (``values``)."""
 
 from __future__ import annotations
 
-import datetime
 import importlib
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from spct.errors import InputError
 from spct.items.source import RowFile
+from spct.items.values import plain
 
 BATCH_ROWS = 256
 
@@ -28,8 +27,7 @@ def columnar_rows(file: RowFile) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         for batch in _batches(arrow, file):
             for row in batch.to_pylist():
-                where = f"{file.name}, row {index} (counting from 0)"
-                yield where, {key: _plain(value, f"{where}: {key}") for key, value in row.items()}
+                yield f"{file.name}, row {index} (counting from 0)", plain(row)
                 index += 1
     except (arrow.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{file.name}, after row {index}: not readable as {title}: {error}") from error
@@ -44,25 +42,3 @@ def _batches(arrow: Any, file: RowFile) -> Iterator[Any]:
     else:
         with arrow.ipc.open_stream(file.stream) as reader:
             yield from reader
-
-
-def _plain(value: Any, where: str) -> Any:
-    """The value in types that JSON has: bytes that are text become text, dates their ISO form, decimals numbers."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, dict):
-        return {key: _plain(inner, where) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner, where) for inner in value]
-    if isinstance(value, (bytes, bytearray)):
-        try:
-            return value.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{where}: got {len(value)} bytes that are not UTF-8; expected text") from error
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    return str(value)

@@ -19,6 +19,7 @@ import orjson
 from spct.errors import InputError
 from spct.items.shapes import QUERY_KEYS
 from spct.items.truth import TIE, TRUTH_KEYS
+from spct.items.values import absent
 
 COMMON: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "item_id", "row_id", "uid"),
@@ -87,7 +88,7 @@ class Understood:
             cells = [values.get(column) for column in columns]
             if name == "responses":
                 row |= self._responses(columns, cells)
-            elif name == "prompt" and len(columns) == 2:
+            elif name == "prompt" and len(columns) > 1:
                 row[name] = "\n\n".join(cell_text(cell) for cell in cells if cell is not None)
             elif name == "rewards" and not isinstance(value := field_value(name, cells[0]), (list, str)):
                 row[name] = None if value is None else [value]
@@ -228,8 +229,10 @@ def _suffix(column: str) -> str | None:
 
 def field_value(name: str, cell: Any) -> Any:
     """The value of a cell as its field takes it: text, or what is written in it as JSON where the field is no text."""
-    if cell is None:
+    if absent(cell):
         return None
+    if name == "id" and isinstance(cell, float):
+        return cell  # a column of integers with gaps: which integer it is, the row's reader says
     if name in ("prompt", "messages"):
         turns = _parsed(cell)
         is_turns = isinstance(turns, list) and all(isinstance(turn, dict) and "role" in turn for turn in turns)

@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 
 from spct.errors import InputError
-from spct.items.conversation import refuse, show, text_of
+from spct.items.conversation import refuse, response_row, show, text_of, turn_row
 from spct.items.shapes import SHAPE_KEYS, shaped
 from spct.items.truth import TRUTH_KEYS, read_truth, truth_row
-from spct.types import Item
+from spct.items.values import absent, plain
+from spct.types import Item, Message, Trajectory
 
 ID_DIGITS = 16
 """Hex digits of an id made of content: 64 bits, which a million rows share by chance once in 10^7 files."""
@@ -25,10 +26,11 @@ def parse_item(row: Mapping[str, Any], *, where: str) -> Item:
     """Make an Item of a row of any accepted shape; keys it does not know ride along in ``extra``.
 
     ``where`` names the row for people. Without an id of its own it gets one made of its content, the same wherever it
-    stands. Raises InputError.
+    stands. Values are those of JSON, or what tables and libraries have in their place (``values``). Raises InputError.
     """
     if not isinstance(row, (dict, Mapping)):
         refuse(where, show(row), "an object with keys")
+    row = {key: None if key in KNOWN_KEYS and absent(value) else value for key, value in plain(row).items()}
     read = shaped(row, where)
     said = read_truth(row, where, len(read.responses), read.best)
     item = Item(
@@ -46,12 +48,15 @@ def parse_item(row: Mapping[str, Any], *, where: str) -> Item:
 
 
 def item_to_row(item: Item) -> dict[str, Any]:
-    """The canonical row of an item: ``parse_item`` of it gives the item back. Keys without a value are left out."""
+    """The canonical row of an item: ``parse_item`` of it gives the item back. Keys without a value are left out.
+
+    Of images that came as data it has a reference.
+    """
     row: dict[str, Any] = {
         **item.extra,
         "id": item.id,
-        "messages": [{"role": message.role, "content": message.content} for message in item.messages],
-        "responses": list(item.responses),
+        "messages": [turn_row(message, kept=True) for message in item.messages],
+        "responses": [response_row(response, kept=True) for response in item.responses],
         **truth_row(item),
         "reference": item.reference,
         "principles": item.principles,
@@ -64,17 +69,32 @@ def fingerprint(item: Item) -> str:
 
     Not the id, the ground truth or the extra keys. Raises InputError for text that UTF-8 cannot encode.
     """
-    turns = [(message.role, message.content) for message in item.messages]
+    turns = [said(message) for message in item.messages]
+    responses = [list(map(said, text.turns)) if isinstance(text, Trajectory) else text for text in item.responses]
     try:
-        content = orjson.dumps([turns, item.responses, item.reference, item.principles])
+        content = orjson.dumps([turns, responses, item.reference, item.principles])
     except TypeError as error:
         raise InputError(f"item {item.id!r}: {error}; expected text that UTF-8 can encode") from error
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def said(turn: Message) -> tuple[Any, ...]:
+    """All of a turn, as JSON has it."""
+    return (turn.role, turn.content) if turn.is_plain else (turn.role, turn_row(turn, kept=True))
+
+
+def has_id(row: Mapping[str, Any]) -> bool:
+    """Whether a row names itself."""
+    return not absent(plain(row.get("id")))
+
+
 def _id(value: object, where: str) -> str | None:
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)  # a table's column of integers with gaps
+    if isinstance(value, float):
+        refuse(f"{where}: id", show(value), "text or an integer; one of more than 64 bits must be written as text")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value or value.isspace():

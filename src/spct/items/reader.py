@@ -18,7 +18,7 @@ from spct.errors import InputError
 from spct.items.columnar import columnar_rows
 from spct.items.columns import Reading, Understood, understand
 from spct.items.ids import Ids
-from spct.items.item import parse_item
+from spct.items.item import has_id, parse_item
 from spct.items.json_array import array_elements
 from spct.items.long_table import grouped
 from spct.items.source import RowFile, opened, read_errors
@@ -58,7 +58,7 @@ def read_items(
             try:
                 values = shape(_decode(row, where), where)
                 item = parse_item(values, where=where)
-                item = ids.add(item, where, given=values.get("id") is not None)
+                item = ids.add(item, where, given=has_id(values))
             except InputError as error:
                 if not skip_bad:
                     raise

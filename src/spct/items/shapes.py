@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spct.items.conversation import checked_query, messages_of, query_of, refuse, response_of, show, transcript
+from spct.items.conversation import (
+    checked_query,
+    messages_of,
+    query_of,
+    refuse,
+    response_from,
+    response_of,
+    show,
+    transcript,
+)
 from spct.types import Message
 
 SHAPES = (
@@ -39,7 +48,8 @@ def shaped(row: Mapping[str, Any], where: str) -> Shaped:
     if responses is None:
         have = ", ".join(map(str, row)) or "no keys"
         refuse(where, f"a row with {have}", f"one of the shapes {SHAPES}")
-    return Shaped(_query(row, where), _responses(responses, where))
+    query = _query(row, where)
+    return Shaped(query, _responses(responses, where, query))
 
 
 def _query(row: Mapping[str, Any], where: str) -> tuple[Message, ...]:
@@ -51,13 +61,13 @@ def _query(row: Mapping[str, Any], where: str) -> tuple[Message, ...]:
     return query_of(row[given[0]], f"{where}: {given[0]}")
 
 
-def _responses(value: object, where: str) -> tuple[str, ...]:
+def _responses(value: object, where: str, query: tuple[Message, ...]) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         refuse(f"{where}: responses", show(value), "a list of texts")
     if not value:
         refuse(f"{where}: responses", "an empty list", "at least one response")
     return tuple(
-        text if type(text) is str and text.isascii() else response_of(text, f"{where}: responses[{i}]")
+        text if type(text) is str and text.isascii() else response_of(text, f"{where}: responses[{i}]", query)
         for i, text in enumerate(value)
     )
 
@@ -81,17 +91,24 @@ def _preference(row: Mapping[str, Any], chosen: object, rejected: object, where:
 
 
 def _conversations(chosen: tuple[Message, ...], rejected: tuple[Message, ...], where: str) -> Shaped:
+    """Conversations that begin alike: the query ends with the last turn both share that the assistant answers."""
     shared = _shared(chosen, rejected)
-    if len(chosen) - shared != 1 or len(rejected) - shared != 1:
+    while shared and (
+        chosen[shared - 1].role == "assistant" or {chosen[shared].role, rejected[shared].role} != {"assistant"}
+    ):
+        shared -= 1
+    if not shared:
         refuse(
             where,
-            f"conversations that share {shared} messages and go on for {len(chosen) - shared} and "
-            f"{len(rejected) - shared}",
-            "chosen and rejected to differ in their last message only",
+            f"conversations of {len(chosen)} and {len(rejected)} messages that share no turn to which both respond",
+            "chosen and rejected to begin with the same query and to go on with the assistant's turn",
         )
-    if (chosen[-1].role, rejected[-1].role) != ("assistant", "assistant"):
-        refuse(where, f"last turns of {chosen[-1].role} and {rejected[-1].role}", "the assistant's in both")
-    return Shaped(checked_query(chosen[:-1], f"{where}: chosen"), (chosen[-1].content, rejected[-1].content), best=0)
+    query = checked_query(chosen[:shared], f"{where}: chosen")
+    first, second = (
+        response_from(turns[shared:], f"{where}: {name}")
+        for turns, name in ((chosen, "chosen"), (rejected, "rejected"))
+    )
+    return Shaped(query, (first, second), best=0)
 
 
 def _transcripts(chosen: str, rejected: str, where: str) -> Shaped:

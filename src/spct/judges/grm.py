@@ -16,12 +16,13 @@ from spct.aio import aside, gather_all
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.items.copies import apart, copies_of
 from spct.judges.first_steps import FirstSteps, Step, given_to, step_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import lenience_in, load_templates, noise_in, template_for
+from spct.judges.template_choice import check_images, lenience_in, load_templates, noise_in, template_for
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.meta.cases import make_cases
@@ -80,6 +81,8 @@ class GRMJudge:
             del settings[name]
         if self.settings.adaptive is None:
             del settings["adaptive_round"]
+        if self.settings.trajectory_chars is None:
+            del settings["trajectory_chars"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
         held = self.settings.sampling.grammar and not self.templates[self.settings.template].begins
@@ -95,11 +98,12 @@ class GRMJudge:
         return self.templates[self.settings.template].json_schema(2) is not None
 
     def check(self, item: Item) -> None:
-        """Raise TemplateError if the item lacks what its template needs."""
+        """Raise TemplateError if the item lacks what its template needs, or has images that the engine does not take."""
         self.template_of(item)
 
     def template_of(self, item: Item) -> Template:
-        """The template this item is judged by; raises TemplateError where the item lacks what it needs."""
+        """The template this item is judged by; raises TemplateError where the item does not suit it or the engine."""
+        check_images(item, self.engine.model_id, taken=self.engine.capabilities.images)
         return template_for(item, self.settings, self.templates)
 
     async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
@@ -111,7 +115,7 @@ class GRMJudge:
         copies = copies_of(item.responses)
         if template.refuses(len(copies.groups)):  # one text twice is nothing to choose from; it is shown twice
             copies = apart(item.responses)
-        task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
+        task = _Task(within_budget(copies.once(item), self.settings.trajectory_chars), MemoryOfTexts(memory, copies))
         error: ItemError | None = None
         judgments: list[Judgment] = []
         ratings: Ratings = {}

@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 
 from spct.errors import InputError, RequestError, TemplateError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.items.copies import copies_of
 from spct.judges.judge import Backend
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import check_images
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
@@ -79,9 +81,11 @@ class Rival(ABC):
     def describe(self) -> dict[str, Any]:
         settings = self.settings
         shared = {"k": settings.k, "seed": settings.seed, "rule": settings.rule, "tie_rule": settings.tie_rule}
-        return {"judge": self.kind, "model": self.engine.model_id, **shared, **self.options()}
+        budget = {} if settings.trajectory_chars is None else {"trajectory_chars": settings.trajectory_chars}
+        return {"judge": self.kind, "model": self.engine.model_id, **shared, **budget, **self.options()}
 
     def check(self, item: Item) -> None:
+        check_images(item, f"the judge {self.kind}", taken=False)
         if len(item.responses) < self.least:
             raise TemplateError(
                 f"item {item.id!r} has {len(item.responses)} response; {self.kind} needs at least {self.least}"
@@ -90,7 +94,8 @@ class Rival(ABC):
     async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
         self.check(item)
         copies = copies_of(item.responses)
-        trial = Trial(copies.once(item), self.settings.k, MemoryOfTexts(memory, copies))
+        shown = within_budget(copies.once(item), self.settings.trajectory_chars)
+        trial = Trial(shown, self.settings.k, MemoryOfTexts(memory, copies))
         error: ItemError | None = None
         try:
             if missing := trial.missing(self.settings.k):

@@ -17,12 +17,14 @@ from spct.engines.asking import Held
 from spct.engines.engine import Engine, Sample
 from spct.errors import InputError, RequestError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.items.copies import copies_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt, Record
 from spct.judges.rival import refuse
 from spct.judges.rubric_prompts import BASE, criterion_template, joint_template
 from spct.judges.sampling import History, SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import check_images
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.rubrics import Criterion, Rubric
@@ -65,6 +67,7 @@ class RubricJudge:
     def describe(self) -> dict[str, Any]:
         """As the contract says; the rubric's whole text is in it, with the schemas that it names."""
         settings, sampling = self.settings, self.settings.resolved_sampling
+        budget = {} if settings.trajectory_chars is None else {"trajectory_chars": settings.trajectory_chars}
         return {
             "judge": "rubric",
             "model": self.engine.model_id,
@@ -82,12 +85,15 @@ class RubricJudge:
             "max_tokens": sampling.max_tokens,
             "retries": sampling.retries,
             "grammar": sampling.grammar,
+            **budget,
         }
 
     def check(self, item: Item) -> None:
-        """Every item can be judged by a rubric."""
+        """Raise TemplateError for images that the engine does not take; every other item can be judged by a rubric."""
+        check_images(item, self.engine.model_id, taken=self.engine.capabilities.images)
 
     async def judge(self, item: Item, memory: Memory = NO_MEMORY) -> Verdict:
+        self.check(item)
         copies = copies_of(item.responses)
         task = _Task(copies.once(item), MemoryOfTexts(memory, copies))
         error: ItemError | None = None
@@ -118,12 +124,13 @@ class RubricJudge:
         orders = row_orders(n, settings.k, seed=settings.seed, key=key, ordering=settings.ordering)
         rows = len(orders)
         special = self.engine.capabilities.special_tokens
+        shown = within_budget(task.item, settings.trajectory_chars)  # what is checked is the whole of it
         waiting = []
         for row in range(min(settings.k, rows)):  # by order first: the prompts of one order begin alike
             for place, sampler in self._samplers.items():
                 k = settings.k if self._joint else self.rubric.k_of(place, settings.k)
                 asked = n * len(self.rubric.judged) if self._joint else n
-                prompt = sampler.template.render(task.item, orders[row], special_tokens=special, asked=asked)
+                prompt = sampler.template.render(shown, orders[row], special_tokens=special, asked=asked)
                 base = seed_base(settings.seed, f"{key} {sampler.template.name}")
                 stream = Stream(orders[row], tuple(range(row, k, rows)), base, row=row, block=place)
                 waiting.append(sampler.run(stream, prompt, task.known, task.record))

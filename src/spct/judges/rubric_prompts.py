@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from spct.rubrics import Criterion, Rubric
-from spct.templates import Template, load_template, template_of_texts
+from spct.templates import Template, load_template
 
 BASE = "rubric"
 JOINT = "rubric:joint"
@@ -63,7 +63,7 @@ def _template(
     blocks = {block: f"{{{{ {_literal(text)} }}}}\n" for block, text in texts.items()} | dict(raw or {})
     body = "".join(f"{{% block {block} %}}\n{text}{{% endblock %}}\n" for block, text in blocks.items())
     text = f'---\n{yaml.safe_dump(front)}---\n{{% extends "rubric.jinja" %}}\n{body}'
-    return template_of_texts(name, {f"{name.replace(':', '-')}.jinja": text, **base})
+    return Template.of_texts(name, {f"{name.replace(':', '-')}.jinja": text, **base})
 
 
 def _literal(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from spct.aio import gather_all
@@ -16,7 +16,7 @@ from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Engine, Sample, SampleRequest
 from spct.judges.memory import Record
 from spct.templates import Template
-from spct.types import Judgment, Message, Problem
+from spct.types import Divide, Judgment, Message, Problem
 from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
 
@@ -127,8 +127,9 @@ class StreamSampler:
             ),
         )
         places = stream.places
+        divide = partial(self.template.divide, n=len(stream.order))
         judgments = [
-            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, bool(held)))
+            _judgment(stream, attempt, ordinal, sample, self._read(stream, places, sample, bool(held)), divide)
             for ordinal, sample in zip(run, batch.samples, strict=True)
         ]
         record(judgments, batch.usage, messages)
@@ -160,7 +161,9 @@ class StreamSampler:
         return held_to(self.template, n, settings.max_tokens, self.engine) if settings.grammar else Held()
 
 
-def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores) -> Judgment:
+def _judgment(
+    stream: Stream, attempt: int, ordinal: int, sample: Sample, read: SampleScores, divide: Divide
+) -> Judgment:
     return Judgment(
         index=stream.indices[ordinal],
         order=stream.order,
@@ -176,6 +179,7 @@ def _judgment(stream: Stream, attempt: int, ordinal: int, sample: Sample, read: 
         block=stream.block,
         reasoning=sample.reasoning,
         completion_tokens=sample.completion_tokens,
+        divide=divide,
     )
 
 

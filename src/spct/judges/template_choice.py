@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spct.errors import TemplateError
+from spct.items.images import is_reference
 from spct.judges.settings import JudgeSettings
 from spct.templates import Template, load_first, load_template
-from spct.types import Item
+from spct.types import Item, Trajectory
 from spct.voting.noise import TEN_POINTS, scale_noise
 
 GRM_FAMILY = {"reference": "grm-reference", "principles": "grm-principles"}
@@ -35,6 +36,22 @@ def template_for(item: Item, settings: JudgeSettings, templates: Mapping[str, Te
     if (refused := template.refuses(len(item.responses))) is not None:
         raise TemplateError(f"item {item.id!r} cannot be judged by template {name}: {refused}")
     return template
+
+
+def check_images(item: Item, who: str, *, taken: bool) -> None:
+    """Raise TemplateError if the item has images and ``who`` takes none, or has of one no more than a reference."""
+    turns = [*item.messages, *[turn for text in item.responses if isinstance(text, Trajectory) for turn in text.turns]]
+    images = [image for turn in turns for image in turn.images]
+    if images and not taken:
+        count = "an image" if len(images) == 1 else f"{len(images)} images"
+        raise TemplateError(
+            f"item {item.id!r} has {count}, and {who} reads text only: use the judge grm with openai:NAME and a model that "
+            "sees, or leave the images out"
+        )
+    if any(is_reference(image) for image in images):
+        raise TemplateError(
+            f"item {item.id!r} has of an image no more than the reference that a run kept: judge the input itself"
+        )
 
 
 def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:

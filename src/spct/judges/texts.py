@@ -6,15 +6,25 @@ from collections.abc import Sequence
 
 from spct.classifiers import Conversation
 from spct.meta.cases import without_control_tokens
+from spct.turns import body_alone
 from spct.types import Item, Message
 
 
 def query_of(item: Item, special_tokens: Sequence[str]) -> Conversation:
-    """The turns, without anything that the model's tokenizer would take for a control token."""
-    return tuple(Message(turn.role, without_control_tokens(turn.content, special_tokens)) for turn in item.messages)
+    """The turns as texts, without anything that the model's tokenizer would take for a control token.
+
+    Chat templates know no developer: to the model that is the system.
+    """
+    return tuple(
+        Message(
+            "system" if turn.role == "developer" else turn.role,
+            without_control_tokens(body_alone(turn), special_tokens),
+        )
+        for turn in item.messages
+    )
 
 
 def conversation_of(item: Item, response: int, special_tokens: Sequence[str]) -> Conversation:
     """The turns and one response, which cannot close its turn or open another."""
-    answer = without_control_tokens(item.responses[response], special_tokens)
+    answer = without_control_tokens(str(item.responses[response]), special_tokens)
     return (*query_of(item, special_tokens), Message("assistant", answer))

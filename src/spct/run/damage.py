@@ -12,6 +12,7 @@ from typing import Any, get_args
 import orjson
 
 from spct.errors import RunError, SpctError
+from spct.templates.sections import sections_of
 from spct.types import FinishReason, Judgment, Message, Problem
 from spct.voting.ratings import Place, Rating
 
@@ -104,6 +105,7 @@ def judgment_of(row: Sequence[Any]) -> Judgment:
         block=block,
         reasoning=reasoning,
         completion_tokens=tokens,
+        divide=sections_of,
     )
 
 
@@ -147,6 +149,9 @@ def facts_of(started: str, text: str) -> tuple[str, dict[str, Any]]:
 def messages_of(text: str | None) -> tuple[Message, ...]:
     """The messages of a prompt, from their JSON."""
     turns = orjson.loads(text or "[]")
-    for turn in turns:
-        check_kinds(turn, (str, str))
-    return tuple(Message(*turn) for turn in turns)
+    messages = []
+    for role, content, *more in turns:
+        images = more[0] if more else []
+        check_kinds((role, content, *images), [str] * (2 + len(images)))
+        messages.append(Message(role, content, images=tuple(images)))
+    return tuple(messages)

@@ -140,14 +140,21 @@ def jury_of(
     judges: Sequence[str] = (),
     comparable: Comparable | None = None,
     below: float | None = None,
+    weights: Sequence[float] = (),
 ) -> JudgeSettings:
-    """The run's settings with another jury: some of its judges (in this order), another rule.
+    """The run's settings with another jury: some of its judges (in this order), another rule, other weights.
 
     Learns what "standardised" needs from the whole run. Raises InputError for a run of one judge.
     """
     if settings.jury is None:
         raise InputError(f"{store.directory} is a run of one judge; join runs into a jury with spct jury")
     jurors = settings.jury.only(judges) if judges else settings.jury.jurors
+    if weights:
+        if len(weights) != len(jurors):
+            raise InputError(
+                f"got {len(weights)} weights; expected one for each of {', '.join(j.name for j in jurors)}"
+            )
+        jurors = tuple(replace(j, weight=Fraction(str(weight))) for j, weight in zip(jurors, weights, strict=True))
     rule = comparable or ("escalate" if below is not None else settings.jury.comparable)
     if len(jurors) == 1:
         rule = "raw"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from spct.errors import InputError
+from spct.items.budget import within_budget
 from spct.judges.first_steps import given_to, step_of
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
@@ -80,6 +81,7 @@ async def rate_run(
         if not missing:
             continue
         template = template_for(item, settings, templates)
+        item = within_budget(item, settings.trajectory_chars)
         given = given_in(store, settings, templates, template)
         cases = make_cases(item, missing, template, given, special_tokens=meta.special_tokens)
         chunk += [(position, case) for case in cases]

@@ -27,13 +27,14 @@ import orjson
 
 from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
+from spct.items.images import reference_to
 from spct.judges.memory import Prompt
 from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, place_of, rating_of, verdict_of
 from spct.run.lock import DirectoryLock
 from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_row
 from spct.run.writer import Writer, as_run_error
-from spct.templates import Template, template_of_texts
-from spct.types import Item, Judgment, Usage
+from spct.templates import Template
+from spct.types import Item, Judgment, Message, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
 FILE = "run.sqlite"
@@ -130,7 +131,7 @@ class RunStore:
         def read(row: Any) -> tuple[str, Template]:
             name, texts = row[0], dict(orjson.loads(row[1]))
             check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
-            return name, template_of_texts(Path(name).stem, texts)
+            return name, Template.of_texts(Path(name).stem, texts)
 
         return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
 
@@ -192,7 +193,7 @@ class RunStore:
         """Keep a prompt's text once, however often it is asked; what it is known by."""
         if not prompt:
             return None
-        text = orjson.dumps([(message.role, message.content) for message in prompt])
+        text = orjson.dumps([_as_kept(message) for message in prompt])
         digest = blake2b(text, digest_size=12).digest()
         self._writer.put("INSERT OR IGNORE INTO prompts VALUES (?, ?)", [(digest, text.decode())])
         return digest
@@ -360,6 +361,11 @@ class RunStore:
         )
         return Usage(int(prompt), int(completion), int(cached), int(requests), float(seconds))
 
+    def images(self) -> int:
+        """How many images were sent, each time counted."""
+        counted = "SELECT coalesce(sum(requests * json_array_length(value, '$[2]')), 0) FROM requests"
+        return int(self._one(f"{counted} JOIN prompts ON prompt = digest, json_each(messages)")[0])
+
     def requests(self, position: int) -> list[Request]:
         """Every request made for an item, in the order in which they were answered."""
         query = (
@@ -485,3 +491,9 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
     closed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{FILE}-wal").exists()
     uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
     return sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
+
+
+def _as_kept(message: Message) -> tuple[Any, ...]:
+    """A message of a prompt as it is stored: of its images references only."""
+    images = [reference_to(image) for image in message.images if image]
+    return (message.role, message.content, images) if images else (message.role, message.content)

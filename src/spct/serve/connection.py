@@ -13,6 +13,7 @@ import struct
 from typing import Any
 
 import orjson
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from spct.serve.limits import Limits
@@ -20,6 +21,7 @@ from spct.serve.limits import Limits
 FIELDS = 128
 """Header fields of a request, and of what follows a chunked body."""
 URL_BYTES = 16 * 2**10
+ASKING_FOR_ANOTHER = (b"upgrade", b"connection", b"http2-settings")
 AHEAD = 32
 """Requests that a connection may send before the one under way is answered."""
 LINGER_S = 2.0
@@ -36,6 +38,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.parser: Any = _Parser(self)
         self._in_head = self._in_trailer = False
         self._raw_bytes = self._field_bytes = self._fields = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -89,6 +92,8 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.asks_for_another:
+            return  # the parser begins again, without what asks for that
         self._head_ended()
         super().on_headers_complete()
         self._fields = self._field_bytes = 0
@@ -106,7 +111,15 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_trailer = False
-        super().on_message_complete()
+        if not self.parser.asks_for_another:
+            super().on_message_complete()
+
+    def head_without_upgrade(self) -> bytes:
+        """The head of the request under way, less what asks for another protocol: a server may answer as if it were not there."""
+        keep = b"close" if not self.parser.should_keep_alive() else b"keep-alive"
+        fields = [(name, value) for name, value in self.headers if name not in ASKING_FOR_ANOTHER]
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1", b"connection: " + keep]
+        return b"\r\n".join([*lines, *[name + b": " + value for name, value in fields], b"", b""])
 
     def on_response_complete(self) -> None:
         if not self.pipeline and self._arriving:
@@ -201,6 +214,37 @@ class Connection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[status] + head + body)
         self._in_head = True  # there may be more of it on the way
         self.end()
+
+
+class _Parser:
+    """The parser of a connection's requests. It reads a request that asks for another protocol as one that does not.
+
+    Java's HTTP client asks for HTTP/2 with its first request, body and all, and httptools takes what follows the head of such
+    a request for that protocol.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._parser = HttpRequestParser(connection)
+
+    def feed_data(self, data: bytes) -> None:
+        """Raises HttpParserError."""
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            if not self.asks_for_another:
+                raise
+            head, rest = self._connection.head_without_upgrade(), data[upgrade.args[0] :]
+            self._parser = HttpRequestParser(self._connection)
+            self.feed_data(head + rest)
+
+    @property
+    def asks_for_another(self) -> bool:
+        """Whether the request under way asks for another protocol; a CONNECT, which is for one, does not ask."""
+        return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
 class _Exchange:

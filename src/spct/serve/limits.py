@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from spct.errors import InputError
 from spct.service.options import JudgeOptions
-from spct.types import Item
+from spct.turns import words_of
+from spct.types import Item, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class Limits:
     def check_item(self, item: Item) -> None:
         """Raise InputError if the item is too large."""
         _check("responses", len(item.responses), self.n)
-        _check("turns of the conversation", len(item.messages), self.turns)
-        texts = [*item.responses, *[message.content for message in item.messages]]
+        conversations = [item.messages, *[text.turns for text in item.responses if isinstance(text, Trajectory)]]
+        _check("turns of the conversation", max(map(len, conversations)), self.turns)
+        texts = [*item.responses, *[word for turn in item.messages for word in words_of(turn)]]
         longest = max(len(text) for text in [*texts, item.reference or "", item.principles or ""])
         _check("characters in one text", longest, self.text_chars)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, Summary, generate_latest
 from prometheus_client import Counter as PromCounter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -37,6 +37,12 @@ class Metrics:
             "spct_judge_seconds", "Seconds a verdict took to make", registry=self._registry, buckets=SECONDS
         )
 
+        self._gains = Summary(
+            "spct_probe_gain",
+            "Points that a response's score rises by where it is changed in a way that must not raise it",
+            ["probe"],
+            registry=self._registry,
+        )
         self._children: dict[tuple[str, int], tuple[PromCounter, Histogram]] = {}
 
     def watch(self, serving: ServerState) -> None:
@@ -54,6 +60,9 @@ class Metrics:
     def judged(self, timing: Timing) -> None:
         self._queued.observe(timing.queued_s)
         self._judging.observe(timing.judging_s)
+
+    def probed(self, probe: str, gain: float) -> None:
+        self._gains.labels(probe).observe(gain)
 
     def text(self) -> tuple[bytes, str]:
         """All of it, and its content type."""

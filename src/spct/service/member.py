@@ -15,6 +15,7 @@ import orjson
 
 from spct.errors import InputError
 from spct.items import fingerprint
+from spct.items.item import said
 from spct.types import Item, Message
 from spct.voting.verdict import Verdict
 
@@ -97,7 +98,7 @@ def place_in(item: Item, member: Member) -> int:
 
 def topic_of(member: Member) -> str:
     """What all members of a group share, as 32 hex digits. Raises InputError for text that UTF-8 cannot encode."""
-    turns = [(message.role, message.content) for message in member.query]
+    turns = [said(message) for message in member.query]
     return digest_of([member.run, member.group, turns, member.reference, member.principles])
 
 

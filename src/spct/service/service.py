@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from spct import errors
 from spct.aio import Passes
@@ -39,6 +39,9 @@ from spct.service.shares import Shares
 from spct.service.turns import Turn, Turns
 from spct.types import Item
 from spct.voting.verdict import Verdict
+
+if TYPE_CHECKING:
+    from spct.service.probing import Prober
 
 Origin = Literal["sampled", "shared", "cached"]
 LONGEST_RETRY_S = 60.0
@@ -95,7 +98,7 @@ class RewardService:
 
     ``concurrency`` items are judged side by side (the engine's own number if None), ``queue`` callers more may wait.
     ``deadline_s`` is the longest a caller may wait. ``callers`` is how many callers by name there are to share room and turns
-    with each other. ``on_judged`` is told how long each verdict took.
+    with each other. ``on_judged`` is told how long each verdict took. ``prober`` sees every verdict that is made.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class RewardService:
         recording: Recording | None = None,
         callers: int = 1,
         on_judged: Callable[[Timing], None] | None = None,
+        prober: Prober | None = None,
     ) -> None:
         if (concurrency is not None and concurrency < 1) or queue < 0 or not deadline_s > 0:
             raise InputError(
@@ -125,6 +129,7 @@ class RewardService:
         self.running = 0
         self._recording = recording
         self._on_judged = on_judged or (lambda timing: None)
+        self._prober = prober
         self._queue = queue
         self._concurrency = concurrency
         self._turns = Turns(self.concurrency)
@@ -186,6 +191,8 @@ class RewardService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._prober is not None:
+            await self._prober.close()
         judge = self.judges.first
         await judge.engine.close()
         if judge.meta is not None:
@@ -336,6 +343,8 @@ class RewardService:
             self._turns.end(charged)
         self._judging_s += 0.1 * (ended - begun - self._judging_s)
         self._on_judged(Timing(begun - accepted, ended - begun))
+        if self._prober is not None:
+            self._prober.saw(served.judge, item, verdict)
         if entry is not None:
             await entry.finish(verdict)
             self.counters.lost += entry.lost

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spct.errors import TemplateError
 from spct.templates.parsing import Parsed
-from spct.templates.source import SHIPPED, load_source, source_of_texts
+from spct.templates.source import SHIPPED, load_source
 from spct.templates.template import Given, Template
 
 __all__ = ["TEMPLATES", "Given", "Parsed", "Template", "load_first", "load_template", "template_of_texts"]
@@ -64,7 +64,7 @@ def load_first(template: Template) -> Template:
 
 def template_of_texts(name: str, texts: Mapping[str, str]) -> Template:
     """The template called ``name`` from the ``Template.texts`` that a run kept of it. Raises TemplateError."""
-    return Template(source_of_texts(name, texts))
+    return Template.of_texts(name, texts)
 
 
 @cache

@@ -56,14 +56,14 @@ _LOOSE = {
     "letter": "[a-zA-Z]",
     "n": r"\d{1,4}",
     "tag": r"\w{0,8}",
-    "role": "(?i:system|user|assistant|tool)",
+    "role": "(?i:system|developer|user|assistant|tool)",
 }
 _SQUEEZED = {
     "i": rb"\d{1,4}",
     "letter": b"[a-z]",
     "n": rb"\d{1,4}",
     "tag": rb"[a-z0-9]{0,8}",
-    "role": rb"(?:system|user|assistant|tool)",
+    "role": rb"(?:system|developer|user|assistant|tool)",
 }
 
 _EDGES = ("begin", "start", "end", "stop", "close", "finish")

@@ -225,6 +225,7 @@ def _trial(meta: Meta) -> dict[str, Any]:
         "reference": "reference",
         "principles": "principles",
         "first": "first",
+        "trajectories": False,
     }
 
 

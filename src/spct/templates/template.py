@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from spct.errors import TemplateError
+from spct.templates.answer import reasoning
 from spct.templates.grammar import write_grammar
 from spct.templates.parsing import Parsed, parse_answer, parse_text
 from spct.templates.readers import AnswerKind
+from spct.templates.sections import named_parts
 from spct.templates.shield import Sealed, Shield
 from spct.templates.skeleton import Hole, Skeleton
-from spct.templates.source import TemplateSource
-from spct.types import FinishReason, Item, Message, Slot
+from spct.templates.source import TemplateSource, source_of_texts
+from spct.turns import MARKERS, body, turns_of, words_of
+from spct.turns import written as written_turns
+from spct.types import FinishReason, Item, Message, Slot, Trajectory
 
 __all__ = ["AnswerKind", "Given", "Parsed", "Template"]
 
@@ -58,6 +63,22 @@ class _Shape(NamedTuple):
     asked: int
     shown: int
     optional: tuple[str, ...]
+    trajectories: bool
+
+
+def images_of(item: Item, shown: Sequence[int]) -> tuple[str, ...]:
+    """The images of a prompt by the numbers that its text calls them by, "" for those of responses that it does not show."""
+    images = [image for turn in item.messages for image in turn.images]
+    for index, response in enumerate(item.responses if shown else ()):
+        for turn in response.turns if isinstance(response, Trajectory) else ():
+            images += turn.images if index in shown else [""] * len(turn.images)
+    return tuple(images) if any(images) else ()
+
+
+def with_images(messages: tuple[Message, ...], images: tuple[str, ...]) -> tuple[Message, ...]:
+    """The prompt with its images, which stand in the last message that is not the assistant's."""
+    last = max(place for place, message in enumerate(messages) if message.role != "assistant")
+    return (*messages[:last], replace(messages[last], images=images), *messages[last + 1 :])
 
 
 class Template:
@@ -78,8 +99,18 @@ class Template:
         self.digest = source.digest
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self._reader)
+        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self._reader)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
+
+    @classmethod
+    def of_texts(cls, name: str, texts: Mapping[str, str]) -> Template:
+        """The template called ``name`` from the ``texts`` that were kept of it. Raises TemplateError."""
+        return cls(source_of_texts(name, texts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy in another process, where the file need not be."""
+        return Template.of_texts, (self.name, dict(self.texts))
 
     def __repr__(self) -> str:
         return f"Template({self.name!r}, kind={self.kind!r}, digest={self.digest!r})"
@@ -113,16 +144,21 @@ class Template:
         texts = (*texts[:turns], *[texts[turns + index] for index in shown], *texts[after:])
         roles = tuple([message.role for message in item.messages])
         there = tuple([name for name, text in optional.items() if text is not None])
-        shape = _Shape(tag, roles, asked, len(shown), there)
+        trajectories = any(turn.calls for turn in item.messages) or (
+            bool(shown) and any(type(response) is Trajectory for response in item.responses)
+        )
+        shape = _Shape(tag, roles, asked, len(shown), there, trajectories)
+        images = images_of(item, shown)
         if self._source.shipped:
-            return self._source.messages(self._skeleton(shape).fill(texts))
-        messages = self._source.render(self._variables(shape, texts))
+            messages = self._source.messages(self._skeleton(shape).fill(texts))
+        else:
+            messages = self._source.render(self._variables(shape, texts))
         if (messages[-1].role == "assistant") != self.begins:
             raise TemplateError(
                 f"item {item.id!r}: the template {self.name!r} begins the assistant's turn in some prompts and not in "
                 "others; begin it in all of them or in none"
             )
-        return messages
+        return with_images(messages, images) if images else messages
 
     def _lay_out(self, shape: _Shape) -> Skeleton:
         count = len(shape.roles) + shape.shown + len(shape.optional)
@@ -143,6 +179,7 @@ class Template:
             "responses": list(enumerate(texts[turns:after], 1)),
             **dict.fromkeys(("reference", "principles", "first")),
             **dict(zip(shape.optional, texts[after:], strict=True)),
+            "trajectories": shape.trajectories,
         }
 
     def parse(self, text: str, n: int, finish_reason: FinishReason = "stop", *, sections: bool = True) -> Parsed:
@@ -153,6 +190,11 @@ class Template:
         if self.kind == "text":
             return parse_text(text, finish_reason, self._source.meta.headings.principles)
         return parse_answer(self._reader, text, n, finish_reason, sections, self._source.meta.headings.scores)
+
+    def divide(self, text: str, n: int) -> dict[str, str]:
+        """The parts of a completion over n responses by name (see ``sections``)."""
+        parsed, (start, _) = self.parse(text, n), reasoning(text)
+        return named_parts(text, start, parsed.span, parsed.principles, parsed.critique)
 
     def slots(self, text: str, span: tuple[int, int], n: int) -> tuple[Slot, ...]:
         """Where the scores of a parsed completion stand, for their expected values; () where the form has none."""
@@ -212,7 +254,30 @@ class Template:
             # What is asked of the query alone must not depend on the responses, not even by its tag.
             responses = item.responses if self.shows_responses else ()
             optional = [text for text in written if text is not None]
-            texts = [message.content for message in item.messages] + [*responses, *optional]
-            sealed = self._shield.seal(texts, asked, special_tokens)
+            if all(turn.is_plain for turn in item.messages) and not any(type(r) is Trajectory for r in responses):
+                texts = [message.content for message in item.messages] + [*responses, *optional]
+                sealed = self._shield.seal(texts, asked, special_tokens)
+            else:
+                sealed = self._seal_turns(item.messages, responses, optional, asked, special_tokens)
             self._last = last = _SealedItem(item, *given, sealed)
         return last.sealed.tag, last.sealed.texts
+
+    def _seal_turns(
+        self,
+        messages: Sequence[Message],
+        responses: Sequence[str],
+        optional: Sequence[str],
+        asked: int,
+        special_tokens: Sequence[str],
+    ) -> Sealed:
+        """As ``Shield.seal`` where turns are more than a text: every word of them is sealed, then they are written."""
+        turns = [*messages, *[turn for response in responses for turn in turns_of(response)]]
+        words = [word for turn in turns for word in words_of(turn)]
+        sealed = self._turn_shield.seal([*words, *optional], asked, special_tokens)
+        tag, given, images = sealed.tag, iter(sealed.texts), count(1)
+        texts = [body(turn, given, images, tag) for turn in messages]
+        for response in responses:
+            texts.append(
+                written_turns(response.turns, given, images, tag) if isinstance(response, Trajectory) else next(given)
+            )
+        return Sealed(tag, (*texts, *given))

@@ -17,6 +17,7 @@ from spct.errors import SpctError
 from spct.run import RunStore
 from spct.run.stored import stored_settings, template_of
 from spct.types import Item, Judgment
+from spct.views.item_text import parsed_by
 
 if TYPE_CHECKING:
     from spct.bench.scoring.curve import CreditRule
@@ -196,7 +197,7 @@ def _principles(store: RunStore) -> tuple[list[Principle], int]:
             break
         for judgment in judgments:
             read += 1
-            parsed = template.parse(judgment.text, len(judgment.order), judgment.finish_reason)
+            parsed = parsed_by(template, judgment, item)
             found = {name.strip().casefold(): name.strip() for name in _NAME.findall(parsed.principles)}
             is_right = _is_right(item, judgment)
             for key, name in found.items():

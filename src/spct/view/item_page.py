@@ -10,23 +10,22 @@ from typing import Any
 import orjson
 from markupsafe import Markup
 
-from spct.items.copies import as_shown, responses_at_places
+from spct.items.copies import responses_at_places
 from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run import RunStore
 from spct.run.store import Request
 from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
-from spct.templates import Parsed, Template
+from spct.templates import Template
 from spct.types import Item, Judgment, Message
 from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
-from spct.views.item_text import moment, truth_text
+from spct.views.item_text import facts_of, parsed_by, title_of, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
-from spct.voting.verdict import remarks
+from spct.voting.verdict import more_tables, remarks
 
 LEVELS = 10
 """Steps of the colour of a score, beside the lowest."""
-ENDED = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "not known how it ended"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class JudgmentView:
-    """One judgment. ``principles`` and ``critique`` are None where nothing tells them apart: ``answer`` is then all of it."""
+    """One judgment, whose ``title`` is its number and what else tells it apart.
+
+    ``principles`` and ``critique`` are None where nothing tells them apart: ``answer`` is then all of it.
+    """
 
     key: str
     title: str
@@ -68,6 +70,7 @@ class JudgmentView:
     critique: Text | None
     answer: Text | None
     form: str | None
+    no_expected: str | None
     rating: str | None
     kept: bool | None
 
@@ -109,6 +112,7 @@ class ItemPage:
     grade: str | None
     truth: str | None
     remarks: list[str]
+    tables: list[list[tuple[str, ...]]]
     extra: list[tuple[str, str]]
     confidence: float | None
     tied: tuple[int, ...]
@@ -146,7 +150,6 @@ class ItemReader:
         item, verdict = stored.item, stored.verdict
         template = template_of(self._store, self.written, self.settings, item)
         requests = self._requests(stored.position)
-        scale = _scale_of(stored, self._scale)
         others = {
             "reference answer": item.reference,
             "principles given with the item": item.principles,
@@ -159,10 +162,11 @@ class ItemReader:
             messages=self._turns(item),
             responses=[self._response(stored, i) for i in range(len(item.responses))],
             others=[(title, self._text(text)) for title, text in others.items() if text],
-            judgments=[self._judgment(j, stored, template, requests, scale) for j in verdict.judgments],
+            judgments=[self._judgment(j, stored, template, requests) for j in verdict.judgments],
             grade=graded(verdict, item, self._scale) if stored.finished else None,
             truth=None if item.truth is None else truth_text(item.truth),
             remarks=remarks(verdict, letter),
+            tables=more_tables(verdict, letter),
             extra=[(key, _plainly(value)) for key, value in item.extra.items()],
             confidence=verdict.confidence,
             tied=verdict.tied,
@@ -219,19 +223,20 @@ class ItemReader:
         stored: StoredItem,
         template: Template | None,
         requests: Mapping[Place, Request],
-        scale: Scale,
     ) -> JudgmentView:
         places = responses_at_places(stored.item, judgment)
-        parsed = _parsed(template, stored.item, judgment)
-        split = parsed is not None and bool(parsed.principles or parsed.critique)
+        parsed = None if template is None else parsed_by(template, judgment, stored.item)
+        whole = judgment.scores is None or parsed is None  # what was not understood is not taken apart
+        split = not whole and bool(parsed and (parsed.principles or parsed.critique))
         verdict, ratings = stored.verdict, stored.ratings
         rating = None if ratings is None or judgment.problem is not None else ratings.get(judgment.index)
         return JudgmentView(
             key=key_of(judgment),
-            title=_title(judgment),
-            facts=_facts(judgment, requests.get(place_of(judgment))),
+            title=title_of(judgment, verdict).removeprefix("judgment "),
+            facts=facts_of(judgment, requests.get(place_of(judgment))),
+            no_expected=judgment.no_expected,
             problem=None if judgment.problem is None else f"{judgment.problem.code}: {judgment.problem.detail}",
-            scores=_scores(judgment, places, scale),
+            scores=_scores(judgment, places, _scale_of(stored, judgment, self._scale)),
             places=places,
             principles=self._text(parsed.principles, places) if split and parsed and parsed.principles else None,
             critique=self._text(parsed.critique, places) if split and parsed and parsed.critique else None,
@@ -251,18 +256,13 @@ def _as_it_is(text: str) -> Text:
     return Text(raw(text[:MOST_SHOWN]), len(text) if len(text) > MOST_SHOWN else None)
 
 
-def _parsed(template: Template | None, item: Item, judgment: Judgment) -> Parsed | None:
-    if template is None:
-        return None
-    _, texts = as_shown(item, judgment)
-    return template.parse(judgment.text, len(texts.order), judgment.finish_reason)
-
-
-def _scale_of(stored: StoredItem, scale: Scale | None) -> Scale:
-    """The scale that scores are coloured by: the judge's, or what the scores here span."""
-    if scale is not None:
+def _scale_of(stored: StoredItem, judgment: Judgment, scale: Scale | None) -> Scale:
+    """The scale that scores are coloured by: the judge's, or what the scores here span; of a criterion what its own do."""
+    verdict = stored.verdict
+    if scale is not None and verdict.criteria is None:
         return scale
-    scores = [score for judgment in stored.verdict.judgments for score in judgment.scores or ()]
+    alike = [one for one in verdict.judgments if verdict.criteria is None or one.block == judgment.block]
+    scores = [score for one in alike for score in one.scores or ()]
     return (min(scores), max(scores)) if scores else (0.0, 1.0)
 
 
@@ -283,21 +283,6 @@ def _scores(judgment: Judgment, places: Sequence[tuple[int, ...]], scale: Scale)
             unresolved=judgment.unresolved[at] if judgment.unresolved else None,
         )
     return found
-
-
-def _title(judgment: Judgment) -> str:
-    block = f", block {judgment.block}" if judgment.block else ""
-    again = f", retry {judgment.attempt}" if judgment.attempt else ""
-    return f"Judgment {judgment.index}{block}{again}"
-
-
-def _facts(judgment: Judgment, request: Request | None) -> str:
-    facts = [f"seed {judgment.seed}", ENDED[judgment.finish_reason]]
-    if judgment.completion_tokens is not None:
-        facts.append(f"{judgment.completion_tokens:,} tokens")
-    if request is not None:
-        facts.append(f"answered {moment(request.answered)} after {request.seconds:.1f} s")
-    return ", ".join(facts)
 
 
 def _more(message: Message) -> dict[str, str]:

@@ -14,6 +14,7 @@ from spct.measures.case import Scale
 from spct.run.store import Request
 from spct.run.stored import FirstText, StoredItem
 from spct.templates import Parsed, Template
+from spct.turns import body_alone
 from spct.types import Item, Judgment, Truth
 from spct.views.surface import PLAIN, Surface, indented, labelled
 from spct.views.table import MARKS, graded
@@ -21,6 +22,8 @@ from spct.voting.jury import BLOCKS
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import Verdict, headline, remarks, vote_table
 
+IMAGE_SHOWN = 120
+"""Characters of an image's address."""
 REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
 
@@ -76,7 +79,9 @@ class ItemView:
 
     def _input(self, item: Item) -> Iterator[str]:
         for message in item.messages:
-            yield from self._section(message.role, message.content, 2)
+            yield from self._section(message.role, body_alone(message), 2)
+            for image in message.images:
+                yield from self._fact("image", image if len(image) <= IMAGE_SHOWN else f"{image[:IMAGE_SHOWN]}...")
         for i, response in enumerate(item.responses):
             best = " (known to be the best)" if i == item.best and len(item.responses) > 1 else ""
             yield from self._section(f"response {letter(i)}{best}", response, 2)
@@ -91,7 +96,9 @@ class ItemView:
 
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
-        yield self._head(_title(judgment, stored.verdict)) + self.surface.paint("  " + _facts(judgment, request), "dim")
+        yield self._head(title_of(judgment, stored.verdict)) + self.surface.paint(
+            "  " + facts_of(judgment, request), "dim"
+        )
         places = enumerate(responses_at_places(stored.item, judgment), 1)
         shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
         yield from self._fact("shown as", ", ".join(shown))
@@ -134,7 +141,7 @@ class ItemView:
         dropped = ""
         if stored.verdict.kept is not None and judgment.index not in stored.verdict.kept:
             dropped = self.surface.paint(", left out of the vote", "dim")
-        return f"{self._head(_title(judgment, stored.verdict))}  {said}{dropped}"
+        return f"{self._head(title_of(judgment, stored.verdict))}  {said}{dropped}"
 
     def _fact(self, label: str, text: str, style: str = "dim") -> list[str]:
         return labelled(label, text, self.surface, style, margin=2)
@@ -153,10 +160,7 @@ class ItemView:
 
     def parsed(self, judgment: Judgment, item: Item) -> Parsed | None:
         """The sections of a judgment of ``item``, None without a template."""
-        if self.template is None:
-            return None
-        _, texts = as_shown(item, judgment)
-        return self.template.parse(judgment.text, len(texts.order), judgment.finish_reason)
+        return None if self.template is None else parsed_by(self.template, judgment, item)
 
     def _reasoning(self, text: str) -> Iterator[str]:
         if self.reasoning or len(text) <= REASONING_SHOWN:
@@ -166,7 +170,8 @@ class ItemView:
             yield from self._section(title, text[:REASONING_SHOWN].rstrip() + " …", 2)
 
 
-def _title(judgment: Judgment, verdict: Verdict) -> str:
+def title_of(judgment: Judgment, verdict: Verdict) -> str:
+    """``judgment 3, block 1, retry 2``: which it is, and what of the item it is of."""
     block = f", block {judgment.block}" if judgment.block else ""
     if verdict.criteria is not None:
         block = f", criterion {line(verdict.criteria.results[judgment.block].id)}"
@@ -177,7 +182,14 @@ def _title(judgment: Judgment, verdict: Verdict) -> str:
     return f"judgment {judgment.index}{block}{again}"
 
 
-def _facts(judgment: Judgment, request: Request | None) -> str:
+def parsed_by(template: Template, judgment: Judgment, item: Item) -> Parsed:
+    """The sections of a judgment of ``item``, as the template that it was made by reads them."""
+    _, texts = as_shown(item, judgment)
+    return template.parse(judgment.text, len(texts.order), judgment.finish_reason)
+
+
+def facts_of(judgment: Judgment, request: Request | None) -> str:
+    """Seed, tokens, how it ended, and when it was answered if that is known."""
     tokens = "" if judgment.completion_tokens is None else f", {judgment.completion_tokens:,} tokens"
     ended = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "stopped by the engine"}
     when = "" if request is None else f", answered {moment(request.answered)} after {request.seconds:.1f} s"

@@ -96,11 +96,11 @@ def criteria_rows(
     points = [f"{criteria.points[i]:.2f}" if criteria.points else "-" for i in ranking]
     rows.append(("points", f"{criteria.least:g} to {criteria.most:g}", "", *points))
     if any(passed is not None for passed in criteria.passed):
-        rows.append(("passed", "", "", *(_PASSED[criteria.passed[i]] for i in ranking)))
+        rows.append(("passed", "", "", *(PASSED[criteria.passed[i]] for i in ranking)))
     return rows
 
 
-_PASSED = {True: "yes", False: "no", None: "undecided"}
+PASSED = {True: "yes", False: "no", None: "undecided"}
 
 
 def _cell(result: CriterionResult, i: int) -> str:

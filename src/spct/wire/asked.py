@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from spct.errors import InputError
-from spct.items.conversation import checked_query, query_of
+from spct.items.conversation import query_of, response_of
 from spct.service.member import Member
 from spct.service.options import NO_OPTIONS, JudgeOptions
-from spct.types import Item, Message
-from spct.wire.parts import GroupIn, MessageIn, Options
+from spct.types import Item
+from spct.wire.parts import GroupIn, Options
 from spct.wire.reward import RewardRollout
-
-
-def query_messages(query: str | list[MessageIn]) -> tuple[Message, ...]:
-    """Raises InputError for a query that does not end in something to respond to."""
-    if isinstance(query, str):
-        return query_of(query, "query")
-    return checked_query(tuple([Message(turn.role, turn.content) for turn in query]), "query")
 
 
 def item_of(group: GroupIn) -> Item:
     """Raises InputError."""
+    query = query_of(group.query, "query")
+    responses = [response_of(text, f"responses[{i}]", query) for i, text in enumerate(group.responses)]
     return Item(
         group.id or "",
-        query_messages(group.query),
-        tuple(group.responses),
+        query,
+        tuple(responses),
         reference=_text(group.reference, "reference"),
         principles=_text(group.principles, "principles"),
     )
@@ -31,14 +26,14 @@ def item_of(group: GroupIn) -> Item:
 
 def member_of(rollout: RewardRollout) -> Member:
     """Raises InputError."""
-    group = rollout.group
+    group, query = rollout.group, query_of(rollout.query, "query")
     return Member(
         run=group.run,
         group=group.id,
         size=group.size,
         member=group.member,
-        query=query_messages(rollout.query),
-        response=rollout.response,
+        query=query,
+        response=response_of(rollout.response, "response", query),
         reference=_text(rollout.reference, "reference"),
         principles=_text(rollout.principles, "principles"),
     )

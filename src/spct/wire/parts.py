@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from spct.types import Role
 from spct.voting.orders import Ordering
@@ -68,13 +68,6 @@ def _named(part: str | int) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
-class MessageIn(Own):
-    """One turn of the conversation before the responses."""
-
-    role: Role
-    content: str
-
-
 Text = Annotated[str, Field(pattern=r"\S")]
 """Text that is not blank."""
 
@@ -82,9 +75,33 @@ Listed = TypeVar("Listed")
 Some = Annotated[list[Listed], Field(min_length=1, fail_fast=True)]
 """A list with something in it. Reading it ends with its first fault: a million of them would each be an object."""
 
+Turn = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "A turn as OpenAI's chat messages have it, tool calls and their results among them; or an item of "
+            "the Responses API. docs/items.md has the forms.",
+            "properties": {
+                "role": {"enum": list(get_args(Role))},
+                "content": {"type": "string"},
+            },
+            "required": ["role", "content"],
+        }
+    ),
+]
+"""Read by ``items.conversation``, as the turns of rows are."""
+
 Query = Annotated[
-    Text | Some[MessageIn],
-    Field(description="The user's text, or a conversation that ends in it."),
+    Text | Some[Turn],
+    Field(
+        description="The user's text, or a conversation that ends in it; `prompt` and `messages` are names for it too."
+    ),
+]
+QUERY_NAMES = AliasChoices("query", "prompt", "messages")
+Response = Annotated[
+    str | Some[Turn],
+    Field(description="A text, or the turns of a trajectory, the assistant's first."),
 ]
 Deadline = Annotated[
     float | None,
@@ -114,8 +131,8 @@ class GroupIn(Own):
     """A query and its n responses, judged jointly. ``id`` comes back as it was; the server makes one if it is null."""
 
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    query: Query
-    responses: Some[str]
+    query: Query = Field(validation_alias=QUERY_NAMES)
+    responses: Some[Response | Turn]
     reference: Text | None = None
     principles: Text | None = None
 

@@ -9,7 +9,22 @@ from pydantic import Discriminator, Field, Tag
 
 from spct.service.rewards import Normalisation
 from spct.service.service import Origin
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Query, Some, Text, UsageOut, shown_as
+from spct.wire.parts import (
+    QUERY_NAMES,
+    Deadline,
+    ErrorBody,
+    GroupIn,
+    Options,
+    Out,
+    Own,
+    Query,
+    Response,
+    Some,
+    Text,
+    Turn,
+    UsageOut,
+    shown_as,
+)
 
 
 class RewardGroup(GroupIn):
@@ -64,8 +79,8 @@ class RewardRollout(Own):
         }
     )
 
-    query: Query
-    response: str
+    query: Query = Field(validation_alias=QUERY_NAMES)
+    response: Response | Turn
     group: CohortIn
     reference: Text | None = None
     principles: Text | None = None

@@ -1,13 +1,23 @@
 """Servers' own wordings, as they send them, and what they are taken to mean."""
 
+from ssl import CertificateError
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import ClientConnectorCertificateError
+from aiohttp.client_reqrep import ConnectionKey
 
-from spct.engines.http.errors import Endpoint, Refusal, Transient, of_error_within, of_status
+from spct.engines.http.errors import Endpoint, Refusal, Transient, of_error_within, of_exception, of_status
 from spct.engines.http.told import read_error, refused_parameters, wait_told_s
-from spct.errors import ContentFilterError, ContextLengthError, EngineAuthError, EngineError, RejectedError
+from spct.errors import (
+    ContentFilterError,
+    ContextLengthError,
+    EngineAuthError,
+    EngineError,
+    EngineUnreachableError,
+    RejectedError,
+)
 
 HERE = Endpoint("http://h/v1", "m", ("sk-key",))
 
@@ -106,6 +116,13 @@ def test_what_is_neither_about_the_context_nor_a_missing_feature(message):
     refusal = meaning(message)
     assert isinstance(refusal, Refusal)
     assert (refusal.parameters, refusal.content) == ((), False)
+
+
+@pytest.mark.parametrize("status", [202, 204, 206])
+def test_a_success_without_a_completion_is_worth_another_try(status):
+    failure = meaning("pending", status)
+    assert isinstance(failure, Transient)
+    assert failure.what == f"answers {status}, which carries no completion: pending"
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
@@ -310,3 +327,14 @@ def test_cleaning_takes_secrets_out_before_it_cuts():
     text = "x" * 297 + "sk-key"
     assert HERE.clean(text) == "x" * 297 + "***"
     assert "sk-key" not in repr(HERE)
+
+
+def test_a_certificate_of_ones_own_is_told_how_to_be_trusted():
+    key = ConnectionKey("h", 443, True, True, None, None, None)
+    failed = ClientConnectorCertificateError(
+        key, CertificateError("certificate verify failed: self-signed certificate")
+    )
+    error = of_exception(HERE, failed, 1.0)
+    assert isinstance(error, EngineUnreachableError)
+    assert "self-signed certificate" in str(error)
+    assert "set SSL_CERT_FILE to its PEM file" in str(error)

@@ -26,6 +26,8 @@ def first(message: dict, **fields: object) -> Sample:
         ({"content": "a", "reasoning_content": None, "reasoning": ""}, "a", None),
         ({"content": None, "reasoning_content": "only \\boxed{9, 1} here"}, "", "only \\boxed{9, 1} here"),
         ({}, "", None),
+        ({"content": {"type": "text", "text": "a"}}, "a", None),
+        ({"content": ["a", {"type": "text", "text": None}]}, "a", None),
         ({"content": None, "refusal": "I will not."}, "I will not.", None),
         (
             {"content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "a"}, {"text": "b"}]},
@@ -48,6 +50,18 @@ def test_text_and_reasoning_stay_apart(message, text, reasoning):
         ("content_filter", "other"),
         (None, "other"),
         ("tool_calls", "other"),
+        ("STOP", "stop"),
+        ("FINISH_REASON_STOP", "stop"),
+        ("FinishReason.STOP", "stop"),
+        ("eos_token", "stop"),
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("COMPLETE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "other"),
+        ("abort", "other"),
+        (["stop"], "other"),
+        ({}, "other"),
     ],
 )
 def test_finish_reasons(told, finish):
@@ -121,6 +135,70 @@ def test_logprobs_that_do_not_contain_the_text_are_left_out():
     assert first({"content": "something else"}, logprobs=tokens("a", "b")).logprobs is None
 
 
+LONE = {"token": "a", "logprob": -0.5}
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        [LONE],
+        {"content": None},
+        {"content": {}},
+        {"content": []},
+        {"content": ["a"]},
+        {"content": [None]},
+        {"content": [{"logprob": -0.5}]},
+        {"content": [{"token": 7, "logprob": -0.5}]},
+        {"content": [{"token": "a", "logprob": None}]},
+        {"content": [{"token": "a", "logprob": "-0.5"}]},
+        {"content": [{"token": "a", "logprob": True}]},
+        {"content": [{"token": "a", "logprob": 0.5}]},
+        {"content": [{"token": "b", "logprob": -0.5, "bytes": ["x"]}]},
+        {"tokens": ["a"], "token_logprobs": [-0.5]},
+    ],
+)
+def test_what_is_no_log_probability_is_none(logprobs):
+    assert first({"content": "a"}, logprobs=logprobs).logprobs is None
+
+
+@pytest.mark.parametrize(
+    ("top", "kept"),
+    [
+        (None, ()),
+        ([], ()),
+        ("a", ()),
+        ({"a": -0.5, "b": None}, (("a", -0.5),)),
+        ([{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": None}, {"token": "c"}, None], (("a", -0.5),)),
+        ([{"token": "b", "logprob": -9999.0}], (("b", -9999.0),)),
+    ],
+)
+def test_alternatives_without_a_probability_are_left_out(top, kept):
+    (token,) = first({"content": "a"}, logprobs={"content": [{**LONE, "top_logprobs": top}]}).logprobs
+    assert token == TokenLogprob("a", -0.5, kept)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'\xef\xbb\xbf{"choices": [{"message": {"content": "marked"}}]}', "marked"),
+        (b'{"choices": [{"message": {"content": "caf\xe9"}}]}', "caf\ufffd"),
+        (b'{"choices": [{"message": {"content": "half \\ud83d"}}]}', "half \ufffd"),
+        (b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": -Infinity}]}}]}', "x"),
+        (b' \n {"choices": [{"message": {"content": "late"}}]}\n\n', "late"),
+        (b'{"choices": [{"index": null, "message": {"content": ["in ", {"text": "parts"}]}}]}', "in parts"),
+    ],
+)
+def test_json_that_is_almost_right_is_read(raw, text):
+    assert read_reply(raw, ONE).samples[0].text == text
+
+
+@pytest.mark.parametrize("indices", [[None, None], [1, None], ["0", "1"]])
+def test_choices_that_do_not_say_their_place_are_all_read(indices):
+    raw = orjson.dumps({"choices": [choice(f"{n}", index) for n, index in enumerate(indices)]})
+    assert sorted(sample.text for sample in read_reply(raw, TWO).samples) == ["0", "1"]
+
+
 def test_a_character_split_over_tokens_belongs_to_the_last_of_them():
     parts = [
         {"token": "\ufffd", "logprob": -1.0, "bytes": [0xE2, 0x9C]},
@@ -131,7 +209,17 @@ def test_a_character_split_over_tokens_belongs_to_the_last_of_them():
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"nul", b"null", b"3", b'{"choices": {}}', b'{"choices": [3]}', b'{"choices":[{"message":3}]}']
+    "raw",
+    [
+        b"",
+        b"nul",
+        b"null",
+        b"3",
+        b'{"choices": {}}',
+        b'{"choices": [3]}',
+        b'{"choices":[{"message":3}]}',
+        b'{"choices":[{"message":{"content":{"a":1}}}]}',
+    ],
 )
 def test_what_is_no_completion(raw):
     with pytest.raises(UnreadableReplyError):

@@ -14,7 +14,7 @@ ITEM = Item("a", (Message("user", "What is 2+2?"),), ("Four.", "It is 5."))
 async def test_every_form_is_kept_to(smollm2):
     engine = load_engine(f"embedded:{smollm2.name}")
     await engine.start()
-    names = ["genrm", "rewardanything-ranking", "con-j", "rubric-rm", "seven-steps", "box-each"]
+    names = ["genrm", "rewardanything-ranking", "con-j", "compass-judger", "seven-steps", "box-each"]
     try:
         for name in names:
             template = str(JUDGES / f"{name}.jinja")

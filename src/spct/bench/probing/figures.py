@@ -130,6 +130,8 @@ def _by_sampling(verdict: Verdict, noise: float) -> float | None:
     rows = table.rows if table is not None else rows_of(verdict.judgments, verdict.n, verdict.rule)
     if verdict.best is None or verdict.n < 2 or verdict.k < 2 or not rows:
         return None
+    if verdict.jury is not None:
+        noise = verdict.jury.noise
     chance = lead_chance(rows, verdict.best, len(rows), noise, fresh=True)
     return None if chance is None else 1 - chance
 

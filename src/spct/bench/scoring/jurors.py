@@ -148,17 +148,18 @@ def curve_lines(curve: EscalationCurve) -> Iterator[str]:
     calls, gap = f"calls an item, {curve.first} + {curve.second}", f"less always {curve.second}"
     yield f"| below | handed on | {calls} | accuracy | {gap} | kept | handed on |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
-    yield f"| never ({curve.first} alone) | 0.0% | {curve.first_calls:.1f} + 0.0 | {_shown(curve.first_accuracy)} | | | |"
+    yield f"| never ({curve.first} alone) | 0.0% | {curve.first_calls:.1f} + 0.0 | {shown(curve.first_accuracy)} | | | |"
     for step in curve.steps:
         kept, on = (("-" if side is None else f"{100 * side:.1f}") for side in (step.kept, step.handed_on))
         yield (
             f"| {step.below:g} | {100 * step.share:.1f}% | {curve.first_calls:.1f} + {step.second_calls:.1f} "
-            f"| {_shown(step.accuracy)} | {_shown(step.gap, sign='+')} | {kept} | {on} |"
+            f"| {shown(step.accuracy)} | {shown(step.gap, sign='+')} | {kept} | {on} |"
         )
-    yield f"| always ({curve.second} alone) | | 0.0 + {curve.second_calls:.1f} | {_shown(curve.second_accuracy)} | | | |"
+    yield f"| always ({curve.second} alone) | | 0.0 + {curve.second_calls:.1f} | {shown(curve.second_accuracy)} | | | |"
 
 
-def _shown(figure: Figure, sign: str = "") -> str:
+def shown(figure: Figure, sign: str = "") -> str:
+    """A share as points of 100 with its interval."""
     value = f"{100 * figure.value:{sign}.1f}"
     return (
         value
@@ -194,7 +195,7 @@ def _alone_and_without(judged: JudgedItems, jury: Jury) -> Iterator[str]:
     whole = _credits(items, voting)
     yield f"| vote over {len(items):,} items | accuracy (a tie earns 1/#tied) | less the jury |"
     yield "| --- | ---: | ---: |"
-    yield f"| all {len(jury.jurors)} | {_shown(mean_figure(whole, clusters))} | |"
+    yield f"| all {len(jury.jurors)} | {shown(mean_figure(whole, clusters))} | |"
     for juror in jury.jurors:
         alone = _credits(items, replace(voting, jurors=(juror,), comparable="raw"))
         yield f"| {juror.name} alone | {_against(alone, whole, clusters)} |"
@@ -218,7 +219,7 @@ def _credits(items: JudgedItems, jury: Jury) -> list[float]:
 
 def _against(credits: Sequence[float], whole: Sequence[float], clusters: Sequence[str]) -> str:
     gap = mean_figure([a - b for a, b in zip(credits, whole, strict=True)], clusters)
-    return f"{_shown(mean_figure(credits, clusters))} | {_shown(gap, sign='+')}"
+    return f"{shown(mean_figure(credits, clusters))} | {shown(gap, sign='+')}"
 
 
 def _means(table: JuryTable, name: str) -> Means | None:

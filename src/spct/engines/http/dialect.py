@@ -155,6 +155,8 @@ class Dialect:
         )
         if name is None:
             return False
+        if name in self.form.left_out or self.form.renamed.get(name, name) not in refusal.parameters:
+            return True  # another request has met the same refusal, and this one was sent before
         if name == "max_tokens" and name not in self.form.renamed:
             self.form = replace(self.form, renamed={**self.form.renamed, name: "max_completion_tokens"})
             self.note(f"max_tokens was sent as max_completion_tokens: {refusal.message}")

@@ -17,7 +17,7 @@ import orjson
 from spct.engines.engine import Sample, SampleRequest
 from spct.engines.http.errors import UnreadableReplyError
 from spct.engines.http.grammar import STYLES, Style, fields_of
-from spct.types import FinishReason, TokenLogprob, Usage
+from spct.types import FinishReason, Message, TokenLogprob, Usage
 
 MOST_TOP_LOGPROBS = 20
 SEED_BITS = 0x7FFFFFFF
@@ -59,7 +59,7 @@ def payload(model: str, request: SampleRequest, form: Form) -> dict[str, Any]:
         temperature = min(temperature, form.highest_temperature)
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+        "messages": [{"role": turn.role, "content": _content(turn)} for turn in request.messages],
         "temperature": temperature,
         "max_tokens": request.max_tokens,
         "seed": request.seed & SEED_BITS,
@@ -79,13 +79,33 @@ def payload(model: str, request: SampleRequest, form: Form) -> dict[str, Any]:
     return {**body, **fields_of(form.style, request), **form.added}
 
 
+def _content(turn: Message) -> str | list[dict[str, Any]]:
+    """The text of a turn; and behind it its images, each under the number that the text calls it by ("" is one left out)."""
+    if not turn.images:
+        return turn.content
+    parts: list[dict[str, Any]] = [{"type": "text", "text": turn.content}]
+    for number, address in enumerate(turn.images, 1):
+        if address:
+            parts += [
+                {"type": "text", "text": f"Image {number}:"},
+                {"type": "image_url", "image_url": {"url": address}},
+            ]
+    return parts
+
+
 def encode(body: dict[str, Any]) -> bytes:
     """JSON bytes. A lone surrogate, which UTF-8 cannot carry, becomes U+FFFD."""
     try:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:
-        turns = [{**turn, "content": _well_formed(turn["content"])} for turn in body["messages"]]
+        turns = [{**turn, "content": _all_well_formed(turn["content"])} for turn in body["messages"]]
         return orjson.dumps({**body, "messages": turns})
+
+
+def _all_well_formed(content: Any) -> Any:
+    if isinstance(content, str):
+        return _well_formed(content)
+    return [{**part, "text": _well_formed(part["text"])} if "text" in part else part for part in content]
 
 
 def _well_formed(text: str) -> str:
@@ -181,7 +201,8 @@ def _joined(content: Any) -> str:
     """The text of a content that is null or a list of parts; parts that are no text (thinking) are left out."""
     if content is None:
         return ""
-    parts = [{"text": part} if isinstance(part, str) else part for part in content]
+    parts = [content] if isinstance(content, dict) else content
+    parts = [{"text": part} if isinstance(part, str) else part for part in parts]
     return "".join(part["text"] or "" for part in parts if part.get("type", "text") in ("text", "output_text"))
 
 

@@ -16,6 +16,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from spct.errors import InputError, LoneMemberError, SpctError
+from spct.items.conversation import query_of
+from spct.items.values import as_reference
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, caller_of
 from spct.serve.state import Caller
@@ -24,7 +26,6 @@ from spct.service.member import Member
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
 from spct.voting.verdict import Verdict
-from spct.wire.asked import query_messages
 from spct.wire.openrlhf import OpenRLHFAnswer, OpenRLHFParams, OpenRLHFRequest
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
@@ -84,8 +85,7 @@ def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
         )
     rollouts = []
     for i, (query, prompt) in enumerate(zip(body.query, body.prompts, strict=True)):
-        label = None if labels is None else labels[i]
-        reference = str(label) if label is not None and str(label).strip() else None
+        reference = None if labels is None else as_reference(labels[i])
         rollouts.append(_Rollout(prompt, response_in(query, prompt), reference))
     return rollouts
 
@@ -96,7 +96,7 @@ async def _together(rollouts: Sequence[_Rollout], caller: Caller) -> list[_Judge
     for i, rollout in enumerate(rollouts):
         groups.setdefault((rollout.prompt, rollout.reference), []).append(i)
     items = [
-        Item("", query_messages(prompt), tuple([rollouts[i].response for i in members]), reference=reference)
+        Item("", query_of(prompt, "query"), tuple([rollouts[i].response for i in members]), reference=reference)
         for (prompt, reference), members in groups.items()
     ]
     judged: dict[int, _Judged] = {}
@@ -111,7 +111,11 @@ async def _in_cohorts(rollouts: Sequence[_Rollout], params: OpenRLHFParams, call
     """Rollouts of many requests: each joins the others of its prompt."""
     members = [
         Member(
-            run=params.run, size=params.size, query=query_messages(r.prompt), response=r.response, reference=r.reference
+            run=params.run,
+            size=params.size,
+            query=query_of(r.prompt, "query"),
+            response=r.response,
+            reference=r.reference,
         )
         for r in rollouts
     ]

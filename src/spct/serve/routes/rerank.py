@@ -21,7 +21,7 @@ async def rerank(body: RerankRequest, request: Request) -> Response:
     """Rank documents as responses to the query, best first."""
     caller = caller_of(request)
     texts = [text if isinstance(text, str) else text.text for text in body.documents]
-    answer = await caller.ask(item_of(GroupIn(query=body.query, responses=texts)))
+    answer = await caller.ask(item_of(GroupIn(query=body.query, responses=[*texts])))
     verdict = answer.verdict
     relevance = caller.relevance(verdict)
     ranking = (verdict.ranking or ())[: body.top_n or None]

@@ -7,11 +7,11 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from spct.errors import InputError, SpctError
+from spct.items.conversation import query_of
 from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, caller_of
 from spct.types import Item
 from spct.wire.answers import tokens_used
-from spct.wire.asked import query_messages
 from spct.wire.score import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
 
 router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], responses=documented())
@@ -58,7 +58,7 @@ def _items(queries: Queries, responses: Texts) -> list[Item]:
     asked = [queries] if isinstance(queries, str) else queries
     given = [responses] if isinstance(responses, str) else responses
     if len(asked) == 1:
-        return [Item("", query_messages(asked[0]), tuple(given))]
+        return [Item("", query_of(asked[0], "query"), tuple(given))]
     if len(asked) != len(given):
         raise InputError(f"got {len(asked)} queries and {len(given)} responses; expected one query, or as many of each")
-    return [Item("", query_messages(query), (text,)) for query, text in zip(asked, given, strict=True)]
+    return [Item("", query_of(query, "query"), (text,)) for query, text in zip(asked, given, strict=True)]

@@ -9,8 +9,10 @@ A text such as ``{letter}`` or ``Response {i}`` names the best of any number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from spct.errors import InputError
+from spct.templates.readers.box import one_hot
 from spct.templates.readers.literal import numbered
 
 STEPS = 101
@@ -46,15 +48,17 @@ class Labels:
         """The scores of all n responses for each label."""
         if self._steps is not None:
             return self._steps
-        return {
-            numbered(self._name, best): tuple([int(place == best) for place in range(1, n + 1)])
-            for best in range(1, n + 1)
-        }
+        return _places(self._name, n)
 
     def placeholder(self, n: int) -> str:
         """All labels at once, which together are none: ``A|B``."""
         names = list(self.scores(n))
         return "|".join([*names, "..."][: max(len(names), 2)] if len(names) <= 7 else [names[0], "...", names[-1]])
+
+
+@lru_cache(maxsize=256)
+def _places(name: str, n: int) -> Mapping[str, tuple[float, ...]]:
+    return {numbered(name, int(number)): scores for number, scores in one_hot(n).items()}
 
 
 def _whole(share: float) -> float:

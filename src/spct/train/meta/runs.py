@@ -15,6 +15,7 @@ from pathlib import Path
 
 from spct.errors import InputError
 from spct.items import fingerprint
+from spct.items.budget import within_budget
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import template_for
 from spct.meta.cases import make_cases
@@ -75,6 +76,7 @@ class JudgedRun:
         if self.single is not None and len(item.responses) == 1:
             settings = replace(settings, template=self.single)
         template = template_for(item, settings, self.templates)
+        item = within_budget(item, settings.trajectory_chars)
         given = given_in(self.store, self.settings, self.templates, template)
         return make_cases(item, judgments, template, given, special_tokens=special_tokens)
 

@@ -10,8 +10,10 @@ import orjson
 
 from spct.items.copies import responses_at_places
 from spct.items.names import letter, letters
+from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.run.stored import StoredItem, stored_items, stored_scale, stored_settings, template_of
+from spct.turns import body_alone
 from spct.types import Item, Judgment, Message, Truth
 from spct.views.export.table import Cell, Column, RowCells, Table
 from spct.views.export.typical import RULE, typical
@@ -19,6 +21,7 @@ from spct.views.item_text import ItemView
 from spct.views.summary import summary_facts
 from spct.views.table import graded
 from spct.views.totals import Totals
+from spct.voting.criteria import PASSED
 from spct.voting.verdict import Verdict, passes
 
 Rows = Literal["items", "responses"]
@@ -57,6 +60,10 @@ RESPONSE = (
     Column("judge_spread", "Spread", "number", "the standard deviation of its scores"),
     Column("judge_scored", "Scored", "count", "how many judgments scored it"),
 )
+POINTS = (
+    Column("points", "Points", "number", "what it has of the rubric, in points"),
+    Column("passed", "Passed", "word", "whether it passes the rubric: yes, no, or undecided"),
+)
 OWN = "item_"
 """In front of a key of the user's own where a column has that name already."""
 
@@ -68,7 +75,12 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         most = max(most, len(item.responses))
         extra.update(dict.fromkeys(item.extra))
     wide = tuple(_wide(i) for i in range(most))
-    body = RESPONSE if rows == "responses" else tuple(column for part in zip(*wide, strict=True) for column in part)
+    _, settings = stored_settings(store)
+    body = (
+        (*RESPONSE, *_by_part(settings))
+        if rows == "responses"
+        else tuple(column for part in zip(*wide, strict=True) for column in part)
+    )
     columns = (
         *ITEM,
         *(body if rows == "responses" else ()),
@@ -85,6 +97,17 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         rows=found.rows(),
         count=store.count("items") if rows == "items" else sum(len(item.responses) for _, item in store.items()),
         facts=found.facts,
+    )
+
+
+def _by_part(settings: JudgeSettings) -> tuple[Column, ...]:
+    """What a response has of each criterion of a rubric, or by each judge of a jury."""
+    criteria = () if settings.rubric is None else settings.rubric.criteria
+    jurors = () if settings.jury is None else settings.jury.jurors
+    return (
+        *(POINTS if criteria else ()),
+        *(Column(f"worth_{c.id}", c.id, "number", f"what it has of {c.id}, 0 to 1") for c in criteria),
+        *(Column(f"mean_{j.name}", j.name, "number", f"its mean score by {j.name}") for j in jurors),
     )
 
 
@@ -167,14 +190,14 @@ class _Export:
         cells: dict[str, Cell] = {}
         for i, text in enumerate(stored.item.responses):
             of_response = self._response(stored, i)
-            cells[f"response_{letter(i).lower()}"] = text
+            cells[f"response_{letter(i).lower()}"] = str(text)  # of several turns it is more than a text
             for name in ("rank", "total", "mean"):
                 cells[f"{name}_{letter(i).lower()}"] = of_response[f"judge_{name}"]
         return cells
 
     def _response(self, stored: StoredItem, i: int) -> dict[str, Cell]:
         verdict, text = stored.verdict, stored.item.responses[i]
-        cells: dict[str, Cell] = {"name": letter(i), "response": text}
+        cells: dict[str, Cell] = {"name": letter(i), "response": str(text)}
         if verdict.means is not None and verdict.totals is not None and verdict.spread is not None:
             mean = verdict.means[i]
             cells |= {
@@ -184,7 +207,18 @@ class _Export:
                 "judge_spread": verdict.spread[i],
             }
         cells["judge_scored"] = verdict.valid_N[i] if verdict.valid_N else None
-        return {name: cells.get(name) for name in (column.name for column in RESPONSE)}
+        return {column.name: cells.get(column.name) for column in RESPONSE} | _parts(verdict, i)
+
+
+def _parts(verdict: Verdict, i: int) -> dict[str, Cell]:
+    """The cells of ``_by_part``."""
+    cells: dict[str, Cell] = {}
+    if (table := verdict.criteria) is not None and table.points:
+        cells |= {"points": table.points[i], "passed": PASSED[table.passed[i]]}
+        cells |= {f"worth_{r.id}": None if r.worth is None else r.worth[i] for r in table.results}
+    if verdict.jury is not None:
+        cells |= {f"mean_{r.name}": None if r.means is None else r.means[i] for r in verdict.jury.results}
+    return cells
 
 
 def _reasons(item: Item, judgment: Judgment, view: ItemView) -> tuple[str, str]:
@@ -218,10 +252,10 @@ def _problem(stored: StoredItem) -> str | None:
 
 
 def conversation_text(messages: tuple[Message, ...]) -> str:
-    """A lone question as it is; of several turns each under its role."""
+    """A lone question as it is; of several turns each under its role, with the calls of tools that it made."""
     if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+        return body_alone(messages[0])
+    return "\n\n".join(f"[{message.role}]\n{body_alone(message)}" for message in messages)
 
 
 def known_text(truth: Truth) -> str:

@@ -1,0 +1,73 @@
+"""What a run will use, against what it then uses."""
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from spct.cli.estimate import estimate
+from spct.cli.judge import judge
+from spct.errors import InputError
+from spct.run import RunStore
+
+SCRIPT = """
+from spct.engines.scripted import judgment_text
+
+def judge(request, j):
+    return judgment_text([8, 3])
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    rows = [{"id": f"q{n}", "prompt": f"question {n} " + "word " * 40, "responses": ["a", "b"]} for n in range(30)]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    def run(*options):
+        model = f"scripted:{tmp_path}/script.py:judge"
+        done = CliRunner().invoke(
+            judge, [str(tmp_path / "items.jsonl"), "--model", model, "-k", "4", *options], standalone_mode=False
+        )
+        if done.exception is not None:
+            raise done.exception
+        return {line[:12].strip(): line[12:] for line in done.stdout.splitlines()}
+
+    return run
+
+
+def number(fact):
+    return float(re.search(r"[\d,]+", fact)[0].replace(",", ""))
+
+
+def test_an_estimate_by_a_trial_is_what_the_run_then_uses(run, tmp_path):
+    told = run("--estimate", "--pilot", "6", "--price-in", "1000", "--price-out", "2000")
+    run("--out", str(tmp_path / "run"))
+    store = RunStore.open(tmp_path / "run")
+    used = store.usage()
+    store.close()
+    assert told["requests"] == "60, for 120 judgments"  # two orders, each asked for two samples
+    assert number(told["tokens in"]) == pytest.approx(used.prompt_tokens, rel=0.01)
+    assert number(told["tokens out"]) == pytest.approx(used.completion_tokens, rel=0.01)
+    cost = (used.prompt_tokens * 1000 + used.completion_tokens * 2000) / 1e6
+    assert float(re.search(r"[\d.]+", told["cost"])[0]) == pytest.approx(cost, rel=0.01)
+    assert told["time"].startswith("about ") and told[""] == "measured on 6 items"
+
+
+def test_without_a_trial_what_is_assumed_is_said(run):
+    told = run("--estimate", "--limit", "10")
+    assert told["items"] == "10"
+    assert told["tokens in"].endswith("characters, assumed 4 characters a token)")
+    assert told["tokens out"] == "about 12,000, assumed 300 a judgment"
+    assert (told["time"], "cost" in told) == ("-", False)
+
+
+async def test_what_cannot_be_estimated(run):
+    with pytest.raises(InputError, match="--pilot measures for --estimate"):
+        run("--pilot", "3")
+    given = {"jury": None, "escalate": None, "kind": "scalar"}
+    with pytest.raises(InputError, match="--judge scalar asks none"):
+        await estimate([], 0, given)
+    with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
+        await estimate([], 0, given | {"jury": "jury.yaml"})

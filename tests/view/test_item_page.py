@@ -1,0 +1,44 @@
+import contextlib
+
+from spct.run import RunStore
+from spct.view.item_page import ItemReader, Score
+from view.runs import ITEMS
+
+
+def page_of(folder, position):
+    with contextlib.closing(RunStore.open(folder)) as store:
+        reader = ItemReader(store)
+        return reader.page(reader.stored(position, store.verdict_row(position)))
+
+
+def test_scores_stand_in_item_order_with_the_places_they_were_shown_at(runs):
+    page = page_of(runs / "small", 0)
+    orders = {tuple(i for group in judgment.places for i in group) for judgment in page.judgments}
+    assert len(orders) == 3
+    for judgment in page.judgments:
+        order = [i for group in judgment.places for i in group]
+        assert {i: score.place for i, score in judgment.scores.items()} == {i: order.index(i) + 1 for i in range(3)}
+        assert judgment.scores[0].value in (8, 9)  # the one that this judge likes, wherever it was shown
+        assert all(judgment.scores[i].value in (2, 3, 4) for i in (1, 2))
+        assert judgment.form == "\\boxed{" + ", ".join(f"{judgment.scores[i].value:g}" for i in order) + "}"
+
+
+def test_colours_go_by_the_scale_of_the_judge(runs):
+    scores = [score for judgment in page_of(runs / "small", 3).judgments for score in judgment.scores.values()]
+    assert {(score.value, score.level) for score in scores} == {(8, 8), (5, 4)}
+
+
+def test_an_invalid_judgment_has_places_and_no_scores(runs):
+    first = page_of(runs / "small", 4).judgments[0]
+    assert first.problem.startswith("truncated: the completion was cut off")
+    assert [first.scores[i] for i in range(2)] == [Score(i, None, None, first.scores[i].place) for i in range(2)]
+    assert (first.principles, first.critique, "I cannot say" in first.answer.html) == (None, None, True)
+
+
+def test_a_blind_item_says_nothing_of_its_responses_but_their_texts(runs):
+    with contextlib.closing(RunStore.open(runs / "small")) as store:
+        blind = ItemReader(store).blind(ITEMS[1], [1, 0])
+    assert [text.html for text in blind.responses] == ["<p>Paris.</p>\n", "<p>Lyon.</p>\n"]
+    assert [(role, text.html, more) for role, text, more in blind.messages] == [
+        ("user", "<p>What is the capital of France?</p>\n", {})
+    ]
