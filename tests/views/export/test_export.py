@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from html import unescape
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from spct.cli.export import export
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
-from spct.items import parse_item, read_items
+from spct.items import item_to_row, parse_item, read_items
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
@@ -254,7 +255,7 @@ def test_a_response_that_calls_tools_is_its_text(tmp_path):
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
         {"role": "assistant", "content": "It rains."},
     ]
-    item = parse_item({"id": "q", "prompt": "Weather?", "responses": [turns, "Dry."]}, where="here")
+    item: Any = parse_item({"id": "q", "prompt": "Weather?", "responses": [turns, "Dry."]}, where="here")
     store = RunStore.create(tmp_path / "run", {"settings": '{"k": 1, "model": "m"}'})
     store.add_item(0, item)
     store.close()
@@ -262,7 +263,8 @@ def test_a_response_that_calls_tools_is_its_text(tmp_path):
     (row,) = pyarrow.read_table(tmp_path / "v.parquet").to_pylist()
     assert "weather" in row["response_a"] and "It rains." in row["response_a"]
     assert (row["response_b"], row["problem"]) == ("Dry.", "the run has not finished this item")
-    assert "weather" in conversation_text((*item.messages, *item.responses[0].turns[:1]))
+    asked = parse_item({"messages": [*item_to_row(item)["messages"], *turns[:2]], "responses": ["x"]}, where="here")
+    assert "weather" in conversation_text(asked.messages)
 
 
 def judged(*rows, best=0):
