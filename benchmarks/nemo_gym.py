@@ -45,7 +45,7 @@ def judge(request: SampleRequest, j: int) -> str | Exception:
 REWARD = GymReward(GRM(ScriptedEngine(judge), k=2, retries=0), group_size=2)
 
 
-class SpctServer(SimpleResourcesServer):  # type: ignore[misc]
+class SpctServer(SimpleResourcesServer):
     """Gym's server with our reward."""
 
     async def verify(self, body: BaseVerifyRequest) -> BaseVerifyResponse:

@@ -100,7 +100,9 @@ def test_closing_twice_is_fine():
 
 def test_the_options_of_an_engine_stand_beside_the_settings():
     model = GRM("openai:m", base_url="http://127.0.0.1:1/v1", concurrency=3, k=2, temperature=0)
-    assert model.engine.base_url == "http://127.0.0.1:1/v1" and model.engine.capabilities.concurrency == 3
+    assert (
+        model.engine.configuration["server"] == "http://127.0.0.1:1/v1" and model.engine.capabilities.concurrency == 3
+    )
     assert (model.settings.k, model.settings.sampling.temperature) == (2, 0)
     said = r"model 'openai:m' takes no base_urls; it takes .*base_url.*; the settings of a GRM are adaptive.* in_flight"
     with pytest.raises(InputError, match=said):

@@ -8,6 +8,7 @@ from adapters.letters import letters, requests_of, shown_in
 from servers.rewards import RewardServer, answering, rollout_answer
 from spct.adapters.nemo import GymReward, RLReward, output_of, query_in
 from spct.errors import InputError, MemberConflictError, NoVerdictError
+from spct.turns import turns_of
 from spct.types import Message
 
 
@@ -120,7 +121,7 @@ async def test_the_tools_of_a_rollout_are_judged_with_it():
     bodies = [{**body("e"), "response": calling("a")}, body("ee")]
     assert [answer["reward"] for answer in await asyncio.gather(*map(reward.verify, bodies))] == [3, 2]
     assert any('[Call 1: "look" k7n9]\n{"at": "tree"}' in text for text in shown_in(requests_of(grm)[0]))
-    assert output_of(calling("a")).turns[-1] == Message("assistant", "a")
+    assert turns_of(output_of(calling("a")))[-1] == Message("assistant", "a")
 
 
 async def test_a_message_log_may_be_judged_from_its_first_turn():

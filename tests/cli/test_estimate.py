@@ -47,7 +47,7 @@ def test_an_estimate_by_a_trial_is_what_the_run_then_uses(run, tmp_path):
     store = RunStore.open(tmp_path / "run")
     used = store.usage()
     store.close()
-    assert told["requests"] == "60, for 120 judgments"  # two orders, each asked for two samples
+    assert told["requests"] == "60, for 120 completions"  # two orders, each asked for two samples
     assert number(told["tokens in"]) == pytest.approx(used.prompt_tokens, rel=0.01)
     assert number(told["tokens out"]) == pytest.approx(used.completion_tokens, rel=0.01)
     cost = (used.prompt_tokens * 1000 + used.completion_tokens * 2000) / 1e6
@@ -61,6 +61,18 @@ def test_without_a_trial_what_is_assumed_is_said(run):
     assert told["tokens in"].endswith("characters, assumed 4 characters a token)")
     assert told["tokens out"] == "about 12,000, assumed 300 a judgment"
     assert (told["time"], "cost" in told) == ("-", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "requests"),
+    [
+        (["--template", "focus"], "40, for 60 completions"),  # of each item: two first steps, then two orders
+        (["--template", "own-answer"], "30, for 50 completions"),
+        (["--principles", "query"], "30, for 50 completions"),
+    ],
+)
+def test_first_steps_are_counted(run, options, requests):
+    assert run("--estimate", "--limit", "10", *options)["requests"] == requests
 
 
 async def test_what_cannot_be_estimated(run):

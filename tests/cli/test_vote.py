@@ -68,7 +68,7 @@ def test_show_marks_the_judgments_that_a_meta_rm_let_into_the_vote(folder):
     scores = [dict(zip(sorted(judgment["order"]), judgment["scores"], strict=True)) for judgment in rated[:2]]
     totals = [sum(score[i] for score in scores) for i in range(2)]
     assert totals == verdict["totals"] == row["verdict"]["totals"]
-    text = spct("show", out, "q0").stdout
+    text = spct("show", out, "q0", "--full").stdout
     assert text.count("left out of the vote") == 2
     assert f"meta RM   {rated[0]['rating']:.3g}, kept" in text
 

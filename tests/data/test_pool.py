@@ -6,6 +6,7 @@ from spct.data.forms import Candidate
 from spct.data.group import Group
 from spct.data.pool import Pool
 from spct.items.conversation import query_of, response_of
+from spct.turns import turns_of
 
 CALL = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 LOOKS = [
@@ -25,5 +26,5 @@ def test_conversations_with_tools_come_back_whole(tmp_path: Path):
     assert list(pool.add("items", 5, "there", other, [(0, pair)])) == []
     (entry,) = [entry for entry in pool.entries() if pool.stored(entry).row == 3]
     stored = pool.stored(entry)
-    assert stored == (3, "here", group) and stored.group.responses[0].turns[0].calls[0].number == 2
+    assert stored == (3, "here", group) and turns_of(stored.group.responses[0])[0].calls[0].number == 2
     pool.close()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spct.errors import InputError
 from spct.items import fingerprint, item_to_row, parse_item, read_items
 from spct.items.conversation import messages_of, query_of, response_of, response_row, turn_row
+from spct.turns import turns_of
 from spct.types import Item, Message, ToolCall, Trajectory
 
 ASK = {"role": "user", "content": "How warm is it in Oslo?"}
@@ -102,7 +103,7 @@ def test_one_turn_of_words_is_a_text():
 
 @pytest.mark.parametrize("last", [OPENAI[:1], OPENAI[:2], [*OPENAI, {"role": "user", "content": "Thanks"}]])
 def test_a_rollout_may_end_anywhere(last):
-    assert response_of(last, "here").turns == messages_of(last, "here")
+    assert turns_of(response_of(last, "here")) == messages_of(last, "here")
 
 
 def test_calls_are_numbered_over_query_and_response():
@@ -110,7 +111,7 @@ def test_calls_are_numbered_over_query_and_response():
     item = parse_item(row, where="row")
     assert [call.number for turn in item.messages for call in turn.calls] == [1]
     assert item.responses[0] == item.responses[1]
-    assert [turn.answers for turn in item.responses[0].turns] == [None, 2, None]
+    assert [turn.answers for turn in turns_of(item.responses[0])] == [None, 2, None]
     assert parse_item(item_to_row(item), where="again") == item
 
 
@@ -185,7 +186,7 @@ def test_a_text_that_would_become_millions_of_objects_is_not_read_as_one():
 def test_the_trajectories_of_the_examples_are_read():
     first, second = read_items(Path(__file__).parent.parent.parent / "examples" / "trajectories" / "items.jsonl")
     assert [type(response) for response in first.responses] == [Trajectory] * 2 and first.best == 0
-    assert [turn.answers for turn in first.responses[0].turns] == [None, 1, None, 2, None]
+    assert [turn.answers for turn in turns_of(first.responses[0])] == [None, 1, None, 2, None]
     assert [type(response) for response in second.responses] == [str, Trajectory] and second.best == 1
 
 

@@ -47,7 +47,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("data", "expected"), KINDS)
+@pytest.mark.parametrize(("data", "expected"), KINDS, ids=range(len(KINDS)))
 def test_wrong_kinds_are_named(data, expected) -> None:
     with pytest.raises(InputError) as caught:
         list(read_items(io.BytesIO(data)))

@@ -77,6 +77,7 @@ async def test_the_judge_answers_alone_once_per_query_and_then_grades():
         )
     assert [len(judgments) for judgments, _, _ in memory.requests] == [0, 2, 2]
     assert verdict.usage.requests == 3
+    assert all(template._last is None for template in judge.templates.values())  # nothing of the items stays
     assert verdict.usage == sum((usage for _, usage, _ in memory.requests[1:]), memory.requests[0][1])
 
 

@@ -69,7 +69,7 @@ def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
     store.close()
     for write in (False, True):
         with pytest.raises(
-            RunError, match=r"written in format 1, and this version of spct reads format 2: read it with"
+            RunError, match=r"written in format 1, and this version of spct reads format 3: read it with"
         ):
             RunStore.open(tmp_path, write=write)
 

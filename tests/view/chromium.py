@@ -49,7 +49,7 @@ class Window:
     def __init__(self, browser: Browser, width: int = 1280, scheme: str = "light") -> None:
         self._context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.asked: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.asked.append(request.url))

@@ -34,6 +34,7 @@ ADDRESSES = [
     "/compare?a=small&b=deep~other",
     "/beside?a=small&b=deep~other&at=2&other=2",
 ]
+expect.set_options(timeout=60_000)  # a busy machine takes its time
 AXE = {
     "light": "axe.run(document, {resultTypes: ['violations']})",
     "dark": "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})",

@@ -1,8 +1,11 @@
 import contextlib
 
 from spct.run import RunStore
+from spct.turns import Message, ToolCall, Trajectory
+from spct.types import Item
 from spct.view.item_page import ItemReader, Score
-from view.runs import ITEMS
+from spct.view.pages.page import templates
+from view.runs import ITEMS, make_run
 
 
 def page_of(folder, position):
@@ -38,7 +41,31 @@ def test_an_invalid_judgment_has_places_and_no_scores(runs):
 def test_a_blind_item_says_nothing_of_its_responses_but_their_texts(runs):
     with contextlib.closing(RunStore.open(runs / "small")) as store:
         blind = ItemReader(store).blind(ITEMS[1], [1, 0])
-    assert [text.html for text in blind.responses] == ["<p>Paris.</p>\n", "<p>Lyon.</p>\n"]
+    assert [text.html for text, _ in blind.responses] == ["<p>Paris.</p>\n", "<p>Lyon.</p>\n"]
     assert [(role, text.html, more) for role, text, more in blind.messages] == [
         ("user", "<p>What is the capital of France?</p>\n", {})
     ]
+
+
+async def test_calls_of_tools_and_responses_of_several_turns_are_shown(tmp_path):
+    call = Message("assistant", "Let me look.", calls=(ToolCall(1, "search", '{"q": "<primes>"}'),))
+    result = Message("tool", "11 is prime.", answers=1)
+    item = Item("t", (Message("user", "A prime?", images=("http://e.test/a.png",)),),
+                (Trajectory([call, result, Message("assistant", "It is 11.")]), "12"), best=0)  # fmt: skip
+    await make_run(tmp_path, [item], lambda request, j: "\\boxed{9, 1}", k=1)
+    page = page_of(tmp_path, 0)
+    ((role, _, more),) = page.messages
+    assert (role, more) == ("user", {"image 1": "http://e.test/a.png"})  # named, and never loaded
+    first, second = page.responses
+    assert [(role, text.html, more) for role, text, more in first.turns] == [
+        ("assistant", "<p>Let me look.</p>\n", {"call 1: search": '{"q": "<primes>"}'}),
+        ("tool", "<p>11 is prime.</p>\n", {"answers": "call 1"}),
+        ("assistant", "<p>It is 11.</p>\n", {}),
+    ]
+    assert second.turns == []
+    shown = (
+        templates()
+        .get_template("item_body.html")
+        .render(item=page, export=True, here=None, pre="", compared=None, labels=[], run="t")
+    )
+    assert "{&#34;q&#34;: &#34;&lt;primes&gt;&#34;}" in shown

@@ -1,6 +1,6 @@
 """``spct judge --estimate``: what a run will use, from its prompts as they are and from a few items judged as a trial.
 
-Every prompt is rendered and counted by the judge itself, over an engine that answers nothing. What no rendering can tell is
+Every prompt is rendered and counted by the judge itself, over an engine that gives no judgment. What no rendering can tell is
 measured by a trial (``--pilot``), or assumed and said to be.
 """
 
@@ -28,6 +28,8 @@ from spct.wording import count, spell_seconds
 CHARACTERS_A_TOKEN = 4.0
 TOKENS_A_JUDGMENT = 300
 """Assumed of English text and of a judgment with critique where nothing is measured."""
+FIRST_TEXT = "word " * int(TOKENS_A_JUDGMENT * CHARACTERS_A_TOKEN / 5)
+"""What every first step is taken to write, which the prompts after it show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Estimate:
             else "not measured: --pilot N judges N items to find out"
         )
         yield "items", f"{self.items:,}"
-        yield "requests", f"{self.prompts.requests:,}, for {count(self.prompts.samples, 'judgment')}"
+        yield "requests", f"{self.prompts.requests:,}, for {count(self.prompts.samples, 'completion')}"
         yield "tokens in", f"about {self.prompt_tokens:,.0f} ({self.prompts.characters:,} characters{assumed})"
         yield "tokens out", f"about {self.completion_tokens:,.0f}{per}"
         if price_in is not None or price_out is not None:
@@ -107,7 +109,7 @@ async def estimate(items: Iterable[Item], total: int, options: Mapping[str, Any]
 
 
 def _counting(options: Mapping[str, Any]) -> tuple[ScriptedEngine, Judge]:
-    """The judge of the options over an engine that answers nothing, with the limits of the real one that are known."""
+    """The judge of the options over an engine that gives no judgment, with the limits of the real one that are known."""
     if options["jury"] is not None or options["escalate"] is not None:
         raise InputError("--estimate knows one judge; estimate each judge of a jury by itself")
     if kind_of(options["kind"]).needs != "engine":
@@ -115,8 +117,8 @@ def _counting(options: Mapping[str, Any]) -> tuple[ScriptedEngine, Judge]:
     real = make_engine(options["model"], options).capabilities
     settings = settings_of(options)
     once = replace(settings, adaptive=None, sampling=replace(settings.sampling, retries=0))
-    known = replace(real, seeding="sample", context_tokens=None)
-    engine = ScriptedEngine(lambda request, j: Sample("", "stop", 0), capabilities=known)
+    known = replace(real, seeding="sample", context_tokens=None, continues=True)
+    engine = ScriptedEngine(lambda request, j: Sample(FIRST_TEXT, "stop", 0), capabilities=known)
     return engine, make_judge(options, None, backend=engine, settings=once)
 
 

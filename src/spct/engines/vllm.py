@@ -140,6 +140,7 @@ class VLLMEngine:
             logprobs=True,
             grammar=GRAMMAR,
             json_schema=JSON_SCHEMA,
+            continues=True,
             shares_prefill=True,
             context_tokens=self._context_tokens,
             concurrency=self._concurrency,

@@ -22,7 +22,7 @@ Record = Callable[[Sequence[Judgment], Usage, Prompt], None]
 class Memory:
     """``history`` are the judgments that there are of the item, ``ratings`` those of the judge's meta RM on them.
 
-    ``first_texts`` are those of first steps by ``first_steps.step_key``, shared by all items; None leaves them to the judge.
+    ``first_texts`` are those of first steps by ``first_steps.Step.key``, shared by all items; None leaves them to the judge.
     ``pilot`` items are taken to k also with adaptive k: from them a run learns how noisy its judge is.
     """
 

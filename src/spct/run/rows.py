@@ -8,7 +8,7 @@ import orjson
 
 from spct.types import Judgment
 
-FORMAT = 2
+FORMAT = 3
 """Raised with every change of the tables or of what stands in them: a run of another format is refused."""
 
 # The table ``principles`` has the texts of all first steps, of which query-only principles are one.

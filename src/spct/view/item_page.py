@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,10 @@ from spct.run import RunStore
 from spct.run.store import Request
 from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
 from spct.templates import Template
-from spct.types import Item, Judgment, Message
+from spct.turns import Message, Trajectory
+from spct.types import Item, Judgment
 from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
-from spct.views.item_text import facts_of, parsed_by, title_of, truth_text
+from spct.views.item_text import IMAGE_SHOWN, facts_of, parsed_by, title_of, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import more_tables, remarks
@@ -39,6 +39,10 @@ class Text:
     def tall(self) -> bool:
         """Whether it may be higher than its frame, so that the keyboard must be able to scroll it."""
         return len(self.html) > 600 or self.html.count("\n") > 15
+
+
+Turns = list[tuple[str, Text, dict[str, str]]]
+"""Role, text, and what else there is of each turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class ResponseView:
 
     index: int
     text: Text
+    turns: Turns
     characters: int
     known_best: bool
     voted_best: bool
@@ -105,7 +110,7 @@ class ItemPage:
     position: int
     id: str
     finished: bool
-    messages: list[tuple[str, Text, dict[str, str]]]
+    messages: Turns
     responses: list[ResponseView]
     others: list[tuple[str, Text]]
     judgments: list[JudgmentView]
@@ -122,8 +127,8 @@ class ItemPage:
 class Blind:
     """An item as a labeller sees it."""
 
-    messages: list[tuple[str, Text, dict[str, str]]]
-    responses: list[Text]
+    messages: Turns
+    responses: list[tuple[Text, Turns]]
     others: list[tuple[str, Text]]
 
 
@@ -159,7 +164,7 @@ class ItemReader:
             position=stored.position,
             id=item.id,
             finished=stored.finished,
-            messages=self._turns(item),
+            messages=self._turns(item.messages),
             responses=[self._response(stored, i) for i in range(len(item.responses))],
             others=[(title, self._text(text)) for title, text in others.items() if text],
             judgments=[self._judgment(j, stored, template, requests) for j in verdict.judgments],
@@ -175,7 +180,11 @@ class ItemReader:
     def blind(self, item: Item, order: Sequence[int]) -> Blind:
         """The item without anything that a judge or its file says of the responses, which stand in ``order``."""
         others = [("reference answer", self._text(item.reference))] if item.reference else []
-        return Blind(self._turns(item), [self._text(item.responses[i]) for i in order], others)
+        return Blind(
+            self._turns(item.messages),
+            [(self._text(item.responses[i]), self._several(item.responses[i])) for i in order],
+            others,
+        )
 
     def detail(self, stored: StoredItem, key: str) -> JudgmentDetail | None:
         """What stands behind the judgment ``key``; None where there is no such judgment."""
@@ -190,8 +199,12 @@ class ItemReader:
             reasoning=None if not found.reasoning else self._text(found.reasoning, places),
         )
 
-    def _turns(self, item: Item) -> list[tuple[str, Text, dict[str, str]]]:
-        return [(message.role, self._text(message.content), _more(message)) for message in item.messages]
+    def _turns(self, turns: Sequence[Message]) -> Turns:
+        return [(turn.role, self._text(turn.content), _more(turn)) for turn in turns]
+
+    def _several(self, response: str) -> Turns:
+        """The turns of a response of several, or that calls tools; [] of one that is a text."""
+        return self._turns(response.turns) if isinstance(response, Trajectory) else []
 
     def _requests(self, position: int) -> dict[Place, Request]:
         return {place: request for request in self._store.requests(position) for place in request.places}
@@ -207,6 +220,7 @@ class ItemReader:
         return ResponseView(
             index=i,
             text=self._text(item.responses[i]),
+            turns=self._several(item.responses[i]),
             characters=len(item.responses[i]),
             known_best=item.best == i and len(item.responses) > 1,
             voted_best=verdict.best == i and len(item.responses) > 1,
@@ -285,10 +299,13 @@ def _scores(judgment: Judgment, places: Sequence[tuple[int, ...]], scale: Scale)
     return found
 
 
-def _more(message: Message) -> dict[str, str]:
-    """What a turn has beside its role and its text."""
-    names = [field.name for field in dataclasses.fields(message) if field.name not in ("role", "content")]
-    return {name: _plainly(value) for name in names if (value := getattr(message, name))}
+def _more(turn: Message) -> dict[str, str]:
+    """What a turn has beside its role and its text: names, calls of tools, what it answers, addresses of images."""
+    named = {} if turn.name is None else {"name": turn.name}
+    calls = {f"call {call.number}: {call.name}": call.arguments for call in turn.calls}
+    answers = {} if turn.answers is None else {"answers": f"call {turn.answers}"}
+    images = {f"image {number}": image[:IMAGE_SHOWN] for number, image in enumerate(turn.images, 1)}
+    return {**named, **answers, **calls, **images}
 
 
 def _plainly(value: Any) -> str:

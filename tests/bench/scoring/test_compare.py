@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.runs import pair, write_run
@@ -158,6 +160,16 @@ def test_runs_over_slightly_different_rows_are_compared_over_what_both_have(tmp_
     assert "  left out, only in A: 1 item (Natural/5)" in list(comparison_lines(found))
     same = compare(open_stored(first), open_stored(first), common=True)
     assert (same.units, same.left_out) == (6, {})
+
+
+def test_an_item_of_another_subset_is_not_the_same(tmp_path):
+    items = [pair(id) for id in "ab"]
+    moved = [items[0], replace(items[1], extra={"subset": "hard"})]
+    rows = {"a": [(2, 1)], "b": [(2, 1)]}
+    first = write_run(tmp_path / "a", items, rows, benchmark="items")
+    second = write_run(tmp_path / "b", moved, rows, benchmark="items")
+    found = compare(open_stored(first), open_stored(second), common=True)
+    assert (found.units, found.left_out) == (1, {"not the same in both": ("b",)})
 
 
 def test_runs_without_an_item_in_common_are_refused(tmp_path):

@@ -118,6 +118,13 @@ def test_what_is_neither_about_the_context_nor_a_missing_feature(message):
     assert (refusal.parameters, refusal.content) == ((), False)
 
 
+@pytest.mark.parametrize("status", [202, 204, 206])
+def test_a_success_without_a_completion_is_worth_another_try(status):
+    failure = meaning("pending", status)
+    assert isinstance(failure, Transient)
+    assert failure.what == f"answers {status}, which carries no completion: pending"
+
+
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
 def test_an_overflow_is_one_under_any_status(status):
     assert isinstance(meaning("the request exceeds the available context size", status), ContextLengthError)

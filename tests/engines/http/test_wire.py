@@ -26,6 +26,8 @@ def first(message: dict, **fields: object) -> Sample:
         ({"content": "a", "reasoning_content": None, "reasoning": ""}, "a", None),
         ({"content": None, "reasoning_content": "only \\boxed{9, 1} here"}, "", "only \\boxed{9, 1} here"),
         ({}, "", None),
+        ({"content": {"type": "text", "text": "a"}}, "a", None),
+        ({"content": ["a", {"type": "text", "text": None}]}, "a", None),
         ({"content": None, "refusal": "I will not."}, "I will not.", None),
         (
             {"content": [{"type": "thinking", "thinking": "x"}, {"type": "text", "text": "a"}, {"text": "b"}]},
@@ -207,7 +209,17 @@ def test_a_character_split_over_tokens_belongs_to_the_last_of_them():
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"nul", b"null", b"3", b'{"choices": {}}', b'{"choices": [3]}', b'{"choices":[{"message":3}]}']
+    "raw",
+    [
+        b"",
+        b"nul",
+        b"null",
+        b"3",
+        b'{"choices": {}}',
+        b'{"choices": [3]}',
+        b'{"choices":[{"message":3}]}',
+        b'{"choices":[{"message":{"content":{"a":1}}}]}',
+    ],
 )
 def test_what_is_no_completion(raw):
     with pytest.raises(UnreadableReplyError):

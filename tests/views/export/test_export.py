@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from html import unescape
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,12 +13,13 @@ from spct.cli.export import export
 from spct.engines.engine import Sample
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RunError
-from spct.items import read_items
+from spct.items import item_to_row, parse_item, read_items
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
 from spct.types import Item, Judgment, Message
 from spct.views.export import FORMS, run_table
+from spct.views.export.rows import conversation_text
 from spct.views.export.table import unarmed
 from spct.views.export.typical import typical
 from spct.voting.vote import decide
@@ -240,6 +242,29 @@ def test_every_form_writes_an_item_that_has_no_verdict_yet(run, tmp_path, suffix
     for form in ("items", "responses"):
         exported(run, tmp_path / f"v{suffix}", "--rows", form)
     assert (tmp_path / f"v{suffix}").stat().st_size > 500
+
+
+def test_a_response_that_calls_tools_is_its_text(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    call = {
+        "role": "assistant",
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}],
+    }
+    turns = [
+        call,
+        {"role": "tool", "tool_call_id": "1", "content": "rain"},
+        {"role": "assistant", "content": "It rains."},
+    ]
+    item: Any = parse_item({"id": "q", "prompt": "Weather?", "responses": [turns, "Dry."]}, where="here")
+    store = RunStore.create(tmp_path / "run", {"settings": '{"k": 1, "model": "m"}'})
+    store.add_item(0, item)
+    store.close()
+    exported(tmp_path / "run", tmp_path / "v.parquet")
+    (row,) = pyarrow.read_table(tmp_path / "v.parquet").to_pylist()
+    assert "weather" in row["response_a"] and "It rains." in row["response_a"]
+    assert (row["response_b"], row["problem"]) == ("Dry.", "the run has not finished this item")
+    asked = parse_item({"messages": [*item_to_row(item)["messages"], *turns[:2]], "responses": ["x"]}, where="here")
+    assert "weather" in conversation_text(asked.messages)
 
 
 def judged(*rows, best=0):

@@ -115,7 +115,7 @@ def common_part(a: StoredBench, b: StoredBench) -> tuple[StoredBench, StoredBenc
 
 
 def _mark(item: Item) -> tuple[object, ...]:
-    return fingerprint(item), item.best, item.rewards_N, item.truth
+    return fingerprint(item), item.best, item.rewards_N, item.truth, item.extra.get("subset")
 
 
 def _without(run: StoredBench, dropped: Collection[str]) -> StoredBench:

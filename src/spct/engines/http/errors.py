@@ -107,9 +107,11 @@ def refused_key(endpoint: Endpoint, status: int, message: str) -> EngineAuthErro
 
 
 def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: bytes, now_unix_s: float) -> Failure:
-    """What a reply with a status other than 200 means."""
+    """What a reply with a status other than 200 or 201 means."""
     told = read_error(raw)
     message = endpoint.clean(told.message) or "(empty reply)"
+    if 200 <= status < 300:
+        return Transient(f"answers {status}, which carries no completion: {message}", answered=True)
     if status == 401:
         return refused_key(endpoint, status, message)
     if 400 <= status < 500 and status != 429 and http_told.is_content_filter(told):

@@ -201,7 +201,8 @@ def _joined(content: Any) -> str:
     """The text of a content that is null or a list of parts; parts that are no text (thinking) are left out."""
     if content is None:
         return ""
-    parts = [{"text": part} if isinstance(part, str) else part for part in content]
+    parts = [content] if isinstance(content, dict) else content
+    parts = [{"text": part} if isinstance(part, str) else part for part in parts]
     return "".join(part["text"] or "" for part in parts if part.get("type", "text") in ("text", "output_text"))
 
 

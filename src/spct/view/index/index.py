@@ -25,6 +25,7 @@ from spct.run import RunStore
 from spct.run.damage import as_damage, verdict_of
 from spct.run.store import FILE
 from spct.run.stored import stored_item, stored_scale, stored_settings
+from spct.turns import body_alone
 from spct.types import Item
 from spct.view.index.cells import Cells, cells_of, extras_of
 from spct.view.index.tables import attach, connect
@@ -240,7 +241,7 @@ class _Source:
         for position, text in rows:
             with as_damage(f"{self._store.directory}: item {position}"):
                 item = parse_item(orjson.loads(text), where="")
-            query = "\n".join(message.content for message in item.messages)
+            query = "\n".join(map(body_alone, item.messages))
             words.append((position, f"{item.id}\n{query}", "\n".join(item.responses)))
         self._db.executemany("INSERT INTO item_words (rowid, query, responses) VALUES (?, ?, ?)", words)
         self._db.executemany("UPDATE cells SET worded = 1 WHERE position = ?", [row[:1] for row in rows])

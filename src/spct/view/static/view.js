@@ -59,6 +59,10 @@
     if (action) { event.preventDefault(); action(); }
   });
 
+  // Where the filters stand above the list, they are folded until asked for.
+  const filtering = document.querySelector("details.filtering");
+  if (filtering && window.matchMedia("(max-width: 700px)").matches) filtering.open = false;
+
   const reveal = () => {
     const target = location.hash && at(decodeURIComponent(location.hash.slice(1)));
     if (target && target.matches("details")) { target.open = true; target.scrollIntoView(); }

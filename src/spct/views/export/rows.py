@@ -13,6 +13,7 @@ from spct.items.names import letter, letters
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
 from spct.run.stored import StoredItem, stored_items, stored_scale, stored_settings, template_of
+from spct.turns import body_alone
 from spct.types import Item, Judgment, Message, Truth
 from spct.views.export.table import Cell, Column, RowCells, Table
 from spct.views.export.typical import RULE, typical
@@ -189,14 +190,14 @@ class _Export:
         cells: dict[str, Cell] = {}
         for i, text in enumerate(stored.item.responses):
             of_response = self._response(stored, i)
-            cells[f"response_{letter(i).lower()}"] = text
+            cells[f"response_{letter(i).lower()}"] = str(text)  # of several turns it is more than a text
             for name in ("rank", "total", "mean"):
                 cells[f"{name}_{letter(i).lower()}"] = of_response[f"judge_{name}"]
         return cells
 
     def _response(self, stored: StoredItem, i: int) -> dict[str, Cell]:
         verdict, text = stored.verdict, stored.item.responses[i]
-        cells: dict[str, Cell] = {"name": letter(i), "response": text}
+        cells: dict[str, Cell] = {"name": letter(i), "response": str(text)}
         if verdict.means is not None and verdict.totals is not None and verdict.spread is not None:
             mean = verdict.means[i]
             cells |= {
@@ -251,10 +252,10 @@ def _problem(stored: StoredItem) -> str | None:
 
 
 def conversation_text(messages: tuple[Message, ...]) -> str:
-    """A lone question as it is; of several turns each under its role."""
+    """A lone question as it is; of several turns each under its role, with the calls of tools that it made."""
     if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+        return body_alone(messages[0])
+    return "\n\n".join(f"[{message.role}]\n{body_alone(message)}" for message in messages)
 
 
 def known_text(truth: Truth) -> str:
