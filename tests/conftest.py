@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from spct.errors import WeightsError
 from spct.weights import ModelFile, pull
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines differ, and are busy
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,6 @@ def fuzz(operation, mode, count, session, url):
     @given(case=cases.map(with_prompts) if mode is GenerationMode.POSITIVE else cases)
     @settings(
         max_examples=count,
-        deadline=None,
         database=None,
         derandomize="SPCT_FUZZED_REQUESTS" not in os.environ,
         phases=[Phase.generate, Phase.shrink],

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.group_judge import QUERY, GroupJudge, verdict_on
@@ -34,7 +34,6 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(steps, st.sampled_from(["judge", "refuse"]), st.lists(st.sampled_from([EngineError("down"), None]), max_size=3))
 def test_every_caller_gets_its_own_place_in_its_own_group_or_a_named_reason(steps, lone, fates):
     judge = GroupJudge(delay_s=2, failures=[fate for fate in fates if fate])
@@ -77,7 +76,6 @@ def test_every_caller_gets_its_own_place_in_its_own_group_or_a_named_reason(step
 delays = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, 3.0])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_whatever_happens_on_the_way_the_reward_is_the_one_computed_offline(data):
     """Two groups under the same names in two runs; any order, duplicates, callers that go and come again."""
@@ -118,7 +116,6 @@ def test_whatever_happens_on_the_way_the_reward_is_the_one_computed_offline(data
         assert place.members == 4
 
 
-@settings(deadline=None)
 @given(st.permutations(range(5)), st.sampled_from([True, False]))
 def test_the_item_does_not_depend_on_arrival(order, named):
     base = Member(run="r", group="g", size=5, query=QUERY, response="")

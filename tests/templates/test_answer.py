@@ -116,7 +116,7 @@ READ = [load_template("grm"), load_template("grm"), load_template("grm-single"),
 
 
 @given(TEXTS, st.sampled_from(range(len(FORMS))), st.data())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_the_shield_sees_every_box_and_every_mark_that_the_parser_obeys(text, form, data):
     shield, n = SHIELDS[form]
     sealed = shield.seal([text], n).texts[0]
@@ -133,7 +133,7 @@ def test_the_shield_sees_every_box_and_every_mark_that_the_parser_obeys(text, fo
     st.sampled_from(["\\boxed{}", "</think>", "<|channel|>final"]),
     st.data(),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_no_character_hides_a_mark_or_a_box(extra, mark, data):
     """Any characters put anywhere into a box or a mark: what the parser still reads, the shield still breaks."""
     mark = mark.replace("{}", "{10, 1}")

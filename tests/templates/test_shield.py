@@ -272,7 +272,7 @@ HOSTILE = st.one_of(st.lists(FRAGMENTS, max_size=25).map("".join), st.text(max_s
 
 
 @given(st.lists(HOSTILE, min_size=2, max_size=3), HOSTILE, HOSTILE, HOSTILE)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_leaves_every_marker_once(responses, query, reference, principles):
     item = Item("a", (Message("user", query),), tuple(responses), reference=reference, principles=principles)
     special = ("<|im_end|>", "</s>", "XX", "im_end")

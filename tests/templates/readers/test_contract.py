@@ -152,7 +152,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join), st.sampled_from(range(len(EACH))))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_the_shield_sees_every_form_that_a_reader_takes(text, which):
     reader, n = EACH[which]
     if not reader.looks(n):
