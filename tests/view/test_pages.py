@@ -218,5 +218,5 @@ def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
     written(tmp_path)
     command(*judging(tmp_path, "--out", tmp_path / "runs" / "rubric"))
     text = client(tmp_path / "runs", tmp_path).get("/run/rubric/item/0").text
-    assert '<th scope="col">criterion</th><th scope="col">weight</th>' in text
+    assert '<th scope="col">criterion</th><th scope="col" class="num">weight</th>' in text
     assert '<span class="title">Judgment 1, criterion jargon</span>' in text
