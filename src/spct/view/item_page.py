@@ -41,7 +41,7 @@ class Text:
         return len(self.html) > 600 or self.html.count("\n") > 15
 
 
-Turns = list[tuple[str, Text, dict[str, str]]]
+Turns = list[tuple[str, Text, dict[str, Markup]]]
 """Role, text, and what else there is of each turn."""
 
 
@@ -299,13 +299,13 @@ def _scores(judgment: Judgment, places: Sequence[tuple[int, ...]], scale: Scale)
     return found
 
 
-def _more(turn: Message) -> dict[str, str]:
+def _more(turn: Message) -> dict[str, Markup]:
     """What a turn has beside its role and its text: names, calls of tools, what it answers, addresses of images."""
     named = {} if turn.name is None else {"name": turn.name}
     calls = {f"call {call.number}: {call.name}": call.arguments for call in turn.calls}
     answers = {} if turn.answers is None else {"answers": f"call {turn.answers}"}
     images = {f"image {number}": image[:IMAGE_SHOWN] for number, image in enumerate(turn.images, 1)}
-    return {**named, **answers, **calls, **images}
+    return {key: raw(value) for key, value in {**named, **answers, **calls, **images}.items()}
 
 
 def _plainly(value: Any) -> str:
