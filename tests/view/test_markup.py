@@ -45,6 +45,7 @@ def test_nothing_gets_through_but_the_tags_of_the_list(text):
     [
         ("$\\text{a <b>c</b>}$", "<p><code>$\\text{a &lt;b&gt;c&lt;/b&gt;}$</code></p>\n"),
         ("$\\mbox{<!-- c -->}$", "<p><code>$\\mbox{&lt;!-- c --&gt;}$</code></p>\n"),
+        ("$\\text{&lt;b&gt;}$", "<p><code>$\\text{&amp;lt;b&amp;gt;}$</code></p>\n"),
         ("$\\text{&shy;a}$", "<p><code>$\\text{&amp;shy;a}$</code></p>\n"),
         ("$\\unicode{x202e}$", "<p><code>$\\unicode{x202e}$</code></p>\n"),
         ("$\\phantom{a}$", '<p><math display="inline"><mrow><mrow><mi>a</mi></mrow></mrow></math></p>\n'),
