@@ -17,6 +17,7 @@ from spct.train import STAGES
 from spct.train.baselines.recipe import CritiquesRecipe
 from spct.train.common import packages
 from spct.train.export.recipe import ExportRecipe
+from spct.train.pipeline.inputs import missing_inputs
 from spct.train.pipeline.plan import command_of, plan
 from spct.train.pipeline.recipe import BenchRecipe, read_recipe
 from spct.train.pipeline.run import chosen_stages, run_all, state_of, steps, unused
@@ -42,6 +43,8 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small.jsonl(tmp_path / "items.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
     (tmp_path / "short.jinja").write_text("{{ query }}")
+    for benchmark in ("d", "own"):
+        (tmp_path / benchmark).mkdir()
 
 
 def branches(recipe=None, **overrides):
@@ -276,7 +279,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
     ],
 )
 def test_every_key_is_an_option_of_the_command(kind, command, others):
-    options = {option.name for option in command.params}
+    options = {name.lstrip("-").replace("-", "_") for option in command.params for name in option.opts}
     assert set(kind.model_fields) - others <= options
 
 
@@ -477,3 +480,32 @@ def test_the_dry_run_says_what_and_why():
         f"run   {at['rl']}: its input is not there yet: {at['sft']}",
     ]
     assert not (Path("out") / at["rft"]).exists()
+
+
+def test_every_input_that_is_not_there_is_named_before_anything_runs():
+    recipe = RECIPE | {
+        "data": {"sources": [{"kind": "items", "path": "none.jsonl"}]},
+        "rft": {"template": "none.jinja", "model": "llamacpp:none.gguf"},
+        "sft": {"steps": 5, "general": {"path": ["items.jsonl", "~/none/there"], "share": 0.1}},
+        "bench": {"benchmarks": [{"name": "llmbar", "data": "gone"}, {"name": "rmb", "data": "hub"}]},
+    }
+    called = Command()
+    message = (
+        r"^the recipe names 5 inputs that are not there: data\.sources\.0\.path none\.jsonl; rft\.model none\.gguf; "
+        r"rft\.template none\.jinja; sft\.general\.path ~/none/there; bench\.data gone; expected files or directories"
+    )
+    with pytest.raises(InputError, match=message):
+        run(branches(recipe), called)
+    assert called.called == []
+    run(branches(recipe | {"data": RECIPE["data"]}), called, only="data")  # what does not run may be missing
+    assert called.called == ["data"]
+    done = CliRunner().invoke(spct, ["train", "all", "all.yaml", "--out", "out", "--dry-run"])
+    assert done.stdout.startswith("skip  data-") and isinstance(done.exception, InputError)
+    assert str(done.exception).startswith("the recipe names 4 inputs that are not there: rft.model none.gguf; ")
+
+
+def test_models_that_are_only_names_are_no_files():
+    models = ["some/model", "smollm2-135m", "hf:owner/repo/file.gguf", "openai:any", "llamacpp:hf:owner/repo/file.gguf"]
+    for model in models:
+        found = branches(RECIPE | {"rft": {"model": model}})["main"]["rft"]
+        assert list(missing_inputs(found)) == []

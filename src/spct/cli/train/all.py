@@ -33,7 +33,7 @@ STAGE_HELP = "\b\nStages, in the order of their running:\n" + "\n".join(
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--only", metavar="STAGE", help="Only this stage; what it needs must be done.")
 @click.option("--from", "start", metavar="STAGE", help="Only this stage and those after it.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, what would be skipped, and why.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and why, and which inputs are not there.")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
 @click.option("--launch", type=PATH, metavar="CONFIG",
               help="Run the stages that train by accelerate with this file  [default: the recipe's].")  # fmt: skip
@@ -51,6 +51,7 @@ def all_(recipe: Path, **options: Any) -> int:
         raise InputError("spct train all checks recipes with pydantic: pip install 'spct[train]'")
     check_extra()
     from spct.recipe import flag_values
+    from spct.train.pipeline.inputs import check_inputs
     from spct.train.pipeline.plan import plan
     from spct.train.pipeline.recipe import read_recipe
     from spct.train.pipeline.report import report_lines, write_report
@@ -69,6 +70,7 @@ def all_(recipe: Path, **options: Any) -> int:
         lines = [f"{'run ' if row['runs'] else 'skip'}  {row['job']}: {row['why']}" for row in rows]
         for line in [orjson.dumps(rows).decode()] if options["as_json"] else lines:
             write_line(sys.stdout, line)
+        check_inputs([step.job for step in found if step.runs])
         return 0
     try:
         code = run_all(branches, out, chosen, run_command, say, options["launch"] or main.launch)
