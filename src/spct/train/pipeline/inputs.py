@@ -46,18 +46,19 @@ def _named(value: Any, keys: frozenset[str], where: str) -> Iterator[tuple[str, 
         if key in keys and isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
             yield from ((at, text) for text in texts)
         elif key in NAMES_OR_PATHS and isinstance(one, str):
-            if path := _path_of(one):
-                yield at, path
+            yield from ((at, path) for path in _paths_of(one))
         elif isinstance(one, Mapping) or (isinstance(one, Sequence) and not isinstance(one, str)):
             yield from _named(one, keys, at)
 
 
-def _path_of(name: str) -> str:
-    """The path in a name of a model (behind an engine's name, too) or a template that can be nothing else; "" in others."""
-    head, _, tail = name.partition(":")
-    text = tail or head
-    file = text.endswith((".gguf", ".jinja")) and head != "hf" and ":" not in text
-    return text if file or text.startswith(("/", "./", "../", "~")) else ""
+def _paths_of(name: str) -> Iterator[str]:
+    """The parts between colons of a model's or a template's name that can be nothing but paths; none of ``hf:`` names."""
+    parts = name.split(":")
+    for part in parts:
+        if part.startswith(("/", "./", "../", "~")) or (
+            part.endswith((".gguf", ".jinja", ".py")) and "hf" not in parts
+        ):
+            yield part
 
 
 @cache
