@@ -485,7 +485,11 @@ def test_the_dry_run_says_what_and_why():
 
 def test_the_dry_run_reckons_tokens_by_stage():
     sections = {
-        "data": RECIPE["data"] | {"size": 100, "split": {"train": 0.8, "heldout": 0.2}},
+        "data": {
+            "sources": [{"kind": "items", "path": "items.jsonl"}],
+            "size": 100,
+            "split": {"train": 0.8, "heldout": 0.2},
+        },
         "rft": {"n_rft": 2},
         "sft": {"epochs": 2},
         "rl": {"steps": 5, "batch": 4, "group": 3},
@@ -535,7 +539,7 @@ def test_every_input_that_is_not_there_is_named_before_anything_runs():
     }
     called = Command()
     message = (
-        r"^the recipe names 5 inputs that are not there: data\.sources\.0\.path none\.jsonl; rft\.model none\.gguf; "
+        r"^the recipe names files that are not there: data\.sources\.0\.path none\.jsonl; rft\.model none\.gguf; "
         r"rft\.template none\.jinja; sft\.general\.path ~/none/there; bench\.data gone; expected files or directories"
     )
     with pytest.raises(InputError, match=message):
@@ -545,7 +549,7 @@ def test_every_input_that_is_not_there_is_named_before_anything_runs():
     assert called.called == ["data"]
     done = CliRunner().invoke(spct, ["train", "all", "all.yaml", "--out", "out", "--dry-run"])
     assert done.stdout.startswith("skip  data-") and isinstance(done.exception, InputError)
-    assert str(done.exception).startswith("the recipe names 4 inputs that are not there: rft.model none.gguf; ")
+    assert str(done.exception).startswith("the recipe names files that are not there: rft.model none.gguf; ")
 
 
 def test_models_that_are_only_names_are_no_files():

@@ -26,8 +26,8 @@ def check_inputs(jobs: Sequence[Job]) -> None:
     found = list(dict.fromkeys(line for job in jobs for line in missing_inputs(job)))
     if found:
         raise InputError(
-            f"the recipe names {len(found)} inputs that are not there: {'; '.join(found)}; "
-            "expected files or directories, their paths from the current directory"
+            f"the recipe names files that are not there: {'; '.join(found)}; expected files or directories that exist, "
+            "their paths taken from the current directory"
         )
 
 
