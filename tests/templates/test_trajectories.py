@@ -29,7 +29,7 @@ I look.
 [Result of call 1 {tag}]
 4
 [Turn 3: tool {tag}]
-[Name: "weather" {tag}]
+[Name of speaker: "weather" {tag}]
 
 [Turn 4: assistant {tag}]
 It is 4 degrees.
@@ -49,7 +49,7 @@ def prompt_of(item, order=(1, 0), name="grm"):
 def test_every_turn_and_call_stands_behind_a_marker_with_the_tag():
     text, tag = prompt_of(ITEM)
     assert SHOWN.format(tag=tag) in text
-    assert f'[Turn 2: user {tag}]\n[Name: "ann" {tag}]\nHow warm is it in Oslo?\n' in text
+    assert f'[Turn 2: user {tag}]\n[Name of speaker: "ann" {tag}]\nHow warm is it in Oslo?\n' in text
     assert "A response of several turns is what the assistant said, which tools it called" in text
     assert "A response of several turns" not in prompt_of(replace(ITEM, responses=("Warm.", "Cold.")))[0]
 
