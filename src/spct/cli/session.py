@@ -109,7 +109,9 @@ def _param(pair: str) -> tuple[str, Any]:
     if not equals or not name:
         raise InputError(f"--param {pair!r}: expected NAME=VALUE, or NAME=none to leave the field out")
     try:
-        return name, None if value.lower() == "none" else json.loads(_AS_JSON.get(value, value), parse_constant=_refuse_constant)
+        return name, None if value.lower() == "none" else json.loads(
+            _AS_JSON.get(value, value), parse_constant=_refuse_constant
+        )
     except ValueError as error:
         if value.lstrip()[:1] in ("{", "[", '"'):
             raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
