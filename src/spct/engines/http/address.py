@@ -99,7 +99,7 @@ def check_headers(given: Mapping[str, Any] | Sequence[str] | None) -> dict[str, 
     if isinstance(given, str):
         given = [given]
     pairs = given.items() if isinstance(given, Mapping) else [_pair(text) for text in given or ()]
-    headers = {}
+    headers: dict[str, str] = {}
     for name, value in pairs:
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
             raise InputError(
