@@ -71,6 +71,16 @@ class ProbeIn(Strict):
             changed = _with(item.responses, target, self._text(item.responses[target]))
         return None if changed is None or changed.responses == item.responses else changed
 
+    def changed(self, item: Item, target: int) -> Item | None:
+        """The item with the change made to ``target``, under its own id and without its truth; None as in ``change``.
+
+        For changes that keep every response in its place and need no other query, so all that must not raise a score.
+        """
+        changed = self.change(item, target, "")
+        if changed is None:
+            return None
+        return replace(item, responses=changed.responses, best=None, rewards_N=None, truth=None)
+
     def _text(self, text: str) -> str:
         if self.keep is not None:
             return text[: int(self.keep * len(text))]
