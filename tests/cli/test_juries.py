@@ -65,6 +65,35 @@ def test_a_jury_judges_and_is_voted_on_again(folder):
     assert "in the run directory already" in again
 
 
+def test_several_models_are_a_jury(folder):
+    asked = [
+        "judge",
+        folder / "items.jsonl",
+        "--model",
+        model(folder, "weak"),
+        "--model",
+        model(folder, "strong"),
+        "-k",
+        2,
+    ]
+    rows = rows_of(run(*asked, "--json"))
+    jurors = rows[0]["jury"]["jurors"]
+    assert [juror["name"].rpartition("-")[2] for juror in jurors] == ["weak", "strong"]
+    assert rows[0]["means"] == [6.75, 4.25] and rows[1]["means"] == [8.5, 2.5]  # HARD: weak likes each first in turn
+    with pytest.raises(InputError, match=r"--escalate hands on from one judge; got --model scripted:.*weak, scripted:"):
+        run(*asked, "--escalate", model(folder, "strong"))
+    with pytest.raises(InputError, match="expected models with different names"):
+        run(*asked, "--model", model(folder, "weak"))
+    with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
+        run(*asked, "--estimate")
+
+
+def test_a_command_that_asks_one_model_refuses_two(folder):
+    with pytest.raises(InputError, match=r"--model: got embedded:a, embedded:b; expected one model here"):
+        run("principles", "write", folder / "items.jsonl", "--model", "embedded:a", "--model", "embedded:b",
+            "--out", folder / "none.jsonl")  # fmt: skip
+
+
 def test_escalation_asks_the_second_where_the_first_is_unsure(folder):
     out = folder / "escalated"
     asked = ["--model", model(folder, "weak"), "--escalate", model(folder, "strong"), "--below", 0.9, "-k", 2]
