@@ -128,12 +128,19 @@ def test_a_juror_may_judge_by_a_rubric(folder):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("judges: []", "judges: tuple should have at least 1 item"),
+    ("judges: []", "judges: a list should have at least 1 item"),
     ("judges: [{name: a, modell: x}]", "unknown key 'judges.0.modell'; did you mean 'model'"),
     ("judges: [{name: a, model: 'scripted:x.py:f', weight: 0}]", "judges.0.weight: input should be greater than 0"),
-    ("judges: [{name: a, model: 'scripted:x.py:f', api_key_env: NO_SUCH_KEY}]", "the environment has no NO_SUCH_KEY"),
+    ("judges: [{name: a, model: 'scripted:x.py:f', api_key_env: NO_SUCH_KEY}]", "judge 'a': the environment has no 'NO_SUCH_KEY'"),
     ("judges: [{name: a}]\ncomparable: best", "comparable: input should be 'raw'"),
-    ("judges: [", "invalid YAML"),
+    ("judges: [{name: a, judge: longest, weight: .inf}]", "judges.0.weight: input should be less than or equal to"),
+    ("judges: [{name: a, judge: longest, weight: true}]", "judges.0.weight: input should be a valid number"),
+    ("judges: [{name: a, judge: longest, k: true}]", "judges.0.k: input should be a valid integer"),
+    ("judges: [{name: a, model: 'scripted:x.py:f'}]", r"jury.yaml: judge 'a': scripted model 'x.py:f': cannot import"),
+    ("judges: [{name: a, judge: longest}]\nbelow: 0.5", "below is 0.5 and comparable is 'raw'; expected below"),
+    ("judges: [{name: a, judge: longest}]\ncomparable: escalate", "below is None and comparable is 'escalate'"),
+    ("judges: [" + "{name: a, judge: longest}, " * 101 + "]", "judges: a list should have at most 100 items"),
+    ("judges: [", "line 1: not YAML"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_jurys_file_is_said(text, said, folder, tmp_path):
     (tmp_path / "jury.yaml").write_text(text)

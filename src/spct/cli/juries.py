@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spct.cli.session import named_models
-from spct.errors import InputError
+from spct.errors import InputError, TemplateError
 from spct.judges import Backend, Judge
 from spct.judges.jury import Backends, JuryJudge, Member
 from spct.judges.settings import JudgeSettings
@@ -65,15 +66,14 @@ def _of_file(options: Mapping[str, Any], settings: JudgeSettings, make: MakeOne,
         raise InputError("--model and --jury are both given; the jury's file names the models")
     from spct.cli.jury_file import read_jury
 
-    jury = read_jury(options["jury"])
-    members = [
-        Member(
-            juror.name,
-            make(_options(juror, options), backend and backend.engines[place]),
-            Fraction(str(juror.weight)),
-        )
-        for place, juror in enumerate(jury.judges)
-    ]
+    path: Path = options["jury"]
+    jury, members = read_jury(path), []
+    for place, juror in enumerate(jury.judges):
+        try:
+            judge = make(_options(juror, options), backend and backend.engines[place])
+        except (InputError, TemplateError) as error:
+            raise type(error)(f"{path}: judge {juror.name!r}: {error}") from error
+        members.append(Member(juror.name, judge, Fraction(str(juror.weight))))
     return JuryJudge(members, comparable=jury.comparable, below=jury.below, settings=settings)
 
 
@@ -84,7 +84,7 @@ def _options(juror: JurorIn, options: Mapping[str, Any]) -> dict[str, Any]:
         own[name] = tuple(f"{key}={value}" for key, value in own.get(name, {}).items())
     if (key := own.pop("api_key_env", None)) is not None:
         if key not in os.environ:
-            raise InputError(f"judge {juror.name!r}: the environment has no {key}, which api_key_env names")
+            raise InputError(f"the environment has no {key!r}, which api_key_env names")
         own["api_key"] = os.environ[key]
     own["kind"] = own.pop("judge", "grm")
     return {**options, "rubric": None, **own}
