@@ -6,7 +6,6 @@ keeps and is resumed by. Failure rule: a rubric that cannot be is an InputError 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -74,7 +73,11 @@ class Rubric:
         from spct.rubrics.reading import read_rubric
 
         path = Path(source)
-        if not path.suffix and not os.path.exists(path):  # Path.exists raises for a name that is too long
+        try:
+            exists = path.exists()
+        except OSError:  # a name that is too long
+            exists = False
+        if not path.suffix and not exists:
             if str(source) not in shipped_names():
                 known = ", ".join(shipped_names())
                 raise InputError(f"rubric {str(source)!r}: no such file, and none of the shipped names ({known})")
