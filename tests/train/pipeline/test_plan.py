@@ -105,6 +105,7 @@ def test_what_one_stage_takes_from_another_is_filled_in():
         "items": None,
         "vote_k": 4,
         "batch": 32,
+        "probe_share": 0,
     }
     assert jobs["samples"].values["model"] == f"transformers:{at['rl']}/model"
     assert jobs["samples"].values["hinted"] is False
@@ -276,7 +277,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
     ],
 )
 def test_every_key_is_an_option_of_the_command(kind, command, others):
-    options = {option.name for option in command.params}
+    options = {spelt.lstrip("-").replace("-", "_") for option in command.params for spelt in option.opts}
     assert set(kind.model_fields) - others <= options
 
 
