@@ -110,7 +110,7 @@ def imported_own(target: str, what: str, expected: str) -> Any:
         return getattr(module, attribute)
     except SpctError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end in sys.exit()
         raise InputError(f"{what}: cannot import {target}: {type(error).__name__}: {error}; {expected}") from error
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
@@ -33,7 +34,11 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that reach the engine, shared by every command that takes ``--model``."""
     options = [
         click.option(
-            "--model", metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m."
+            "--model",
+            multiple=True,
+            callback=_one_or_several,
+            metavar="ENGINE:NAME",
+            help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m.",
         ),
         click.option(
             "--base-url",
@@ -75,10 +80,25 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
+def _one_or_several(context: click.Context, option: click.Parameter, models: tuple[str, ...]) -> Any:
+    """What most commands take: None or a model; several models as they are, for the commands that make a jury of them."""
+    return models if len(models) > 1 else models[0] if models else None
+
+
+def named_models(models: Sequence[str]) -> dict[str, str]:
+    """A name for each model that can be a judge's or a folder's. Raises InputError where two would have the same."""
+    names = {model: re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-") for model in models}
+    if len(set(names.values())) < len(models):
+        raise InputError(f"--model: got {', '.join(models)}; expected models with different names")
+    return names
+
+
+def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> Engine:
     """The engine that the options of ``engine_options`` describe; consumes only those that were given. Raises InputError."""
     if not model:
         raise InputError("no model is named; name one with --model ENGINE:NAME, such as embedded:smollm2-135m")
+    if not isinstance(model, str):
+        raise InputError(f"--model: got {', '.join(model)}; expected one model here")
     options = {name: given[name] for name in ENGINE_OPTIONS if given.get(name) not in (None, ())}
     if len(urls := options.get("base_url", ())) == 1:
         options["base_url"] = urls[0]

@@ -117,6 +117,7 @@ def show(
             stored_scale(store, settings),
             full or judgments is not None or invalid or reasoning or prompts,
             tuple(dict.fromkeys([request.prompt for request in requests if not request.places])),
+            "imported" in written,
         )
         if as_json:
             _print([orjson.dumps(_item_row(stored, chosen, view)).decode()])
