@@ -77,6 +77,7 @@ def test_a_class_of_ones_own_in_a_file_or_a_module(own, tmp_path, monkeypatch):
         ("gong:big", f"bell 'gong:big': {FORMS}"),
         ("path", f"bell 'path': {FORMS}"),
         ("path:", f"bell 'path:': {FORMS}"),
+        ("path: ", f"bell 'path: ': {FORMS}"),
         (":x", f"bell ':x': {FORMS}"),
         ("", f"bell '': {FORMS}"),
         ("gong:big:b", "cannot import gong:big: ModuleNotFoundError: No module named 'gong'; expected KIND:NAME"),

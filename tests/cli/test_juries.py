@@ -55,6 +55,7 @@ def test_a_jury_judges_and_is_voted_on_again(folder):
     assert [juror["name"] for juror in rows[0]["jury"]["jurors"]] == ["weak", "strong"]
     assert [juror["valid"] for juror in rows[0]["jury"]["jurors"]] == [4, 2]
     assert {row["best"] for row in rows} == {0}
+    assert run("show", out, "q1", "--full").count("\n  critique\n") == 6  # by the template of each juror
     assert rows_of(run("vote", out, "--json")) == rows
     alone = rows_of(run("vote", out, "--judges", "strong", "--json"))
     assert {tuple(row["means"]) for row in alone} == {(8, 3)}

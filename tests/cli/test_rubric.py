@@ -55,7 +55,7 @@ def test_a_run_by_a_rubric_is_kept_resumed_shown_and_voted_on(folder):
     again = run(*judging(folder, "--out", out, "--json", "--resume"))
     assert [json.loads(row) for row in again.splitlines()] == rows
     shown = run("show", out, "q1")
-    assert re.search(r"correct +3 +2/2 +5 \(1.00\) +2 \(0.25\) fails", shown)
+    assert re.search(r"correct +3 +2/2 +5 \(1.00\) passes +2 \(0.25\) fails", shown)
     assert "judgment 1, criterion jargon" in shown and "judgment 0, criterion short" in shown
     assert json.loads(run("show", out, "q1", "--json"))["verdict"] == rows[1]
     assert [json.loads(row) for row in run("vote", out, "--json").splitlines()] == rows

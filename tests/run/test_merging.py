@@ -1,5 +1,6 @@
 """Runs over parts of the items, joined, are the run over all of them."""
 
+import contextlib
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import RunStore, judge_items, opened_run
+from spct.run.labels import Label, add_label, labels_of
 from spct.run.merging import Merged, merge_runs
 from spct.run.stored import stored_items, stored_settings
 
@@ -139,3 +141,16 @@ async def test_the_command_says_what_came_of_it(tmp_path):
     again = CliRunner().invoke(merge, [str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")])
     assert "already holds a run" in str(again.exception)
     assert Merged(3, 9, 1) == merge_runs([tmp_path / "a", tmp_path / "b"], Path(tmp_path / "again"))
+
+
+async def test_labels_of_people_come_along(tmp_path):
+    for name, numbers in (("a", [1, 2]), ("b", [3, 1])):
+        await judged(write_rows(tmp_path / f"{name}.jsonl", numbers), tmp_path / name)
+        with contextlib.closing(RunStore.open(tmp_path / name)) as store:
+            add_label(tmp_path / name, store.item(1), Label(1.0, "ann", 1, {"label": 0}))
+            add_label(tmp_path / name, store.item(1), Label(2.0, "ann", 1, {"label": 1}, f"in {name}"))
+    assert merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "merged") == Merged(4, 12, 0, 2)
+    assert labels_of(tmp_path / "merged") == {
+        1: {"ann": Label(2.0, "ann", 1, {"label": 1}, "in a")},
+        3: {"ann": Label(2.0, "ann", 3, {"label": 1}, "in b")},
+    }  # the last item came in both runs, and has another name here

@@ -2,8 +2,13 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +215,72 @@ def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
         store.close()
         expect(page.locator("#rows tr").last).to_contain_text("✗ wrong")
         expect(page.locator("#found")).not_to_have_attribute("hx-trigger", "every 2s")
+
+
+WRITER = """
+import asyncio, pathlib, sys, time
+from spct.run import RunStore
+from view.runs import ITEMS, make_run
+
+directory = pathlib.Path(sys.argv[1])
+asyncio.run(make_run(directory, ITEMS[:2], planned=3))
+store = RunStore.open(directory, write=True)
+store.add_item(2, ITEMS[2])
+store.flush()
+print("written", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_page_outlives_the_writer_of_its_run_and_the_run(browser, tmp_path):
+    directory = tmp_path / "runs" / "live"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, directory], env=environment, stdout=subprocess.PIPE)
+    window = Window(browser)
+    page = window.page
+    try:
+        with served(tmp_path / "runs", tmp_path / "cache") as address:
+            assert writer.stdout.readline() == b"written\n"
+            page.goto(f"{address}/run/live/")
+            expect(page.locator("#found")).to_contain_text("2 of 3 being written")
+            writer.kill()
+            writer.wait()
+            for file in directory.glob("run.sqlite*"):
+                os.utime(file, (1e9, 1e9))  # a while later
+            expect(page.locator("#found")).to_contain_text("2 of 3 stopped")
+            page.locator("#rows a.row").first.click()
+            page.locator(".matrix a").first.click()
+            shutil.rmtree(directory)
+            assert window.complaints == []
+            page.locator("details.judgment[open] details.behind > summary").click()
+            expect(page.get_by_role("alert")).to_contain_text("there is no run 'live' here; it was moved or deleted")
+            expect(page.locator("details.judgment[open]")).to_contain_text("It is correct and beats the others.")
+            assert refused(window) == 1
+            page.get_by_role("link", name="live").click()
+            expect(page.locator("h1")).to_have_text("This cannot be shown")
+    finally:
+        writer.kill()
+        writer.communicate()
+        window.close()
+
+
+def test_a_list_of_a_run_that_is_deleted_stays_and_says_so_once(browser, tmp_path):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make_run(tmp_path / "runs" / "live", ITEMS[:2], planned=3)).result()
+    window = Window(browser)
+    with served(tmp_path / "runs", tmp_path / "cache") as address:
+        window.page.goto(f"{address}/run/live/")
+        shutil.rmtree(tmp_path / "runs" / "live")
+        expect(window.page.get_by_role("alert")).to_contain_text("there is no run 'live' here")
+        window.page.wait_for_timeout(2500)  # longer than between two looks
+        expect(window.page.locator("#rows a.row")).to_have_text(["prime", "capital"])
+        assert refused(window) == 1
+    window.close()
+
+
+def refused(window):
+    """How often a page asked behind the reader's back for what is not there."""
+    return sum(text.startswith("Response Status Error Code 404") for text in window.complaints)
 
 
 def test_an_exported_file_opens_from_disk(window, runs, tmp_path):

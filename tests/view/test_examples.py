@@ -5,7 +5,10 @@ import pytest
 from spct.bench.scoring.compare import compare
 from spct.bench.scoring.stored import open_stored
 from spct.items import read_items
+from spct.view.library import Library
+from spct.view.runs_page import run_card
 from view.runs import make_run
+from view.test_item_page import page_of
 
 LLMBAR = Path(__file__).parents[2] / "examples" / "llmbar"
 
@@ -17,6 +20,14 @@ def test_recorded_runs_of_a_strong_judge_can_be_read(name, right):
     best = [item.best for item in stored.loaded.items.values()]
     assert len(votes) == 64
     assert sum(all(row[b] > row[1 - b] for row in rows) for rows, b in zip(votes, best, strict=True)) == right
+
+
+def test_a_recorded_run_is_given_no_tokens_and_no_time_of_answer(tmp_path):
+    library = Library([LLMBAR], tmp_path)
+    card = run_card(library, "gpt4-cot")
+    assert (card.judge, card.tokens) == ("imported (jsonl)", None)
+    assert {judgment.facts for judgment in page_of(LLMBAR / "gpt4-cot", 3).judgments} == {"imported"}
+    library.close()
 
 
 async def test_a_run_over_the_items_of_the_demo_is_compared_with_them(tmp_path):

@@ -4,6 +4,7 @@ from spct.run import RunStore
 from spct.turns import Message, ToolCall, Trajectory
 from spct.types import Item
 from spct.view.item_page import ItemReader, Score
+from spct.view.markup import raw
 from spct.view.pages.page import templates
 from view.runs import ITEMS, make_run
 
@@ -48,18 +49,18 @@ def test_a_blind_item_says_nothing_of_its_responses_but_their_texts(runs):
 
 
 async def test_calls_of_tools_and_responses_of_several_turns_are_shown(tmp_path):
-    call = Message("assistant", "Let me look.", calls=(ToolCall(1, "search", '{"q": "<primes>"}'),))
+    call = Message("assistant", "Let me look.", calls=(ToolCall(1, "search", '{"q": "\u202e<primes>"}'),))
     result = Message("tool", "11 is prime.", answers=1)
     item = Item("t", (Message("user", "A prime?", images=("http://e.test/a.png",)),),
                 (Trajectory([call, result, Message("assistant", "It is 11.")]), "12"), best=0)  # fmt: skip
     await make_run(tmp_path, [item], lambda request, j: "\\boxed{9, 1}", k=1)
     page = page_of(tmp_path, 0)
     ((role, _, more),) = page.messages
-    assert (role, more) == ("user", {"image 1": "http://e.test/a.png"})  # named, and never loaded
+    assert (role, more) == ("user", {"image 1": raw("http://e.test/a.png")})  # named, and never loaded
     first, second = page.responses
     assert [(role, text.html, more) for role, text, more in first.turns] == [
-        ("assistant", "<p>Let me look.</p>\n", {"call 1: search": '{"q": "<primes>"}'}),
-        ("tool", "<p>11 is prime.</p>\n", {"answers": "call 1"}),
+        ("assistant", "<p>Let me look.</p>\n", {"call 1: search": raw('{"q": "\u202e<primes>"}')}),
+        ("tool", "<p>11 is prime.</p>\n", {"answers": raw("call 1")}),
         ("assistant", "<p>It is 11.</p>\n", {}),
     ]
     assert second.turns == []
@@ -68,4 +69,4 @@ async def test_calls_of_tools_and_responses_of_several_turns_are_shown(tmp_path)
         .get_template("item_body.html")
         .render(item=page, export=True, here=None, pre="", compared=None, labels=[], run="t")
     )
-    assert "{&#34;q&#34;: &#34;&lt;primes&gt;&#34;}" in shown
+    assert '{"q": "\\u202e&lt;primes&gt;"}</pre>' in shown

@@ -40,6 +40,21 @@ def test_nothing_gets_through_but_the_tags_of_the_list(text):
     assert "onerror" not in html.replace("&lt;img src=x onerror=alert(1)&gt;", "")
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("$\\text{a <b>c</b>}$", "<p><code>$\\text{a &lt;b&gt;c&lt;/b&gt;}$</code></p>\n"),
+        ("$\\mbox{<!-- c -->}$", "<p><code>$\\mbox{&lt;!-- c --&gt;}$</code></p>\n"),
+        ("$\\text{&shy;a}$", "<p><code>$\\text{&amp;shy;a}$</code></p>\n"),
+        ("$\\unicode{x202e}$", "<p><code>$\\unicode{x202e}$</code></p>\n"),
+        ("$\\phantom{a}$", '<p><math display="inline"><mrow><mrow><mi>a</mi></mrow></mrow></math></p>\n'),
+        ("$a<b$", '<p><math display="inline"><mrow><mi>a</mi><mo>&lt;</mo><mi>b</mi></mrow></math></p>\n'),
+    ],
+)
+def test_a_formula_hides_nothing_that_a_judge_read(text, seen):
+    assert markdown(text) == seen
+
+
 def test_a_long_text_and_one_of_brackets_alone_are_shown():
     assert markdown("x" * (MOST_MARKDOWN + 1)).startswith('<pre class="raw">xxx')
     assert "[[[[" in markdown("[" * 50_000)

@@ -1,4 +1,6 @@
+import re
 import shutil
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -208,6 +210,20 @@ def test_a_run_deleted_under_the_viewer_is_an_error_page(own_runs, tmp_path):
     assert viewer.get("/").status_code == 200
 
 
+def test_a_run_of_a_hostile_name_is_shown_and_labelled(runs, tmp_path):
+    name = "a#b?c d&e;<i>'\u202e"
+    shutil.copytree(runs / "small", tmp_path / "runs" / name)
+    shutil.copytree(runs / "small", tmp_path / "runs" / "plain")
+    ann = client(tmp_path / "runs", tmp_path, labeller="ann\u202e")
+    run = f"/run/{quote(name)}"
+    asked = ["/", f"{run}/", f"{run}/item/0", f"{run}/across", f"{run}/labels", f"{run}/label",
+             f"/compare?a={quote(name)}&b=plain", f"/beside?a={quote(name)}&b=plain&at=0&other=0"]  # fmt: skip
+    for address in asked:
+        answer = ann.get(address)
+        text = re.sub(r'value="[^"]*"', "", answer.text)  # the choices of a list have the names themselves
+        assert (answer.status_code, "\u202e" in text, "\\u202e" in text) == (200, False, True), address
+
+
 def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
     from cli.test_rubric import SCRIPT, judging
     from cli.test_rubric import run as command
@@ -218,5 +234,5 @@ def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
     written(tmp_path)
     command(*judging(tmp_path, "--out", tmp_path / "runs" / "rubric"))
     text = client(tmp_path / "runs", tmp_path).get("/run/rubric/item/0").text
-    assert '<th scope="col">criterion</th><th scope="col">weight</th>' in text
+    assert '<th scope="col">criterion</th><th scope="col" class="num">weight</th>' in text
     assert '<span class="title">Judgment 1, criterion jargon</span>' in text

@@ -163,11 +163,11 @@ def test_the_table_for_people(tmp_path):
     verdict = decide(REPLIES, id="a", n=2, k=2, rubric=rubric(tmp_path))
     assert criteria_rows(verdict.criteria, verdict.ranking) == [
         ("criterion", "weight", "valid", "response 0", "response 1"),
-        ("correct", "3", "2/2", "4.5 (0.88)", "2.5 (0.38) fails"),
+        ("correct", "3", "2/2", "4.5 (0.88) passes", "2.5 (0.38) fails"),
         ("jargon", "-1", "2/2", "0.5 (0.50)", "0 (0.00)"),
         ("tone", "1", "2/2", "1.5 (0.75)", "3 (0.00)"),
         ("short", "1", "1/1", "1 (1.00)", "0 (0.00)"),
-        ("valid", "2", "1/1", "1 (1.00)", "1 (1.00)"),
+        ("valid", "2", "1/1", "1 (1.00) passes", "1 (1.00) passes"),
         ("points", "-1 to 7", "", "5.88", "3.12"),
         ("passed", "", "", "yes", "no"),
     ]

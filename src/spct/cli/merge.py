@@ -17,9 +17,11 @@ def merge(runs: tuple[Path, ...], out: Path) -> int:
     """Join runs of equal settings over different items into one run; they stay as they are.
 
     The items follow each other as the runs are named, and the verdicts are those of one run over all of them.
+    Labels that people gave come along.
     """
     merged = merge_runs(runs, out)
-    click.echo(f"{out}: {merged.items:,} items, {merged.judgments:,} judgments of {len(runs)} runs")
+    labels = f", {merged.labels:,} labels" if merged.labels else ""
+    click.echo(f"{out}: {merged.items:,} items, {merged.judgments:,} judgments{labels} of {len(runs)} runs")
     if merged.unfinished:
         click.echo(
             f"{merged.unfinished:,} of them are begun and have no verdict; go on with spct judge ... --resume", err=True

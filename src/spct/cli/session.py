@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+<<<<<<< HEAD
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+=======
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+>>>>>>> rubric2
 from typing import Any, Protocol
 
 import click
@@ -115,15 +120,26 @@ def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> 
     return load_engine(model, **options)
 
 
+_AS_JSON = {"True": "true", "False": "false"}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _param(pair: str) -> tuple[str, Any]:
-    """A field of the request and its value as YAML; None for one to be left out."""
+    """A field of the request and its value: JSON, or else a word as it is (YAML's "off" is false); None to leave it out."""
     name, equals, value = pair.partition("=")
     if not equals or not name:
         raise InputError(f"--param {pair!r}: expected NAME=VALUE, or NAME=none to leave the field out")
     try:
-        return name, None if value.lower() == "none" else yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
+        return name, None if value.lower() == "none" else json.loads(
+            _AS_JSON.get(value, value), parse_constant=_refuse_constant
+        )
+    except ValueError as error:
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
+        return name, value
 
 
 class Startable(Protocol):

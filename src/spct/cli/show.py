@@ -19,7 +19,7 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
-from spct.items.conversation import turn_row
+from spct.items.messages import turn_row
 from spct.judges.settings import JudgeSettings
 from spct.measures.case import Scale
 from spct.run import RunStore
@@ -117,6 +117,7 @@ def show(
             stored_scale(store, settings),
             full or judgments is not None or invalid or reasoning or prompts,
             tuple(dict.fromkeys([request.prompt for request in requests if not request.places])),
+            "imported" in written,
         )
         if as_json:
             _print([orjson.dumps(_item_row(stored, chosen, view)).decode()])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,26 @@ class Label:
 
 def add_label(directory: Path, item: Item, label: Label) -> None:
     """Keep a label, on disk when this returns. Raises InputError for an entry that is none of this item, RunError."""
+    add_labels(directory, [(item, label)])
+
+
+def add_labels(directory: Path, given: Iterable[tuple[Item, Label]]) -> int:
+    """Keep labels, all of them or none, and say how many. Raises as ``add_label`` does."""
+    rows = [_row(item, label) for item, label in given]
+    if rows:
+        with _opened(directory, write=True) as db, db:
+            db.execute(SCHEMA)
+            db.executemany("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", rows)
+    return len(rows)
+
+
+def _row(item: Item, label: Label) -> tuple[float, str, int, str, str | None, str | None]:
     if not label.name.strip():
         raise InputError("a label needs the name of who gives it; name yourself with --label NAME")
     if label.entry is not None:
         _truth_keys(item, {label.name: label.entry})
     entry = None if label.entry is None else orjson.dumps(dict(label.entry)).decode()
-    row = (label.at or time.time(), label.name, label.position, fingerprint(item), entry, label.note or None)
-    with _opened(directory, write=True) as db, db:
-        db.execute(SCHEMA)
-        db.execute("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", row)
+    return (label.at or time.time(), label.name, label.position, fingerprint(item), entry, label.note or None)
 
 
 def labels_of(directory: Path, position: int | None = None) -> dict[int, dict[str, Label]]:

@@ -1,14 +1,15 @@
 """Runs of equal settings over different items, joined into one: what one run over all of them would hold.
 
 The items follow each other as the runs are named. An item without an id of its own is named by its content, so two runs may
-each have it: it is numbered as one file of all items would be, and voted on under that name. Failure rule: settings that
+each have it: it is numbered as one file of all items would be, and voted on under that name. Labels of people come along,
+of each person the last one on an item. Failure rule: settings that
 differ, an id that two runs gave to an item, or a run that cannot be read are errors before anything is written.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from spct.errors import InputError, ResumeRefusedError
 from spct.items.ids import Ids
 from spct.items.item import ID_DIGITS, fingerprint
 from spct.judges.template_choice import noise_in
+from spct.run.labels import Label, add_labels, labels_of
 from spct.run.opening import begun, differences
 from spct.run.revote import voted_anew
 from spct.run.store import RunStore
@@ -28,11 +30,12 @@ from spct.types import Item
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """How many items and judgments a merged run has; ``unfinished`` items are begun and have no verdict."""
+    """How many items, judgments and labels a merged run has; ``unfinished`` items are begun and have no verdict."""
 
     items: int
     judgments: int
     unfinished: int
+    labels: int = 0
 
 
 def merge_runs(directories: Sequence[Path], out: Path) -> Merged:
@@ -49,9 +52,9 @@ def merge_runs(directories: Sequence[Path], out: Path) -> Merged:
             for part in parts:
                 merged.absorb(part)
             _rename(merged, renamed)
-            return Merged(
-                merged.count("items"), merged.count("judgments"), merged.count("items") - merged.count("verdicts")
-            )
+            labels = add_labels(out, _labels(parts, merged))
+            unfinished = merged.count("items") - merged.count("verdicts")
+            return Merged(merged.count("items"), merged.count("judgments"), unfinished, labels)
 
 
 def _shared_settings(parts: Sequence[RunStore]) -> dict[str, Any]:
@@ -81,6 +84,17 @@ def _renamed(parts: Sequence[RunStore]) -> dict[int, str]:
                 renamed[begin + position] = named.id
         begin += position + 1
     return renamed
+
+
+def _labels(parts: Sequence[RunStore], merged: RunStore) -> Iterator[tuple[Item, Label]]:
+    """What people said of the items, each at its place in the merged run."""
+    begin = 0
+    for part in parts:
+        for position, given in labels_of(part.directory).items():
+            item = merged.item(begin + position)
+            for label in given.values():
+                yield item, replace(label, position=begin + position)
+        begin += part.items_end()
 
 
 def _rename(merged: RunStore, renamed: Mapping[int, str]) -> None:

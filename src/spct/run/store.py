@@ -137,7 +137,7 @@ class RunStore:
 
     def absorb(self, other: RunStore) -> None:
         """Add everything of another run behind what there is, its items behind the last one."""
-        here = {"items": self._items_end(), "requests": self._next_request() - 1}
+        here = {"items": self.items_end(), "requests": self._next_request() - 1}
         self.flush()
         with as_run_error(self.directory):
             self._db.execute("ATTACH ? AS part", [f"{(other.directory / FILE).resolve().as_uri()}?mode=ro"])
@@ -161,12 +161,12 @@ class RunStore:
         """
         mark = fingerprint(item)
         found = None
-        if position < self._items_end():
+        if position < self.items_end():
             found = self._one("SELECT id, fingerprint FROM items WHERE position = ?", position)
         if found is None:
             row = orjson.dumps(item_to_row(item), option=orjson.OPT_SORT_KEYS).decode()
             self._writer.put("INSERT INTO items VALUES (?, ?, ?, ?)", [(position, item.id, mark, row)])
-            self._end = max(self._items_end(), position + 1)
+            self._end = max(self.items_end(), position + 1)
             return True
         if tuple(found) != (item.id, mark):
             raise ResumeRefusedError(
@@ -175,7 +175,7 @@ class RunStore:
             )
         return False
 
-    def _items_end(self) -> int:
+    def items_end(self) -> int:
         """The place after the last item there is: asked of the file once, since most items of a run are new ones."""
         if self._end is None:
             self._end = int(self._one("SELECT coalesce(max(position) + 1, 0) FROM items")[0])

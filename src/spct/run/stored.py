@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from spct.types import Item, ItemError, Judgment
 from spct.voting.by_criterion import criteria_of
 from spct.voting.by_juror import jury_table
 from spct.voting.guided import best_rated, index_ratings
-from spct.voting.jury import Jury
+from spct.voting.jury import BLOCKS, Jury
 from spct.voting.ratings import Ratings
 from spct.voting.rows import samples_by_block, scored_N
 from spct.voting.verdict import Verdict
@@ -127,9 +127,30 @@ def stored_item(
         return StoredItem(position, item, verdict, row is not None, rated)
 
 
-def template_of(store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item) -> Template | None:
-    """The template that splits the item's completions for display; None where the run was judged by none."""
+def template_of(
+    store: RunStore, written: Mapping[str, Any], settings: JudgeSettings, item: Item
+) -> Callable[[int], Template | None]:
+    """By the block of a judgment of the item: the template that splits its completion for display.
+
+    None where it was judged by none. Of a jury each juror has its own.
+    """
     templates = store.templates()
+    if settings.jury is None:
+        only = _template_in(templates, written, settings, item)
+        return lambda block: only
+    found = {}
+    for juror in settings.jury.jurors:
+        own = written.get("jurors", {}).get(juror.name, {})
+        asked = {name: own[name] for name in ("template", "principles") if name in own}
+        begin = f"{juror.name}/"
+        named = {name.removeprefix(begin): one for name, one in templates.items() if name.startswith(begin)}
+        found[juror.place] = _template_in(named, own, replace(settings, jury=None, **asked), item)
+    return lambda block: found.get(block // BLOCKS)
+
+
+def _template_in(
+    templates: Mapping[str, Template], written: Mapping[str, Any], settings: JudgeSettings, item: Item
+) -> Template | None:
     if len(item.responses) == 1 and "single_template" in written:
         return templates.get(written["single_template"])
     try:

@@ -192,10 +192,12 @@ def _principles(store: RunStore) -> tuple[list[Principle], int]:
     read = 0
     for position, judgments in store.judgments():
         item = store.item(position)
-        template = template_of(store, written, settings, item)
-        if template is None or read >= MOST_JUDGMENTS:
+        if read >= MOST_JUDGMENTS:
             break
+        template_at = template_of(store, written, settings, item)
         for judgment in judgments:
+            if (template := template_at(judgment.block)) is None:
+                continue
             read += 1
             parsed = parsed_by(template, judgment, item)
             found = {name.strip().casefold(): name.strip() for name in _NAME.findall(parsed.principles)}

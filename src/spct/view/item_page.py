@@ -41,7 +41,7 @@ class Text:
         return len(self.html) > 600 or self.html.count("\n") > 15
 
 
-Turns = list[tuple[str, Text, dict[str, str]]]
+Turns = list[tuple[str, Text, dict[str, Markup]]]
 """Role, text, and what else there is of each turn."""
 
 
@@ -167,11 +167,11 @@ class ItemReader:
             messages=self._turns(item.messages),
             responses=[self._response(stored, i) for i in range(len(item.responses))],
             others=[(title, self._text(text)) for title, text in others.items() if text],
-            judgments=[self._judgment(j, stored, template, requests) for j in verdict.judgments],
+            judgments=[self._judgment(j, stored, template(j.block), requests) for j in verdict.judgments],
             grade=graded(verdict, item, self._scale) if stored.finished else None,
             truth=None if item.truth is None else truth_text(item.truth),
             remarks=remarks(verdict, letter),
-            tables=more_tables(verdict, letter),
+            tables=more_tables(verdict, letter, range(verdict.n)),
             extra=[(key, _plainly(value)) for key, value in item.extra.items()],
             confidence=verdict.confidence,
             tied=verdict.tied,
@@ -247,7 +247,7 @@ class ItemReader:
         return JudgmentView(
             key=key_of(judgment),
             title=title_of(judgment, verdict).removeprefix("judgment "),
-            facts=facts_of(judgment, requests.get(place_of(judgment))),
+            facts=facts_of(judgment, requests.get(place_of(judgment)), imported="imported" in self.written),
             no_expected=judgment.no_expected,
             problem=None if judgment.problem is None else f"{judgment.problem.code}: {judgment.problem.detail}",
             scores=_scores(judgment, places, _scale_of(stored, judgment, self._scale)),
@@ -299,13 +299,13 @@ def _scores(judgment: Judgment, places: Sequence[tuple[int, ...]], scale: Scale)
     return found
 
 
-def _more(turn: Message) -> dict[str, str]:
+def _more(turn: Message) -> dict[str, Markup]:
     """What a turn has beside its role and its text: names, calls of tools, what it answers, addresses of images."""
     named = {} if turn.name is None else {"name": turn.name}
     calls = {f"call {call.number}: {call.name}": call.arguments for call in turn.calls}
     answers = {} if turn.answers is None else {"answers": f"call {turn.answers}"}
     images = {f"image {number}": image[:IMAGE_SHOWN] for number, image in enumerate(turn.images, 1)}
-    return {**named, **answers, **calls, **images}
+    return {key: raw(value) for key, value in {**named, **answers, **calls, **images}.items()}
 
 
 def _plainly(value: Any) -> str:

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from html import escape
+from html import escape, unescape
 
 import latex2mathml.converter
 import nh3
@@ -33,7 +33,7 @@ MOST_DIFFERENT = 4000
 
 _TAGS = set(
     "p br hr strong em s code pre blockquote ul ol li table thead tbody tr th td span math mrow mi mn mo msup msub msubsup "
-    "mfrac msqrt mroot mtext mspace mover munder munderover mtable mtr mtd mstyle mpadded mphantom menclose".split()
+    "mfrac msqrt mroot mtext mspace mover munder munderover mtable mtr mtd mstyle mpadded menclose".split()
 )
 _ATTRIBUTES = {"math": {"display"}, "ol": {"start"}}
 _CLASSES = {"p": {"h"}, "span": {"math"}}
@@ -84,7 +84,11 @@ def _formula(text: str, options: Mapping[str, bool]) -> str:
     display = options["display_mode"]
     if len(text) <= MOST_FORMULA:
         with contextlib.suppress(Exception):  # the library raises errors of many kinds for what it cannot read
-            return latex2mathml.converter.convert(text, display="block" if display else "inline")
+            # It hands on what \text{} holds as it is: cleaned of its tags, or of a letter's code, it would hide what a judge read.
+            made = latex2mathml.converter.convert(text.replace("<", "\\lt "), display="block" if display else "inline")
+            said = unescape(_TAG.sub("", made))
+            if "\\lt" not in said and unescape(text) == text and "\n".join(lines(said)) == said:
+                return made
     mark = "$$" if display else "$"
     return f"<code>{mark}{escape(text)}{mark}</code>"
 

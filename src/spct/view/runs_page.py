@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ LIVE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RunCard:
-    """``planned`` is None where nobody noted how many items there are. ``accuracy`` is strict: a tie counts as wrong."""
+    """``planned`` is None where nobody noted how many items there are, ``tokens`` where none were counted.
+
+    ``accuracy`` is strict: a tie counts as wrong."""
 
     name: str
     started: str
@@ -40,7 +43,7 @@ class RunCard:
     high: float | None
     graded: int
     invalid: float | None
-    tokens: int
+    tokens: int | None
     left_s: float | None
     indexed: bool
 
@@ -98,7 +101,7 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
             name=name,
             started=started[:16].replace("T", " "),
             model=str(written.get("model")),
-            judge=str(written.get("judge") or written.get("imported") or "grm"),
+            judge=_judge(written),
             k=settings.k,
             items=sums.items,
             finished=sums.finished,
@@ -115,19 +118,26 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
         )
 
 
+def _judge(written: Mapping[str, Any]) -> str:
+    kind = written.get("imported")
+    return str(written.get("judge") or "grm") if kind is None else f"imported ({kind})"
+
+
 @dataclass(frozen=True, slots=True)
 class _Sums:
     items: int
     finished: int
     grades: Grades
     invalid: float | None
-    tokens: int
+    tokens: int | None
 
 
 def _sums(store: RunStore, db: sqlite3.Connection) -> _Sums:
     completions = store.count("judgments")
     invalid = sum(store.problem_counts().values()) / completions if completions else None
-    return _Sums(store.count("items"), store.count("verdicts"), _grades(db), invalid, store.usage().completion_tokens)
+    return _Sums(
+        store.count("items"), store.count("verdicts"), _grades(db), invalid, store.usage().completion_tokens or None
+    )
 
 
 def _grades(db: sqlite3.Connection) -> Grades:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from spct.harmless import line
@@ -28,17 +28,23 @@ REASONING_SHOWN = 300
 """Characters of a judgment's reasoning that are shown unless all of it is asked for."""
 
 
+def _none(block: int) -> None:
+    """The template of completions that are shown whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What to show of an item, and on what. ``template`` splits completions into sections; None shows them whole.
+    """What to show of an item, and on what.
+
+    ``template`` gives what splits the completions of a block into sections (``run.stored.template_of``); None shows them whole.
 
     ``requests`` say when each judgment was answered and what was asked, which is shown with ``prompts``.
     ``scale`` is that of the scores, None if unknown. Unless ``full``, a judgment is the line with its scores.
-    ``first_prompts`` are those that the ``first`` steps answered.
+    ``first_prompts`` are those that the ``first`` steps answered. ``imported`` is a run that was recorded elsewhere.
     """
 
     surface: Surface = PLAIN
-    template: Template | None = None
+    template: Callable[[int], Template | None] = _none
     first: Sequence[FirstText] = ()
     reasoning: bool = False
     requests: Mapping[Place, Request] = field(default_factory=dict)
@@ -46,6 +52,7 @@ class ItemView:
     scale: Scale | None = None
     full: bool = True
     first_prompts: Sequence[Prompt] = ()
+    imported: bool = False
 
     def render(self, stored: StoredItem, judgments: Sequence[Judgment]) -> Iterator[str]:
         """The lines of an item, showing the given ones of its judgments."""
@@ -97,7 +104,7 @@ class ItemView:
     def _judgment(self, judgment: Judgment, stored: StoredItem) -> Iterator[str]:
         request = self.requests.get(place_of(judgment))
         yield self._head(title_of(judgment, stored.verdict)) + self.surface.paint(
-            "  " + facts_of(judgment, request), "dim"
+            "  " + facts_of(judgment, request, imported=self.imported), "dim"
         )
         places = enumerate(responses_at_places(stored.item, judgment), 1)
         shown = (f"Response {place} = {' = '.join(map(letter, responses))}" for place, responses in places)
@@ -160,7 +167,8 @@ class ItemView:
 
     def parsed(self, judgment: Judgment, item: Item) -> Parsed | None:
         """The sections of a judgment of ``item``, None without a template."""
-        return None if self.template is None else parsed_by(self.template, judgment, item)
+        template = self.template(judgment.block)
+        return None if template is None else parsed_by(template, judgment, item)
 
     def _reasoning(self, text: str) -> Iterator[str]:
         if self.reasoning or len(text) <= REASONING_SHOWN:
@@ -188,9 +196,11 @@ def parsed_by(template: Template, judgment: Judgment, item: Item) -> Parsed:
     return template.parse(judgment.text, len(texts.order), judgment.finish_reason)
 
 
-def facts_of(judgment: Judgment, request: Request | None) -> str:
-    """Seed, tokens, how it ended, and when it was answered if that is known."""
+def facts_of(judgment: Judgment, request: Request | None, *, imported: bool = False) -> str:
+    """Seed, tokens, how it ended, and when it was answered if that is known; of an ``imported`` one the tokens at most."""
     tokens = "" if judgment.completion_tokens is None else f", {judgment.completion_tokens:,} tokens"
+    if imported:
+        return f"imported{tokens}"
     ended = {"stop": "ended by itself", "length": "cut off at the token limit", "other": "stopped by the engine"}
     when = "" if request is None else f", answered {moment(request.answered)} after {request.seconds:.1f} s"
     return f"seed {judgment.seed}{tokens}, {ended[judgment.finish_reason]}{when}"

@@ -104,8 +104,8 @@ PASSED = {True: "yes", False: "no", None: "undecided"}
 
 
 def _cell(result: CriterionResult, i: int) -> str:
-    """The mean answer, its worth, and whether the gate closed."""
+    """The mean answer, its worth, and whether it passes the gate if there is one."""
     if result.means is None or result.worth is None:
         return "missing"
-    gate = " fails" if result.passed is not None and not result.passed[i] else ""
-    return f"{result.means[i]:g} ({result.worth[i]:.2f}){gate}"
+    gate = "" if result.passed is None else " passes" if result.passed[i] else " fails"
+    return f"{round(result.means[i], 2):g} ({result.worth[i]:.2f}){gate}"

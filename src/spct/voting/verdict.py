@@ -8,7 +8,7 @@ and no script.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
@@ -173,11 +173,14 @@ def vote_table(verdict: Verdict, name: Name = str) -> list[str]:
     return lines_of
 
 
-def more_tables(verdict: Verdict, name: Name = str) -> list[list[tuple[str, ...]]]:
-    """What the responses have of a rubric, what each judge of a jury said; the heads first in each."""
-    ranking = verdict.ranking or range(verdict.n)
-    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, ranking, name)]
-    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, ranking, name)]
+def more_tables(verdict: Verdict, name: Name = str, order: Sequence[int] | None = None) -> list[list[tuple[str, ...]]]:
+    """What the responses have of a rubric, what each judge of a jury said; the heads first in each.
+
+    The last columns are the responses', in this ``order``: the best first if none is given.
+    """
+    order = order or verdict.ranking or range(verdict.n)
+    criteria = [] if verdict.criteria is None else [criteria_rows(verdict.criteria, order, name)]
+    return criteria if verdict.jury is None else [*criteria, jury_rows(verdict.jury, order, name)]
 
 
 def headline(verdict: Verdict, name: Name | None = None) -> str:

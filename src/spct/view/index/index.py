@@ -205,7 +205,13 @@ class _Source:
                 found = shown.get(position, [])
                 cells.append(
                     cells_of(
-                        position, item, row, found, scale=self._scale, tokens=tokens.get(position), verdict=verdict
+                        position,
+                        item,
+                        row,
+                        found,
+                        scale=self._scale,
+                        tokens=tokens.get(position) or None,
+                        verdict=verdict,
                     )
                 )
             extras += [(key, value, position) for key, value in extras_of(item)]

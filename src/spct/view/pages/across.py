@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from spct.errors import InputError, SpctError
 from spct.harmless import line
-from spct.items.names import letter
 from spct.run import RunStore
 from spct.view.across_page import NEEDED
 from spct.view.across_page import across as found_across
@@ -19,6 +18,7 @@ from spct.view.item_page import ItemReader
 from spct.view.pages.page import page, viewer
 
 MOST_FLIPS = 200
+NEITHER = "Neither is known to be better"
 
 
 def across(request: Request) -> Response:
@@ -83,7 +83,7 @@ def _compared(a: Path, b: Path) -> list[str]:
         return [f"not comparable as benchmarks: {line(str(error))}"]
 
 
-def _flips(request: Request, a: str, b: str) -> dict[str, list[tuple[str, str, int, int, str | None, str | None]]]:
+def _flips(request: Request, a: str, b: str) -> dict[str, list[tuple[str, str, int, int, int, int]]]:
     """The items of the same id on which the two runs choose otherwise, by what that did to A's grade."""
     library = viewer(request).library
     chosen = []
@@ -93,16 +93,16 @@ def _flips(request: Request, a: str, b: str) -> dict[str, list[tuple[str, str, i
         with index.reading() as db:
             rows = db.execute("SELECT id, query, position, best, grade, n FROM cells WHERE best IS NOT NULL AND n > 1")
             chosen.append({row[0]: row for row in rows})
-    groups: dict[str, list[tuple[str, str, int, int, str | None, str | None]]] = {
+    groups: dict[str, list[tuple[str, str, int, int, int, int]]] = {
         "Right in A alone": [],
         "Right in B alone": [],
-        "Otherwise": [],
+        NEITHER: [],
     }
     for id, one in chosen[0].items():
         other = chosen[1].get(id)
         if other is None or other[3] == one[3] or other[5] != one[5]:
             continue
         right = one[4] == "correct", other[4] == "correct"
-        kind = "Otherwise" if right[0] == right[1] else f"Right in {'A' if right[0] else 'B'} alone"
-        groups[kind].append((id, one[1], one[2], other[2], letter(one[3]), letter(other[3])))
+        kind = NEITHER if right[0] == right[1] else f"Right in {'A' if right[0] else 'B'} alone"
+        groups[kind].append((id, one[1], one[2], other[2], one[3], other[3]))
     return {kind: rows[:MOST_FLIPS] for kind, rows in groups.items() if rows}

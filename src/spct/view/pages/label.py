@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -69,14 +69,14 @@ def following(request: Request) -> Response:
         found = db.execute(f"SELECT position FROM cells WHERE {where} ORDER BY {query.order()}", values)
         left = [row[0] for row in found if row[0] not in done]
     if not left:
-        return RedirectResponse(f"/run/{name}/labels?{query.address()}&done=1", 303)
+        return RedirectResponse(f"/run/{quote(name)}/labels?{query.address()}&done=1", 303)
     now = time.monotonic()
     free = [place for place in left if now - seen.handed.get((name, place), -HANDED_S) >= HANDED_S]
     position = (free or left)[0]
     seen.handed[name, position] = now
     after = request.query_params.get("after", "")
     told = f"&after={after}" if after.isdigit() else ""
-    return RedirectResponse(f"/run/{name}/label/{position}?{query.address()}{told}", 303)
+    return RedirectResponse(f"/run/{quote(name)}/label/{position}?{query.address()}{told}", 303)
 
 
 def label(request: Request) -> Response:
@@ -107,7 +107,7 @@ def _save(request: Request, form: Mapping[str, str]) -> Response:
     except InputError as error:
         return _label_page(request, str(error), form)
     query = asked(request)
-    return RedirectResponse(f"/run/{name}/label?{query.address()}&after={position}", 303)
+    return RedirectResponse(f"/run/{quote(name)}/label?{query.address()}&after={position}", 303)
 
 
 def _label_page(request: Request, problem: str = "", form: Mapping[str, str] | None = None) -> Response:

@@ -63,6 +63,20 @@
   const filtering = document.querySelector("details.filtering");
   if (filtering && window.matchMedia("(max-width: 700px)").matches) filtering.open = false;
 
+  // What is asked for behind the page may fail: a run is deleted, the viewer ends. What is there stays, and a notice says why.
+  const tell = (text) => { at("notice").textContent = text; at("notice").hidden = !text; };
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr, elt } = event.detail;
+    const said = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("main p");
+    tell(`What is shown here is old: ${said ? said.textContent : xhr.statusText}.`);
+    if (!elt.matches("[hx-trigger^=every]")) return;
+    const still = elt.cloneNode(true);  // one that is not asked for again and again
+    for (const name of ["hx-get", "hx-trigger"]) still.removeAttribute(name);
+    elt.replaceWith(still);
+  });
+  document.addEventListener("htmx:sendError", () => tell("What is shown here is old: the viewer does not answer. Start it again."));
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) tell(""); });
+
   const reveal = () => {
     const target = location.hash && at(decodeURIComponent(location.hash.slice(1)));
     if (target && target.matches("details")) { target.open = true; target.scrollIntoView(); }
