@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-<<<<<<< HEAD
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-=======
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
->>>>>>> rubric2
 from typing import Any, Protocol
 
 import click
