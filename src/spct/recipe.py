@@ -26,7 +26,7 @@ MOST_BYTES = 1 << 20
 MOST_NODES = 50_000
 MOST_DIGITS = 18
 """Of a whole number: what 64 bits hold, which is what JSON keeps."""
-_INTEGER, _MERGE = "tag:yaml.org,2002:int", "tag:yaml.org,2002:merge"
+_INTEGER = "tag:yaml.org,2002:int"
 
 
 class Strict(BaseModel):
@@ -153,7 +153,7 @@ def _check_nodes(node: yaml.Node, path: Path, above: tuple[yaml.Node, ...], seen
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+            if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
                     raise InputError(f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} is there twice")
                 keys.add(key.value)

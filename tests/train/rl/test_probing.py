@@ -82,3 +82,19 @@ def test_the_alarm_rings_when_the_gain_is_clear_of_nothing(least, rings):
     assert bool(told) is rings
     assert not rings or told[0].startswith("eval_probe_gain/least is 0.2: changes that must not raise a score raise it")
     assert heldout_line(20, figures) == "held out after step 20:  accuracy 50.0%  probe gain +0.40"
+
+
+def test_the_terminal_warns_once_while_the_training_alarms_go_on_by_themselves():
+    transformers = pytest.importorskip("transformers")
+    from spct.train.rl.console import Console
+
+    said: list[str] = []
+    console, state = Console(said.append), transformers.TrainerState(max_steps=9)
+    fooled = {"eval_accuracy": 0.5, "eval_probe_gain": 0.4, "eval_probe_gain/least": 0.2}
+    for logs in ({"accuracy": 0.5, "kl": 2.0}, fooled, {"accuracy": 0.5, "kl": 2.0}, fooled):
+        console.on_log(None, state, transformers.TrainerControl(), logs)
+    warnings = [line.removeprefix("  warning: ").split(":")[0] for line in said if "warning" in line]
+    assert warnings == [
+        "kl is 2",
+        "eval_probe_gain/least is 0.2",
+    ]
