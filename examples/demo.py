@@ -73,7 +73,8 @@ def main() -> None:
     print(f"\nInvalid judgments: {invalid} of {len(judgments)} ({invalid / len(judgments):.1%})")
     print(
         "\nA 135M model judges near chance (50% on pairs): this shows the machinery, not the quality of a judge.\n"
-        "Every sample is kept in runs/demo. Give --model openai:NAME --base-url URL to judge with a real one.\n"
+        "Every sample is kept in runs/demo. Give --model openai:NAME --base-url URL to judge with a real one, or take a\n"
+        "larger model on this machine: .venv/bin/spct models list shows some, with the memory they need.\n"
         "See both in the browser: .venv/bin/spct view runs/demo examples/llmbar"
     )
 

@@ -30,6 +30,21 @@ except WeightsError as error:
     print("WeightsError:", error)
 """
 
+PULL = """
+import sys
+from spct.errors import WeightsError
+from spct.weights import CATALOGUE, KnownModel, pull
+from spct.weights.catalogue import HubSource
+size, sha256, commit = sys.argv[1].split()
+source = HubSource("owner/repo", commit, "sub/tiny.gguf")
+CATALOGUE["tiny"] = KnownModel(source, int(size), sha256, "Q4_1", "MIT", "Owner", 1, 0)
+try:
+    print(pull("tiny", print).path)
+except WeightsError as error:
+    print("WeightsError:", error)
+"""
+COMMIT = "a" * 40
+
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
@@ -43,10 +58,10 @@ def hub(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
             self.reply(content)
 
         def reply(self, body: bytes) -> None:
-            found = self.path == "/owner/repo/resolve/main/sub/tiny.gguf"
+            found = self.path in {f"/owner/repo/resolve/{at}/sub/tiny.gguf" for at in ("main", COMMIT)}
             self.send_response(200 if found else 404)
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "a" * 40)
+            self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("X-Error-Code", "" if found else "EntryNotFound")
             self.send_header("Content-Length", str(len(content) if found else 0))
             self.end_headers()
@@ -64,10 +79,10 @@ def hub(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
     server.server_close()
 
 
-def run(name: str, endpoint: str, home: Path, **extra: str) -> str:
+def run(name: str, endpoint: str, home: Path, program: str = RESOLVE, **extra: str) -> str:
     settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "NO_PROXY": "*"}
     done = subprocess.run(
-        [sys.executable, "-c", RESOLVE, name],
+        [sys.executable, "-c", program, name],
         env=os.environ | settings | extra,
         capture_output=True,
         text=True,
@@ -82,6 +97,28 @@ def test_fetched_then_cached(hub: ThreadingHTTPServer, tmp_path: Path) -> None:
     assert path.read_bytes() == (tmp_path / "tiny.gguf").read_bytes()
     dead = "http://127.0.0.1:9"
     assert Path(run("hf:owner/repo/sub/tiny.gguf", dead, tmp_path / "home")) == path
+
+
+def test_a_known_model_is_fetched_at_its_commit_and_checked_from_then_on(
+    hub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    content = (tmp_path / "tiny.gguf").read_bytes()
+    size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+    file = tmp_path / "cache" / "models" / "tiny" / "tiny.gguf"
+
+    def pull(sha256: str, endpoint: str = f"http://127.0.0.1:{hub.server_port}", offline: str = "0") -> list[str]:
+        extra = {"SPCT_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": offline}
+        return run(f"{size} {sha256} {COMMIT}", endpoint, tmp_path / "home", PULL, **extra).splitlines()
+
+    assert pull("0" * 64)[-1] == (
+        f"WeightsError: tiny.gguf from the hub (owner/repo) has SHA-256 {sha256}, expected {'0' * 64}; another file was "
+        "served than the one this version of spct was made for"
+    )
+    assert [path.name for path in file.parent.iterdir()] == [".lock"]
+    assert pull(sha256) == ["fetching tiny.gguf (0 MB) from the hub (owner/repo)", str(file)]
+    assert sorted(path.name for path in file.parent.iterdir()) == [".lock", "tiny.gguf"]
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert pull(sha256, "http://127.0.0.1:9", "1")[-1].startswith("WeightsError: sub/tiny.gguf (owner/repo) ")
 
 
 def test_missing_and_offline_are_one_clear_line(hub: ThreadingHTTPServer, tmp_path: Path) -> None:

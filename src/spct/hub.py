@@ -1,4 +1,4 @@
-"""Files of the Hugging Face hub: models into the hub's own cache, data sets as they are distributed into a folder.
+"""Files of the Hugging Face hub: models into the hub's own cache or a folder, data sets as they are distributed into a folder.
 
 Its client, the package huggingface_hub, is imported when a file is asked for. Failure rule: whatever keeps a file away is
 one error that says why and what to give instead: a WeightsError for models, an InputError for data.
@@ -25,6 +25,14 @@ def fetch_model(name: str, *, download: bool = True) -> Path:
         from huggingface_hub import hf_hub_download
 
         return Path(hf_hub_download(f"{owner}/{repo}", file, local_files_only=not download))
+
+
+def fetch_at(repo: str, revision: str, file: str, folder: Path) -> Path:
+    """Put a model's file, as it was at a commit, below ``folder``; goes on with a part that lies there. Raises WeightsError."""
+    with _explained(f"{file} ({repo})", WeightsError, "give the path of a .gguf file"):
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(repo, file, revision=revision, local_dir=folder))
 
 
 def fetch_data(

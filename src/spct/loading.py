@@ -45,7 +45,7 @@ class Family:
         """What makes the thing, imported and not called. Raises InputError."""
         what = f"{self.noun} {id!r}"
         kind, _, rest = id.partition(":")
-        if kind in self.entries and (bool(rest) == self.named or kind in self.nameless):
+        if kind in self.entries and (bool(rest.strip() if self.named else rest) == self.named or kind in self.nameless):
             maker, name = imported(self.entries[kind]), rest
         else:
             attribute, _, name = rest.partition(":")
@@ -110,7 +110,7 @@ def imported_own(target: str, what: str, expected: str) -> Any:
         return getattr(module, attribute)
     except SpctError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end in sys.exit()
         raise InputError(f"{what}: cannot import {target}: {type(error).__name__}: {error}; {expected}") from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args
@@ -20,6 +21,12 @@ from spct.errors import InputError
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
+
+MOST_BYTES = 1 << 20
+MOST_NODES = 50_000
+MOST_DIGITS = 18
+"""Of a whole number: what 64 bits hold, which is what JSON keeps."""
+_INTEGER = "tag:yaml.org,2002:int"
 
 
 class Strict(BaseModel):
@@ -55,7 +62,7 @@ def parse_recipe(kind: type[R], values: Any, where: str = "recipe") -> R:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}: {fault_sentence(kind, error.errors()[0])}") from error
+        raise InputError(f"{where}: {fault_sentence(kind, first_fault(error))}") from error
 
 
 def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, Any]:
@@ -74,15 +81,87 @@ def flag_values(pairs: Mapping[str, Any], extra: tuple[str, ...]) -> dict[str, A
 
 def read_values(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file. Raises InputError."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a recipe: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: got invalid YAML: {' '.join(str(error).split())}") from error
+    values = read_yaml(path).values
     if not isinstance(values, dict):
         raise InputError(f"{path}: got {type(values).__name__}; expected keys and values")
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """What a YAML file holds, and its nodes, which know their lines; ``root`` is None where it holds nothing."""
+
+    values: Any
+    root: yaml.Node | None
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """A YAML file that is what it says: no key twice, nothing that holds itself or grows out of aliases, whole characters.
+
+    Raises InputError, with the line where it is known.
+    """
+    text = read_text(path)
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is not None:
+            _check_nodes(root, path, (), 0)
+        values = None if root is None else loader.construct_document(root)
+    except InputError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
+        # yaml gives a date of month 99 or a number of thousands of digits to Python, whose errors are plain ones.
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f", line {mark.line + 1}"
+        said = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise InputError(f"{path}{line}: not YAML: {said}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: not YAML that can be read: it is nested too deeply") from error
+    return YamlFile(values, root)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that somebody wrote, in UTF-8, of ``MOST_BYTES`` at most. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)  # a device may have no end
+        text = raw.decode("utf-8-sig") if len(raw) <= MOST_BYTES else ""
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(raw) > MOST_BYTES:
+        raise InputError(f"{path}: longer than {MOST_BYTES:,} bytes; expected a file as a person writes it")
+    return text
+
+
+def _check_nodes(node: yaml.Node, path: Path, above: tuple[yaml.Node, ...], seen: int) -> int:
+    """How many nodes there are, each counted wherever it stands, ``seen`` before this. Raises InputError."""
+    where = f"{path}, line {node.start_mark.line + 1}"
+    if any(node is other for other in above):
+        raise InputError(f"{where}: an alias stands inside of what it names, so it has no end")
+    seen += 1
+    if seen > MOST_NODES:
+        raise InputError(f"{path}: more than {MOST_NODES:,} keys and values, aliases written out; expected fewer")
+    if isinstance(node, yaml.ScalarNode):
+        if any("\ud800" <= character <= "\udfff" for character in node.value):
+            raise InputError(
+                f"{where}: got half a character (a lone surrogate) in {node.value[:40]!a}; expected whole ones"
+            )
+        if node.tag == _INTEGER and len(node.value) > MOST_DIGITS:
+            raise InputError(f"{where}: got a number of {len(node.value)} digits; expected at most {MOST_DIGITS}")
+        return seen
+    inside = (*above, node)
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise InputError(f"{path}, line {key.start_mark.line + 1}: the key {key.value!r} is there twice")
+                keys.add(key.value)
+            seen = _check_nodes(value, path, inside, _check_nodes(key, path, inside, seen))
+    else:
+        for part in node.value:
+            seen = _check_nodes(part, path, inside, seen)
+    return seen
 
 
 def put(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
@@ -95,16 +174,34 @@ def put(values: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     return values
 
 
+def first_fault(error: ValidationError) -> ErrorDetails:
+    """The fault to tell: an unknown key before what is missing, which it may have been meant for."""
+    faults = error.errors()
+    return next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+
+
 def fault_sentence(kind: type[BaseModel], error: ErrorDetails) -> str:
     """What pydantic found wrong, in one sentence that names the key; of an unknown one also the nearest known."""
-    place = ".".join(map(str, error["loc"]))
+    # Branches of a union and keys of a mapping have no name in the file: pydantic writes "function-before[...]", "[key]".
+    place = ".".join(part for part in map(str, error["loc"]) if "[" not in part)
     if error["type"] == "extra_forbidden":
         return unknown_key(place, str(error["loc"][-1]), _keys(_model_at(kind, error["loc"][:-1])))
-    message = error["msg"].removeprefix("Value error, ")
+    message = _PLAINLY.get(error["type"]) or error["msg"].removeprefix("Value error, ").replace(
+        "Tuple should", "A list should"
+    )
     if error["type"] == "value_error":
         return f"{place}: {message}" if place else message
     got = "" if error["type"] == "missing" else f", got {str(error['input'])[:60]!r}"
     return f"{place}: {message[0].lower()}{message[1:]}{got}"
+
+
+_PLAINLY = {
+    "tuple_type": "Expected a list",
+    "list_type": "Expected a list",
+    "dict_type": "Expected keys and values",
+    "model_type": "Expected keys and values",
+}
+"""What Python's names of types are in YAML."""
 
 
 def unknown_key(place: str, key: str, known: Sequence[str]) -> str:

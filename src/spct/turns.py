@@ -15,7 +15,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 MARKERS = (
     "[Turn {i}: {role} {tag}]",
-    "[Name: {tag}]",
+    "[Name of speaker: {tag}]",
     "[Image {i} {tag}]",
     "[Call {i}: {tag}]",
     "[Result of call {i} {tag}]",
@@ -92,7 +92,7 @@ def words_of(turn: Message) -> tuple[str, ...]:
 def body(turn: Message, words: Iterator[str], images: Iterator[int], tag: str = "") -> str:
     """A turn without the line that names its role. ``words`` are those of ``words_of``, ``images`` the next numbers."""
     content = next(words)
-    lines = [_marker(f"Name: {next(words)}", tag)] if turn.name else []
+    lines = [_marker(f"Name of speaker: {next(words)}", tag)] if turn.name else []
     if turn.answers is not None:
         lines.append(_marker(f"Result of call {turn.answers}", tag))
     if content or not turn.calls:

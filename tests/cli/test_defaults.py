@@ -88,7 +88,7 @@ def test_the_defaults_are_what_a_command_goes_by(folder):
 def test_one_value_of_an_option_that_may_be_repeated(folder):
     (folder / "spct.toml").write_text('model = "m:a"\n[judge]\nmap = "prompt=Frage"\n[train.sft]\nepochs = 2\n')
     nested = default_map(found_defaults(spct, folder, None))
-    assert nested["judge"] == {"map": ["prompt=Frage"], "model": "m:a"}
+    assert nested["judge"] == {"map": ["prompt=Frage"], "model": ["m:a"]}
     assert nested["bench"] == {"model": ["m:a"]}
     assert nested["train"] == {"sft": {"epochs": 2}}
 

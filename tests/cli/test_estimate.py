@@ -78,8 +78,10 @@ def test_first_steps_are_counted(run, options, requests):
 async def test_what_cannot_be_estimated(run):
     with pytest.raises(InputError, match="--pilot measures for --estimate"):
         run("--pilot", "3")
-    given = {"jury": None, "escalate": None, "kind": "scalar"}
+    given = {"jury": None, "escalate": None, "kind": "scalar", "model": None}
     with pytest.raises(InputError, match="--judge scalar asks none"):
         await estimate([], 0, given)
     with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
         await estimate([], 0, given | {"jury": "jury.yaml"})
+    with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
+        await estimate([], 0, given | {"model": ("openai:a", "openai:b")})

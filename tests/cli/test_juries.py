@@ -66,6 +66,35 @@ def test_a_jury_judges_and_is_voted_on_again(folder):
     assert "in the run directory already" in again
 
 
+def test_several_models_are_a_jury(folder):
+    asked = [
+        "judge",
+        folder / "items.jsonl",
+        "--model",
+        model(folder, "weak"),
+        "--model",
+        model(folder, "strong"),
+        "-k",
+        2,
+    ]
+    rows = rows_of(run(*asked, "--json"))
+    jurors = rows[0]["jury"]["jurors"]
+    assert [juror["name"].rpartition("-")[2] for juror in jurors] == ["weak", "strong"]
+    assert rows[0]["means"] == [6.75, 4.25] and rows[1]["means"] == [8.5, 2.5]  # HARD: weak likes each first in turn
+    with pytest.raises(InputError, match=r"--escalate hands on from one judge; got --model scripted:.*weak, scripted:"):
+        run(*asked, "--escalate", model(folder, "strong"))
+    with pytest.raises(InputError, match="expected models with different names"):
+        run(*asked, "--model", model(folder, "weak"))
+    with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
+        run(*asked, "--estimate")
+
+
+def test_a_command_that_asks_one_model_refuses_two(folder):
+    with pytest.raises(InputError, match=r"--model: got embedded:a, embedded:b; expected one model here"):
+        run("principles", "write", folder / "items.jsonl", "--model", "embedded:a", "--model", "embedded:b",
+            "--out", folder / "none.jsonl")  # fmt: skip
+
+
 def test_escalation_asks_the_second_where_the_first_is_unsure(folder):
     out = folder / "escalated"
     asked = ["--model", model(folder, "weak"), "--escalate", model(folder, "strong"), "--below", 0.9, "-k", 2]
@@ -100,12 +129,19 @@ def test_a_juror_may_judge_by_a_rubric(folder):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("judges: []", "judges: tuple should have at least 1 item"),
+    ("judges: []", "judges: a list should have at least 1 item"),
     ("judges: [{name: a, modell: x}]", "unknown key 'judges.0.modell'; did you mean 'model'"),
     ("judges: [{name: a, model: 'scripted:x.py:f', weight: 0}]", "judges.0.weight: input should be greater than 0"),
-    ("judges: [{name: a, model: 'scripted:x.py:f', api_key_env: NO_SUCH_KEY}]", "the environment has no NO_SUCH_KEY"),
+    ("judges: [{name: a, model: 'scripted:x.py:f', api_key_env: NO_SUCH_KEY}]", "judge 'a': the environment has no 'NO_SUCH_KEY'"),
     ("judges: [{name: a}]\ncomparable: best", "comparable: input should be 'raw'"),
-    ("judges: [", "invalid YAML"),
+    ("judges: [{name: a, judge: longest, weight: .inf}]", "judges.0.weight: input should be less than or equal to"),
+    ("judges: [{name: a, judge: longest, weight: true}]", "judges.0.weight: input should be a valid number"),
+    ("judges: [{name: a, judge: longest, k: true}]", "judges.0.k: input should be a valid integer"),
+    ("judges: [{name: a, model: 'scripted:x.py:f'}]", r"jury.yaml: judge 'a': scripted model 'x.py:f': cannot import"),
+    ("judges: [{name: a, judge: longest}]\nbelow: 0.5", "below is 0.5 and comparable is 'raw'; expected below"),
+    ("judges: [{name: a, judge: longest}]\ncomparable: escalate", "below is None and comparable is 'escalate'"),
+    ("judges: [" + "{name: a, judge: longest}, " * 101 + "]", "judges: a list should have at most 100 items"),
+    ("judges: [", "line 1: not YAML"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_jurys_file_is_said(text, said, folder, tmp_path):
     (tmp_path / "jury.yaml").write_text(text)

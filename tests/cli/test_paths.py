@@ -27,7 +27,7 @@ PATHS = [
 
 def test_the_commands_that_write_are_among_them():
     assert {name[0] for name, option in PATHS if option == "--out"} == {
-        "audit", "bench", "data", "import", "judge", "merge", "serve", "train",
+        "audit", "bench", "data", "import", "judge", "jury", "labels", "merge", "principles", "probe", "rubric", "serve", "train",
     }  # fmt: skip
     assert {name[0] for name in FOUND} == set(COMMANDS)
 

@@ -58,14 +58,14 @@ def test_each_mistake_is_one_sentence_that_names_the_key(change, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sources: [", "got invalid YAML"), ("- a", "got list; expected keys"), ("", "got NoneType; expected keys")],
+    [("sources: [", "not YAML"), ("- a", "got list; expected keys"), ("", "got NoneType; expected keys")],
 )
 def test_files_that_hold_no_recipe(tmp_path, text, message):
     path = tmp_path / "data.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         load_recipe(DataRecipe, path)
-    with pytest.raises(InputError, match="cannot be read as a recipe: No such file"):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
         load_recipe(DataRecipe, tmp_path / "none.yaml")
 
 

@@ -674,6 +674,10 @@ async def test_no_key_is_fine(monkeypatch):
         ({"headers": {"Content-Length": "1"}}, "header Content-Length: it is set by what is sent"),
         ({"base_url": ["http://a/v1", "http://a/v1"]}, "names an address twice: http://a/v1"),
         ({"base_url": 3}, "expected an address"),
+        ({"base_url": ""}, "base_url is empty"),
+        ({"base_url": " , "}, "base_url is empty"),
+        ({"base_url": []}, "base_url is empty"),
+        ({"headers": ["X-Team=a", "x-team=b"]}, "header x-team is given twice"),
         ({"preset": "azure"}, "azure:m names no server"),
     ],
 )

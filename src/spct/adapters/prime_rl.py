@@ -18,7 +18,8 @@ from typing import Any
 
 from spct.adapters.source import RewardFrom, reward_source
 from spct.errors import InputError
-from spct.items.conversation import calls_in, messages_of, query_of, response_from
+from spct.items.conversation import calls_in, query_of, response_from
+from spct.items.messages import messages_of
 from spct.items.values import as_reference, plain
 from spct.types import Message
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
+from spct.cli.session import named_models
 from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, RunError
 from spct.judges import kind_of
@@ -179,10 +179,7 @@ def _directories(models: Sequence[str], out: Path) -> dict[str, Path]:
     """A run directory per model: ``out`` itself for one, folders in it for several."""
     if len(models) == 1:
         return {models[0]: out}
-    names = {model: re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-") for model in models}
-    if len(set(names.values())) < len(models):
-        raise InputError(f"--model: got {', '.join(models)}; expected models with different names")
-    return {model: out / name for model, name in names.items()}
+    return {model: out / name for model, name in named_models(models).items()}
 
 
 def _runs_below(out: Path | None) -> list[Path]:

@@ -243,9 +243,15 @@ def holding(
             if os.environ.get(variable):
                 yield command, spelt, os.environ[variable] if name not in SECRETS else "(a key)", f"${variable}"
             elif given is not None:
-                yield command, spelt, "(what a command prints)" if callable(given.value) else given.value, given.source
+                yield command, spelt, _shown(given.value), given.source
             else:
                 yield command, spelt, _builtin(option), "built in"
+
+
+def _shown(value: Any) -> Any:
+    if callable(value):
+        return "(what a command prints)"
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 def _builtin(option: click.Parameter) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from spct.cli.judging import make_judge, settings_of
+from spct.cli.juries import asks_several
 from spct.cli.meta import make_meta_if_named
 from spct.cli.running import begun_run, judge_all
 from spct.cli.session import make_engine
@@ -110,7 +111,7 @@ async def estimate(items: Iterable[Item], total: int, options: Mapping[str, Any]
 
 def _counting(options: Mapping[str, Any]) -> tuple[ScriptedEngine, Judge]:
     """The judge of the options over an engine that gives no judgment, with the limits of the real one that are known."""
-    if options["jury"] is not None or options["escalate"] is not None:
+    if asks_several(options):
         raise InputError("--estimate knows one judge; estimate each judge of a jury by itself")
     if kind_of(options["kind"]).needs != "engine":
         raise InputError(f"--estimate counts the prompts to an engine, and --judge {options['kind']} asks none")

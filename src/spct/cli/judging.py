@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from spct.cli.juries import make_jury
+from spct.cli.juries import asks_several, make_jury
 from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
@@ -66,7 +66,12 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Ask for each criterion of a rubric by itself, or for all in one answer.",
         ),
-        click.option("--jury", type=PATH, metavar="FILE", help="Several judges that vote together (docs/juries.md)."),
+        click.option(
+            "--jury",
+            type=PATH,
+            metavar="FILE",
+            help="Several judges that vote together (docs/juries.md); of several --model too, alike in all else.",
+        ),
         click.option(
             "--escalate",
             metavar="ENGINE:NAME",
@@ -160,8 +165,8 @@ def make_judge(
     backend: Backend | None = None,
     settings: JudgeSettings | None = None,
 ) -> Judge:
-    """The judge of the options, or the jury of ``--jury`` or ``--escalate``; otherwise as ``make_one``."""
-    if options["jury"] is None and options["escalate"] is None:
+    """The judge of the options, or the jury of ``--jury``, ``--escalate`` or several models; otherwise as ``make_one``."""
+    if not asks_several(options):
         return make_one(options, meta, backend=backend, settings=settings)
     own = settings_of(options)
     if settings is not None and settings != own:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from spct.errors import InputError
 
 try:
-    from pydantic import Field
+    from pydantic import Field, model_validator
 
     from spct.recipe import Strict, load_recipe
 except ModuleNotFoundError as missing:
     raise InputError(f"a jury's file is read with {missing.name}: pip install 'spct[rubrics]'") from missing
 
-from spct.voting.jury import Comparable
+from spct.voting.jury import MOST_JURORS, Comparable
 
 
 class JurorIn(Strict):
@@ -22,12 +22,12 @@ class JurorIn(Strict):
 
     name: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
     model: str | None = None
-    weight: Annotated[float, Field(gt=0)] = 1
+    weight: Annotated[float, Field(strict=True, gt=0, le=1_000_000)] = 1
     judge: str = "grm"
     judge_option: dict[str, Any] | None = None
     rubric: str | None = None
     criteria: Literal["separate", "joint"] | None = None
-    k: Annotated[int | None, Field(ge=1, le=4096)] = None
+    k: Annotated[int | None, Field(strict=True, ge=1, le=4096)] = None
     template: str | None = None
     principles: Literal["self", "given", "query"] | None = None
     temperature: float | None = None
@@ -47,9 +47,18 @@ class JurorIn(Strict):
 class JuryIn(Strict):
     """Judges that vote together, and how; ``below`` is for ``comparable: escalate``."""
 
-    judges: Annotated[tuple[JurorIn, ...], Field(min_length=1)]
+    judges: Annotated[tuple[JurorIn, ...], Field(min_length=1, max_length=MOST_JURORS)]
     comparable: Comparable = "raw"
     below: Annotated[float | None, Field(ge=0, le=1)] = None
+
+    @model_validator(mode="after")
+    def _below_escalates(self) -> Self:
+        if (self.below is None) == (self.comparable == "escalate"):
+            raise ValueError(
+                f"below is {self.below} and comparable is {self.comparable!r}; expected below, the confidence from 0 to 1 under "
+                "which the second judge is asked, with comparable: escalate, and only there"
+            )
+        return self
 
 
 def read_jury(path: Path) -> JuryIn:

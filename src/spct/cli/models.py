@@ -23,20 +23,40 @@ def pull_command(names: tuple[str, ...]) -> None:
     for name in names:
         file = pull(name, lambda line: click.echo(line, err=True))
         click.echo(f"{file.name}  {file.encoding}  {file.license or 'licence not stated'}  {file.path}")
+        if name in CATALOGUE:
+            click.echo(f"{name}: {CATALOGUE[name].judges}", err=True)
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
 def list_command(as_json: bool) -> None:
-    """Show the models known by name, and which encodings of them are on this disk."""
-    for name, source in CATALOGUE.items():
+    """Show the models known by name: owner, licence, size, memory needed, and which of them are on this disk.
+
+    The memory is computed for llama.cpp as spct sets it, 8 samples of up to 4096 tokens at once. Use a model as
+    --model llamacpp:NAME; it is fetched at its first use, or by `spct models pull NAME`.
+    """
+    for name, model in CATALOGUE.items():
         here = cached(name)
         if as_json:
-            row = {"name": name, "license": source.license, "bytes": source.size, "summary": source.summary}
-            click.echo(orjson.dumps(row | {"cached": {encoding: str(path) for encoding, path in here.items()}}))
+            row = {
+                "name": name,
+                "owner": model.owner,
+                "license": model.license,
+                "parameters_millions": model.parameters,
+                "bytes": model.size,
+                "memory_bytes": model.memory,
+                "sha256": model.sha256,
+                "source": str(model.source),
+                "judges": model.judges,
+                "cached": {encoding: str(path) for encoding, path in here.items()},
+            }
+            click.echo(orjson.dumps(row))
         else:
-            state = f"cached as {', '.join(here)}" if here else "not cached"
-            click.echo(f"{name}  {source.size / 1e6:.0f} MB  {source.license}  {state}\n  {source.summary}")
+            click.echo(
+                f"{name}  {model.owner}  {model.license}  {model.size / 1e9:.1f} GB, needs {model.memory / 1e9:.1f} GB of memory  "
+                + (f"cached as {', '.join(here)}" if here else "not cached")
+                + f"\n  from {model.source}; {model.judges}"
+            )
 
 
 @models.command("path")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
@@ -32,7 +34,11 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that reach the engine, shared by every command that takes ``--model``."""
     options = [
         click.option(
-            "--model", metavar="ENGINE:NAME", help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m."
+            "--model",
+            multiple=True,
+            callback=_one_or_several,
+            metavar="ENGINE:NAME",
+            help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m.",
         ),
         click.option(
             "--base-url",
@@ -74,10 +80,25 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
+def _one_or_several(context: click.Context, option: click.Parameter, models: tuple[str, ...]) -> Any:
+    """What most commands take: None or a model; several models as they are, for the commands that make a jury of them."""
+    return models if len(models) > 1 else models[0] if models else None
+
+
+def named_models(models: Sequence[str]) -> dict[str, str]:
+    """A name for each model that can be a judge's or a folder's. Raises InputError where two would have the same."""
+    names = {model: re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-") for model in models}
+    if len(set(names.values())) < len(models):
+        raise InputError(f"--model: got {', '.join(models)}; expected models with different names")
+    return names
+
+
+def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> Engine:
     """The engine that the options of ``engine_options`` describe; consumes only those that were given. Raises InputError."""
     if not model:
         raise InputError("no model is named; name one with --model ENGINE:NAME, such as embedded:smollm2-135m")
+    if not isinstance(model, str):
+        raise InputError(f"--model: got {', '.join(model)}; expected one model here")
     options = {name: given[name] for name in ENGINE_OPTIONS if given.get(name) not in (None, ())}
     if len(urls := options.get("base_url", ())) == 1:
         options["base_url"] = urls[0]
@@ -95,15 +116,26 @@ def make_engine(model: str | None, given: Mapping[str, Any]) -> Engine:
     return load_engine(model, **options)
 
 
+_AS_JSON = {"True": "true", "False": "false"}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _param(pair: str) -> tuple[str, Any]:
-    """A field of the request and its value as YAML; None for one to be left out."""
+    """A field of the request and its value: JSON, or else a word as it is (YAML's "off" is false); None to leave it out."""
     name, equals, value = pair.partition("=")
     if not equals or not name:
         raise InputError(f"--param {pair!r}: expected NAME=VALUE, or NAME=none to leave the field out")
     try:
-        return name, None if value.lower() == "none" else yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
+        return name, None if value.lower() == "none" else json.loads(
+            _AS_JSON.get(value, value), parse_constant=_refuse_constant
+        )
+    except ValueError as error:
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            raise InputError(f"--param {name}: {value!r} cannot be read: expected a number, a word or JSON") from error
+        return name, value
 
 
 class Startable(Protocol):

@@ -19,7 +19,7 @@ from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.harmless import line, lines
 from spct.items import item_to_row
-from spct.items.conversation import turn_row
+from spct.items.messages import turn_row
 from spct.judges.settings import JudgeSettings
 from spct.measures.case import Scale
 from spct.run import RunStore

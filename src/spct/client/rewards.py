@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from spct.aio import OwnLoop
 from spct.errors import InputError, ReplyError
-from spct.items.conversation import messages_of, response_of, response_row, turn_row
+from spct.items.conversation import response_of, response_row
+from spct.items.messages import messages_of, turn_row
 from spct.items.values import plain
 from spct.service.member import digest_of
 from spct.types import Message

@@ -20,8 +20,9 @@ from spct.data.conversation import conversation_hash, hash64
 from spct.data.forms import Candidate, Form
 from spct.data.group import Group
 from spct.errors import RunError
-from spct.items.conversation import messages_of, response_of, response_row, turn_row
+from spct.items.conversation import response_of, response_row
 from spct.items.item import said
+from spct.items.messages import messages_of, turn_row
 
 DUPLICATE, CONTRADICTED = "duplicate", "contradicted by another row"
 

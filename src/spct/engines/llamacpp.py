@@ -61,12 +61,12 @@ class LlamaCppEngine:
     """Samples from a GGUF model in process; safe for many requests at once, which llama.cpp batches continuously.
 
     ``name`` is a catalogue name, ``hf:OWNER/REPO/FILE.gguf`` or a path; ``encoding`` (Q8_0, F16) re-encodes it, and a
-    catalogue model is taken in Q8_0 unless told otherwise. ``threads`` defaults to the CPUs this process may use; take
-    fewer where other work needs them too, as llama.cpp's threads wait for each other by spinning. ``context_tokens`` is
-    what one sequence may have, prompt and completion, and no more than the model was trained on; ``parallel`` how many
-    sequences run at once. A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to scale it. ``verbosity`` is
-    llama.cpp's own: -1 is silent but for faults in a grammar, 3 chatty, on stderr. ``special_tokens`` are kept out of
-    untrusted text beside those of the model file.
+    catalogue model is taken in the encoding that the catalogue prepares for it. ``threads`` defaults to the CPUs this
+    process may use; take fewer where other work needs them too, as llama.cpp's threads wait for each other by
+    spinning. ``context_tokens`` is what one sequence may have, prompt and completion, and no more than the model was
+    trained on; ``parallel`` how many sequences run at once. A ``lora`` is the path of a GGUF adapter, ``PATH=0.5`` to
+    scale it. ``verbosity`` is llama.cpp's own: -1 is silent but for faults in a grammar, 3 chatty, on stderr.
+    ``special_tokens`` are kept out of untrusted text beside those of the model file.
     """
 
     notes: tuple[str, ...] = ()
@@ -89,7 +89,8 @@ class LlamaCppEngine:
             if value < 1:
                 raise InputError(f"llamacpp: {option} is {value}; expected 1 or more")
         self._name = name
-        self._encoding = encoding or ("Q8_0" if name in CATALOGUE else None)
+        known = CATALOGUE.get(name)
+        self._encoding = encoding or (known.recode[0] if known and known.recode else None)
         self._threads = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0, 1])
         self._context_tokens = context_tokens
         self._parallel = parallel

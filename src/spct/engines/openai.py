@@ -114,7 +114,7 @@ class OpenAIEngine:
         if preset not in PRESETS:
             raise InputError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
         known = PRESETS[preset]
-        urls = split_urls(base_url) or split_urls(os.environ.get("OPENAI_BASE_URL") if preset == "openai" else None)
+        urls = split_urls(base_url) or split_urls((preset == "openai" and os.environ.get("OPENAI_BASE_URL")) or None)
         if not urls:
             if known.base_url is None:
                 raise InputError(

@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 
 from spct.errors import InputError
-from spct.items.conversation import refuse, response_row, show, text_of, turn_row
+from spct.items.conversation import response_row
+from spct.items.messages import turn_row
+from spct.items.refusals import refuse, show, text_of
 from spct.items.shapes import SHAPE_KEYS, shaped
 from spct.items.truth import TRUTH_KEYS, read_truth, truth_row
 from spct.items.values import absent, plain

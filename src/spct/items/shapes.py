@@ -9,16 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spct.items.conversation import (
-    checked_query,
-    messages_of,
-    query_of,
-    refuse,
-    response_from,
-    response_of,
-    show,
-    transcript,
-)
+from spct.items.conversation import checked_query, query_of, response_from, response_of, transcript
+from spct.items.messages import messages_of
+from spct.items.refusals import refuse, show
 from spct.types import Message
 
 SHAPES = (

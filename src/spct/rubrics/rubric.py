@@ -73,7 +73,11 @@ class Rubric:
         from spct.rubrics.reading import read_rubric
 
         path = Path(source)
-        if not path.suffix and not path.exists():
+        try:
+            exists = path.exists()
+        except OSError:  # a name that is too long
+            exists = False
+        if not path.suffix and not exists:
             if str(source) not in shipped_names():
                 known = ", ".join(shipped_names())
                 raise InputError(f"rubric {str(source)!r}: no such file, and none of the shipped names ({known})")

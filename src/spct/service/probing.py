@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from spct.bench.probing.changes import ProbeIn, read_probes
 from spct.errors import InputError, SpctError
@@ -56,11 +55,11 @@ class Prober:
 
     async def _probe(self, judge: Judge, item: Item, means: Sequence[float]) -> None:
         probe, target = self._random.choice(self._probes), self._random.randrange(len(item.responses))
-        changed = probe.change(item, target, "")
+        changed = probe.changed(item, target)
         if changed is None:
             return
         try:
-            found = await judge.judge(replace(item, responses=changed.responses, best=None, rewards_N=None, truth=None))
+            found = await judge.judge(changed)
         except SpctError:
             return
         if found.means is not None:

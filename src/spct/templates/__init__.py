@@ -51,9 +51,8 @@ def load_template(name_or_path: str) -> Template:
 def load_first(template: Template) -> Template:
     """The template of its first step: the shipped one of that name, or a file in the same folder. Raises TemplateError."""
     assert template.first is not None
-    if template.first in TEMPLATES:
-        return load_template(template.first)
-    first = load_template(str(template.path.parent / template.first))
+    name = template.first
+    first = load_template(name if name in TEMPLATES else str(template.path.parent / name))
     if first.kind != "text" or first.needs:
         raise TemplateError(
             f"{first.path}: a first step has `reader: text` and needs nothing; got {first.kind}"

@@ -308,10 +308,14 @@ def _read_meta(front: str, path: Path) -> Meta:
         values[key.value] = _CHECKS[key.value](data[key.value], place)
     meta = Meta(**values)
     try:
-        meta.make_reader()
+        kind = meta.make_reader().kind
     except InputError as error:
         at = next((key.start_mark.line + 2 for key, _ in root.value if key.value == "reader"), 2)
         raise TemplateError(f"{path}, line {at}: {error}") from error
+    if not meta.responses and kind != "text":
+        raise TemplateError(
+            f"{path}: responses is false, and its reader asks for scores of them; expected `reader: text` there"
+        )
     return meta
 
 

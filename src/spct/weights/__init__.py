@@ -4,7 +4,7 @@ Every failure is a WeightsError with one sentence: what was found, what was expe
 """
 
 from spct.weights.cache import cache_dir
-from spct.weights.catalogue import CATALOGUE, WheelSource
+from spct.weights.catalogue import CATALOGUE, KnownModel
 from spct.weights.gguf_header import GGUFHeader, file_encoding, read_header
 from spct.weights.lora import Lora, merged, read_lora
 from spct.weights.recoding import Recoding, recode
@@ -13,11 +13,11 @@ from spct.weights.resolve import ModelFile, Progress, cached, pull, resolve
 __all__ = [
     "CATALOGUE",
     "GGUFHeader",
+    "KnownModel",
     "Lora",
     "ModelFile",
     "Progress",
     "Recoding",
-    "WheelSource",
     "cache_dir",
     "cached",
     "file_encoding",

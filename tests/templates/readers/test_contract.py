@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -141,6 +142,44 @@ def test_no_quotation_of_a_sealed_answer_is_read(reader, n):
             for written in (sealed, f"It says {sealed}", f"> {sealed}\n", sealed[: len(sealed) // 2]):
                 for finish in ("stop", "length"):
                     assert parse_answer(reader, written, n, finish).scores is None, written
+
+
+PADDING = (" ", "\n", "\t", "\r\n", " " * 600, "*", "**", "_", "`", "$", ".", ",", "'", "(", "~", "\u200b", "\u00a0")
+
+
+@each
+def test_an_answer_in_any_padding_that_is_still_read_is_broken(reader, n):
+    shield, rng, read = Shield((), reader), random.Random(n), 0
+    if not reader.looks(n):
+        return
+    for text in answers(reader, n, 7, 80):
+        at = rng.randrange(len(text) + 1)
+        padded = text[:at] + rng.choice(PADDING) + text[at:]
+        read += parse_answer(reader, padded, n).scores is not None
+        (sealed,) = shield.seal([padded], n).texts
+        assert parse_answer(reader, sealed, n).scores is None, padded
+    assert read > 0
+
+
+@each
+def test_an_answer_with_blanks_between_its_letters_is_broken(reader, n):
+    """A judge that copies it may close the gaps."""
+    for text in answers(reader, n, 11):
+        (sealed,) = Shield((), reader).seal([re.sub(r"(?<=[^-0-9])(?=\S)", " ", text)], n).texts
+        tidy = sealed.replace(" ", "")
+        assert not reader.looks(n) or parse_answer(reader, tidy, n).scores is None, sealed
+
+
+@pytest.mark.parametrize("declared", ["box", "list", "card", "weighted"])
+def test_dots_between_many_numbers_cost_no_more_than_their_length(declared):
+    """Each may be a decimal point or not: to try both for each of 60 would never end."""
+    n = 60
+    reader = make_reader(declared, Scale(1, 10, 0 if declared == "card" else 2))
+    for text in ("\\boxed{" + "1." * 5 * n + "x", "[" + "1." * 5 * n + "5-" * n):
+        assert Shield((), reader).seal([text], n).texts[0][1:] == text[1:]
+    for inside in (".".join(["1.5"] * n), ", ".join(["1.5"] * n), ". ".join(["1"] * n)):
+        text = f"\\boxed{{{inside}}} [{inside}]"
+        assert Shield((), reader).seal([text], n).texts != (text,)
 
 
 PIECES = [

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from spct.cli import spct
 from spct.cli.bench import bench
 from spct.cli.train.critiques import critiques
+from spct.cli.train.expected import Work, expected_work
 from spct.cli.train.export import export
 from spct.cli.train.rft import rft_data
 from spct.errors import EngineMissingError, InputError, RunError, TrainingError
@@ -17,6 +18,7 @@ from spct.train import STAGES
 from spct.train.baselines.recipe import CritiquesRecipe
 from spct.train.common import packages
 from spct.train.export.recipe import ExportRecipe
+from spct.train.pipeline.inputs import missing_inputs
 from spct.train.pipeline.plan import command_of, plan
 from spct.train.pipeline.recipe import BenchRecipe, read_recipe
 from spct.train.pipeline.run import chosen_stages, run_all, state_of, steps, unused
@@ -42,6 +44,8 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small.jsonl(tmp_path / "items.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
     (tmp_path / "short.jinja").write_text("{{ query }}")
+    for benchmark in ("d", "own"):
+        (tmp_path / benchmark).mkdir()
 
 
 def branches(recipe=None, **overrides):
@@ -276,7 +280,7 @@ def test_a_job_is_the_command_that_a_user_would_type():
     ],
 )
 def test_every_key_is_an_option_of_the_command(kind, command, others):
-    options = {option.name for option in command.params}
+    options = {name.lstrip("-").replace("-", "_") for option in command.params for name in option.opts}
     assert set(kind.model_fields) - others <= options
 
 
@@ -477,3 +481,81 @@ def test_the_dry_run_says_what_and_why():
         f"run   {at['rl']}: its input is not there yet: {at['sft']}",
     ]
     assert not (Path("out") / at["rft"]).exists()
+
+
+def test_the_dry_run_reckons_tokens_by_stage():
+    sections = {
+        "data": {
+            "sources": [{"kind": "items", "path": "items.jsonl"}],
+            "size": 100,
+            "split": {"train": 0.8, "heldout": 0.2},
+        },
+        "rft": {"n_rft": 2},
+        "sft": {"epochs": 2},
+        "rl": {"steps": 5, "batch": 4, "group": 3},
+        "bench": {"k": 8, "benchmarks": [{"name": "items"}, {"name": "llmbar", "data": "d"}]},
+        "export": {},
+    }
+    Path("all.yaml").write_text(yaml.safe_dump({"model": "some/model"} | sections))
+    asked = ["train", "all", "all.yaml", "--out", "out", "--dry-run"]
+    done = CliRunner().invoke(spct, asked, catch_exceptions=False)
+    assert [line for line in done.stdout.splitlines() if not line.startswith("run ")] == [
+        "work  rft, 1 job: 240 judgments, 0.4M tokens read and 0.1M tokens written",  # 80 items, 2 and a hinted one each
+        "work  sft, 1 job: 480 examples, 0.9M tokens learned from",
+        "work  rl, 1 job: 60 judgments, 0.1M tokens read and 0.0M tokens written; 60 examples, 0.1M tokens learned from",
+        "work  bench, 6 jobs: 540 judgments, 0.8M tokens read and 0.2M tokens written; and 3 jobs not known yet",
+        "assumed: 1,500 tokens a prompt, 300 a judgment",
+    ]
+    rows = json.loads(CliRunner().invoke(spct, [*asked, "--json", "--from", "rft"], catch_exceptions=False).stdout)
+    assert [row["work"] for row in rows[:2]] == [
+        None,  # data does not run
+        {"judgments": 240, "examples": 0, "tokens_read": 360_000, "tokens_written": 72_000, "tokens_learned": 0},
+    ]
+    run(branches(RECIPE | sections), Command('"}\n{"prompt": "a", "responses": ["b", "c"]}\n{"made": "'), only="data")
+
+
+def test_items_and_trajectories_that_are_there_are_counted():
+    Path("kept.jsonl").write_text("{}\n{}\n{}\n")
+    found = branches(
+        {
+            "model": "m",
+            "rft": {"items": "items.jsonl", "hinted": False},
+            "sft": {"trajectories": "kept.jsonl", "epochs": 4, "batch": 2},
+        }
+    )["main"]
+    jobs = [*found.values()]
+    assert expected_work(found["rft"], jobs, Path("out")) == Work(judgments=1 * 3)  # the command's own n_rft
+    assert expected_work(found["sft"], jobs, Path("out")) == Work(examples=3 * 4)
+    long = branches({"model": "m", "sft": {"trajectories": "kept.jsonl", "batch": 2}})["main"]["sft"]
+    assert expected_work(long, jobs, Path("out")) == Work(examples=900 * 2)  # the paper's steps
+
+
+def test_every_input_that_is_not_there_is_named_before_anything_runs():
+    recipe = RECIPE | {
+        "data": {"sources": [{"kind": "items", "path": "none.jsonl"}]},
+        "rft": {"template": "none.jinja", "model": "llamacpp:none.gguf"},
+        "sft": {"steps": 5, "general": {"path": ["items.jsonl", "~/none/there"], "share": 0.1}},
+        "bench": {"benchmarks": [{"name": "llmbar", "data": "gone"}, {"name": "rmb", "data": "hub"}]},
+    }
+    called = Command()
+    message = (
+        r"^the recipe names files that are not there: data\.sources\.0\.path none\.jsonl; rft\.model none\.gguf; "
+        r"rft\.template none\.jinja; sft\.general\.path ~/none/there; bench\.data gone; expected files or directories"
+    )
+    with pytest.raises(InputError, match=message):
+        run(branches(recipe), called)
+    assert called.called == []
+    run(branches(recipe | {"data": RECIPE["data"]}), called, only="data")  # what does not run may be missing
+    assert called.called == ["data"]
+    done = CliRunner().invoke(spct, ["train", "all", "all.yaml", "--out", "out", "--dry-run"])
+    assert done.stdout.startswith("skip  data-") and isinstance(done.exception, InputError)
+    assert str(done.exception).startswith("the recipe names files that are not there: rft.model none.gguf; ")
+
+
+def test_models_that_are_only_names_are_no_files():
+    models = ["some/model", "smollm2-135m", "hf:owner/repo/file.gguf", "openai:any", "llamacpp:hf:owner/repo/file.gguf"]
+    for model in models:
+        found = branches(RECIPE | {"rft": {"model": model}})["main"]["rft"]
+        assert list(missing_inputs(found)) == []
+    own = branches(RECIPE | {"rft": {"model": "./own.py:Engine:/none/model", "template": "short.jinja"}})["main"]["rft"]
+    assert list(missing_inputs(own)) == ["rft.model ./own.py", "rft.model /none/model"]

@@ -17,7 +17,7 @@ from train.rl.toy import toy_recipe
 
 def test_two_processes_match_one(tmp_path: Path) -> None:
     """A step has 3 prompts x 4 rollouts: the second prompt's group is shared by both processes."""
-    heldout = {"path": str(tmp_path / "heldout.jsonl"), "vote_k": 2}
+    heldout = {"path": str(tmp_path / "heldout.jsonl"), "vote_k": 2, "probe_share": 1}
     checked = toy_recipe(tmp_path, steps=4, batch=9, micro_batch=6, heldout=heldout)
     recipe = tmp_path / "rl.yaml"
     recipe.write_text(yaml.safe_dump(checked.model_dump(mode="json")))

@@ -101,7 +101,13 @@ def test_a_tiny_policy_learns_to_judge(tmp_path: Path) -> None:
 
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
     recipe = toy_recipe(
-        tmp_path, steps=6, batch=6, micro_batch=8, schedule="cosine", warmup=0.3, heldout=heldout(tmp_path)
+        tmp_path,
+        steps=6,
+        batch=6,
+        micro_batch=8,
+        schedule="cosine",
+        warmup=0.3,
+        heldout=heldout(tmp_path, probe_share=1),
     )
     whole = train_rl(recipe, tmp_path / "whole", say=silent)
     with pytest.raises(Stop):
@@ -113,6 +119,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
     assert same(weights(tmp_path / "whole" / "model"), weights(tmp_path / "parts" / "model"))
     assert same(weights(tmp_path / "whole" / "checkpoint-6"), weights(tmp_path / "parts" / "checkpoint-6"))
     assert figures(whole["train"]) == figures(parts["train"])
+    assert {"eval_probe_gain/lost"} <= set(whole["heldout"][0])
     assert whole["heldout"] == parts["heldout"] and whole["best_step"] == parts["best_step"]
 
 

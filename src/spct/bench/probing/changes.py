@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spct.errors import InputError
 from spct.items import fingerprint
@@ -31,6 +32,12 @@ class Changed:
     places: Places
 
 
+def _a_line(value: object) -> object:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(f"got {value!r}; expected a line of text, which is put into sentences")
+    return value
+
+
 class ProbeIn(Strict):
     """A change. It ``must_not`` let the response it is made to win, or not raise its score, or not matter to any response.
 
@@ -40,10 +47,10 @@ class ProbeIn(Strict):
 
     name: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
     must_not: Literal["win", "raise", "matter"]
-    what: Annotated[str, Field(min_length=1)]
+    what: Annotated[str, BeforeValidator(_a_line)]
     replace: str | None = None
-    prepend: str | None = None
-    append: str | None = None
+    prepend: Annotated[str | None, Field(min_length=1)] = None
+    append: Annotated[str | None, Field(min_length=1)] = None
     keep: Annotated[float | None, Field(gt=0, lt=1)] = None
     rewrite: str | None = None
 
@@ -71,6 +78,16 @@ class ProbeIn(Strict):
             changed = _with(item.responses, target, self._text(item.responses[target]))
         return None if changed is None or changed.responses == item.responses else changed
 
+    def changed(self, item: Item, target: int) -> Item | None:
+        """The item with the change made to ``target``, under its own id and without its truth; None as in ``change``.
+
+        For changes that keep every response in its place and need no other query, so all that must not raise a score.
+        """
+        changed = self.change(item, target, "")
+        if changed is None:
+            return None
+        return replace(item, responses=changed.responses, best=None, rewards_N=None, truth=None)
+
     def _text(self, text: str) -> str:
         if self.keep is not None:
             return text[: int(self.keep * len(text))]
@@ -81,6 +98,14 @@ class ProbeIn(Strict):
 
 class ProbesIn(Strict):
     probes: Annotated[tuple[ProbeIn, ...], Field(min_length=1)]
+
+    @field_validator("probes")
+    @classmethod
+    def _apart(cls, probes: tuple[ProbeIn, ...]) -> tuple[ProbeIn, ...]:
+        names = Counter(probe.name for probe in probes)
+        if repeated := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"several are called {repeated[0]!r}; expected a name of its own for each")
+        return probes
 
 
 def _with(responses: Sequence[str], target: int, text: str) -> Changed:

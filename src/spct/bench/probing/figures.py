@@ -14,7 +14,7 @@ from typing import Any
 
 from spct.bench.audit.findings import gap_of, share_of, winners
 from spct.bench.probing.changes import KEY
-from spct.bench.scoring.statistics import FEW, Figure, mean_figure
+from spct.bench.scoring.statistics import Figure, mean_figure
 from spct.bench.suites.assembly import cluster_of
 from spct.types import Item
 from spct.voting.accuracy import tie_credit
@@ -65,12 +65,8 @@ class ProbeResult:
 
 
 def _clear(figure: Figure | None, above: float = 0.0) -> bool:
-    """Whether the interval is above a value; without one, whether enough prompts all say the same and that is."""
-    if figure is None:
-        return False
-    if figure.low is None:
-        return (figure.n or 0) >= FEW and figure.value > above + ROUNDING
-    return figure.low > above + ROUNDING
+    """Whether the interval is above a value."""
+    return figure is not None and figure.least is not None and figure.least > above + ROUNDING
 
 
 @dataclass(frozen=True, slots=True)

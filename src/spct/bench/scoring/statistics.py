@@ -45,6 +45,13 @@ class Figure:
     n: int | None = None
     note: str = ""
 
+    @property
+    def least(self) -> float | None:
+        """The low end of the interval; the value where enough prompts all say the same, so that there is none; else None."""
+        if self.low is None:
+            return self.value if (self.n or 0) >= FEW else None
+        return self.low
+
 
 class Resamples:
     """``replicates`` draws of the clusters with replacement, as many as there are; the same for the same seed."""

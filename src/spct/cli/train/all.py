@@ -33,7 +33,9 @@ STAGE_HELP = "\b\nStages, in the order of their running:\n" + "\n".join(
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
 @click.option("--only", metavar="STAGE", help="Only this stage; what it needs must be done.")
 @click.option("--from", "start", metavar="STAGE", help="Only this stage and those after it.")
-@click.option("--dry-run", is_flag=True, help="Say what would run, what would be skipped, and why.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would run, why, for about how many tokens, and which inputs are missing."
+)
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
 @click.option("--launch", type=PATH, metavar="CONFIG",
               help="Run the stages that train by accelerate with this file  [default: the recipe's].")  # fmt: skip
@@ -50,7 +52,9 @@ def all_(recipe: Path, **options: Any) -> int:
     if importlib.util.find_spec("pydantic") is None:
         raise InputError("spct train all checks recipes with pydantic: pip install 'spct[train]'")
     check_extra()
+    from spct.cli.train.expected import plan_lines, plan_rows
     from spct.recipe import flag_values
+    from spct.train.pipeline.inputs import check_inputs
     from spct.train.pipeline.plan import plan
     from spct.train.pipeline.recipe import read_recipe
     from spct.train.pipeline.report import report_lines, write_report
@@ -65,10 +69,9 @@ def all_(recipe: Path, **options: Any) -> int:
     chosen = chosen_stages(list(load_stages(main.stages)), options["only"], options["start"])
     if options["dry_run"]:
         found = list(steps(branches, out, chosen))
-        rows = [{"job": step.job.directory, "runs": step.runs, "why": step.why} for step in found]
-        lines = [f"{'run ' if row['runs'] else 'skip'}  {row['job']}: {row['why']}" for row in rows]
-        for line in [orjson.dumps(rows).decode()] if options["as_json"] else lines:
+        for line in [orjson.dumps(plan_rows(found, out)).decode()] if options["as_json"] else plan_lines(found, out):
             write_line(sys.stdout, line)
+        check_inputs([step.job for step in found if step.runs])
         return 0
     try:
         code = run_all(branches, out, chosen, run_command, say, options["launch"] or main.launch)

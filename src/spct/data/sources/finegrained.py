@@ -13,7 +13,7 @@ from typing import Any
 from spct.data.group import Group, LabelRangeError, integer, need
 from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
-from spct.items.conversation import text_of
+from spct.items.refusals import text_of
 from spct.types import Message
 
 PAIRS = tuple(combinations(range(4), 2))

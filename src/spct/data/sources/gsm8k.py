@@ -11,7 +11,7 @@ from spct.data.group import Dropped, Group, need
 from spct.data.sources.solved import attempts_of, solved
 from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
-from spct.items.conversation import text_of
+from spct.items.refusals import text_of
 
 
 class GSM8K:

@@ -10,7 +10,7 @@ from spct.data.answers import final_answer
 from spct.data.group import Dropped, Group, need
 from spct.data.sources.solved import attempts_of, solved
 from spct.data.sources.source import SourceAbout
-from spct.items.conversation import text_of
+from spct.items.refusals import text_of
 
 
 class MATH:

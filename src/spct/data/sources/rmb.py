@@ -9,7 +9,8 @@ from typing import Any
 from spct.data.group import Group, need
 from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
-from spct.items.conversation import query_of, text_of
+from spct.items.conversation import query_of
+from spct.items.refusals import text_of
 
 
 class RMBSource:

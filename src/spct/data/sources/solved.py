@@ -9,7 +9,8 @@ from typing import Any
 from spct.data.answers import UncheckableError, final_answer, same_answer
 from spct.data.group import Dropped, Group, wins_of
 from spct.errors import InputError
-from spct.items.conversation import query_of, text_of
+from spct.items.conversation import query_of
+from spct.items.refusals import text_of
 
 
 @dataclass(frozen=True, slots=True)

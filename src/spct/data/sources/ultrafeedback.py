@@ -14,7 +14,8 @@ from spct.data.group import Dropped, Group, LabelRangeError, need, wins_of
 from spct.data.sources.source import SourceAbout
 from spct.errors import InputError
 from spct.items import parse_item
-from spct.items.conversation import query_of, text_of
+from spct.items.conversation import query_of
+from spct.items.refusals import text_of
 
 ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 

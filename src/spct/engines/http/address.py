@@ -82,11 +82,13 @@ def find_address(
 
 
 def split_urls(base_url: str | Sequence[str] | None) -> list[str]:
-    """The base URLs of one, several, or a list with commas. Raises InputError for something else."""
+    """The base URLs of one, several, or a list with commas; none of None. Raises InputError for something else."""
     given = [base_url] if isinstance(base_url, str) else () if base_url is None else base_url
     if not (isinstance(given, Sequence) and all(isinstance(url, str) for url in given)):
         raise InputError(f"base_url: got {base_url!r}; expected an address as http://127.0.0.1:8000/v1, or several")
     urls = [url.strip() for text in given for url in text.split(",") if url.strip()]
+    if base_url is not None and not urls:  # a variable that was not set must not send all to the usual server
+        raise InputError("base_url is empty: give an address as http://127.0.0.1:8000/v1, or leave it out")
     if twice := [url for url in dict.fromkeys(urls) if urls.count(url) > 1]:
         raise InputError(f"base_url names an address twice: {Endpoint('', '').clean(_without_secrets(twice[0]))}")
     return urls
@@ -97,7 +99,7 @@ def check_headers(given: Mapping[str, Any] | Sequence[str] | None) -> dict[str, 
     if isinstance(given, str):
         given = [given]
     pairs = given.items() if isinstance(given, Mapping) else [_pair(text) for text in given or ()]
-    headers = {}
+    headers: dict[str, str] = {}
     for name, value in pairs:
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
             raise InputError(
@@ -109,6 +111,8 @@ def check_headers(given: Mapping[str, Any] | Sequence[str] | None) -> dict[str, 
             raise InputError(
                 f"header {name}: its value has characters that no header carries: expected printable ASCII"
             )
+        if name.lower() in {other.lower() for other in headers}:
+            raise InputError(f"header {name} is given twice: give it one value")
         headers[name] = str(value).strip()
     return headers
 

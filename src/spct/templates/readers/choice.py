@@ -6,12 +6,11 @@ declared. Two different ones on one line ("[[A]] or [[B]]") are none. The form `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from spct.errors import InputError
 from spct.templates.readers.labels import Labels
-from spct.templates.readers.literal import ENDS_OF_LINE, Literal, stripped
+from spct.templates.readers.literal import ENDS_OF_LINE, Literal, loosely, stripped
 from spct.templates.readers.pattern import gbnf, quoted
 from spct.templates.readers.reader import AnswerKind, BaseReader, Look, Reading, Rules, reading
 from spct.templates.readers.scale import Scale, shown
@@ -79,8 +78,7 @@ class Choice(BaseReader):
         if self._form is None:
             return ()  # a copy of a response is not the whole answer
         names = sorted(self._labels.scores(n), key=len, reverse=True)
-        label = "|".join(r"\s*+".join(map(re.escape, name.split())) for name in names)
-        return (Look(self._form.pattern(rf"(?i:{label})(?!\w)")),)
+        return (Look(self._form.pattern(rf"(?:{'|'.join(map(loosely, names))})(?![^\W_])")),)
 
     def _chosen(self, label: str, n: int, wanted: str) -> tuple[float, ...] | Problem:
         found = self._labels.scores(n).get(label)

@@ -26,7 +26,7 @@ from spct.templates.folding import squeeze
 from spct.templates.readers.box import SCORE_TOKENS
 from spct.templates.readers.json_text import Node, last_object
 from spct.templates.readers.labels import Labels
-from spct.templates.readers.literal import numbered
+from spct.templates.readers.literal import loosely, numbered
 from spct.templates.readers.pattern import gbnf
 from spct.templates.readers.reader import AnswerKind, BaseReader, Look, Reading, Rules, reading
 from spct.templates.readers.scale import Scale, shown
@@ -120,7 +120,7 @@ class Json(BaseReader):
     def looks(self, n: int) -> Sequence[Look]:
         keys = {path.split(".")[-1] for path in self._paths}
         return tuple(
-            [Look(re.compile(rf"{_QUOTE}\s*+(?i:{_any_number(key)})\s*+{_QUOTE}\s*+:")) for key in sorted(keys)]
+            [Look(re.compile(rf"{_QUOTE}[\s*_]*+{loosely(key)}[\s*_]*+{_QUOTE}\s*+:")) for key in sorted(keys)]
         )
 
     def sections(self, text: str, span: tuple[int, int] | None) -> tuple[str, str] | None:
@@ -299,12 +299,3 @@ def _schema(tree: Tree) -> Mapping[str, Any]:
         "required": list(tree),
         "additionalProperties": False,
     }
-
-
-def _any_number(key: str) -> str:
-    """The key as a pattern, for any response."""
-    parts = re.split(r"(\{i\}|\{letter\})", key)
-    return "".join(
-        r"(?:\d{1,4}|[a-zA-Z])" if at % 2 else r"\s*+".join(map(re.escape, part.split()))
-        for at, part in enumerate(parts)
-    )

@@ -51,8 +51,7 @@ class List(BaseReader):
         return Rules(f'"[" {scores} "]"', [f"score ::= {self._scale.grammar()}"], SCORE_TOKENS * n)
 
     def looks(self, n: int) -> Sequence[Look]:
-        number = self._scale.pattern()
-        return (Look(re.compile(rf"\[{_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}{_END}")),)
+        return (Look(re.compile(rf"\[{_DRESS}{self._scale.numbers(n, _DRESS)}{_END}")),)
 
 
 class Card(Box):
@@ -100,5 +99,6 @@ class Card(Box):
         return ()  # what is clamped and rounded has no distribution over the scale
 
     def looks(self, n: int) -> Sequence[Look]:
-        number = r"-?[0-9]++(?:\.[0-9]++)?"
-        return (Look(re.compile(rf"(?:\\{LOOSE_BOX}|\[){_DRESS}{number}(?:{_DRESS}{number}){{{n - 1}}}{_END}")),)
+        # Runs of digits, as ``Scale.numbers`` counts them; off the scale ones are clamped.
+        numbers = rf"-?[0-9]++(?:{_DRESS}-?[0-9]++){{{n - 1},{2 * n - 1}}}"
+        return (Look(re.compile(rf"(?:\\{LOOSE_BOX}|\[){_DRESS}{numbers}{_END}")),)

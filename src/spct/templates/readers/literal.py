@@ -77,15 +77,18 @@ class Literal:
 
     def pattern(self, answer: str) -> re.Pattern[str]:
         """What reads like this form of any response, with ``answer`` (a regular expression) in it, to somebody careless."""
-        parts = _NUMBERS.split(self.before)
-        pieces = [r"(?:\d{1,4}|[a-zA-Z])" if at % 2 else _loose(part) for at, part in enumerate(parts)]
-        lead = r"[\s*_]*+".join(piece for piece in pieces if piece)
-        return re.compile(rf"{lead}[\s*_`$'\"(]*+{answer}")
+        return re.compile(rf"{loosely(self.before)}[\s*_`$'\"(]*+{answer}")
 
 
 def numbered(text: str, number: int) -> str:
     """``text`` with the number or the letter of a response in it."""
     return _NUMBERS.sub(lambda match: str(number) if match[1] == "i" else letter(number), text)
+
+
+def loosely(text: str) -> str:
+    """A regular expression for what reads like ``text``, of any response, to somebody careless."""
+    pieces = [r"(?:\d{1,4}|[a-zA-Z])" if at % 2 else _loose(part) for at, part in enumerate(_NUMBERS.split(text))]
+    return r"[\s*_]*+".join(piece for piece in pieces if piece)
 
 
 def letter(number: int) -> str:

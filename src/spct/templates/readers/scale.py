@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from spct.types import Problem
@@ -15,9 +15,9 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 # What a judge that copies an answer may tidy away, beside the white space that a reader allows.
 _COMMANDS = "text(?:bf|it|rm|sf|tt)?|math(?:bf|it|rm|sf|tt)|bold(?:symbol)?|bf|it|rm|left|right|q?quad|[bB]igg?[lr]?|displaystyle"
-_COMMAND = rf"\\(?:(?:{_COMMANDS})(?![a-zA-Z])|[,;:! ]|(?=[{{}}\s]))"
-DRESS = rf"(?:[\s${{}}\[\]()*~,;、.+]++|{_COMMAND})"
-DRESS_IN_LINE = rf"(?:[^\S\n]++|[${{\[\]()*~,;、.+]++|{_COMMAND})"
+COMMAND = rf"\\(?:(?:{_COMMANDS})(?![a-zA-Z])|[,;:! ]|(?=[{{}}\s]))"
+DRESS = rf"(?:[\s${{}}\[\]()*~,;、.+]++|{COMMAND})"
+DRESS_IN_LINE = rf"(?:[^\S\n]++|[${{\[\]()*~,;、.+]++|{COMMAND})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,22 @@ class Scale:
         zero = "|0++" if self.low <= 0 else ""
         return rf"{'-?' if self.low < 0 else ''}(?:0*+(?:{numbers}){zero}){r'(?:[.][0-9]++)?' if self.decimals else ''}(?!\d)"
 
+    def numbers(self, n: int, between: str) -> str:
+        """A regular expression for n numbers of the scale, ``between`` them what also matches a dot.
+
+        With decimals only the first must be on the scale, and runs of digits are counted, n to 2n of them: to try for each
+        dot whether it is a decimal point would take 2^n steps.
+        """
+        if self.decimals:
+            return rf"{replace(self, decimals=0).pattern()}(?:{between}-?[0-9]++){{{n - 1},{2 * n - 1}}}"
+        return rf"{self.pattern()}(?:{between}{self.pattern()}){{{n - 1}}}"
+
     def verdict(self, n: int) -> str:
         """A regular expression for n numbers of the scale in any dress; what opens the form stands before it.
 
         It ends with the first closing brace or bracket behind them, or if there is none with the line.
         """
-        number = self.pattern()
-        return rf"{DRESS}*+{number}(?:{DRESS}++{number}){{{n - 1}}}{DRESS_IN_LINE}*+(?:\}}|\n|\Z)"
+        return rf"{DRESS}*+{self.numbers(n, f'{DRESS}++')}{DRESS_IN_LINE}*+(?:\}}|\n|\Z)"
 
     def _plain(self, part: str) -> bool:
         if not self.decimals:

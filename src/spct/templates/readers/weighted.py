@@ -13,7 +13,7 @@ from fractions import Fraction
 from spct.templates.answer import LOOSE_BOX
 from spct.templates.readers.box import SCORE_TOKENS, Box, box_content
 from spct.templates.readers.reader import Look, Reading, Rules, reading
-from spct.templates.readers.scale import ASCII_SPACE, Scale
+from spct.templates.readers.scale import ASCII_SPACE, COMMAND, Scale
 from spct.types import Problem, ProblemCode, Slot
 
 WEIGHTS = Scale(1, 100)
@@ -76,8 +76,8 @@ class Weighted(Box):
         return (_ANY_NUMBERS,)
 
 
-_ANY_NUMBERS = Look(re.compile(rf"\\(?={LOOSE_BOX}[^a-zA-Z{{}}\\]{{0,400}}+(?:\}}|\Z))"))
-"""A box of anything without letters: which numbers make an answer depends on how many criteria there are."""
+_ANY_NUMBERS = Look(re.compile(rf"\\(?={LOOSE_BOX}(?:[^a-zA-Z}}\\]++|{COMMAND})*+(?:\}}|\Z))"))
+"""A box of anything without words: which numbers make an answer depends on how many criteria there are."""
 
 
 def totals(weights_C: Sequence[float], scores_CN: Sequence[Sequence[float]]) -> tuple[float, ...]:  # noqa: N803

@@ -23,6 +23,7 @@ from spct.train import STAGES, Job
 from spct.train.common.directory import changed_keys
 from spct.train.common.packages import check_keys, check_stage
 from spct.train.pipeline.facts import content_hash
+from spct.train.pipeline.inputs import check_inputs
 from spct.train.pipeline.plan import command_of, placed
 from spct.train.stage import Say
 
@@ -87,10 +88,11 @@ def run_all(
     """
     code = 0
     with contextlib.closing(_locked(out)):
-        for step in list(steps(branches, out, chosen)):
-            if step.runs:
-                check_stage(step.job.stage)
-                check_keys(step.job.values)
+        begun = [step.job for step in steps(branches, out, chosen) if step.runs]
+        check_inputs(begun)
+        for job in begun:
+            check_stage(job.stage)
+            check_keys(job.values)
         for step in steps(branches, out, chosen):
             if step.late:
                 raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from spct.train.rl.monitors import Alarms, heldout_line, train_line
+from spct.train.rl.monitors import HELDOUT_ALARMS, Alarms, heldout_line, train_line
 from spct.train.stage import Say
 
 
@@ -16,6 +16,7 @@ class Console(TrainerCallback):
     def __init__(self, say: Say) -> None:
         self._say = say
         self._alarms = Alarms()
+        self._heldout_alarms = Alarms(HELDOUT_ALARMS)
 
     def on_log(
         self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
@@ -25,7 +26,11 @@ class Console(TrainerCallback):
         figures = {name: float(value) for name, value in logs.items() if isinstance(value, (int, float))}
         if "eval_accuracy" in figures:
             self._say(heldout_line(state.global_step, figures))
+            alarms = self._heldout_alarms
         elif "accuracy" in figures:
             self._say(train_line(state.global_step, state.max_steps, figures))
-            for words in self._alarms.check(figures):
-                self._say(f"  warning: {words}")
+            alarms = self._alarms
+        else:
+            return
+        for words in alarms.check(figures):
+            self._say(f"  warning: {words}")

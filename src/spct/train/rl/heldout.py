@@ -1,7 +1,8 @@
 """Held-out accuracy of the live policy: ``spct.judges.grm`` over the transformers engine around the weights in training.
 
 Greedy, and by a vote of k. Both are what ``spct bench`` would measure on a checkpoint saved now: the same prompts, orders,
-seeds, sampling loop, parser and grades. Nothing here draws from torch's random numbers, so evaluating changes no rollout.
+seeds, sampling loop, parser and grades. A share may be probed too (``probing``). Nothing here draws from torch's random
+numbers, so evaluating changes no rollout.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from spct.aio import LoopThread
 from spct.engines.transformers import LoadedModel, TransformersEngine
 from spct.train.rl.judging import Asking, judge_all
+from spct.train.rl.probing import Gain, Probe, gain_of
 from spct.train.rl.prompts import form_of
 from spct.types import Item
 from spct.voting.accuracy import Grades, grades_of
@@ -32,35 +34,51 @@ class LiveEngine(TransformersEngine):
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What one process found in its share: grades by name, and what its probes gained."""
+
+    grades: dict[str, Grades]
+    gains: tuple[Gain, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What is judged at every evaluation. ``greedy`` has k = 1 and temperature 0; a vote is held if ``vote_k`` > 1."""
+    """What is judged at every evaluation. ``greedy`` has k = 1 and temperature 0; a vote is held if ``vote_k`` > 1.
+
+    ``probes`` has the probe of each item, or None.
+    """
 
     items: tuple[Item, ...]
+    probes: tuple[Probe | None, ...]
     greedy: Asking
     vote_k: int
     batch: int
 
     def share(self, process: int, processes: int) -> HeldOut:
         """The items of one of several processes."""
-        return replace(self, items=self.items[process::processes])
+        return replace(self, items=self.items[process::processes], probes=self.probes[process::processes])
 
-    def measure(self, loaded: LoadedModel) -> dict[str, Grades]:
-        """Grades by name: ``accuracy`` greedy, ``accuracy/pair`` etc. by form, ``accuracy@k`` of the vote.
+    def measure(self, loaded: LoadedModel) -> Measured:
+        """Grades by name: ``accuracy`` greedy, ``accuracy/pair`` etc. by form, ``accuracy@k`` of the vote; and greedy gains.
 
         Judges in a thread of its own; the model must be in eval mode. Raises EngineError where sampling fails.
         """
         thread = LoopThread()
         try:
-            found = self._grades("accuracy", thread.run(self._judged(loaded, self.greedy)))
+            verdicts = thread.run(self._judged(loaded, self.items, self.greedy))
+            found = self._grades("accuracy", verdicts)
+            probed = [(probe, verdict) for probe, verdict in zip(self.probes, verdicts, strict=True) if probe]
+            after = thread.run(self._judged(loaded, [probe.item for probe, _ in probed], self.greedy))
+            gains = [gain_of(probe, before, now) for (probe, before), now in zip(probed, after, strict=True)]
             if self.vote_k > 1:
                 vote = replace(self.greedy, k=self.vote_k, temperature=VOTE_TEMPERATURE)
-                found |= self._grades(f"accuracy@{self.vote_k}", thread.run(self._judged(loaded, vote)))
-            return found
+                found |= self._grades(f"accuracy@{self.vote_k}", thread.run(self._judged(loaded, self.items, vote)))
+            return Measured(found, tuple(gains))
         finally:
             thread.stop()
 
-    async def _judged(self, loaded: LoadedModel, asking: Asking) -> list[Verdict]:
-        return await judge_all(LiveEngine(loaded, batch=self.batch), self.items, asking)
+    async def _judged(self, loaded: LoadedModel, items: Sequence[Item], asking: Asking) -> list[Verdict]:
+        return await judge_all(LiveEngine(loaded, batch=self.batch), items, asking)
 
     def _grades(self, name: str, verdicts: Sequence[Verdict]) -> dict[str, Grades]:
         found = {name: Grades()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from spct.train.rl.probing import GAIN
 from spct.train.rl.prompts import form_of
 from spct.train.rl.reward import Scored
 
@@ -41,6 +42,14 @@ ALARMS = (
     Alarm("entropy", 0.02, "the policy hardly samples any more: raise beta or the temperature", below=True),
     Alarm("frac_reward_zero_std", 0.9, "nearly all groups agree and teach nothing: leave out what is too easy or hard"),
     Alarm(ONE_SCORE, 0.95, "one score is given nearly always"),
+)
+HELDOUT_ALARMS = (
+    Alarm(
+        f"eval_{GAIN}/least",
+        0.0,
+        "changes that must not raise a score raise it, on average by more than this, so the policy can be fooled: see which with "
+        "spct probe on a checkpoint, and choose one before the gain if there is one",
+    ),
 )
 
 
@@ -106,6 +115,8 @@ def heldout_line(step: int, figures: Mapping[str, float]) -> str:
     """An evaluation's figures for a terminal."""
     plain = {name.removeprefix("eval_"): value for name, value in figures.items() if name.startswith("eval_accuracy")}
     shown = [f"{name} {value:.1%}" for name, value in plain.items()]
+    if (gain := figures.get(f"eval_{GAIN}")) is not None:
+        shown.append(f"probe gain {gain:+.2f}")
     return f"held out after step {step:,}:  " + "  ".join(shown)
 
 

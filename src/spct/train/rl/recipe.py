@@ -28,13 +28,14 @@ class HeldOutRecipe(Strict):
     """Items judged by the live policy at every checkpoint: greedily, and by a vote of ``vote_k`` (1: none).
 
     The best checkpoint by greedy accuracy is kept and becomes the result. ``items`` judges the first so many only, ``batch``
-    rows are decoded at once.
+    rows are decoded at once. ``probe_share`` of the items are judged again with a change that must not raise a score.
     """
 
     path: Path
     items: int | None = Field(default=None, ge=1)
     vote_k: int = Field(default=8, ge=1, le=64)
     batch: int = Field(default=32, ge=1)
+    probe_share: float = Field(default=0, ge=0, le=1)
 
 
 class RLRecipe(TrainingRecipe):

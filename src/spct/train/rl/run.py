@@ -28,13 +28,13 @@ from spct.train.common.saving import save_trained
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
 from spct.train.rl.judging import Asking
+from spct.train.rl.probing import drawn_probes
 from spct.train.rl.prompts import Schedule, Templates
-from spct.train.rl.recipe import RLRecipe
+from spct.train.rl.recipe import HeldOutRecipe, RLRecipe
 from spct.train.rl.rollout import RolloutSettings
 from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
 from spct.train.stage import Say
-from spct.types import Item
 
 VLLM = "vllm_"
 
@@ -49,7 +49,7 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
     facts = rl_facts(recipe, templates)
     if (done := finished_report(out, facts, process, resume=resume, say=say)) is not None:
         return done
-    heldout = None if recipe.heldout is None else read_labelled(recipe.heldout.path, templates, recipe.heldout.items)
+    heldout = None if recipe.heldout is None else _heldout(recipe, recipe.heldout, templates)
     with process.main_process_first():
         items = training_items(recipe, templates, out, say if process.is_main_process else _silent)
     loaded = load_trainable(recipe.model, recipe.max_tokens)
@@ -72,7 +72,7 @@ def make_trainer(
     out: Path,
     loaded: Trainable,
     items: TrainingItems,
-    heldout: tuple[Item, ...] | None,
+    heldout: HeldOut | None,
     *,
     say: Say = print,
     processes: int = 1,
@@ -88,7 +88,7 @@ def make_trainer(
         schedule,
         visits=recipe.steps * recipe.batch,
         rollouts=_rollouts(recipe, policy.eos),
-        heldout=None if heldout is None else _heldout(recipe, heldout),
+        heldout=heldout,
         peft_config=None if recipe.lora is None else lora_config(recipe.lora, loaded.model),
         callbacks=[Console(say)],
     )
@@ -135,10 +135,11 @@ def _rollouts(recipe: RLRecipe, eos: frozenset[int]) -> RolloutSettings | None:
     return RolloutSettings(recipe.temperature, recipe.max_new_tokens, recipe.rollout_batch, eos)
 
 
-def _heldout(recipe: RLRecipe, items: tuple[Item, ...]) -> HeldOut:
-    assert recipe.heldout is not None
+def _heldout(recipe: RLRecipe, given: HeldOutRecipe, templates: Templates) -> HeldOut:
+    items = read_labelled(given.path, templates, given.items)
+    probes = drawn_probes(items, given.probe_share, recipe.seed)
     greedy = Asking(recipe.template, recipe.single_template, 1, 0.0, recipe.max_new_tokens, recipe.seed)
-    return HeldOut(items, greedy, recipe.heldout.vote_k, recipe.heldout.batch)
+    return HeldOut(items, probes, greedy, given.vote_k, given.batch)
 
 
 def _policy(loaded: Trainable) -> Policy:

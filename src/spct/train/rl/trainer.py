@@ -25,6 +25,7 @@ from spct.errors import InputError
 from spct.train.common.guarded import Guarded
 from spct.train.rl.heldout import HeldOut, as_metrics, summed
 from spct.train.rl.monitors import figures_of
+from spct.train.rl.probing import gain_figures
 from spct.train.rl.prompts import Schedule
 from spct.train.rl.reward import CORRECT, ELSE, score_rollout
 from spct.train.rl.rollout import RolloutSettings, roll_out, rollout_seed
@@ -144,15 +145,17 @@ class RLTrainer(Guarded, GRPOTrainer):
         return rewards
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Held-out accuracy of the policy as it is now, over all processes."""
+        """Held-out accuracy of the policy as it is now, and what its probes gain, over all processes."""
         assert self._heldout is not None and self.model is not None
         model = _causal(self.accelerator.unwrap_model(self.model))
         training = self.model.training
         self.model.eval()  # also so that TRL does not report the training figures of half an interval here
         try:
             share = self._heldout.share(self.accelerator.process_index, self.accelerator.num_processes)
-            grades = summed(gather_object([share.measure(as_loaded(model, self._policy.chat))]))
-            figures = {f"{metric_key_prefix}_{name}": value for name, value in as_metrics(grades).items()}
+            parts = gather_object([share.measure(as_loaded(model, self._policy.chat))])
+            found = as_metrics(summed([part.grades for part in parts]))
+            found |= gain_figures([gain for part in parts for gain in part.gains])
+            figures = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
             self.log(dict(figures))
         finally:
             self.model.train(training)
