@@ -109,6 +109,7 @@ def test_what_one_stage_takes_from_another_is_filled_in():
         "items": None,
         "vote_k": 4,
         "batch": 32,
+        "probe_share": 0,
     }
     assert jobs["samples"].values["model"] == f"transformers:{at['rl']}/model"
     assert jobs["samples"].values["hinted"] is False
