@@ -124,7 +124,7 @@ class Judge:
 
 async def test_a_group_within_the_limits_takes_less_than_ten_times_its_size(start, folder):  # noqa: F811
     (folder / "forgetful.py").write_text(FORGETFUL)
-    server = await start("--model", f"{folder / 'forgetful.py'}:Judge:x")
+    server = await start(model=f"{folder / 'forgetful.py'}:Judge:x")
     await server.reward("q", ["5"])
     before = peak_mb(server.process.pid)
     text = "The sea was quiet that morning, and the boats lay still along the wall. " * 2700

@@ -35,9 +35,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def command(folder, *more, function="judge"):
-    model = f"scripted:{folder / 'script.py'}:{function}"
-    return [*SPCT, "serve", "--model", model, "-k", "1", "--port", "0", *more]
+def command(folder, *more, function="judge", model=None):
+    asked = model or f"scripted:{folder / 'script.py'}:{function}"
+    return [*SPCT, "serve", "--model", asked, "-k", "1", "--port", "0", *more]
 
 
 def output(folder, *arguments):
@@ -89,9 +89,9 @@ async def start(folder):
     begun = []
     async with aiohttp.ClientSession() as session:
 
-        async def started(*more, function="judge"):
+        async def started(*more, **asked):
             process = await asyncio.create_subprocess_exec(
-                *command(folder, *more, function=function), stderr=asyncio.subprocess.PIPE, cwd=folder
+                *command(folder, *more, **asked), stderr=asyncio.subprocess.PIPE, cwd=folder
             )
             begun.append(process)
             server = Process(process, session)

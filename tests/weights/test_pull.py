@@ -128,8 +128,12 @@ import os, threading
 from spct.weights import cache_dir, pull
 
 def kill_in_the_middle_of_the_encoding():
-    while not list(cache_dir().rglob("*.part")):
-        pass
+    found = []
+    while not found:
+        try:
+            found = list(cache_dir().rglob("*.part"))
+        except FileNotFoundError:  # a folder went while it was looked into
+            pass
     os.kill(os.getpid(), 9)
 
 threading.Thread(target=kill_in_the_middle_of_the_encoding, daemon=True).start()

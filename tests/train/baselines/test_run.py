@@ -58,9 +58,14 @@ def folder(tmp_path_factory):
     return path
 
 
-def criticise(folder, out, *more):
-    model = ["--model", f"scripted:{folder / 'critic.py'}:critic", "--template", str(folder / "critique.jinja")]
-    return ["train", "critiques", str(folder / "items.jsonl"), *model, "--out", str(out), "--json", *more]
+def criticise(folder, out, *more, model=None):
+    asked = [
+        "--model",
+        model or f"scripted:{folder / 'critic.py'}:critic",
+        "--template",
+        str(folder / "critique.jinja"),
+    ]
+    return ["train", "critiques", str(folder / "items.jsonl"), *asked, "--out", str(out), "--json", *more]
 
 
 def recipe(folder, **more):
@@ -98,7 +103,7 @@ def test_a_critic_learns_from_given_critiques_and_writes_those_that_cloud_learns
     values["trajectories"] = str(folder / "critiques" / "critiques.jsonl")
     run_sft(parse_recipe(SftRecipe, values), tmp_path / "critic")
     model = f"transformers:{tmp_path / 'critic' / 'model'}"
-    command = criticise(folder, tmp_path / "own", "--model", model, "--temperature", "0", "--max-tokens", "16")
+    command = criticise(folder, tmp_path / "own", "--temperature", "0", "--max-tokens", "16", model=model)
     done = CliRunner().invoke(spct, command)
     assert done.exit_code == 0, done.output
     own = [json.loads(line) for line in (tmp_path / "own" / "critiques.jsonl").read_text().splitlines()]

@@ -21,7 +21,7 @@ def test_defaults_are_the_papers():
     [
         ({"lerning_rate": 1}, "unknown key 'lerning_rate'; did you mean 'learning_rate'?"),
         ({"lora": {"rnk": 4}}, "unknown key 'lora.rnk'; did you mean 'rank'?"),
-        ({"general": {"path": "g", "shre": 0.5}}, "general.share: field required"),
+        ({"general": {"path": "g", "shre": 0.5}}, "unknown key 'general.shre'; did you mean 'share'?"),
         ({"general": {"path": "g", "share": 0.5, "xyz": 1}}, "unknown key 'general.xyz'; expected one of path, share"),
         ({"general": {"path": "g", "share": 1.5}}, "general.share: input should be less than 1, got '1.5'"),
         ({"batch": 10, "micro_batch": 4}, "batch is 10 and micro_batch 4; expected a multiple of it"),
