@@ -17,7 +17,7 @@ from spct.errors import InputError
 from spct.judges.rival import Rival, Trial, row
 from spct.judges.scalar import usage_of, values_of
 from spct.judges.settings import JudgeSettings
-from spct.judges.texts import query_of
+from spct.judges.texts import query_turns
 from spct.meta.cases import without_control_tokens
 from spct.types import Problem
 
@@ -42,7 +42,7 @@ class PairRMJudge(Rival):
 
     async def make(self, trial: Trial) -> None:
         special = self._scorer.capabilities.special_tokens
-        query = query_of(trial.item, special)
+        query = query_turns(trial.item, special)
         shown = [without_control_tokens(response, special) for response in trial.item.responses]
         orders = list(permutations(range(trial.n), 2))
         scores = await self._scorer.compare([Pair(query, shown[a], shown[b]) for a, b in orders])

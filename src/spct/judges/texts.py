@@ -10,7 +10,7 @@ from spct.turns import body_alone
 from spct.types import Item, Message
 
 
-def query_of(item: Item, special_tokens: Sequence[str]) -> Conversation:
+def query_turns(item: Item, special_tokens: Sequence[str]) -> Conversation:
     """The turns as texts, without anything that the model's tokenizer would take for a control token.
 
     Chat templates know no developer: to the model that is the system.
@@ -27,4 +27,4 @@ def query_of(item: Item, special_tokens: Sequence[str]) -> Conversation:
 def conversation_of(item: Item, response: int, special_tokens: Sequence[str]) -> Conversation:
     """The turns and one response, which cannot close its turn or open another."""
     answer = without_control_tokens(str(item.responses[response]), special_tokens)
-    return (*query_of(item, special_tokens), Message("assistant", answer))
+    return (*query_turns(item, special_tokens), Message("assistant", answer))

@@ -18,7 +18,6 @@ from spct.run.store import holds_run
 from spct.view.index import Index
 
 LOOK_AGAIN_S = 2.0
-TRAINING_LOG = "metrics.jsonl"
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spct.types import Judgment
@@ -23,7 +23,6 @@ class Rating:
 
 
 Ratings = Mapping[Place, Rating]
-RecordRatings = Callable[[Ratings], None]
 
 
 def place_of(judgment: Judgment) -> Place:

@@ -117,7 +117,7 @@ def _write(writer: gguf.GGUFWriter, tensors: Iterable[tuple[str, Array, Any]], t
         writer.close()
         partial.replace(target)
     except OSError as error:
-        if isinstance(error, WeightsError):
+        if isinstance(error, (WeightsError | RunError)):
             raise
         raise RunError(f"{target}: cannot be written: {error.strerror or error}; free some space") from error
     finally:
