@@ -9,6 +9,9 @@ from spct.errors import TemplateError
 from spct.templates import load_first, load_template
 from spct.types import Item, Message
 
+BOMB = "markers: [&l0 x, " + ", ".join(f"&l{i} [{', '.join([f'*l{i - 1}'] * 10)}]" for i in range(1, 9)) + "]"
+"""Ten million values by aliases: as much text as that if it is put into a message."""
+
 ITEM = Item("a", (Message("user", "x"),), ("one", "two"))
 
 
@@ -139,6 +142,10 @@ def test_html_is_not_escaped(tmp_path):
         ('---\nheadings: {scores: "a\\nb"}\n---\nx', "line 2: headings is"),
         ("---\nreader: [\n---\nx", "front matter is not YAML"),
         ("---\n- a\n---\nx", "line 2: front matter is not a mapping"),
+        ("---\nreader: box\nreader: json\n---\nx", "line 3: the key 'reader' is there twice"),
+        ("---\nscale: 2024-99-99\n---\nx", "front matter is not YAML: month must be in 1..12"),
+        ("---\nscale: &a [*a]\n---\nx", "line 2: an alias stands inside of what it names"),
+        (f"---\n{BOMB}\n---\nx", "more than 50,000 keys and values, aliases written out"),
         ("---\nreader: box\n", "line 1: front matter opened by --- and never closed"),
         ("---\nreader: box\n---\na\n{% if %}", "line 5: "),
         ("a\nb {{ nothing }}", "line 2: 'nothing' is undefined"),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
-import yaml
 
 from spct.cli.juries import asks_several, make_jury
 from spct.cli.paths import PATH
@@ -18,6 +17,7 @@ from spct.judges.settings import JudgeSettings, judge_settings
 from spct.meta import MetaRM
 from spct.rubrics import Rubric
 from spct.voting.adaptive import DEFAULT_LEVEL
+from spct.yaml_file import named_value
 
 SETTINGS = (
     "k",
@@ -191,7 +191,7 @@ def make_one(
         if kind not in ("grm", "rubric"):
             raise InputError(f"--judge {kind} knows no rubric; drop --judge or --rubric")
         kind = "rubric"
-    given = dict(map(_named_value, options["judge_option"]))
+    given = dict(named_value("--judge-option", pair) for pair in options["judge_option"])
     needs = kind_of(kind).needs
     if needs == "nothing":
         backend = None
@@ -200,10 +200,3 @@ def make_one(
     elif needs == "engine" and model is not None:
         backend = make_engine(model, options)
     return load_judge(kind, backend or model, settings or settings_of(options), meta=meta, **given)
-
-
-def _named_value(pair: str) -> tuple[str, Any]:
-    name, equals, value = pair.partition("=")
-    if not equals:
-        raise InputError(f"--judge-option {pair!r}: expected NAME=VALUE")
-    return name.replace("-", "_"), yaml.safe_load(value)

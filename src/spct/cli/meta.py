@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from spct.cli.paths import PATH
 from spct.cli.session import started
@@ -18,6 +17,7 @@ from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
 from spct.run.rating import RatingTotals, rate_run
 from spct.run.stored import stored_settings
+from spct.yaml_file import named_value
 
 META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 
@@ -40,13 +40,7 @@ def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool) -> int:
 
 def make_meta(spec: str, pairs: Sequence[str]) -> MetaRM:
     """The meta RM of ``--meta`` and its ``--meta-option``s. Raises InputError."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--meta-option {pair!r}: expected NAME=VALUE")
-        options[name.replace("-", "_")] = yaml.safe_load(value)
-    return load_meta(spec, **options)
+    return load_meta(spec, **dict(named_value("--meta-option", pair) for pair in pairs))
 
 
 def make_meta_if_named(options: Mapping[str, Any]) -> MetaRM | None:

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
-import yaml
 
 from spct.engines import Engine, load_engine
 from spct.engines import engine_options as options_of
 from spct.errors import InputError
+from spct.yaml_file import named_value
 
 ENGINE_OPTIONS = (
     "base_url",
@@ -106,11 +106,7 @@ def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> 
         options["params"] = dict(map(_param, options["params"]))
     if "concurrency" not in options_of(model):
         options.pop("concurrency", None)  # the runner keeps to it in any case
-    for pair in given.get("engine_option", ()):
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"--engine-option {pair!r}: expected NAME=VALUE")
-        options[name.replace("-", "_")] = yaml.safe_load(value)
+    options |= dict(named_value("--engine-option", pair) for pair in given.get("engine_option", ()))
     if given.get("grammar") is False and "grammar_style" in options_of(model):
         options["grammar_style"] = "none"  # nothing will be sent by it, so it need not be tried nor recorded
     return load_engine(model, **options)

@@ -17,11 +17,12 @@ import yaml
 from spct.errors import InputError
 from spct.rubrics.checks import CHECKS, EXTRA, Check
 from spct.rubrics.numbers import exact
+from spct.yaml_file import read_text, read_yaml
 
 try:
     from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-    from spct.recipe import Strict, fault_sentence, first_fault, read_text, read_yaml
+    from spct.recipe import Strict, fault_sentence, first_fault
 except ModuleNotFoundError as missing:
     raise InputError(f"a rubric is read with {missing.name}: {EXTRA}") from missing
 

@@ -22,9 +22,9 @@ to ten times.
 
 from __future__ import annotations
 
+from spct.templates.front_matter import Headings
 from spct.templates.readers import Reader
 from spct.templates.readers.pattern import gbnf
-from spct.templates.source import Headings
 
 UNITS_PER_TOKEN = 0.75
 LINE_UNITS = 120

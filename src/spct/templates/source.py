@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,56 +18,19 @@ from types import TracebackType
 from typing import Any
 
 import jinja2
-import yaml
 from jinja2 import meta as jinja_meta
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
-from spct.errors import InputError, TemplateError
-from spct.templates.readers import Reader, Scale, make_reader
+from spct.errors import TemplateError
+from spct.templates.front_matter import Meta, read_meta
 from spct.types import Message
 
 SHIPPED = Path(__file__).parent
-MOST = 1000
-MOST_DECIMALS = 3
-NEEDS = frozenset({"reference", "principles", "single"})
 _ADD = "_message"
 _ROLE = re.compile(r"[\w.-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Headings:
-    """The lines that the answer's sections begin with; None leaves the section out of the grammar."""
-
-    principles: str | None = None
-    critique: str | None = None
-    scores: str | None = None
-
-
-DEFAULT_HEADINGS = Headings("#### Specific Criteria", "#### Analysis", "#### Scores")
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``).
-
-    ``first`` names the template of the first step, whose answer this one shows. ``responses`` False: they are not shown.
-    """
-
-    reader: Any = "box"
-    scale: tuple[int, int] = (1, 10)
-    decimals: int = 0
-    needs: frozenset[str] = frozenset()
-    first: str | None = None
-    responses: bool = True
-    markers: tuple[str, ...] = ()
-    headings: Headings = DEFAULT_HEADINGS
-
-    def make_reader(self) -> Reader:
-        """What reads the answer. Raises InputError."""
-        return make_reader(self.reader, Scale(*self.scale, self.decimals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +145,7 @@ def source_of_texts(name: str, texts: Mapping[str, str]) -> TemplateSource:
 
 def _checked(path: Path, name: str, text: str, find: Find) -> TemplateSource:
     front, line = _split(text, path)
-    meta = _read_meta(front, path)
+    meta = read_meta(front, path)
     environment = SandboxedEnvironment(
         loader=jinja2.FunctionLoader(lambda other: _body_of(*find(other))),
         undefined=jinja2.StrictUndefined,
@@ -285,114 +248,6 @@ def _with_lines(text: str, line: int) -> str:
         return text
     body = text.split("\n", line)[line] if text.count("\n") >= line else ""
     return "{#" + "\n" * (line - 1) + "#}\n" + body
-
-
-def _read_meta(front: str, path: Path) -> Meta:
-    try:
-        root = yaml.compose(front, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(front)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = "" if mark is None else f", line {mark.line + 2}"
-        raise TemplateError(f"{path}{line}: front matter is not YAML: {getattr(error, 'problem', error)}") from error
-    if root is None:
-        return Meta()
-    if not isinstance(root, yaml.MappingNode):
-        raise TemplateError(f"{path}, line 2: front matter is not a mapping; expected lines like 'reader: box'")
-    known = [field.name for field in fields(Meta)]
-    values: dict[str, Any] = {}
-    for key, _ in root.value:
-        place = f"{path}, line {key.start_mark.line + 2}"
-        if key.value not in known:
-            raise TemplateError(f"{place}: unknown front-matter key {key.value!r}; expected one of {', '.join(known)}")
-        values[key.value] = _CHECKS[key.value](data[key.value], place)
-    meta = Meta(**values)
-    try:
-        kind = meta.make_reader().kind
-    except InputError as error:
-        at = next((key.start_mark.line + 2 for key, _ in root.value if key.value == "reader"), 2)
-        raise TemplateError(f"{path}, line {at}: {error}") from error
-    if not meta.responses and kind != "text":
-        raise TemplateError(
-            f"{path}: responses is false, and its reader asks for scores of them; expected `reader: text` there"
-        )
-    return meta
-
-
-def _check_first(value: object, place: str) -> str:
-    if isinstance(value, str) and value == Path(value).name != "":
-        return value
-    raise TemplateError(
-        f"{place}: first is {value!r}; expected the name of a shipped template, or of a file in the same folder"
-    )
-
-
-def _check_responses(value: object, place: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TemplateError(f"{place}: responses is {value!r}; expected true or false: whether they are shown")
-
-
-def _check_reader(value: object, place: str) -> object:
-    return value  # checked with scale and decimals, when all keys are read
-
-
-def _check_decimals(value: object, place: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_DECIMALS:
-        return value
-    raise TemplateError(
-        f"{place}: decimals is {value!r}; expected 0 to {MOST_DECIMALS}, the most decimal places of a score"
-    )
-
-
-def _check_scale(value: object, place: str) -> tuple[int, int]:
-    if isinstance(value, list) and len(value) == 2 and all(type(end) is int for end in value):
-        low, high = value
-        if -MOST <= low < high <= MOST:
-            return low, high
-    raise TemplateError(f"{place}: scale is {value!r}; expected [low, high] with -{MOST} <= low < high <= {MOST}")
-
-
-def _check_needs(value: object, place: str) -> frozenset[str]:
-    if isinstance(value, list) and NEEDS.issuperset(map(str, value)):
-        return frozenset(value)
-    raise TemplateError(f"{place}: needs is {value!r}; expected a list of {', '.join(sorted(NEEDS))}")
-
-
-def _check_markers(value: object, place: str) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(marker, str) and len(marker.strip()) > 1 for marker in value):
-        return tuple(marker.strip() for marker in value)
-    raise TemplateError(f"{place}: markers is {value!r}; expected a list of strings of two characters or more")
-
-
-def _check_headings(value: object, place: str) -> Headings:
-    names = [field.name for field in fields(Headings)]
-    if isinstance(value, dict) and set(value) <= set(names) and all(map(_plain, value.values())):
-        return Headings(**value)
-    raise TemplateError(
-        f"{place}: headings is {value!r}; expected a mapping of {', '.join(names)} to one line of text each, "
-        "without a backslash"
-    )
-
-
-def _plain(heading: object) -> bool:
-    if heading is None:
-        return True
-    if not isinstance(heading, str) or not heading.strip() or heading.startswith(("<", "[")):
-        return False
-    return "\n" not in heading and "\\" not in heading
-
-
-_CHECKS: dict[str, Callable[[object, str], object]] = {
-    "reader": _check_reader,
-    "scale": _check_scale,
-    "decimals": _check_decimals,
-    "needs": _check_needs,
-    "first": _check_first,
-    "responses": _check_responses,
-    "markers": _check_markers,
-    "headings": _check_headings,
-}
 
 
 def _place(path: Path, error: Exception) -> str:

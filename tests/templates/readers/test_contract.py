@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spct.errors import InputError
+from spct.templates.front_matter import DEFAULT_HEADINGS, Headings
 from spct.templates.grammar import write_grammar
 from spct.templates.parsing import parse_answer
 from spct.templates.readers import READERS, Scale, make_reader
 from spct.templates.shield import Shield
-from spct.templates.source import DEFAULT_HEADINGS, Headings
 from templates.gbnf import Grammar
 
 ARENA = {"choice": {"form": "[[{}]]", "labels": ["A", "C", "B"]}}
