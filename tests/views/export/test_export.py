@@ -19,7 +19,7 @@ from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
 from spct.types import Item, Judgment, Message
 from spct.views.export import FORMS, run_table
-from spct.views.export.rows import conversation_text
+from spct.views.export.rows import conversation_text, own_names
 from spct.views.export.table import unarmed
 from spct.views.export.typical import typical
 from spct.voting.vote import decide
@@ -105,6 +105,13 @@ def test_a_row_for_each_item(run):
     ] * 7
     assert facts["items"] == "3 items, 2 verdicts, 1 without one (NoValidJudgment 1)"
     assert facts["judge"] == "grm, scripted:scripted"
+
+
+def test_no_key_of_a_user_takes_the_place_of_another():
+    assert own_names(["order", "topic"], {"order"}) == {"order": "item_order", "topic": "topic"}
+    assert own_names(["order", "item_order", "id"], {"order", "id"}) == {
+        "order": "item_item_order", "item_order": "item_order", "id": "item_id",
+    }  # fmt: skip
 
 
 def test_a_row_for_each_response(run):
