@@ -1,6 +1,7 @@
 """Limits on a run: what passes, what fails, what cannot be told, and how it is reported."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -167,6 +168,11 @@ def test_markdown():
         "| ✓ | accuracy | >= 0.8 | 0.9 [0.7, 0.96] | 0.9 is >= 0.8 |",
         "| ✗ | a\\|b &lt;c>\\x1b[2J | &lt;= 0 | 1 | 1 is not &lt;= 0 |",
     ]
+
+
+def test_markdown_fetches_nothing():
+    (check,) = check_markdown("x", [replace(CHECKS[1], title="![a](https://example.org/a.png)")]).splitlines()[4:]
+    assert check.startswith("| ✗ | ![a]\\(https://example.org/a.png) |")
 
 
 def test_files_are_written_whatever_the_outcome(runs, tmp_path):

@@ -93,3 +93,9 @@ def test_a_difference_marks_words():
 def test_a_difference_of_long_texts_is_one_of_lines():
     one, other = difference("a b\n" * 5000 + "end", "a b\n" * 5000 + "END")
     assert (one.endswith("a b\n<del>end</del>"), other.endswith("a b\n<ins>END</ins>")) == (True, True)
+
+
+def test_a_difference_of_long_texts_hides_nothing():
+    one, other = difference("a b\n" * 5000 + "x\u202ey", "a b\n" * 60_000)
+    assert one.endswith("<del>x\\u202ey</del>")
+    assert "[40,000 more characters are not compared]" in other

@@ -1,3 +1,5 @@
+import asyncio
+import json
 import re
 import shutil
 from urllib.parse import quote
@@ -8,11 +10,12 @@ from starlette.testclient import TestClient
 from spct.run.labels import labels_of
 from spct.serve.auth import Keys, new_key
 from spct.view.app import ROUTES, STATIC, create_app
+from spct.view.export import export_run
 from spct.view.guard import HEADERS
 from spct.view.library import Library
 from spct.view.pages.label import shuffled
 from spct.view.pages.page import Viewer
-from view.runs import ITEMS
+from view.runs import ITEMS, make_run
 
 
 def client(folder, tmp_path, keys=None, **options):
@@ -222,6 +225,25 @@ def test_a_run_of_a_hostile_name_is_shown_and_labelled(runs, tmp_path):
         answer = ann.get(address)
         text = re.sub(r'value="[^"]*"', "", answer.text)  # the choices of a list have the names themselves
         assert (answer.status_code, "\u202e" in text, "\\u202e" in text) == (200, False, True), address
+
+
+def test_what_a_training_page_leaves_out_is_said(tmp_path):
+    stage = tmp_path / "runs" / "long"
+    stage.mkdir(parents=True)
+    (stage / "stage.json").write_text(json.dumps({"stage": "sft", "recipe": {"note": "n" * 1000}}))
+    logged = [{"step": step, **{f"f{i}": i for i in range(43)}} for step in (1, 2)]
+    (stage / "report.json").write_text(json.dumps({"history": logged}))
+    text = client(tmp_path / "runs", tmp_path).get("/training/long").text
+    assert text.count("<figure") == 40
+    assert "Not drawn, for there are too many: 3 more." in text
+    assert f"<dd>{'n' * 300} … (1,000 characters)</dd>" in text
+
+
+def test_the_settings_of_an_exported_run_turn_nothing_around(tmp_path):
+    asyncio.run(make_run(tmp_path / "run", ITEMS[:1], name="turned\u202e"))
+    export_run(Library([tmp_path / "run"], tmp_path / "cache"), tmp_path / "run.html")
+    text = (tmp_path / "run.html").read_text()
+    assert "\u202e" not in text and "turned\\u202e" in text
 
 
 def test_an_items_criteria_and_its_judges_are_shown(tmp_path):

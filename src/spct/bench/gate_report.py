@@ -57,4 +57,5 @@ def _mark(check: Check) -> str:
 
 
 def _cell(text: str) -> str:
-    return line(text).replace("|", "\\|").replace("<", "&lt;")
+    """Text in a cell: no other cell begins in it, no tag, and no link or picture, which a page would fetch."""
+    return line(text).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")

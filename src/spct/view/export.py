@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from spct.errors import InputError, RunError
+from spct.harmless import lines
 from spct.run import RunStore
 from spct.view.across_page import across
 from spct.view.index import Query, query_of
@@ -87,7 +88,8 @@ def _page(library: Library, name: str, query: Query) -> tuple[str, str]:
 
 def _settings(directory: Path) -> str:
     with contextlib.closing(RunStore.open(directory)) as store:
-        return orjson.dumps(orjson.loads(store.meta("settings") or "{}"), option=orjson.OPT_INDENT_2).decode()
+        text = orjson.dumps(orjson.loads(store.meta("settings") or "{}"), option=orjson.OPT_INDENT_2).decode()
+        return "\n".join(lines(text))
 
 
 def _static(name: str) -> str:

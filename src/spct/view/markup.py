@@ -113,9 +113,10 @@ def _mark(match: re.Match[str], places: Places) -> str:
 def difference(one: str, other: str) -> tuple[Markup, Markup]:
     """Two texts with what only the one has, and what only the other has, marked."""
     split: Callable[[str], list[str]] = re.compile(r"\s+|\w+|[^\w\s]").findall
-    first, second = split("\n".join(lines(one))), split("\n".join(lines(other)))
+    texts = ["\n".join(lines(text)) for text in (one, other)]
+    first, second = map(split, texts)
     if max(len(first), len(second)) > MOST_DIFFERENT:
-        first, second = (text[:MOST_SHOWN].splitlines(keepends=True) for text in (one, other))
+        first, second = (_shortened(text).splitlines(keepends=True) for text in texts)
     begin = _alike(first, second)
     end = _alike(first[begin:][::-1], second[begin:][::-1])
     inner = first[begin : len(first) - end], second[begin : len(second) - end]
@@ -127,6 +128,11 @@ def difference(one: str, other: str) -> tuple[Markup, Markup]:
             sink.append(f"<{tag}>{text}</{tag}>" if kind != "equal" and text else text)
     tail = escape("".join(first[len(first) - end :]), quote=False)
     return Markup("".join(left) + tail), Markup("".join(right) + tail)
+
+
+def _shortened(text: str) -> str:
+    left = len(text) - MOST_SHOWN
+    return text if left <= 0 else f"{text[:MOST_SHOWN]}\n[{left:,} more characters are not compared]"
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:

@@ -39,12 +39,16 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPage:
-    """``facts`` are the recipe's values and what else made the stage; ``results`` the single figures of its report."""
+    """``facts`` are the recipe's values and what else made the stage; ``results`` the single figures of its report.
+
+    ``left`` figures have no plot, beyond the first ``MOST_PLOTS``.
+    """
 
     training: Training
     plots: list[Plot]
     facts: list[tuple[str, str]]
     results: list[tuple[str, str]]
+    left: int = 0
 
 
 def trainings_below(roots: Iterable[Path]) -> dict[str, Path]:
@@ -72,7 +76,10 @@ def training_page(name: str, folder: Path) -> TrainingPage:
         (key, _plain(value)) for key, value in (recipe if isinstance(recipe, dict) else {}).items() if value is not None
     ]
     results = [(key, _plain(value)) for key, value in report.items() if not isinstance(value, list)]
-    return TrainingPage(training(name, folder), _plots(_rows(folder)), shown, results)
+    plots = _plots(_rows(folder))
+    return TrainingPage(
+        training(name, folder), plots[:MOST_PLOTS], shown, results, left=max(0, len(plots) - MOST_PLOTS)
+    )
 
 
 def _rows(folder: Path) -> list[Mapping[str, Any]]:
@@ -101,7 +108,7 @@ def _plots(rows: Sequence[Mapping[str, Any]]) -> list[Plot]:
             every = steps[:: -(-len(steps) // MOST_POINTS)]
             line = {"name": key, "values": [values[key][step] for step in every]}
             plots.append(Plot(key, "step", key, [float(step) for step in every], [line]))
-    return plots[:MOST_PLOTS]
+    return plots
 
 
 def _read(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
 from spct.types import Item, Judgment, Message
 from spct.views.export import FORMS, run_table
-from spct.views.export.rows import conversation_text
-from spct.views.export.table import unarmed
+from spct.views.export.markdown import write_markdown
+from spct.views.export.rows import conversation_text, own_names
+from spct.views.export.table import Column, Table, unarmed
 from spct.views.export.typical import typical
 from spct.voting.vote import decide
 
@@ -107,6 +108,13 @@ def test_a_row_for_each_item(run):
     assert facts["judge"] == "grm, scripted:scripted"
 
 
+def test_no_key_of_a_user_takes_the_place_of_another():
+    assert own_names(["order", "topic"], {"order"}) == {"order": "item_order", "topic": "topic"}
+    assert own_names(["order", "item_order", "id"], {"order", "id"}) == {
+        "order": "item_item_order", "item_order": "item_order", "id": "item_id",
+    }  # fmt: skip
+
+
 def test_a_row_for_each_response(run):
     _, rows, _ = rows_of(run, "responses")
     assert [(row["id"], row["name"], row["judge_rank"], row["judge_mean"]) for row in rows] == [
@@ -186,7 +194,6 @@ def test_a_workbook_of_two_sheets(run, tmp_path):
 
 
 def test_a_text_longer_than_a_cell_is_cut_and_says_so(tmp_path):
-    from spct.views.export.table import Column, Table
     from spct.views.export.workbook import MOST_ROWS, write_workbook
 
     openpyxl = pytest.importorskip("openpyxl")
@@ -218,6 +225,15 @@ def test_markdown_keeps_its_columns(run, tmp_path):
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert "a\\|b" in table[3] and "- c<br>- d" in table[3]
     assert "&lt;script>alert(1)&lt;/script>" in table[2]
+
+
+def test_markdown_shows_text_as_it_is(tmp_path):
+    text = "a &lt;b&gt;<br>\n~~c~~ $d$ ![e](https://example.org/e.png) \0"
+    table = Table("t", [Column("x", "X", "text")], iter([{"x": text}]), 1, list)
+    write_markdown(table, tmp_path / "v.md")
+    assert (tmp_path / "v.md").read_text().splitlines()[-1] == (
+        "| a &amp;lt;b&amp;gt;&lt;br><br>\\~\\~c\\~\\~ \\$d\\$ !\\[e\\](https://example.org/e.png) \\\\x00 |"
+    )
 
 
 def test_what_cannot_be_exported(run, tmp_path):

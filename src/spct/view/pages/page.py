@@ -24,6 +24,10 @@ from spct.wording import percent, spell_seconds
 HTMX = '{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0}'
 
 
+BRIEF = 300
+"""Characters of a value that are shown in a list of facts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """What is shown, and for whom labels are kept, if for anyone. ``task`` is what a labeller is asked: best, rank, score.
@@ -48,6 +52,11 @@ def asked(request: Request) -> Query:
     return query_of(request.query_params.multi_items())
 
 
+def brief(text: str) -> str:
+    """The beginning of a text on one line, and how much of it there is if that is not all."""
+    return line(text) if len(text) <= BRIEF else f"{line(text[:BRIEF])} … ({len(text):,} characters)"
+
+
 @cache
 def templates() -> jinja2.Environment:
     """The templates, with everything in them escaped, and anything unknown an error."""
@@ -58,7 +67,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"letter": letter, "letters": letters, "line": line, "number": number, "spell": spell_seconds,
+    made.filters |= {"letter": letter, "letters": letters, "line": line, "brief": brief, "number": number, "spell": spell_seconds,
                      "percent": lambda share: percent(share, 1), "named": quote}  # fmt: skip
     made.globals |= {"KINDS": KINDS, "HTMX": HTMX, "now": lambda: datetime.datetime.now(datetime.UTC)}
     return made

@@ -35,7 +35,7 @@ def _cell(cell: Cell, column: Column) -> str:
 
 def _escaped(text: str) -> str:
     """Text on one line of a table that Markdown shows as it is."""
-    shown = "<br>".join(lines(text.strip()))
-    for mark in "\\`*_[]|":
+    shown = "\0".join(lines(text.strip()))  # lines leave no such character in the text itself
+    for mark in "\\`*_[]|~$":
         shown = shown.replace(mark, f"\\{mark}")
-    return shown.replace("<br>", "\0").replace("<", "&lt;").replace("\0", "<br>")
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace("\0", "<br>")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -88,8 +88,7 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         *(() if rows == "responses" else body),
         *REASONS,
     )
-    names = {column.name for column in columns}
-    own = {key: (f"{OWN}{key}" if key in names else key) for key in extra}
+    own = own_names(extra, {column.name for column in columns})
     found = _Export(store, rows, own)
     return Table(
         title=str(store.directory.name or store.directory),
@@ -98,6 +97,20 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         count=store.count("items") if rows == "items" else sum(len(item.responses) for _, item in store.items()),
         facts=found.facts,
     )
+
+
+def own_names(keys: Iterable[str], taken: set[str]) -> dict[str, str]:
+    """A column for each of the user's own keys, no two of one name: one would be shown in the other's place."""
+    keys = list(keys)
+    names = {key: key for key in keys if key not in taken}
+    for key in keys:
+        if key in taken:
+            name = f"{OWN}{key}"
+            while name in taken or name in names:
+                name = f"{OWN}{name}"
+            names[key] = name
+            taken = taken | {name}
+    return {key: names[key] for key in keys}
 
 
 def _by_part(settings: JudgeSettings) -> tuple[Column, ...]:
