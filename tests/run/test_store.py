@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from spct.errors import ResumeRefusedError, RunError
-from spct.run.store import FILE, RunStore, holds_run
+from spct.run.connection import FILE, holds_run
+from spct.run.store import RunStore
 from spct.types import Item, Judgment, Message, Problem, Usage
 from spct.voting.ratings import Rating, place_of
 

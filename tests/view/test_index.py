@@ -4,7 +4,7 @@ import pytest
 
 from spct.errors import InputError, RunError
 from spct.run import RunStore
-from spct.run.store import FILE
+from spct.run.connection import FILE
 from spct.types import Item, Message
 from spct.view.index import Index, query_of
 from spct.view.index.query import facets, find, neighbours

@@ -25,7 +25,7 @@ from spct.cli.stopping import run_stoppable
 from spct.errors import InputError, RunError
 from spct.judges import kind_of
 from spct.judges.settings import LOGPROBS_FOR_EXPECTED
-from spct.run.store import holds_run
+from spct.run.connection import holds_run
 from spct.views import run_summary
 
 if TYPE_CHECKING:

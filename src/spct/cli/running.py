@@ -15,7 +15,7 @@ from spct.cli.session import started
 from spct.judges import Judge, kind_of
 from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
-from spct.run.store import holds_run
+from spct.run.connection import holds_run
 from spct.types import Item, Judgment, Usage
 from spct.views import Totals
 from spct.wording import count

@@ -22,8 +22,8 @@ import orjson
 from spct.errors import InputError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.items.truth import TRUTH_KEYS, read_truth
+from spct.run.connection import FILE as RUN_FILE
 from spct.run.damage import as_damage
-from spct.run.store import FILE as RUN_FILE
 from spct.run.store import RunStore
 from spct.types import Item
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spct.run.connection import FILE, holds_run
 from spct.run.damage import as_damage
-from spct.run.store import FILE, RunStore, holds_run
+from spct.run.store import RunStore
 from spct.run.stored import stored_scale, stored_settings
 from spct.voting.accuracy import GradesByKind
 

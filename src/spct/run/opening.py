@@ -21,7 +21,8 @@ import orjson
 
 from spct.errors import ResumeRefusedError
 from spct.judges.judge import Judge
-from spct.run.store import RunStore, holds_run
+from spct.run.connection import holds_run
+from spct.run.store import RunStore
 from spct.templates import Template
 
 

@@ -10,8 +10,6 @@ Failure rule: whatever SQLite or the file system refuses (full disk, damaged fil
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sqlite3
 import tempfile
 import time
@@ -29,6 +27,7 @@ from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.items.images import reference_to
 from spct.judges.memory import Prompt
+from spct.run.connection import FILE, connected, has_tables, holds_run
 from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, place_of, rating_of, verdict_of
 from spct.run.lock import DirectoryLock
 from spct.run.rows import ABSORB, FORMAT, INSERT_JUDGMENT, JUDGMENT, SCHEMA, judgment_row
@@ -37,7 +36,6 @@ from spct.templates import Template
 from spct.types import Item, Judgment, Message, Usage
 from spct.voting.ratings import Place, Rating, Ratings
 
-FILE = "run.sqlite"
 YEAR_10000 = 253_402_300_800
 T = TypeVar("T")
 
@@ -73,8 +71,8 @@ class RunStore:
         with as_run_error(directory):
             directory.mkdir(parents=True, exist_ok=True)
             lock = DirectoryLock(directory)
-            db = _locked(lock, directory)
-            if _has_tables(db):
+            db = connected(lock, directory)
+            if has_tables(db):
                 db.close()
                 lock.close()
                 raise RunError(f"{directory} already holds a run; add --resume to go on with it, or name another --out")
@@ -94,7 +92,7 @@ class RunStore:
             )
         with as_run_error(directory):
             lock = DirectoryLock(directory) if write else None
-            store = cls(directory, _locked(lock, directory), lock)
+            store = cls(directory, connected(lock, directory), lock)
             if (found := store.meta("format")) != str(FORMAT):
                 store.close()
                 raise RunError(
@@ -447,50 +445,6 @@ class _FirstTexts(MutableMapping[str, str]):
 
     def __len__(self) -> int:
         return self._store.count("principles")
-
-
-def holds_run(directory: Path) -> bool:
-    """Whether there is a run to open: the schema and the settings are one transaction, so it is there or it is not."""
-    if not (directory / FILE).is_file():
-        return False
-    with as_run_error(directory), contextlib.closing(_connect(directory / FILE, write=False)) as db:
-        return _has_tables(db)
-
-
-def _has_tables(db: sqlite3.Connection) -> bool:
-    return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0])
-
-
-def _locked(lock: DirectoryLock | None, directory: Path) -> sqlite3.Connection:
-    """The file of a run, to write to under this lock, which is let go if that cannot be; to read without one."""
-    try:
-        return _connect(directory / FILE, write=lock is not None)
-    except BaseException:
-        if lock is not None:
-            lock.close()
-        raise
-
-
-def _connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    if not write:
-        return _connect_reading(path)
-    if path.is_symlink():
-        raise RunError(f"{path} is a link, and what it leads to would be written to; expected a file of the run's own")
-    db = sqlite3.connect(path.resolve().as_uri(), uri=True, timeout=10.0, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")  # survives the process dying; a power cut may lose the last commits
-    db.execute("PRAGMA wal_autocheckpoint = 4000")
-    return db
-
-
-def _connect_reading(path: Path) -> sqlite3.Connection:
-    """Reading needs the two files of a log beside the run, which cannot be made on a disk that cannot be written.
-
-    A run that was closed has no log: there it is read as a file that nobody changes.
-    """
-    closed = not os.access(path.parent, os.W_OK) and not path.with_name(f"{FILE}-wal").exists()
-    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
-    return sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
 
 
 def _as_kept(message: Message) -> tuple[Any, ...]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spct.errors import InputError, RunError
+from spct.run.connection import holds_run
 from spct.run.listing import runs_below
-from spct.run.store import holds_run
 from spct.view.index import Index
 
 LOOK_AGAIN_S = 2.0

@@ -14,7 +14,7 @@ from typing import Any
 from spct.errors import SpctError
 from spct.measures.pairs import wilson
 from spct.run import RunStore
-from spct.run.store import FILE
+from spct.run.connection import FILE
 from spct.run.stored import stored_settings
 from spct.view.library import Library
 from spct.voting.accuracy import Grades

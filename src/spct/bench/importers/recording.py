@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from spct.errors import InputError, RunError
+from spct.run.connection import holds_run
 from spct.run.opening import begun
-from spct.run.store import RunStore, holds_run
+from spct.run.store import RunStore
 from spct.types import Item, Judgment, Problem, ProblemCode, Usage
 from spct.voting.rows import count_judgments
 from spct.voting.verdict import Rule

@@ -21,8 +21,8 @@ from spct.judges.template_choice import template_for
 from spct.meta.cases import make_cases
 from spct.meta.meta import Case
 from spct.run import RunStore
+from spct.run.connection import holds_run
 from spct.run.rating import given_in
-from spct.run.store import holds_run
 from spct.run.stored import stored_settings
 from spct.templates import Template
 from spct.train.rft.run import PLAIN

@@ -22,8 +22,8 @@ import orjson
 from spct.errors import RunError, SpctError
 from spct.items import parse_item
 from spct.run import RunStore
+from spct.run.connection import FILE
 from spct.run.damage import as_damage, verdict_of
-from spct.run.store import FILE
 from spct.run.stored import stored_item, stored_scale, stored_settings
 from spct.turns import body_alone
 from spct.types import Item

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from spct.errors import RunError
-from spct.run.store import FILE
+from spct.run.connection import FILE
 
 FORMAT = "3"
 """Raised with every change of the tables or of what stands in them: an index of another format is made again."""
