@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from bench.runs import pair, write_run
+from bench.runs import judgment, pair, write_run
+from rubrics.samples import of
 from spct.bench.gate import Check, Limit, check, finished, gauges, limit_of
 from spct.bench.gate_report import check_junit, check_markdown
 from spct.bench.scoring.stored import open_stored
@@ -15,6 +16,8 @@ from spct.cli.check import check as check_command
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.run import RunStore
+from spct.types import Usage
+from spct.voting.jury import BLOCKS, Juror, Jury
 
 ITEMS = [pair(f"q{i}") for i in range(20)]
 
@@ -58,6 +61,32 @@ def test_the_figures_of_a_run(runs):
     assert found["no-verdict"].value == pytest.approx(1 / 20)
     assert found["items"].value == 20
     assert found["mrr"] == found["best.mean-reciprocal-rank"]
+
+
+VOTERS = [
+    # q0 lacks one answer of four, q1 all four; what q2 lacks was read when it was asked again.
+    ("rubric", of({"id": "a"}, {"id": "b"}).as_row(), [0, 1]),
+    ("jury", Jury((Juror("x", 0, 2), Juror("y", 1, 2))).as_row(), [0, BLOCKS]),
+]
+
+
+@pytest.mark.parametrize(("kind", "row", "blocks"), VOTERS, ids=["rubric", "jury"])
+def test_answers_that_stay_invalid_count_though_a_mean_stands_for_them(kind, row, blocks, tmp_path):
+    store = RunStore.create(tmp_path / "run", {"settings": json.dumps({"benchmark": "items", "k": 2, kind: row})})
+    lacks = [{(1, 1)}, {(0, 0), (0, 1), (1, 0), (1, 1)}, {(1, 1)}, set()]
+    for position, places in enumerate(lacks):
+        store.add_item(position, ITEMS[position])
+        made = [
+            replace(judgment(i, None if (i, b) in places else (1, 0)), block=blocks[b]) for i in (0, 1) for b in (0, 1)
+        ]
+        again = [replace(judgment(1, (1, 0)), block=blocks[1], attempt=1)] if position == 2 else []
+        store.record(position, [*made, *again], Usage())
+        store.put_verdict(position, {"best": 0})
+    store.close()
+    stored = open_stored(tmp_path / "run")
+    found = gauges(stored)
+    assert found["invalid"].value == stored.missing_share == 5 / 16
+    assert (found["no-verdict"].value, found["accuracy"].value) == (1 / 4, 3 / 4)
 
 
 def test_figures_of_lone_responses(runs):
@@ -118,6 +147,10 @@ def test_a_run_that_is_not_finished_fails(runs, tmp_path):
     assert code == 1
     assert lines[1].startswith("✗  the run is finished  21 items  20 items")
     assert finished(open_stored(runs["good"]), None).passed
+    store = RunStore.open(make(tmp_path / "begun", 18), write=True)
+    store.add_item(20, pair("q20"))
+    store.close()
+    assert not finished(open_stored(tmp_path / "begun"), None).passed
     assert not finished(open_stored(runs["good"]), 21).passed
 
 

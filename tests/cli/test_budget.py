@@ -73,6 +73,9 @@ def test_what_is_spent_counts_though_no_item_is_done():
 
 def test_items_that_were_there_already_cost_nothing():
     assert begun(Budget(max_tokens=1), Usage()) == 10
+    budget = Budget(max_tokens=350)
+    assert begun(budget, Usage(), items=ITEMS[:5]) == 5
+    assert begun(budget, USED) == 3  # as if the five had not been there
 
 
 def test_time():

@@ -10,6 +10,7 @@ from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, RejectedError
 from spct.judges import judge_of, load_judge
+from spct.judges.rubric import checked
 from spct.judges.rubric_prompts import criterion_template, question
 from spct.judges.settings import judge_settings
 
@@ -193,3 +194,9 @@ def test_what_a_rubric_cannot_be_with(tmp_path):
     for kind in ("grm", "pairwise", "llm-judge"):
         with pytest.raises(InputError, match="rubric"):
             load_judge(kind, engine, judge_settings(rubric=rubric(tmp_path)))
+
+
+def test_a_check_that_cannot_say_of_one_response_says_nothing_of_the_others():
+    a_rubric = of({"id": "language", "check": {"language": "en"}})
+    found = checked(item(2, responses=("This is plain English text.", "42")), a_rubric.criteria[0], 0)
+    assert found.scores is None and found.problem.detail.startswith("response 1: ")

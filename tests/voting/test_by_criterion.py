@@ -91,6 +91,8 @@ def test_a_missing_criterion_that_outweighs_the_lead_may_change_it():
     found = table([answer(0, 0, 1, 0), invalid(1, 0)], a_rubric, k=1)
     assert found.shares == (1, 0)
     assert missing_sentence(found).endswith("b; answers to it could change who leads")
+    as_much = table([answer(0, 0, 1, 0), invalid(1, 0)], of({"id": "a"}, {"id": "b"}), k=1)
+    assert missing_sentence(as_much).endswith("b; answers to it could change who leads")  # to a tie
 
 
 def test_a_gate_without_an_answer_is_undecided():

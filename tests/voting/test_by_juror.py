@@ -107,6 +107,11 @@ def test_escalation_to_one_that_has_no_vote_falls_back_and_says_so():
     assert found.exact_N == (7, Fraction(9, 2)) and found.missing == ("b",) and found.escalated
 
 
+def test_one_that_is_not_called_in_is_not_missing():
+    found = table(Jury(jurors(1, 1), "escalate", 0.5), JUDGMENTS[:2])
+    assert (found.escalated, found.missing, found.results[1].asked) == (False, (), 0)
+
+
 def test_a_single_response_has_no_confidence_and_is_handed_on():
     found = table(Jury(jurors(1, 1), "escalate", 0.1), [said(0, 0, 8), said(1, 0, 3)], n=1)
     assert found.escalated and found.exact_N == (3,)

@@ -23,7 +23,6 @@ from spct.bench.scoring.stored import StoredBench
 from spct.bench.scoring.truth import votes_of
 from spct.errors import InputError
 from spct.run import RunStore
-from spct.voting.rows import missing_of
 
 By = Literal["point", "interval"]
 """Whether a value itself is held against a limit, or the end of its interval that is nearer to failing."""
@@ -124,8 +123,7 @@ def _of_samples(stored: StoredBench) -> dict[str, Gauge]:
     """The share of samples that are invalid and of items without a vote, with intervals over the items; their number."""
     items = list(stored.loaded.items)
     resamples = Resamples(items)
-    rows = [[ballot.scores_N for ballot in stored.ballots[id]] for id in items]
-    invalid = resamples.share(np.array([[missing_of(row), len(row)] for row in rows], dtype=np.float64))
+    invalid = resamples.share(np.array([stored.missing_of(id) for id in items], dtype=np.float64))
     votes = votes_of(stored)
     without = resamples.share(np.array([[votes[id] is None, 1.0] for id in items], dtype=np.float64))
     return {
@@ -146,7 +144,7 @@ def check(stored: StoredBench, limits: Sequence[Limit]) -> list[Check]:
 def finished(stored: StoredBench, planned: int | None) -> Check:
     """Whether every item is judged that the run set out to judge (``planned``, None if nobody wrote it down)."""
     done = len(stored.loaded.items)
-    whole = stored.unfinished == 0 and stored.complete and (planned is None or done >= planned)
+    whole = stored.complete and (planned is None or done >= planned)
     return Check(
         "the run is finished",
         "all items" if planned is None else f"{planned:,} items",

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spct.bench.scoring.ballots import missing_share
 from spct.bench.scoring.statistics import Figure
 from spct.bench.scoring.stored import StoredBench
 from spct.bench.suites.assembly import cluster_of
@@ -92,7 +91,7 @@ def evidence_of(stored: StoredBench, judge_name: str | None = None) -> Evidence:
         row = stored.ballots.get(id, ())
         judged.append(Judged(item, cluster_of(item), tuple(whole_ballots(row)), means_of(row)))
     planned = sum(len(row) for row in stored.ballots.values())
-    missing, spent = missing_share(stored.ballots), stored.spent
+    missing, spent = stored.missing_share, stored.spent
     return Evidence(stored.label, tuple(judged), planned, missing, spent.invalid, spent.completions, judge_name)
 
 

@@ -43,8 +43,7 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
         return known[text]
 
     with as_damage(str(store.directory)):
-        written = orjson.loads(store.meta("settings") or "{}")
-        rubric, jury, k = written_rubric(written), written_jury(written), written.get("k", 0)
+        rubric, jury, k = _voters(store)
         for position, (index, block, _), shown, scores, expected in store.score_rows():
             found = parsed(expected if scored == "expected" else scores)
             keep_part(samples[position], index, block, (parsed(shown), found))
@@ -52,6 +51,34 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
             tables = {position: _table(of_item, rubric, jury, k) for position, of_item in samples.items()}
             return {names[position]: _of_table(table) for position, table in tables.items()}
         return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
+
+
+def unread_of(store: RunStore) -> dict[str, tuple[int, int]] | None:
+    """For each item how many of its answers cannot be read, and how many were asked for: of a run by a rubric or of a jury.
+
+    Their rows have a mean in the place of what is missing, so their ballots do not show it. None for any other run.
+    """
+    with as_damage(str(store.directory)):
+        rubric, jury, k = _voters(store)
+        if rubric is None and jury is None:
+            return None
+        names = dict(store.item_ids())
+        valid: dict[int, dict[tuple[int, int], bool]] = {position: {} for position in names}
+        for position, (index, block, _), _, scores, _ in store.score_rows():
+            found = valid[position]
+            found[index, block] = found.get((index, block), False) or scores is not None
+    if (
+        jury is None and rubric is not None
+    ):  # an invalid joint answer is kept for one criterion, and is missing from all
+        planned = [(i, place) for place in range(len(rubric.criteria)) for i in range(rubric.k_of(place, k))]
+        valid = {position: {at: found.get(at, False) for at in planned} for position, found in valid.items()}
+    return {names[position]: (len(found) - sum(found.values()), len(found)) for position, found in valid.items()}
+
+
+def _voters(store: RunStore) -> tuple[Rubric | None, Jury | None, int]:
+    """The run's rubric and jury, if any, and its k."""
+    written = orjson.loads(store.meta("settings") or "{}")
+    return written_rubric(written), written_jury(written), written.get("k", 0)
 
 
 def _table(samples: Samples, rubric: Rubric | None, jury: Jury | None, k: int) -> Criteria | JuryTable:

@@ -17,7 +17,6 @@ from typing import Any
 import orjson
 
 import spct
-from spct.bench.scoring.ballots import missing_share
 from spct.bench.scoring.curve import CREDIT_RULES, GRADES, CreditRule, Curve, Point, curve, guided_by
 from spct.bench.scoring.figures import Figures, Intervals
 from spct.bench.scoring.statistics import LEVEL, REPLICATES, Figure, Resamples
@@ -312,7 +311,7 @@ def _spent(stored: StoredBench, prices: Prices) -> dict[str, Any]:
         "price": prices.of(spent.usage.prompt_tokens, spent.usage.completion_tokens),
         "completions": spent.completions,
         "samples": sum(len(row) for row in stored.ballots.values()),
-        "invalid_share": missing_share(stored.ballots),
+        "invalid_share": stored.missing_share,
         "invalid_completions": dict(spent.invalid),
     }
 

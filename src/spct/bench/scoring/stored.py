@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from spct.bench.scoring.ballots import ScoreKind, ballots_of
+from spct.bench.scoring.ballots import ScoreKind, ballots_of, missing_share, unread_of
 from spct.bench.selection import PartOf
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
@@ -23,6 +23,7 @@ from spct.run.damage import as_damage
 from spct.types import Item, Usage
 from spct.voting.guided import sample_ratings
 from spct.voting.ratings import Place
+from spct.voting.rows import missing_of
 
 IMPORTED = {"rewardbench2-k8": "rewardbench2", "judgebench": "judgebench", "llmbar": "llmbar"}
 """The benchmark that a recording of a kind is of, where nobody says otherwise."""
@@ -43,6 +44,7 @@ class StoredBench:
     """A run's finished items as a benchmark's data, with the ballots on them. ``unfinished`` items are left out.
 
     ``ratings`` are those of the meta RM ``meta``, by item and sample. ``scale`` is that of the scores, None if unknown.
+    ``unread`` is as ``unread_of`` gives it.
     """
 
     label: str
@@ -56,6 +58,23 @@ class StoredBench:
     ratings: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     meta: str | None = None
     scale: tuple[float, float] | None = None
+    unread: Mapping[str, tuple[int, int]] | None = None
+
+    def missing_of(self, id: str) -> tuple[float, int]:
+        """How many of an item's samples stayed invalid, and how many there are; answers, by a rubric or of a jury."""
+        if self.unread is not None:
+            return self.unread[id]
+        rows = [ballot.scores_N for ballot in self.ballots[id]]
+        return missing_of(rows), len(rows)
+
+    @property
+    def missing_share(self) -> float:
+        """The share of all samples, or answers, that stayed invalid."""
+        if self.unread is None:
+            return missing_share(self.ballots)
+        counts = [self.unread[id] for id in self.loaded.items]
+        asked = sum(of_item for _, of_item in counts)
+        return sum(missing for missing, _ in counts) / asked if asked else 0.0
 
     @property
     def complete(self) -> bool:
@@ -80,13 +99,16 @@ def open_stored(
             raise InputError(f"{directory}: no item of this run is finished; go on with it by --resume first")
         loaded = benchmark.assemble(items)
         ballots = ballots_of(store, scored=scored)
+        unread = unread_of(store)
         spent = _spent(store)
         scale = scale_in(store.templates(), str(settings.get("template")))
         meta = settings.get("meta") or next(iter(store.metas()), None)
         ratings = {} if meta is None else _ratings(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
     name = label or _label(settings) or directory.name
-    whole = StoredBench(name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta, scale)
+    whole = StoredBench(
+        name, settings, benchmark, loaded, kept, spent, scored, unfinished, ratings, meta, scale, unread
+    )
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
