@@ -670,6 +670,8 @@ async def test_no_key_is_fine(monkeypatch):
         ({"params": ["top_k=3"]}, "expected values by name"),
         ({"headers": ["x-key"]}, "header 'x-key': expected NAME=VALUE"),
         ({"headers": {"a b": "c"}}, "expected a name of letters"),
+        ({"headers": ["Authorization: Bearer c2VjcmV0=="]}, "header 'Authorization': expected a name"),
+        ({"headers": ["x-key c2VjcmV0=="]}, "header 'x-key': expected a name"),
         ({"headers": {"x": "b\nc"}}, "header x: its value has characters"),
         ({"headers": {"Content-Length": "1"}}, "header Content-Length: it is set by what is sent"),
         ({"base_url": ["http://a/v1", "http://a/v1"]}, "names an address twice: http://a/v1"),
