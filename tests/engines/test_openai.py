@@ -578,7 +578,14 @@ async def test_the_context_option_wins_over_the_probe():
 
 
 @pytest.mark.parametrize(
-    "models", [None, does.replies(b"<html>hello</html>"), does.fails(500, "no"), does.fails(403, "no")]
+    "models",
+    [
+        None,
+        does.replies(b"<html>hello</html>"),
+        does.replies(b'{"data": 5}'),
+        does.fails(500, "no"),
+        does.fails(403, "no"),
+    ],
 )
 async def test_a_server_without_a_model_list_is_as_good_as_any(models):
     async with ChatServer(does.honest, models=models) as server:
