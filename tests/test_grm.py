@@ -136,6 +136,7 @@ def test_the_settings_and_their_defaults_are_those_of_a_judge():
         ({"template": None}, "template is None; expected text"),
         ({"block_size": "4"}, "block_size is '4'; expected a whole number or None"),
         ({"trajectory_chars": 10}, "trajectory_chars is 10; expected 200 or more"),
+        ({"trajectory_chars": 0}, "trajectory_chars is 0; expected 200 or more"),
         ({"seed": 0.0}, "seed is 0.0"),
     ],
 )

@@ -578,7 +578,14 @@ async def test_the_context_option_wins_over_the_probe():
 
 
 @pytest.mark.parametrize(
-    "models", [None, does.replies(b"<html>hello</html>"), does.fails(500, "no"), does.fails(403, "no")]
+    "models",
+    [
+        None,
+        does.replies(b"<html>hello</html>"),
+        does.replies(b'{"data": 5}'),
+        does.fails(500, "no"),
+        does.fails(403, "no"),
+    ],
 )
 async def test_a_server_without_a_model_list_is_as_good_as_any(models):
     async with ChatServer(does.honest, models=models) as server:
@@ -670,6 +677,8 @@ async def test_no_key_is_fine(monkeypatch):
         ({"params": ["top_k=3"]}, "expected values by name"),
         ({"headers": ["x-key"]}, "header 'x-key': expected NAME=VALUE"),
         ({"headers": {"a b": "c"}}, "expected a name of letters"),
+        ({"headers": ["Authorization: Bearer c2VjcmV0=="]}, "header 'Authorization': expected a name"),
+        ({"headers": ["x-key c2VjcmV0=="]}, "header 'x-key': expected a name"),
         ({"headers": {"x": "b\nc"}}, "header x: its value has characters"),
         ({"headers": {"Content-Length": "1"}}, "header Content-Length: it is set by what is sent"),
         ({"base_url": ["http://a/v1", "http://a/v1"]}, "names an address twice: http://a/v1"),

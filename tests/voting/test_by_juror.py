@@ -1,9 +1,11 @@
 """The vote of a jury, against fractions worked out by hand."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from rubrics.samples import of
 from spct.errors import InputError
 from spct.types import Judgment, Problem
 from spct.voting.by_juror import jury_table, moments_of
@@ -87,6 +89,26 @@ def test_a_juror_without_a_vote_is_left_out_and_named():
     assert "the vote is of a: scores as they are; no vote of b, left out" in str(verdict)
     nobody = decide([said(0, 0, 0, 0, valid=False)], id="a", n=2, k=2, jury=Jury(jurors(1, 2)))
     assert nobody.best is None and nobody.error.type == "NoValidJudgment"
+
+
+def test_a_juror_whose_judgments_have_no_ranks_is_left_out_and_named():
+    parts = [replace(said(1, index, score), order=(index,)) for index, score in enumerate((3, 9))]
+    ranked = Jury(jurors(1, 2), "rank")
+    found = table(ranked, [*JUDGMENTS[:2], *parts])
+    assert [result.means for result in found.results] == [(7.0, 4.5), (3.0, 9.0)]
+    assert [result.counted for result in found.results] == [True, False]
+    assert found.exact_N == (1, 0) and found.missing == ("b",)
+    nobody = decide(parts, id="a", n=2, k=2, jury=ranked)
+    assert nobody.jury.exact_N == () and nobody.jury.missing == ("a", "b")
+    assert "the 2 judgments score every response, and none of them can be voted on" in nobody.error.message
+
+
+def test_the_rows_of_a_rubric_stand_with_the_samples_that_they_are_of():
+    judge, other = jurors(1, 1, k=3, scale=(0.0, 1.0))
+    answers = [said(0, 0, 0, 0, valid=False), said(0, 1, 1, 0), said(0, 2, 0, 1)]
+    others = [said(1, 0, 0, 0), said(1, 1, 1, 0), said(1, 2, 0, 1)]
+    found = table(Jury((replace(judge, rubric=of({"id": "a"})), other)), [*answers, *others])
+    assert found.rows == ([0.25, 0.25], [1.0, 0.0], [0.0, 1.0])
 
 
 def test_ties_of_a_jury_are_exact():

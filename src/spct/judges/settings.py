@@ -81,7 +81,7 @@ class JudgeSettings:
             (
                 "trajectory_chars",
                 self.trajectory_chars,
-                (self.trajectory_chars or LEAST_CHARS) >= LEAST_CHARS,
+                self.trajectory_chars is None or self.trajectory_chars >= LEAST_CHARS,
                 f"{LEAST_CHARS} or more",
             ),
             ("principles", self.principles, self.principles in get_args(Principles), "self, given or query"),

@@ -68,6 +68,7 @@ def criteria_of(samples: Samples, n: int, rubric: Rubric, k: int) -> Criteria:
         passed=tuple(_passed(rubric, share, bad, undecided) for share, bad in zip(total, failed, strict=True)),
         missing=missing,
         rows=tuple([float(share) for share in row] for row in rows),
+        indices=tuple(indices),
         orders=tuple(_order(samples[index], rubric) for index in indices),
     )
 

@@ -26,26 +26,24 @@ Rows = Mapping[int, Sequence[Fraction | None]]
 
 def jury_table(samples: Samples, n: int, jury: Jury) -> JuryTable:
     """The jury's vote on n responses by all the judgments there are of an item."""
-    found = [_rows(_own(samples, juror), n, juror) for juror in jury.jurors]
+    owned = [_own(samples, juror) for juror in jury.jurors]
+    found = [_rows(own, n, juror) for juror, own in zip(jury.jurors, owned, strict=True)]
     means = [_means(list(rows.values()), n) for rows in found]
-    results = [
-        _result(juror, _own(samples, juror), rows, mean)
-        for juror, rows, mean in zip(jury.jurors, found, means, strict=True)
-    ]
+    results = [_result(*each) for each in zip(jury.jurors, owned, found, means, strict=True)]
     escalated = None
     counting = [m for m, mean in enumerate(means) if mean is not None]
     if jury.comparable == "escalate":
         escalated = calls_in(results[0].confidence, jury)
         wanted = 1 if escalated else 0
         counting = [wanted] if wanted in counting else counting[:1]
-    results = [replace(result, counted=m in counting) for m, result in enumerate(results)]
-    if not counting:
-        return JuryTable(jury.comparable, tuple(results), escalated)
     compared = {m: _comparable(found[m], jury.jurors[m], jury.comparable) for m in counting}
-    compared = {m: rows for m, rows in compared.items() if _means(list(rows.values()), n) is not None}
-    total = sum((jury.jurors[m].weight for m in compared), Fraction(0))
-    shares = {m: jury.jurors[m].weight / total for m in compared}
     of_all = {m: mean for m, rows in compared.items() if (mean := _means(list(rows.values()), n)) is not None}
+    compared = {m: compared[m] for m in of_all}  # where rows have gaps, a juror may have means and still no ranks
+    results = [replace(result, counted=m in compared) for m, result in enumerate(results)]
+    if not compared:
+        return JuryTable(jury.comparable, tuple(results), escalated)
+    total = _sum(jury.jurors[m].weight for m in compared)
+    shares = {m: jury.jurors[m].weight / total for m in compared}
     exact_N = tuple(_sum(shares[m] * of_all[m][i] for m in compared) for i in range(n))  # noqa: N806
     indices = sorted({index for rows in compared.values() for index in rows})
 
@@ -99,10 +97,10 @@ def _own(samples: Samples, juror: Juror) -> dict[int, dict[int, Part]]:
 
 def _rows(own: Samples, n: int, juror: Juror) -> dict[int, Sequence[Fraction | None]]:
     rows: Sequence[ScoreRow | None]
-    indices = sorted(own)
+    indices: Sequence[int] = sorted(own)
     if juror.rubric is not None:
-        rows = criteria_of(own, n, juror.rubric, juror.k).rows
-        indices = indices[: len(rows)]
+        criteria = criteria_of(own, n, juror.rubric, juror.k)
+        rows, indices = criteria.rows, criteria.indices
     else:
         rows = sample_rows([list(own[index].values()) for index in indices], n)
     return {

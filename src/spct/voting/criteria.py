@@ -36,7 +36,7 @@ class Criteria:
 
     ``failed`` are the gates that each response fails. ``passed`` is None where nothing says what passes, or where a gate is
     undecided and all else passes. ``missing`` are the criteria that were left out. ``rows`` are what is voted over, with
-    the order that each was shown in; () where no criterion has an answer.
+    the index of each sample and the order that it was shown in; () where no criterion has an answer.
     """
 
     rubric: str
@@ -49,6 +49,7 @@ class Criteria:
     passed: tuple[bool | None, ...] = ()
     missing: tuple[str, ...] = ()
     rows: tuple[Sequence[float | None], ...] = field(default=(), repr=False)
+    indices: tuple[int, ...] = field(default=(), repr=False)
     orders: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
 
     def as_row(self) -> dict[str, Any]:

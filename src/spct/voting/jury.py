@@ -170,8 +170,9 @@ class JuryTable:
     @property
     def missing(self) -> tuple[str, ...]:
         """The jurors that have no vote; one that escalation did not call in is not missing."""
-        called = self.comparable != "escalate"
-        return tuple(r.name for r in self.results if r.means is None and (r.asked or called))
+        if self.comparable == "escalate":
+            return tuple(r.name for r in self.results if r.means is None and r.asked)
+        return tuple(r.name for r in self.results if not r.counted)
 
     def name_of(self, block: int) -> str | None:
         """Whose the judgments with this block are; None for a judge that this jury is without."""

@@ -231,6 +231,12 @@ def _no_valid(judgments: Sequence[Judgment], valid_N: tuple[int, ...]) -> ItemEr
     codes = Counter(judgment.problem.code for judgment in judgments if judgment.problem is not None)
     causes = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda c: (-c[1], c[0])))
     unscored = [str(i) for i, count in enumerate(valid_N) if count == 0]
+    if not unscored:
+        return ItemError(
+            "NoValidJudgment",
+            f"the {len(judgments)} judgments score every response, and none of them can be voted on: of a jury, one judge has to "
+            "score them all (and two or more, for ranks); of a rubric, a criterion with points has to be answered",
+        )
     what = "all responses" if len(unscored) == len(valid_N) else f"response {', '.join(unscored)}"
     cure = "raise max_tokens if they are truncated, turn the grammar on, or raise retries"
     if told := next((j.problem.detail for j in judgments if j.problem and j.problem.code == "only_reasoning"), None):

@@ -294,6 +294,7 @@ def test_an_error_in_a_reply_of_200_is_what_its_code_says(body, kind):
         (b'[{"error": {"message": "e"}}]', "e"),
         (b'{"detail": [{"loc": ["body", "n"], "msg": "f"}]}', "n: f"),
         (b'{"detail": ["g"]}', "g"),
+        (b'{"detail": [{"loc": 5, "msg": "g"}]}', "g"),
         (b"plain h", "plain h"),
         (b"null", "None"),
         (b"[]", "[]"),
@@ -338,3 +339,10 @@ def test_a_certificate_of_ones_own_is_told_how_to_be_trusted():
     assert isinstance(error, EngineUnreachableError)
     assert "self-signed certificate" in str(error)
     assert "set SSL_CERT_FILE to its PEM file" in str(error)
+
+
+def test_a_number_of_thousands_of_digits_is_no_number():
+    long = "9" * 5000
+    found = meaning(f"maximum context length is {long} tokens")
+    assert isinstance(found, ContextLengthError) and (found.prompt_tokens, found.context_tokens) == (None, None)
+    assert of_error_within(HERE, {}, orjson.dumps({"error": {"message": "a", "code": long}}), 0.0) is None

@@ -102,9 +102,9 @@ def check_headers(given: Mapping[str, Any] | Sequence[str] | None) -> dict[str, 
     headers: dict[str, str] = {}
     for name, value in pairs:
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
-            raise InputError(
-                f"header {str(name)!r}: expected a name of letters, digits and hyphens, then = and its value"
-            )
+            # A value that was written into the name ("Authorization: Bearer KEY==") is not shown.
+            named = re.split(r"[:\s]", str(name), maxsplit=1)[0]
+            raise InputError(f"header {named!r}: expected a name of letters, digits and hyphens, then = and its value")
         if name.lower() in ("content-length", "transfer-encoding", "content-type"):
             raise InputError(f"header {name}: it is set by what is sent")
         if not _is_header_text(str(value)):

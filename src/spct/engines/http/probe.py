@@ -102,7 +102,8 @@ def together(found: Sequence[Facts]) -> Facts:
 def read_models(raw: bytes, model: str) -> Facts:
     """Read the entry of ``model``, or the only entry, of an OpenAI model list."""
     body = _object(raw)
-    entries = [entry for entry in body.get("data") or () if isinstance(entry, dict)]
+    data = body.get("data")
+    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
     entry = next((entry for entry in entries if entry.get("id") == model), entries[0] if len(entries) == 1 else {})
     meta = entry.get("meta")
     meta = meta if isinstance(meta, dict) else {}

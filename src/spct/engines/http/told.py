@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 OWN_WORDS_CHARS = 400
+MOST_NUMBER_CHARS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ def read_error(raw: bytes) -> Told:
 def _read_validation(detail: list[Any]) -> Told:
     """FastAPI's list of ``{"loc": ["body", NAME], "msg", "type"}``: the first is told."""
     first = detail[0] if isinstance(detail[0], dict) else {"msg": str(detail[0])}
-    place = first.get("loc") or ()
-    parameter = next((part for part in reversed(place) if isinstance(part, str) and part != "body"), None)
+    place = first.get("loc")
+    names: list[Any] = place if isinstance(place, list) else []
+    parameter = next((part for part in reversed(names) if isinstance(part, str) and part != "body"), None)
     return Told(
         f"{parameter}: {first.get('msg')}" if parameter else str(first.get("msg")), str(first.get("type")), parameter
     )
@@ -71,7 +73,7 @@ def status_within(told: Told) -> int | None:
     """The HTTP status that an error means which came in a reply of status 200; None where it does not say."""
     for name in ("code", "status", "statusCode", "status_code", "http_status_code"):
         value = told.fields.get(name)
-        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{3}", value) else value
         if type(number) is int and 400 <= number <= 599:
             return number
     return next((status for status, pattern in _STATUS_WORDS if pattern.search(told.code)), None)
@@ -211,9 +213,10 @@ def context_numbers(told: Told) -> tuple[int | None, int | None]:
 
 
 def number_in(pattern: re.Pattern[str], text: str) -> int | None:
-    """The first number that one of the pattern's groups holds."""
+    """The first number that one of the pattern's groups holds; None for one of more characters than any count has."""
     found = pattern.search(text)
-    return next((int(group.replace(",", "")) for group in found.groups() if group), None) if found else None
+    number = next(filter(None, found.groups()), None) if found else None
+    return int(number.replace(",", "")) if number and len(number) <= MOST_NUMBER_CHARS else None
 
 
 _CONTEXT_TOKENS = re.compile(

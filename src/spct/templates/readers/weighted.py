@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from spct.templates.answer import LOOSE_BOX
-from spct.templates.readers.box import SCORE_TOKENS, Box, box_content
+from spct.templates.readers.box import SCORE_TOKENS, Box, box_content, places
 from spct.templates.readers.reader import Look, Reading, Rules, reading
 from spct.templates.readers.scale import ASCII_SPACE, COMMAND, Scale
 from spct.types import Problem, ProblemCode, Slot
@@ -30,8 +30,7 @@ class Weighted(Box):
     missing: ProblemCode = "no_box"
 
     def form(self, n: int) -> str:
-        scores = ", ".join(f"s{place}" for place in range(1, n + 1)) if n <= 3 else f"s1, ..., s{n}"
-        return rf"\boxed{{weight, {scores}; weight, {scores}; ...}}"
+        return rf"\boxed{{weight, {places(n)}; weight, {places(n)}; ...}}"
 
     def read(self, text: str, start: int, n: int) -> Reading:
         found = box_content(text, start, self.noun)
