@@ -16,8 +16,8 @@ from spct.classifiers import Scorer, load_scorer
 from spct.engines.engine import Capabilities, Engine
 from spct.errors import InputError
 from spct.judges.critiques import CRITIQUE_REQUEST, CritiqueSampler, critique_options, critique_template, head_reads
-from spct.judges.rival import Rival, Trial, row, runs_of
-from spct.judges.sampling import Stream
+from spct.judges.rival import Rival, Trial, row
+from spct.judges.sampling import Stream, runs_of
 from spct.judges.scalar import problem_of, usage_of, values_of
 from spct.judges.settings import JudgeSettings
 from spct.types import Judgment, Problem
@@ -100,7 +100,7 @@ class CloudJudge(Rival):
         special = self._critic.capabilities.special_tokens
         messages = self._template.render(trial.item, (response,), special_tokens=special)
         base = seed_base(self.settings.seed, trial.key)
-        streams = [Stream((response,), run, base + run[0], row=response) for run in runs_of(indices)]
+        streams = [Stream((response,), tuple(run), base + run[0], row=response) for run in runs_of(indices)]
         parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {written.index: written for part in parts for written in part}
 

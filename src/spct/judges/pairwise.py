@@ -19,8 +19,8 @@ from typing import Any, Literal, get_args
 from spct.aio import gather_all
 from spct.engines.engine import Engine
 from spct.errors import InputError
-from spct.judges.rival import Rival, Trial, row, runs_of
-from spct.judges.sampling import Stream, StreamSampler
+from spct.judges.rival import Rival, Trial, row
+from spct.judges.sampling import Stream, StreamSampler, runs_of
 from spct.judges.settings import JudgeSettings
 from spct.templates import load_template
 from spct.types import Judgment, Problem
@@ -125,7 +125,7 @@ class PairwiseJudge(Rival):
         messages = self._template.render(trial.item, order, special_tokens=special)
         base = seed_base(self.settings.seed, trial.key)
         number = order[0] * trial.n + order[1]
-        streams = [Stream(order, run, base + run[0], row=number) for run in runs_of(indices)]
+        streams = [Stream(order, tuple(run), base + run[0], row=number) for run in runs_of(indices)]
         parts = await gather_all([self._sampler.run(stream, messages, {}, trial.spend) for stream in streams])
         return {answer.index: answer for part in parts for answer in part}
 

@@ -135,17 +135,6 @@ def row(
     )
 
 
-def runs_of(indices: Sequence[int]) -> list[tuple[int, ...]]:
-    """Rising indices cut into runs of consecutive ones: a request's seeds are consecutive."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and runs[-1][-1] == index - 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return [tuple(run) for run in runs]
-
-
 def refuse(kind: str, settings: JudgeSettings) -> None:
     """Raise InputError for settings that would have no effect: a recorded protocol must not claim them."""
     asked = {

@@ -101,7 +101,7 @@ class StreamSampler:
         self, stream: Stream, messages: tuple[Message, ...], attempt: int, ordinals: list[int], record: Record
     ) -> list[Judgment]:
         """One judgment per ordinal, in their order."""
-        runs = _runs(ordinals, self.engine.capabilities.max_n)
+        runs = runs_of(ordinals, self.engine.capabilities.max_n)
         if len(runs) == 1:
             return await self._request(stream, messages, attempt, runs[0], record)
         parts = await gather_all([self._request(stream, messages, attempt, run, record) for run in runs])
@@ -204,8 +204,8 @@ def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[
     return {ordinal: j for ordinal, j in found.items() if j is not None and j.order == stream.order}
 
 
-def _runs(ordinals: Sequence[int], max_n: int | None) -> list[list[int]]:
-    """Cut into runs of consecutive ordinals no longer than ``max_n``: a request's seeds are consecutive."""
+def runs_of(ordinals: Sequence[int], max_n: int | None = None) -> list[list[int]]:
+    """Rising ordinals cut into runs of consecutive ones, no longer than ``max_n``: a request's seeds are consecutive."""
     runs: list[list[int]] = []
     for ordinal in ordinals:
         if runs and runs[-1][-1] == ordinal - 1 and (max_n is None or len(runs[-1]) < max_n):
