@@ -1,5 +1,7 @@
 """A judge by a rubric: what it asks, what it keeps, and what the answers come to."""
 
+import asyncio
+import re
 from fractions import Fraction
 
 import pytest
@@ -200,3 +202,25 @@ def test_a_check_that_cannot_say_of_one_response_says_nothing_of_the_others():
     a_rubric = of({"id": "language", "check": {"language": "en"}})
     found = checked(item(2, responses=("This is plain English text.", "42")), a_rubric.criteria[0], 0)
     assert found.scores is None and found.problem.detail.startswith("response 1: ")
+
+
+@pytest.mark.parametrize(("length", "most"), [(30_000, 2), (3, 6)])
+async def test_a_large_item_is_asked_little_by_little_and_nothing_of_it_stays(length, most):
+    """Two criteria in three orders are six prompts; an item of more than 250,000 characters has two under way."""
+    now = peak = 0
+
+    async def crowd(request, j):
+        nonlocal now, peak
+        now += 1
+        peak = max(peak, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        shown = re.findall(r"\[Begin response \d+ \w+\]\n(\d)", request.messages[-1].content)
+        return rf"\boxed{{{', '.join(str(int(number == '0')) for number in shown)}}}"
+
+    engine = ScriptedEngine(crowd, capabilities=Capabilities(seeding="sample", concurrency=16))
+    made = judge_of(engine, judge_settings(rubric=of({"id": "a"}, {"id": "b"}), k=3))
+    verdict = await made.judge(item(9, responses=tuple(f"{i} {'x' * length}" for i in range(9))))
+    assert verdict.means == (1.0, *[0.0] * 8)
+    assert peak == most
+    assert all(sampler.template._last is None for sampler in made._samplers.values())

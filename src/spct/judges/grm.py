@@ -6,7 +6,6 @@ item's error; what concerns the run (no server, wrong key) is raised. An invalid
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,6 +19,7 @@ from spct.items.budget import within_budget
 from spct.items.copies import apart, copies_of
 from spct.judges.first_steps import FirstSteps, Step, given_to, step_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt
+from spct.judges.room import Room
 from spct.judges.sampling import History, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import check_images, lenience_in, load_templates, noise_in, template_for
@@ -35,10 +35,6 @@ from spct.voting.ratings import Ratings, place_of
 from spct.voting.rows import rows_of
 from spct.voting.verdict import Verdict
 
-LARGE_CHARS = 250_000
-"""An item with more text is rendered in another thread, where it holds up nobody,"""
-LARGE_AT_ONCE = 2
-"""and so many of its prompts are asked at a time."""
 MANY_SCORES = 4096
 """More are voted on in another thread: it takes tens of milliseconds."""
 
@@ -115,7 +111,8 @@ class GRMJudge:
         copies = copies_of(item.responses)
         if template.refuses(len(copies.groups)):  # one text twice is nothing to choose from; it is shown twice
             copies = apart(item.responses)
-        task = _Task(within_budget(copies.once(item), self.settings.trajectory_chars), MemoryOfTexts(memory, copies))
+        once = within_budget(copies.once(item), self.settings.trajectory_chars)
+        task = _Task(once, MemoryOfTexts(memory, copies), Room(self.engine, once))
         error: ItemError | None = None
         judgments: list[Judgment] = []
         ratings: Ratings = {}
@@ -200,20 +197,15 @@ class GRMJudge:
     async def _run(self, task: _Task, template: Template, streams: Sequence[Stream]) -> list[Judgment]:
         sampler = self._samplers[template.name]
         special = self.engine.capabilities.special_tokens
-        # Prompts are made as there is room to ask them: an item of megabytes, or in thousands of blocks, would else be held
-        # as often as it is asked. And one after the other, as the texts are sealed with the first.
-        room = asyncio.Semaphore(LARGE_AT_ONCE if task.is_large else max(1, self.engine.capabilities.concurrency))
-        rendering = asyncio.Lock()
 
         def messages(stream: Stream) -> tuple[Message, ...]:
             given = self._given(task, template, stream.order, task.first_texts)
             return template.render(task.item, stream.order, given=given, special_tokens=special)
 
         async def in_turn(stream: Stream) -> list[Judgment]:
-            async with room:
+            async with task.room.place:
                 await self._write_first(task, template, stream.order)
-                async with rendering:
-                    prompt = await aside(partial(messages, stream), task.is_large)
+                prompt = await task.room.render(partial(messages, stream))
                 return await sampler.run(stream, prompt, task.history, task.record)
 
         parts = await gather_all([in_turn(stream) for stream in streams])
@@ -254,7 +246,7 @@ class GRMJudge:
         given = self._given(task, template, longest, {**unwritten, **task.first_texts})
         special = self.engine.capabilities.special_tokens
         render = partial(template.render, task.item, longest, given=given, special_tokens=special)
-        messages = await aside(render, task.is_large)
+        messages = await task.room.render(render)
         room = context - self.settings.sampling.max_tokens
         if sum(len(message.content.encode()) for message in messages) + 64 <= room:
             return  # a token is at least one byte
@@ -286,12 +278,12 @@ class GRMJudge:
 class _Task:
     """An item on its way: its key, what is known of it already, the texts of its first steps, and what it has cost."""
 
-    def __init__(self, item: Item, memory: Memory) -> None:
+    def __init__(self, item: Item, memory: Memory, room: Room) -> None:
         self.item = item
         self.memory = memory
         self.history: History = {place_of(judgment): judgment for judgment in memory.history}
         self.key = fingerprint(item)
-        self.is_large = sum(map(len, (*item.responses, *[turn.content for turn in item.messages]))) > LARGE_CHARS
+        self.room = room
         self.usage = Usage()
         self.first_texts: dict[str, str] = {}
         self._fresh: list[Judgment] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from spct.aio import gather_all
@@ -21,6 +22,7 @@ from spct.items.budget import within_budget
 from spct.items.copies import copies_of
 from spct.judges.memory import NO_MEMORY, Memory, MemoryOfTexts, Prompt, Record
 from spct.judges.rival import refuse
+from spct.judges.room import Room
 from spct.judges.rubric_prompts import BASE, criterion_template, joint_template
 from spct.judges.sampling import History, SampleScores, SamplingSettings, Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
@@ -125,16 +127,26 @@ class RubricJudge:
         rows = len(orders)
         special = self.engine.capabilities.special_tokens
         shown = within_budget(task.item, settings.trajectory_chars)  # what is checked is the whole of it
+        asked = n * len(self.rubric.judged) if self._joint else n
+        room = Room(self.engine, shown)
+
+        async def in_turn(sampler: StreamSampler, stream: Stream) -> list[Judgment]:
+            async with room.place:
+                render = partial(sampler.template.render, shown, stream.order, special_tokens=special, asked=asked)
+                return await sampler.run(stream, await room.render(render), task.known, task.record)
+
         waiting = []
         for row in range(min(settings.k, rows)):  # by order first: the prompts of one order begin alike
             for place, sampler in self._samplers.items():
                 k = settings.k if self._joint else self.rubric.k_of(place, settings.k)
-                asked = n * len(self.rubric.judged) if self._joint else n
-                prompt = sampler.template.render(shown, orders[row], special_tokens=special, asked=asked)
                 base = seed_base(settings.seed, f"{key} {sampler.template.name}")
                 stream = Stream(orders[row], tuple(range(row, k, rows)), base, row=row, block=place)
-                waiting.append(sampler.run(stream, prompt, task.known, task.record))
-        return [judgment for part in await gather_all(waiting) for judgment in part]
+                waiting.append(in_turn(sampler, stream))
+        try:
+            return [judgment for part in await gather_all(waiting) for judgment in part]
+        finally:
+            for sampler in self._samplers.values():
+                sampler.template.forget(shown)
 
 
 class _Task:
