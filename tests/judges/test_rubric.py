@@ -12,7 +12,7 @@ from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, RejectedError
 from spct.judges import judge_of, load_judge
-from spct.judges.rubric import checked
+from spct.judges.rubric import RubricJudge, checked
 from spct.judges.rubric_prompts import criterion_template, question
 from spct.judges.settings import judge_settings
 
@@ -220,6 +220,7 @@ async def test_a_large_item_is_asked_little_by_little_and_nothing_of_it_stays(le
 
     engine = ScriptedEngine(crowd, capabilities=Capabilities(seeding="sample", concurrency=16))
     made = judge_of(engine, judge_settings(rubric=of({"id": "a"}, {"id": "b"}), k=3))
+    assert isinstance(made, RubricJudge)
     verdict = await made.judge(item(9, responses=tuple(f"{i} {'x' * length}" for i in range(9))))
     assert verdict.means == (1.0, *[0.0] * 8)
     assert peak == most
