@@ -34,6 +34,16 @@ def shared(runs, tmp_path_factory):
 PAGES = {
     "/": ["<h1>Runs</h1>", ">small</a>", ">deep~other</a>", "42.9%", ">train~rl</a>", "not finished", "train~torn"],
     "/training/train~rl": ["<strong>reward</strong>", "<strong>eval_accuracy</strong>", "0.75", "1e-06"],
+    "/training/all~rl-0000000b": ["some are kept of 2 steps, 1 to 3"],
+    "/training/all~rl-0000000b/rollouts?step=3": [
+        "Reward +1",
+        "A, the best, alone",
+        "&lt;b&gt;nothing",
+        "← step 1",
+        "Judge.",
+    ],
+    "/pipeline/all": ["1 of 3 jobs done", "items 7", "not begun", "<td>data</td>", "/training/all~rl-0000000b"],
+    "/bench/bench": ["<h2>By k</h2>", "Accuracy over k, the benchmark", "a tie earns 1/#tied"],
     "/?q=OTHER": ["1 of 2 runs", ">deep~other</a>"],
     "/run/small/": ["7 items", "/run/small/item/6?"],
     "/run/small/?show=wrong&against=deep~other": ["1 item", ">river</a>"],
@@ -81,6 +91,10 @@ def test_pages_hold_what_they_are_for(shared, address):
         ("/run/small/label", 400, "this viewer keeps no labels"),
         ("/training/nowhere", 404, "there is no training folder &#39;nowhere&#39; here"),
         ("/training/train~torn", 404, "stage.json cannot be read"),
+        ("/training/train~rl/rollouts?step=1", 404, "no rollouts of step 1 are kept here"),
+        ("/training/train~rl/rollouts?step=x", 400, "step=x: expected the number of a step"),
+        ("/pipeline/train~rl", 404, "there is no pipeline"),
+        ("/bench/x", 404, "there is no report of spct bench"),
         ("/static/..%2fapp.py", 404, "There is no page"),
     ],
 )

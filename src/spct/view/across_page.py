@@ -48,7 +48,10 @@ LINKS = {
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Lines over ``x``: each with a name, its values, and the bounds of its interval where it has one."""
+    """Lines over ``x``: each with a name, its values, and the bounds of its interval where it has one.
+
+    ``note`` says what of it is not drawn.
+    """
 
     title: str
     x_title: str
@@ -56,6 +59,7 @@ class Plot:
     x: list[float]
     series: list[dict[str, Any]]
     bars: bool = False
+    note: str = ""
 
     def rows(self) -> Iterator[tuple[str, list[str]]]:
         """The same as a table: x, and each line's value with its interval."""
