@@ -34,7 +34,7 @@ def asked_of(rubric: Rubric) -> Rubric:
 
 def rubric_of_questions(given: Sequence[str]) -> Rubric:
     """Questions as they are named on a command line, ``NAME: QUESTION`` or ``NAME``, one point each. Raises InputError."""
-    criteria = []
+    criteria: list[Criterion] = []
     for text in given:
         found = _GIVEN.fullmatch(text.strip())
         if found is None:

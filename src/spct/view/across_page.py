@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import re
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from spct.errors import SpctError
 from spct.run import RunStore
-from spct.run.stored import stored_settings, template_of
-from spct.types import Item, Judgment
-from spct.views.item_text import parsed_by
+from spct.view.principles import Principles, principles
 
 if TYPE_CHECKING:
     from spct.bench.scoring.curve import CreditRule
 
 NEEDED = ("numpy", "scipy", "sklearn")
-MOST_JUDGMENTS = 3000
-"""Judgments whose principles are read."""
 BINS = 10
 RULE_TITLES: dict[CreditRule, str] = {
     "own": "the benchmark's own rule",
     "strict": "a tie counts as wrong",
     "random": "a tie earns 1/#tied",
 }
-_NAME = re.compile(
-    r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE
-)
-
 LINKS = {
     ("position", ""): "show=flipped",
     ("length", ""): "show=wrong",
@@ -82,27 +71,12 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Principle:
-    """A principle that ``judgments`` name; ``right`` of the ``graded`` among them prefer the right response."""
-
-    name: str
-    judgments: int
-    graded: int
-    right: int
-
-    @property
-    def search(self) -> str:
-        return urlencode({"q": f'"{self.name}"'})
-
-
-@dataclass(frozen=True, slots=True)
 class Across:
     """``missing`` says what cannot be shown and why."""
 
     plots: list[Plot]
     findings: list[Finding]
-    principles: list[Principle]
-    read: int
+    principles: Principles
     missing: list[str]
 
 
@@ -112,7 +86,9 @@ def across(directory: Path, db: sqlite3.Connection) -> Across:
     findings: list[Finding] = []
     missing: list[str] = []
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        missing.append("Curves over k and the audit need more packages: pip install 'spct[bench]'.")
+        missing.append(
+            "Curves over k, the audit and groups of principles need more packages: pip install 'spct[bench]'."
+        )
     else:
         try:
             plots, findings = _scored(directory)
@@ -120,8 +96,7 @@ def across(directory: Path, db: sqlite3.Connection) -> Across:
             missing.append(f"No curves and no audit: {error}.")
     plots += _calibration(db)
     with contextlib.closing(RunStore.open(directory)) as store:
-        principles, read = _principles(store)
-    return Across(plots, findings, principles, read, missing)
+        return Across(plots, findings, principles(store, db), missing)
 
 
 def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
@@ -184,47 +159,6 @@ def _calibration(db: sqlite3.Connection) -> list[Plot]:
         {"name": "items in the bin (% of all)", "values": [100 * row[3] / sum(r[3] for r in rows) for row in rows]},
     ]
     return [Plot("Right by confidence", "confidence", "%", [round(row[1], 3) for row in rows], lines)]
-
-
-def _principles(store: RunStore) -> tuple[list[Principle], int]:
-    """The principles that judgments name, by name, most frequent first; and how many judgments were read for it."""
-    written, settings = stored_settings(store)
-    named: Counter[str] = Counter()
-    graded: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    read = 0
-    for position, judgments in store.judgments():
-        item = store.item(position)
-        if read >= MOST_JUDGMENTS:
-            break
-        template_at = template_of(store, written, settings, item)
-        for judgment in judgments:
-            if (template := template_at(judgment.block)) is None:
-                continue
-            read += 1
-            parsed = parsed_by(template, judgment, item)
-            found = {name.strip().casefold(): name.strip() for name in _NAME.findall(parsed.principles)}
-            is_right = _is_right(item, judgment)
-            for key, name in found.items():
-                shown.setdefault(key, name)
-                named[key] += 1
-                graded[key] += is_right is not None
-                right[key] += bool(is_right)
-    return [Principle(shown[key], count, graded[key], right[key]) for key, count in named.most_common(40)], read
-
-
-def _is_right(item: Item, judgment: Judgment) -> bool | None:
-    """Whether a judgment alone prefers the best response; None where that is not known, or it scores not all."""
-    if (
-        item.best is None
-        or judgment.scores is None
-        or len(judgment.scores) != len(item.responses)
-        or len(judgment.scores) < 2
-    ):
-        return None
-    first, second = sorted(judgment.scores, reverse=True)[:2]
-    return first > second and judgment.scores[item.best] == first
 
 
 def _cell(line: Mapping[str, Any], at: int) -> str:

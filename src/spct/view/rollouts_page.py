@@ -64,7 +64,7 @@ def rollouts_of(folder: Path, step: int) -> list[Group]:
 
 def _group(row: Mapping[str, Any]) -> Group:
     order: Sequence[int] = row["order"]
-    places = [(int(i),) for i in order]
+    places: list[tuple[int, ...]] = [(int(i),) for i in order]
     prompt = [(str(turn["role"]), as_it_is(turn["content"])) for turn in row["prompt"]]
     rollouts = [_rollout(one, row["best"], places) for one in row["rollouts"]]
     return Group(str(row["item"]), row["best"], places, prompt, rollouts)
