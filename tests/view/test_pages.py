@@ -43,7 +43,7 @@ PAGES = {
         "Judge.",
     ],
     "/pipeline/all": ["1 of 3 jobs done", "items 7", "not begun", "<td>data</td>", "/training/all~rl-0000000b"],
-    "/bench/bench": ["<h2>By k</h2>", "Accuracy over k, the benchmark", "a tie earns 1/#tied"],
+    "/bench/bench": ["<h2>By k</h2>", "Accuracy over k, a tie counts as wrong", "a tie earns 1/#tied"],
     "/?q=OTHER": ["1 of 2 runs", ">deep~other</a>"],
     "/run/small/": ["7 items", "/run/small/item/6?"],
     "/run/small/?show=wrong&against=deep~other": ["1 item", ">river</a>"],

@@ -58,7 +58,7 @@ def bench_page(name: str, folder: Path) -> BenchPage:
             card=_card(name, runs),
             measures=str(first["benchmark"]["measures"]),
             tie_rule=str(first["benchmark"]["tie_rule"]),
-            plots=[_curves(drawn, rule) for rule in RULE_TITLES] if drawn else [],
+            plots=_plots(drawn),
             curve=_curve_table(drawn),
             parts=_parts_table(drawn),
             notes=[f"{run['label']}: {note}" for run in runs for note in run["notes"]],
@@ -94,6 +94,14 @@ def _main(point: Row, rule: str) -> Row:
     figures = point["rules"][rule]
     found: Row = figures["headline"] or figures["units"]
     return found
+
+
+def _plots(runs: Sequence[Row]) -> list[Plot]:
+    """A plot for each tie rule; none for the benchmark's own where that is one of the others."""
+    if not runs:
+        return []
+    own, *others = (_curves(runs, rule) for rule in RULE_TITLES)
+    return others if own.series in [one.series for one in others] else [own, *others]
 
 
 def _curves(runs: Sequence[Row], rule: str) -> Plot:

@@ -46,7 +46,9 @@ def pipeline(request: Request) -> Response:
 def bench(request: Request) -> Response:
     """A report of ``spct bench``."""
     name, folder = _folder(request, benches_below, "report of spct bench")
-    return page(request, "bench.html", found=bench_page(name, folder))
+    known = viewer(request).library.runs()
+    runs = [run for run, path in known.items() if folder in (path, path.parent)]
+    return page(request, "bench.html", found=bench_page(name, folder), runs=runs)
 
 
 def _folder(request: Request, below: Below, what: str) -> tuple[str, Path]:
