@@ -1,6 +1,7 @@
 import contextlib
 
 from spct.run import RunStore
+from spct.view.across_page import across
 from spct.view.library import Library
 from spct.view.principles import grouped, principles
 
@@ -44,4 +45,8 @@ def test_a_large_run_is_read_in_parts_spread_over_it(runs, tmp_path):
             ("Correctness", 6, 6, 6),
         ]
         assert (principles(store, db).read, principles(store, db).every) == (42, 1)
+        part = across(index.directory, db, most=3)
+        assert part.part == "Curves, scores and audit are of 3 items drawn from the 7 that are judged."
+        assert [len(part.plots[0].x), part.findings[0].figure.endswith("(n = 3)")] == [4, True]
+        assert across(index.directory, db).part == ""
     library.close()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NEEDED = ("numpy", "scipy", "sklearn")
 BINS = 10
+MOST_ITEMS = 5000
+"""Items that curves and audit are of; of a larger run, so many are drawn."""
 RULE_TITLES: dict[CreditRule, str] = {
     "own": "the benchmark's own rule",
     "strict": "a tie counts as wrong",
@@ -72,39 +74,43 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Across:
-    """``missing`` says what cannot be shown and why."""
+    """``missing`` says what cannot be shown and why, ``part`` of how many items curves and audit are if not of all."""
 
     plots: list[Plot]
     findings: list[Finding]
     principles: Principles
     missing: list[str]
+    part: str = ""
 
 
-def across(directory: Path, db: sqlite3.Connection) -> Across:
-    """Everything that the run allows. Raises RunError where it cannot be read."""
+def across(directory: Path, db: sqlite3.Connection, most: int = MOST_ITEMS) -> Across:
+    """Everything that the run allows, curves and audit over ``most`` items. Raises RunError where it cannot be read."""
     plots: list[Plot] = []
     findings: list[Finding] = []
     missing: list[str] = []
+    part = ""
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         missing.append(
             "Curves over k, the audit and groups of principles need more packages: pip install 'spct[bench]'."
         )
     else:
         try:
-            plots, findings = _scored(directory)
+            plots, findings, part = _scored(directory, most)
         except SpctError as error:
             missing.append(f"No curves and no audit: {error}.")
     plots += _calibration(db)
     with contextlib.closing(RunStore.open(directory)) as store:
-        return Across(plots, findings, principles(store, db), missing)
+        return Across(plots, findings, principles(store, db), missing, part)
 
 
-def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
+def _scored(directory: Path, most: int) -> tuple[list[Plot], list[Finding], str]:
+    """Curves, audit, and of what part of the run they are, "" for all of it."""
     from spct.bench.audit.audit import audit, shown
     from spct.bench.scoring.results import score_run
-    from spct.bench.scoring.stored import open_stored
+    from spct.bench.scoring.stored import open_stored, part_of
 
-    stored = open_stored(directory, label=directory.name)
+    whole = open_stored(directory, label=directory.name)
+    stored = part_of(whole, most)
     result = score_run(stored)
     plots = []
     if result.points:
@@ -123,7 +129,11 @@ def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
         for found in (audit([stored])[0].findings if result.points else ())
         if found.measurable
     ]
-    return plots, findings
+    drawn, of = len(stored.loaded.items), len(whole.loaded.items)
+    part = (
+        f"Curves, scores and audit are of {drawn:,} items drawn from the {of:,} that are judged." if drawn < of else ""
+    )
+    return plots, findings, part
 
 
 def _own_differs(points: Sequence[Any]) -> bool:

@@ -91,7 +91,7 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
     with contextlib.closing(RunStore.open(index.directory)) as store, index.reading() as db:
         written, settings = stored_settings(store)
         sessions = store.sessions()
-        sums = index.remembered(lambda: _sums(store, db))
+        sums = index.remembered("sums", lambda: _sums(store, db))
         planned = _planned(sessions)
         left = (planned or sums.items) - sums.finished
         live = _is_written(index.directory, left)

@@ -62,7 +62,7 @@ class Index:
         self._seen: object = None
         self._listed: object = None
         self._parts = 0
-        self._memory: tuple[object, Any] | None = None
+        self._memory: dict[str, tuple[object, Any]] = {}
 
     def close(self) -> None:
         """Stop indexing in the background."""
@@ -137,12 +137,12 @@ class Index:
                 found.append((0, 0, 0))
         return tuple(found)
 
-    def remembered(self, make: Callable[[], T]) -> T:
-        """What ``make`` returned last, as long as neither run nor index has changed since. One kind of thing only."""
+    def remembered(self, what: str, make: Callable[[], T]) -> T:
+        """What ``make`` returned last under the name ``what``, as long as neither run nor index has changed since."""
         state = self._file_state(), self._parts
-        if self._memory is None or self._memory[0] != state:
-            self._memory = (state, make())
-        value: T = self._memory[1]
+        if self._memory.get(what, (None,))[0] != state:
+            self._memory[what] = (state, make())
+        value: T = self._memory[what][1]
         return value
 
     def progress(self, db: sqlite3.Connection) -> Progress:
