@@ -1,13 +1,14 @@
 """How Sphinx makes the site of these pages: ``make docs``. The pages are plain Markdown, and read as well without it.
 
-Strict: a link to a page, a heading or a file that is not there fails the build, and so does a page that
-``index.md`` does not list (or, for those in the folder of a page's own name, that page does not link). Nothing is fetched when the site is built, or by a browser that shows it.
+Strict: a link to a page, a heading or a file that is not there fails the build, and so does a page that is not in the
+navigation. In it are the pages that a table of ``index.md`` lists, and those that the page named like their folder links.
+Nothing is fetched when the site is built, or by a browser that shows it.
 """
 
 from __future__ import annotations
 
-import re
 import importlib.metadata
+import re
 from pathlib import Path
 
 from sphinx.application import Sphinx

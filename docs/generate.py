@@ -104,8 +104,11 @@ def signature(name: str, thing: Any) -> str:
     for item in found.parameters.values():
         if item.kind is item.KEYWORD_ONLY and not any(shown.startswith("*") for shown in arguments):
             arguments.append("*")
-        if item.name != "self":
-            arguments.append(str(item.replace(annotation=Plain(item.annotation))))
+        if item.name == "self":
+            continue
+        made = repr(item.default).startswith("<")  # an object, which is printed by its address
+        default = Plain("...") if made and item.default is not item.empty else item.default
+        arguments.append(str(item.replace(annotation=Plain(item.annotation), default=default)))
     given = "" if found.return_annotation in (found.empty, None, "None") else f" -> {found.return_annotation}"
     name = f"async {name}" if inspect.iscoroutinefunction(thing) else name
     shown = f"{name}({', '.join(arguments)}){given}"

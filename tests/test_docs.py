@@ -29,7 +29,8 @@ OUTSIDE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES = [*OUTSIDE, *[page for folder in FOLDERS for page in sorted(folder.glob("*.md"))]]
 BLOCK = re.compile(r"^```(?:(\w+) ([\w.-]+)|(python|sh|output))\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LEFT_OUT = "...\n"
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 async def judging(call: Call, writer) -> None:
@@ -103,8 +104,14 @@ def test_code_blocks_run(page, server, tmp_path):
 
 @pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.name)
 def test_links_within_the_project_lead_somewhere(page):
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert missing == []
+    for path, heading in LINK.findall(page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if heading:
+            names = [
+                re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in HEADING.findall(target.read_text())
+            ]
+            assert heading in names, f"{path}#{heading}"
 
 
 def test_the_tree_of_the_architecture_page_is_that_of_the_layers():
