@@ -39,7 +39,7 @@ FIRST = "11 is a prime, for example."
 
 def command_line() -> str:
     """Every command's own help, and the exit codes."""
-    told = [(code, first_line(kind)) for kind, code in cli.EXIT_CODES]
+    told = [(code, first_line(kind).removesuffix(" Subclasses say why.")) for kind, code in cli.EXIT_CODES]
     codes = "\n".join(
         f"| {code} | {text} |" for code, text in sorted([*cli.MEANINGS.items(), *told], key=itemgetter(0))
     )
