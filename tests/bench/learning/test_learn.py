@@ -165,6 +165,16 @@ def test_a_question_is_kept_only_if_its_gain_is_clear():
     assert chosen(fit, answered([((1, 0),)] * 16 + [((0, 1),)] * 14), [0], 3) == []
 
 
+def test_the_best_of_many_has_to_be_clearer():
+    def rows(count):
+        return answered([((1, 0), *[(0, 0)] * 30)] * count + [((0, 1), *[(0, 0)] * 30)] * (30 - count))
+
+    fit = rows(20)
+    assert [one.place for one in chosen(fit, rows(23), [0], 3)] == [0]  # 23 of 30 by chance: p = 0.005
+    assert chosen(fit, rows(23), list(range(31)), 3) == []
+    assert [one.place for one in chosen(fit, rows(28), list(range(31)), 3)] == [0]
+
+
 def test_the_command_writes_a_rubric_that_loads_and_its_report(tmp_path):
     (tmp_path / "script.py").write_text("from bench.learning.test_learn import model as judge\n")
     rows = [{"id": i.id, "prompt": i.messages[0].content, "responses": list(i.responses), "best": i.best}

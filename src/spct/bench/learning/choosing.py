@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spct.bench.scoring.statistics import Figure, mean_figure
+from spct.bench.scoring.statistics import Figure, Resamples, ratio, sign_flip_p
 from spct.voting.accuracy import tie_credit
 
 PENALTY = 1.0
 SAME_ANSWERS = 0.95
 """Two questions whose answers correlate so are one."""
 ROUNDING = 1e-9
+CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,11 @@ def _answers(items: Sequence[Answered], places: Sequence[int]) -> np.ndarray[tup
 def chosen(fit: Sequence[Answered], choose: Sequence[Answered], places: Sequence[int], most: int) -> list[Kept]:
     """The questions that raise accuracy on ``choose``, best first; at most ``most``.
 
-    Weights are fitted on ``fit`` alone. It ends with the first whose gain is not clear of nothing.
+    Weights are fitted on ``fit`` alone. It ends with the first whose gain is not clear of nothing: its interval, and its
+    p-value times the questions that were tried, since the best of many gains something by chance.
     """
     kept: list[Kept] = []
-    clusters = [item.cluster for item in choose]
+    resamples = Resamples([item.cluster for item in choose])
     current = credits(choose, [], [])
     while len(kept) < most:
         names = [one.place for one in kept]
@@ -122,8 +124,10 @@ def chosen(fit: Sequence[Answered], choose: Sequence[Answered], places: Sequence
         if not trials:
             break
         _, negative, earned = max(trials)
-        gain = mean_figure([new - old for new, old in zip(earned, current, strict=True)], clusters)
-        if gain.low is None or gain.low <= ROUNDING:
+        more = np.column_stack([np.subtract(earned, current), np.ones(len(choose))])
+        gain = resamples.figure(more, ratio)
+        p_value, _ = sign_flip_p(resamples.totals(more)[:, 0])
+        if gain.low is None or gain.low <= ROUNDING or p_value * len(trials) > CHANCE:
             break
         kept.append(Kept(-negative, gain))
         current = earned
