@@ -26,9 +26,12 @@ from spct.bench.plots import COLOURS, GREY, MARKERS, STYLE
 JUDGES: Mapping[str, Sequence[str]] = {
     "longest": ("--judge", "longest", "--limit", "50"),
     "embedded": ("--model", "embedded:smollm2-135m", "-k", "2", "--max-tokens", "256", "--limit", "10"),
-    "token-prob": ("--model", "llamacpp:smollm2-135m", "--judge", "token-prob", "-k", "2", "--limit", "50"),
+    "token-prob": (
+        *("--model", "llamacpp:smollm2-135m", "--engine-option", "threads=1", "--judge", "token-prob"),
+        *("-k", "2", "--retries", "0", "--limit", "12"),
+    ),
 }
-"""The options of each run. The judge that writes critiques takes most of the time, so it gets few items."""
+"""The options of each run. A model takes long, so it gets few items; one thread does not wait for another on a busy machine."""
 PANELS = (
     ("win", "wins", "items won by what must not win, %"),
     ("raise", "more_wins", "items won more than without it, points"),
