@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spct.bench.scoring.statistics import Figure, Resamples, ratio, sign_flip_p
+from spct.bench.scoring.statistics import Figure, Floats, Resamples, ratio, sign_flip_p
 from spct.voting.accuracy import tie_credit
 
 PENALTY = 1.0
@@ -93,12 +93,13 @@ def without_doubles(items: Sequence[Answered], count: int) -> list[int]:
 
 
 def _alike(items: Sequence[Answered], place: int, other: int) -> bool:
-    """Whether two questions have the same answers, up to the sign, where both have one that differs."""
-    columns = _answers(items, [place, other])
-    return bool(np.ptp(columns, axis=1).all()) and abs(float(np.corrcoef(columns)[0, 1])) >= SAME_ANSWERS
+    """Whether two questions have the same answers, up to the sign, on the items that answer both."""
+    first, second = _answers(items, [place, other])
+    differ = np.ptp(first) > 0 and np.ptp(second) > 0
+    return differ and abs(float(np.corrcoef(first, second)[0, 1])) >= SAME_ANSWERS
 
 
-def _answers(items: Sequence[Answered], places: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _answers(items: Sequence[Answered], places: Sequence[int]) -> Floats:
     """A row of worths for each question, over the responses of the items that answer them all; one 0 each for no item."""
     known = [worth for item in items if (worth := item.under(places)) is not None]
     return np.array([[value for worth in known for value in worth[row]] or [0.0] for row in range(len(places))])
