@@ -18,7 +18,6 @@ import orjson
 from spct.errors import InputError
 from spct.loading import imported_own
 from spct.types import Item
-from spct.wording import count
 
 EXTRA = "pip install 'spct[rubrics]'"
 MOST_CHARS_READ = 4096
@@ -83,11 +82,15 @@ def _few_chars(least: int, item: Item, response: str) -> Checked:
 
 
 def _at_most(amount: int, most: int, what: str) -> Checked:
-    return Checked(float(amount <= most), f"{count(amount, what)}, at most {most}")
+    return Checked(float(amount <= most), f"{_counted(amount, what)}, at most {most}")
 
 
 def _at_least(amount: int, least: int, what: str) -> Checked:
-    return Checked(float(amount >= least), f"{count(amount, what)}, at least {least}")
+    return Checked(float(amount >= least), f"{_counted(amount, what)}, at least {least}")
+
+
+def _counted(amount: int, what: str) -> str:
+    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
 
 
 def _pattern(pattern: str, item: Item, response: str) -> Checked:
