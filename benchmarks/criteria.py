@@ -34,6 +34,8 @@ from spct.types import Item, Message, Usage
 
 ARMS = ("joint:1", "separate:1", "joint:8", "separate:8")
 """Eight are the server's slots, each with a cache of its own."""
+HEADS = ("criteria", "in flight", "requests", "tokens in", "of them cached", "tokens out", "cached", "seconds",
+         "server's processor", "answered")  # fmt: skip
 WARM = SampleRequest((Message("user", "Count to three."),), max_tokens=8)
 
 
@@ -95,10 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     items, rubric = list(islice(read_items(ITEMS), options.items)), Rubric.load(options.rubric)
     print(f"load {os.getloadavg()[0]:.1f} at the start; {len(items)} pairs, {len(rubric.judged)} criteria\n")
-    print(
-        "| criteria | in flight | requests | tokens in | of them cached | tokens out | cached | seconds | server's processor | answered |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    print(f"| {' | '.join(HEADS)} |\n| --- |{' ---: |' * (len(HEADS) - 1)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for arm in options.arms:
             how, _, in_flight = arm.partition(":")
