@@ -121,8 +121,8 @@ def prompts() -> str:
     """The prompt of each template over one example."""
     head = (
         f"# Prompts\n\n{HEAD}\nWhat each template asks a judge, word for word, over one example: a question with two answers"
-        " (with one, where the template takes one alone). The text of the last word in each marker differs from item to item, so"
-        " that no answer can write a marker. [Templates](templates.md) says how to choose one and how to write your own.\n"
+        " (with one, where the template takes one alone). Each message begins with its role. The last word"
+        " of each marker differs from item to item, so that no answer can write a marker. [Templates](templates.md) says how to choose one and how to write your own.\n"
     )
     return "\n".join([head, *[prompt_of(name) for name in TEMPLATES]])
 
