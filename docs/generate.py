@@ -135,7 +135,8 @@ def prompt_of(name: str) -> str:
     messages = template.render(item, range(len(item.responses)), given=first)
     low, high = template.scale
     about = f"Answer: `{template.kind}`, from {low} to {high}." if template.kind != "text" else "Answer: a text."
-    needs = f" An item needs: {', '.join(sorted(named))}." if (named := template.needs - {"first"}) else ""
+    named = [{"single": "to have one response"}.get(need, need) for need in sorted(template.needs - {"first"})]
+    needs = f" An item needs {' and '.join(named)}." if named else ""
     needs += f" Before it the template `{template.first}` is asked, whose answer it shows." if template.first else ""
     shown = "\n\n".join(f"({message.role})\n{message.content}" for message in messages)
     return f"## {name}\n\n{about}{needs}\n\n````text\n{shown.rstrip()}\n````\n"
