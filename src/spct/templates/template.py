@@ -99,7 +99,7 @@ class Template:
         self.digest = source.digest
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self._reader)
-        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self._reader)
+        self._turn_shield = Shield(source.meta.markers, self._reader, MARKERS)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
