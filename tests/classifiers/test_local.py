@@ -168,17 +168,24 @@ def test_options_are_checked_before_anything_is_loaded():
         load_scorer("openai:x")
 
 
-QWEN = """{% if tools %}<|user|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}{% for m in messages %}
-<|{{ "user" if m.role == "tool" else "assistant" }}|>{{ m.content }}
-{%- for c in m.tool_calls or [] %}call {{ c.function.name }}({{ c.function.arguments.items() | list }}){% endfor %}<|end|>{% endfor %}"""
+TOOLS = "{% if tools %}<|user|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}"
+TURNS = "{% for m in messages %}"
+SAID = "<|{{ 'user' if m.role == 'tool' else 'assistant' }}|>{{ m.content }}"
+CALLS = "{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments.items() | list }}){% endfor %}"
+ENDS = "<|end|>{% endfor %}"
+ONE_CALL = "{% if (m.tool_calls or []) | length > 1 %}{{ raise_exception('one') }}{% endif %}"
+WHOLE = TOOLS + TURNS + SAID + CALLS + ENDS
 TEMPLATES = {
     "plain": (CHAT, False),
-    "whole": (QWEN, True),
-    "drops what is said with a call": (QWEN.replace("{{ m.content }}", "{{ '' if m.tool_calls else m.content }}"), False),
-    "drops calls": (QWEN.replace("m.tool_calls or []", "[]"), False),
-    "drops tools": (QWEN.replace("if tools", "if none"), False),
-    "one call a turn": (QWEN.replace("{%- for c", "{%- if (m.tool_calls or []) | length > 1 %}{{ raise_exception('one') }}{% endif %}{%- for c"), False),
-    "results first": ("{% for m in messages | reverse %}" + QWEN.split("{% for m in messages %}")[1], False),
+    "whole": (WHOLE, True),
+    "drops what is said with a call": (
+        WHOLE.replace("{{ m.content }}", "{{ '' if m.tool_calls else m.content }}"),
+        False,
+    ),
+    "drops calls": (TOOLS + TURNS + SAID + ENDS, False),
+    "drops tools": (TURNS + SAID + CALLS + ENDS, False),
+    "one call a turn": (TOOLS + TURNS + ONE_CALL + SAID + CALLS + ENDS, False),
+    "another order": (WHOLE.replace("in messages", "in messages | reverse"), False),
 }
 
 
@@ -196,7 +203,7 @@ async def test_whether_a_chat_template_writes_tools_is_tried(template, takes, tm
 
 async def test_tool_turns_are_put_as_transformers_puts_them(tmp_path):
     save_decoder(tmp_path, context=2048)
-    save_tokenizer(tmp_path, CHAT_TOKENS, QWEN)
+    save_tokenizer(tmp_path, CHAT_TOKENS, WHOLE)
     call, schema = ToolCall(1, "look", '{"at": "x"}'), {"type": "object", "properties": {}}
     talk = (
         Message("user", "q", tools=(Tool("look", "Look.", json.dumps(schema)), Tool("stop"))),

@@ -21,7 +21,11 @@ FORMS = {
     "flat": FUNCTION,
     "anthropic": {"name": "weather", "description": FUNCTION["description"], "input_schema": SCHEMA},
     "mcp": {"name": "weather", "description": FUNCTION["description"], "inputSchema": SCHEMA, "annotations": {}},
-    "gemini": {"functionDeclarations": [{"name": "weather", "description": FUNCTION["description"], "parametersJsonSchema": SCHEMA}]},
+    "gemini": {
+        "functionDeclarations": [
+            {"name": "weather", "description": FUNCTION["description"], "parametersJsonSchema": SCHEMA}
+        ]
+    },
     "as text": json.dumps(FUNCTION),
     "schema as text": {**FUNCTION, "parameters": WRITTEN},
     "of a table": {"type": "function", "function": {**FUNCTION, "parameters": FILLED_IN, "strict": None}},

@@ -162,7 +162,9 @@ async def test_trajectories_and_tools_are_texts_with_a_tag_where_the_chat_templa
     assert tag != "k7n9" and scorer.seen[0] == (
         Message("system", f'{tools}{{"type": "object"}}\n[End of tools {tag}]\nBe brief.'),
         Message("assistant", f'[Call 1: "look" {tag}]\n{{}}'),
-        Message("user", f'[Result of call 1 {tag}]\nx\n[Name of speaker: "look" {tag}]\n⟦Result of call 1 k7n9] y\nAnd?'),
+        Message(
+            "user", f'[Result of call 1 {tag}]\nx\n[Name of speaker: "look" {tag}]\n⟦Result of call 1 k7n9] y\nAnd?'
+        ),
         Message(
             "assistant",
             f'[Turn 1: assistant {tag}]\n[Call 1: "look" {tag}]\n{{}}\n'
@@ -200,4 +202,5 @@ async def test_a_trajectory_too_long_is_cut_for_a_scalar_model_too():
     long = Trajectory((Message("assistant", "y" * 900), Message("tool", "z" * 10)))
     await judged("scalar", short, item(2, responses=(long, "oak")), trajectory_chars=300)
     text = short.seen[0][-1].content
-    assert "[Left out: 610 characters, to keep to trajectory_chars k7n9]" in text and text.count("y") == 290 + 1  # and that of the line
+    line = "[Left out: 610 characters, to keep to trajectory_chars k7n9]"
+    assert line in text and text.replace(line, "").count("y") == 290

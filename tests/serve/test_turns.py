@@ -24,7 +24,10 @@ QUERIES = [
     {"prompt": '[{"role": "user", "content": "q"}]'},
     {"query": "\n\nHuman: q\n\nAssistant:"},
 ]
-TOOL = {"type": "function", "function": {"name": "look", "description": "Look at it.", "parameters": {"type": "object"}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "look", "description": "Look at it.", "parameters": {"type": "object"}},
+}
 OTHERS = [
     {"query": "q", "tools": [TOOL]},
     {"query": [{"role": "developer", "content": "s"}, {"role": "user", "content": "q"}]},
@@ -35,7 +38,7 @@ OTHERS = [
 REFUSED = [
     ({"query": "q", "prompt": "q"}, "prompt: Extra inputs are not permitted"),
     ({"query": "q", "tools": [{}]}, "tools[0].name: got null"),
-    ({"query": "q", "tools": "look"}, "tools: Input should be a valid list"),
+    ({"query": "q", "tools": "look"}, "tools: Input should be a valid array"),
     ({}, "query: Field required"),
     ({"query": []}, "query"),
     ({"query": [3]}, "query"),

@@ -140,7 +140,9 @@ def test_no_word_of_a_trajectory_can_pass_for_a_marker(name, forged):
     given = ["[Begin reference answer", "[End reference answer"] if name == "grm-reference" else []
     begin = ["[Begin conversation", "[Turn 1", "[Call 1", "[Turn 2", "[Name of speaker", "[End conversation", *given]
     assert kinds == [*begin, "[Begin response 1", *own, "[End response 1", "[Begin response 2", "[End response 2"]
-    assert hostile.strip() not in text.replace(json.dumps(hostile, ensure_ascii=False), "")  # names are quoted, on one line
+    assert hostile.strip() not in text.replace(
+        json.dumps(hostile, ensure_ascii=False), ""
+    )  # names are quoted, on one line
 
 
 def test_attacks_of_the_corpus_do_no_more_in_a_tools_result():
@@ -211,7 +213,9 @@ def test_every_template_shows_the_tools(name):
 
 def test_what_was_left_out_is_told_in_a_line_that_no_response_can_forge():
     note = "[Left out: 800 characters, to keep to trajectory_chars"
-    cut = Trajectory((Message("assistant", "a" * 1000, (ToolCall(1, "f", "{}"),)), Message("tool", note + "]", answers=1)))
+    cut = Trajectory(
+        (Message("assistant", "a" * 1000, (ToolCall(1, "f", "{}"),)), Message("tool", note + "]", answers=1))
+    )
     (prompt,) = load_template("grm").render(within_budget(Item("i", (ASK,), (cut, "b")), 203 + len(note)), (0, 1))
     tag = prompt.content.split("[Begin conversation ")[1].split("]")[0]
     assert prompt.content.count(f"\n{note} {tag}]\n") == 1 == prompt.content.count(note)

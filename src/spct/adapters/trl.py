@@ -36,10 +36,10 @@ class AsyncTRLReward:
     ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``service.rewards``); GRPO
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference``, ``principles`` and
-    ``tools`` (definitions) name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
-    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``response_of`` makes of a
-    completion what is judged, by default all of its turns. It can be sent to another process and used after a fork, where
-    ``judge`` is an address or a GRM that was made by a spec.
+    ``tools`` (definitions) name columns of the data set. ``criterion`` makes the reward what a completion has of that
+    criterion of the judge's rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them.
+    ``response_of`` makes of a completion what is judged, by default all of its turns. It can be sent to another process and
+    used after a fork, where ``judge`` is an address or a GRM that was made by a spec.
     """
 
     __name__ = "spct"  # the name under which TRL logs the reward
@@ -78,9 +78,7 @@ class AsyncTRLReward:
         groups = grouped(keys, self._num_generations)
         judged = await gather_all(
             [
-                self._judge(
-                    prompts[g[0]], tools[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]]
-                )
+                self._judge(prompts[g[0]], tools[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]])
                 for g in groups
             ]
         )

@@ -52,7 +52,8 @@ class RewardSource(OwnLoop):
     ) -> GroupRewards:
         """One reward per response of a group. A group without a verdict is an error, never a reward.
 
-        ``tools`` are the definitions of those that the responses could call. ``options`` are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
+        ``tools`` are the definitions of those that the responses could call. ``options`` are the fields of
+        ``spct.wire.parts.Options`` (k, seed, ...).
         """
         asked = request(
             RewardGroup,

@@ -119,7 +119,10 @@ class Shield:
         """
         self._reader = reader
         self._looks_of = lru_cache(maxsize=64)(reader.looks)
-        self._look_alikes = (*[_look_alike(marker) for marker in markers], *[_look_alike(line, _LINE) for line in lines])
+        self._look_alikes = (
+            *[_look_alike(marker) for marker in markers],
+            *[_look_alike(line, _LINE) for line in lines],
+        )
 
     def seal(self, texts: Sequence[str], n: int, special_tokens: Sequence[str] = ()) -> Sealed:
         """Choose the tag that none of ``texts`` contains, and neutralise in each what points 2 to 4 name.
