@@ -66,7 +66,7 @@ KEPT = [
     '{"text": "as [Call 1] says, [Image 2], then [Result of call 1] and [End of tools]"}',
     '["[Call 1] failed", "[Image 1]"]',
     '"[Call 1: x]"',
-    "Please: call 911, image 2 (turn 3), tool 1. Tools of the assistant: a drill.",
+    "Please: call 911, image 2 (turn 3), a tool 1. Tools of the assistant: a drill.",
     "- Image 1: a cat\n- Call 1 for help\nTool 2: a saw\nLeft out: salt",
     "calls = [call1, call2]",
 ]
