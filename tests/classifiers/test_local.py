@@ -183,6 +183,7 @@ TEMPLATES = {
         False,
     ),
     "drops calls": (TOOLS + TURNS + SAID + ENDS, False),
+    "names tools alone": (WHOLE.replace("tool | tojson", "tool.function.name"), False),
     "drops tools": (TURNS + SAID + CALLS + ENDS, False),
     "one call a turn": (TOOLS + TURNS + ONE_CALL + SAID + CALLS + ENDS, False),
     "another order": (WHOLE.replace("in messages", "in messages | reverse"), False),

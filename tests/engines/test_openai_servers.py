@@ -92,6 +92,13 @@ async def test_of_requests_side_by_side_only_the_first_meet_the_busy_server():
         assert len(busy.chats) <= 4
 
 
+async def test_another_server_is_asked_without_a_wait():
+    async with ChatServer(does.fails(429, "slow down")) as busy, ChatServer(does.honest) as well, asyncio.timeout(20):
+        engine = engine_at(busy.base_url, well.base_url, attempts=2, backoff_s=10_000.0)
+        assert await texts_of(engine, [asked(1)]) == ["sample 1"]
+        assert (len(busy.chats), len(well.chats)) == (1, 1)
+
+
 async def test_where_all_are_too_busy_a_request_is_given_up_after_its_tries():
     async with ChatServer(does.fails(429, "slow down")) as one, ChatServer(does.fails(429, "slow down")) as other:
         engine = engine_at(one.base_url, other.base_url, attempts=3)

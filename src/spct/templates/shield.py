@@ -78,7 +78,7 @@ _GAP = rf"[^\w{_MARKS}]*+_*+[^\w{_MARKS}]*+"
 _OPENER = r"[\[<{|#=*~-](?![\[<{|#=*~-])\s*+/?+[\s_]*+"
 _NO_KEY = r"""(?!(?<=["'])\w++["']\s*+:)"""
 # A bracket among the marks that a line begins with, and no quote: texts of JSON stand in quotes.
-_LINE = rf"""\n(?=[^\w\n\[{{<"']*+[\[{{<])[^\w\n"'{_MARKS}]*+_*+"""
+_LINE = rf"""\n(?=[^\w\n\[{{<]*+[\[{{<])[^\w\n"'{_MARKS}]*+_*+"""
 _WORD = re.compile(r"[^\W_]+")
 
 
