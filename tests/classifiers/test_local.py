@@ -1,4 +1,6 @@
 import json
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from classifiers.tiny_classifiers import CHAT, CHAT_TOKENS, save_decoder, save_encoder, save_tokenizer
 from spct.classifiers import load_scorer
+from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import ContextLengthError, EngineError, InputError, WeightsError
 from spct.types import Message, Tool, ToolCall
 
@@ -200,6 +203,25 @@ async def test_whether_a_chat_template_writes_tools_is_tried(template, takes, tm
         await scorer.start()
         assert scorer.capabilities.tool_turns is expected
         await scorer.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        ("qwen3", True),
+        ("glm4moe", True),
+        ("llama3", False),
+        ("llama3_1", False),
+        ("deepseekv3", False),
+        ("gptoss", False),
+    ],
+)
+def test_real_chat_templates_that_write_tools_and_some_that_lose_a_part(name, takes, tmp_path):
+    """Llama 3.1 refuses two calls in a turn, gpt-oss writes the first alone, DeepSeek V3 takes arguments as text."""
+    templates = Path(find_spec("trl").origin).parent / "chat_templates"
+    save_tokenizer(tmp_path, ["<s>", "</s>"], (templates / f"{name}.jinja").read_text("utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, bos_token="<s>", eos_token="</s>")
+    assert ChatTokenizer(tokenizer, name).takes_tools() is takes
 
 
 async def test_tool_turns_are_put_as_transformers_puts_them(tmp_path):
