@@ -21,6 +21,7 @@ from spct.wire.parts import (
     Response,
     Some,
     Text,
+    Tools,
     Turn,
     UsageOut,
     shown_as,
@@ -82,6 +83,7 @@ class RewardRollout(Own):
     query: Query = Field(validation_alias=QUERY_NAMES)
     response: Response | Turn
     group: CohortIn
+    tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
     normalisation: Normalisation = "mean"
