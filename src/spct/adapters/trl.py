@@ -37,7 +37,8 @@ class AsyncTRLReward:
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
     name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
-    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``response_of`` makes of a
+    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``run`` names the training
+    in the service's metrics and recording, where the trainer's step stands with it. ``response_of`` makes of a
     completion what is judged, by default all of its turns. It can be sent to another process and used after a fork, where
     ``judge`` is an address or a GRM that was made by a spec.
     """
@@ -53,6 +54,7 @@ class AsyncTRLReward:
         reference: str | None = None,
         principles: str | None = None,
         criterion: str | None = None,
+        run: str = "trl",
         on_error: OnError = "raise",
         response_of: Callable[[Any], str] = response_of,
         **source: Any,
@@ -62,7 +64,7 @@ class AsyncTRLReward:
         self.source: RewardSource = reward_source(judge, **source)
         self._normalisation, self._num_generations = normalisation, num_generations
         self._reference, self._principles = reference, principles
-        self._criterion = criterion
+        self._criterion, self._run = criterion, run
         if criterion is not None:
             self.__name__ = f"spct_{criterion}"
         self._on_error, self._response_of = on_error, response_of
@@ -74,9 +76,11 @@ class AsyncTRLReward:
         principles = column_of(columns, self._principles, n)
         keys = (key_of(plain(prompt), *more) for prompt, *more in zip(prompts, references, principles, strict=True))
         groups = grouped(keys, self._num_generations)
+        state = columns.get("trainer_state")
+        told = {"run": self._run, "step": getattr(state, "global_step", None)}
         judged = await gather_all(
             [
-                self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]])
+                self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]], told)
                 for g in groups
             ]
         )
@@ -88,7 +92,12 @@ class AsyncTRLReward:
         return by_place
 
     async def _judge(
-        self, prompt: Any, completions: Sequence[Any], reference: str | None, principles: str | None
+        self,
+        prompt: Any,
+        completions: Sequence[Any],
+        reference: str | None,
+        principles: str | None,
+        told: Mapping[str, Any],
     ) -> tuple[GroupRewards, list[float]] | None:
         try:
             query, responses = _read(prompt, completions, self._response_of)
@@ -100,6 +109,7 @@ class AsyncTRLReward:
                 criterion=self._criterion,
                 reference=reference,
                 principles=principles,
+                metadata=told,
             )
         except OF_ONE_GROUP:
             if self._on_error == "raise":
