@@ -56,10 +56,10 @@ def reward_by(
         async def judged(group: Sequence[int]) -> list[float]:
             query, _, reference = told[group[0]]
             responses = [told[place][1] for place in group]
-            found = await rewards_each(
+            _, values = await rewards_each(
                 rewards, query, responses, normalisation, reference=reference, metadata={"run": run}
             )
-            return found[1]
+            return values
 
         for group, values in zip(groups, await gather_all([judged(group) for group in groups]), strict=True):
             for place, value in zip(group, values, strict=True):

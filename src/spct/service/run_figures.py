@@ -24,8 +24,6 @@ MOST_RUNS = 64
 IDLE_S = 3600.0
 OTHER = "(other)"
 LONGEST_NAME = 64
-STEPS_OF_SCALE = 18
-"""Buckets of the histogram over a stated scale: half points from 1 to 10."""
 WITHOUT_SCALE = (-10.0, -5.0, -2.0, -1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 MEMORY = 512
 """The correlation with length forgets: a group that is so many groups old weighs 1/e."""
@@ -129,8 +127,12 @@ class RunsSeen:
 
 
 def edges_of(scale: tuple[float, float] | None) -> tuple[float, ...]:
-    """The upper ends of the buckets of rewards on this scale; nobody states one for scalar reward models."""
+    """The upper ends of the buckets of rewards on this scale: half points from 1 to 10, else 20 equal steps.
+
+    Nobody states a scale for scalar reward models.
+    """
     if scale is None:
         return WITHOUT_SCALE
     low, high = scale
-    return tuple([low + (high - low) * i / STEPS_OF_SCALE for i in range(STEPS_OF_SCALE + 1)])
+    steps = round(2 * (high - low)) if 2 <= high - low <= 10 else 20
+    return tuple([low + (high - low) * i / steps for i in range(steps + 1)])
