@@ -3,7 +3,8 @@
     apt-get install prometheus                              # brings promtool too; neither has to run as a service
     python -m benchmarks.scraped [--prometheus PATH] [--promtool PATH] [--seconds 60]
 
-Two runs send groups through the client, "fine" and "flat", whose responses all get the same score. In the end every expression
+Two runs send groups through the client: "fine", whose rewards rise with its steps, and "flat", whose responses all get the
+same score. In the end every expression
 of ``deploy/prometheus/rules.yml`` and ``deploy/grafana/spct.json`` is asked of Prometheus: each must be answered without an
 error, and those of the runs must have values. The alert on groups that teach nothing must be pending for "flat" alone.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -32,12 +34,12 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 SERVE_PORT, PROMETHEUS_PORT = 8767, 9767
 SCRAPE_S = 1
-SCRIPT = """
+SCRIPT = r"""
 import re
 from spct.engines.scripted import judgment_text
 
 def judge(request, j):
-    shown = re.findall(r"\\\\[Begin response \\\\d+ \\\\w+\\\\]\\\\n(\\\\d)", request.messages[-1].content)
+    shown = re.findall(r"\[Begin response \d+ \w+\]\n(\d)", request.messages[-1].content)
     return judgment_text([int(digit) for digit in shown])
 """
 
@@ -92,11 +94,12 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def send(client: RewardClient, until: float) -> int:
-    """Groups of four of both runs, a step a second."""
-    step = 0
+    """Groups of four of both runs, five steps a second."""
+    step, draw = 0, random.Random(0)
     while time.monotonic() < until:
-        for run, digits in (("fine", "9531"), ("flat", "5555")):
-            responses = [f"{digit} and {'more ' * place}" for place, digit in enumerate(digits)]
+        risen = min(4, step // 40)
+        for run, digits in (("fine", [draw.randint(1, 5) + risen for _ in range(4)]), ("flat", [5] * 4)):
+            responses = [f"{digit} and {'more ' * draw.randint(0, 9)}" for digit in digits]
             client.reward(f"question {step}?", responses, metadata={"run": run, "step": step})
         step += 1
         time.sleep(0.2)
@@ -127,7 +130,10 @@ def main() -> None:
             time.sleep(2 * SCRAPE_S)
             report(steps)
             client.close()
-        subprocess.run([*spct, "audit", str(folder / "run"), "--by", "step", "--no-plots"], check=True)
+        audited = [*spct, "audit", str(folder / "run"), "--by", "step", "--no-plots"]
+        told = subprocess.run(audited, capture_output=True, text=True, check=True).stdout
+        print("spct audit --by step:")
+        print("\n".join(f"  {line}" for line in told.splitlines() if line and not line.startswith("  ")))
 
 
 def report(steps: int) -> None:

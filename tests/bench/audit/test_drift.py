@@ -63,6 +63,7 @@ def test_what_rises_is_told_with_the_interval_of_its_change(tmp_path):
     assert reward.value == pytest.approx(sum(late) / 36 - sum(early) / 36)
     assert 5 < reward.low < reward.value < reward.high < 6.5
     assert equal.value == pytest.approx(2 / 3)
+    assert 0 < equal.low < 2 / 3 < equal.high < 1  # every prompt says the same: Newcombe's interval
     assert drift.changes["confidence"] is None
     step_0 = drift.spans[0].figures["reward"]
     wanted = mean_figure([(r[0][1] + r[1][1]) / 2 for _, s, r, _ in groups if s == 0], [f"{i}" for i in range(12)])

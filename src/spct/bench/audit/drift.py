@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spct.bench.audit.findings import correlation_of, figure_of, share_of
+from spct.bench.audit.findings import correlation_of, figure_of, gap_of, share_of
 from spct.bench.scoring.statistics import Figure, ratio, ratio_difference
 from spct.bench.suites.assembly import cluster_of
 from spct.errors import InputError
@@ -175,6 +175,8 @@ def _change(name: str, groups: Sequence[_Group]) -> Figure | None:
         return None
     if name == LENGTH:
         return _finite(figure_of(rows, lambda sums: correlation_of(sums[..., :3]) - correlation_of(sums[..., 3:])))
+    if name in SHARES:
+        return gap_of(rows)
     return figure_of(rows, ratio_difference)
 
 
