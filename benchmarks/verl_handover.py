@@ -1,7 +1,8 @@
 """What ``spct train rl --to verl`` writes, read and rewarded by verl's own code, as far as a CPU goes.
 
-    python -m venv VERL && VERL/bin/pip install -e '.[train]' verl==0.9.1 ray tensordict hydra-core
-    VERL/bin/python -m benchmarks.verl_handover [PATH_OF_VERL]        # a path where verl's wheel was only unpacked
+    python -m venv VERL && VERL/bin/pip install -e '.[train]' ray tensordict hydra-core torchdata codetiming
+    pip download --no-deps verl==0.9.1 && unzip -d PATH verl-0.9.1-*.whl       # or installed with what it wants, CUDA among it
+    VERL/bin/python -m benchmarks.verl_handover [PATH]
 
 A judge too small to judge and 120 items are handed over. Then launch.sh has verl's main compose each configuration, and verl
 checks it and makes its own classes of it; verl's data set reads the rows and its tokenizer the prompts; its reward manager, as

@@ -62,7 +62,7 @@ def shown(name: str, figure: Figure | None, sign: str = "") -> str:
 def said(name: str, change: Figure | None) -> str:
     """Whether it moved, in words."""
     if change is None:
-        return "too few steps to tell whether it moved"
+        return "whether it moved cannot be told: fewer than three steps, or nothing that differs"
     told = f"last third less first {shown(name, change, '+')}"
     if change.low is None or change.high is None:
         return f"{told}: nothing can be told, since {change.note}"
