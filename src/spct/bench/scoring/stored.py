@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from spct.bench.scoring.ballots import ScoreKind, ballots_of, missing_share, unread_of
-from spct.bench.selection import PartOf
+from spct.bench.selection import PartOf, selected
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
@@ -112,6 +112,18 @@ def open_stored(
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
+
+
+def part_of(run: StoredBench, most: int) -> StoredBench:
+    """The run over about ``most`` of its items, drawn as ``--limit`` draws them; the run itself where it has no more.
+
+    What it spent stays that of the whole.
+    """
+    if len(run.loaded.items) <= most:
+        return run
+    benchmark = run.benchmark if isinstance(run.benchmark, PartOf) else PartOf(run.benchmark)
+    loaded = selected(run.benchmark, run.loaded, limit=most)
+    return replace(run, benchmark=benchmark, loaded=loaded, ballots={id: run.ballots[id] for id in loaded.items})
 
 
 def common_part(a: StoredBench, b: StoredBench) -> tuple[StoredBench, StoredBench, dict[str, tuple[str, ...]]]:
