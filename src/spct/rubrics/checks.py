@@ -18,6 +18,7 @@ import orjson
 from spct.errors import InputError
 from spct.loading import imported_own
 from spct.types import Item
+from spct.wording import count
 
 EXTRA = "pip install 'spct[rubrics]'"
 MOST_CHARS_READ = 4096
@@ -66,27 +67,27 @@ class Check:
 
 
 def _words(most: int, item: Item, response: str) -> Checked:
-    return _at_most(len(response.split()), most, "words")
+    return _at_most(len(response.split()), most, "word")
 
 
 def _chars(most: int, item: Item, response: str) -> Checked:
-    return _at_most(len(response), most, "characters")
+    return _at_most(len(response), most, "character")
 
 
 def _few_words(least: int, item: Item, response: str) -> Checked:
-    return _at_least(len(response.split()), least, "words")
+    return _at_least(len(response.split()), least, "word")
 
 
 def _few_chars(least: int, item: Item, response: str) -> Checked:
-    return _at_least(len(response), least, "characters")
+    return _at_least(len(response), least, "character")
 
 
-def _at_most(count: int, most: int, what: str) -> Checked:
-    return Checked(float(count <= most), f"{count} {what}, at most {most}")
+def _at_most(amount: int, most: int, what: str) -> Checked:
+    return Checked(float(amount <= most), f"{count(amount, what)}, at most {most}")
 
 
-def _at_least(count: int, least: int, what: str) -> Checked:
-    return Checked(float(count >= least), f"{count} {what}, at least {least}")
+def _at_least(amount: int, least: int, what: str) -> Checked:
+    return Checked(float(amount >= least), f"{count(amount, what)}, at least {least}")
 
 
 def _pattern(pattern: str, item: Item, response: str) -> Checked:

@@ -95,6 +95,7 @@ class _ServiceCounts(Collector):
         )
         yield CounterMetricFamily("spct_valid_judgments", "Judgments with valid scores", counters.valid)
         yield CounterMetricFamily("spct_unrecorded", "Verdicts that could not be recorded", counters.lost)
+        yield CounterMetricFamily("spct_cut_short", "Escalations that a deadline ended early", counters.cut_short)
         usage = counters.usage
         tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
         yield _counts("spct_tokens", "Tokens spent; cached are part of prompt", "kind", Counter(tokens))
