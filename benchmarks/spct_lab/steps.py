@@ -25,6 +25,11 @@ class Check:
     found: bool
     points: int
 
+    @property
+    def met(self) -> bool:
+        """Whether the response meets the requirement, if what was found is there."""
+        return self.found != (self.kind == "lack")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -46,10 +51,19 @@ class Written:
     principles: tuple[Requirement, ...]
     lines: tuple[Line, ...]
 
-    @property
-    def computed(self) -> tuple[int, ...]:
-        """The total of each response by arithmetic, from the judgment's own points."""
-        return tuple(line.computed for line in self.lines)
+    def weights(self, line: Line) -> list[int | None]:
+        """The weight that the principles give each check of a line, None for one that they do not name.
+
+        An author who misreads may name one requirement twice: checks take them in their order.
+        """
+        left = list(self.principles)
+        found: list[int | None] = []
+        for check in line.checks:
+            one = next((one for one in left if (one.kind, one.category) == (check.kind, check.category)), None)
+            if one is not None:
+                left.remove(one)
+            found.append(None if one is None else one.weight)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +100,17 @@ def read_judgment(text: str, n: int) -> Written | None:
     return None if None in lines else Written(principles, tuple([line for line in lines if line is not None]))
 
 
-def steps_of(
-    written: Written, query: Query, shown: Sequence[Response], box: Sequence[float] | None
-) -> Steps:
+def steps_of(written: Written, query: Query, shown: Sequence[Response], box: Sequence[float] | None) -> Steps:
     """How right each step of a judgment is; ``shown`` are the responses in shown order, ``box`` the scores, None without."""
     named = set(written.principles)
-    by_place = {(one.kind, one.category): one.weight for one in written.principles}
     reads, earns = [], []
     for line, words in zip(written.lines, shown, strict=True):
         seen = {(check.kind, check.category): check for check in line.checks}
         for one in query:
             check = seen.get((one.kind, one.category))
             reads.append(check is not None and check.found == one.found_in(words))
-        for check in line.checks:
-            weight = by_place.get((check.kind, check.category))
-            earned = check.found != (check.kind == "lack")
-            earns.append(weight is not None and check.points == weight * earned)
+        for check, weight in zip(line.checks, written.weights(line), strict=True):
+            earns.append(weight is not None and check.points == weight * check.met)
     scores = list(box) if box is not None else []
     totals = [line.total for line in written.lines]
     if len(shown) == 1:  # a lone response is graded 1 if it meets everything
