@@ -22,7 +22,7 @@ from spct.voting.accuracy import Grades, grade
 GRADES = ("correct", "wrong", "tied", "invalid")
 SCORED = "scored.json"
 USUAL = ("plain", "first", "greedy", "guided")
-MORE_KS, RARE_KS = (3, 6), (2, 8, 32)
+MORE_KS, RARE_KS = (3, 6), (1, 2, 8, 32)
 
 
 def collect(directory: Path) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The questions of the second edition, as docs/lab-plan.md asked them before the runs, and what counts as an answer.
 
-A row such as main/rl/plain/8 is branch, model, vote and k of ``collect``; {k} is the largest vote.
+A row such as main/rl/plain/{few} is branch, model, vote and k of ``collect``; {k} is the largest vote (32), {few} that of the
+ablations (8).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 LEAST = 0.01
@@ -27,26 +28,39 @@ class Question:
     ours: bool = False
     """The paper says nothing of it."""
 
+    def filled(self, few: int, most: int) -> Question:
+        """The question with the sizes of votes that there are."""
+        claim, after, before = (text.format(few=few, k=most) for text in (self.claim, self.after, self.before))
+        return replace(self, claim=claim, after=after, before=before)
+
 
 QUESTIONS: Mapping[str, Question] = {
-    "rft": Question("RFT adds to the base, votes of 8", "main/sft/plain/8", "main/base/plain/8"),
+    "rft": Question("RFT adds to the base, votes of {few}", "main/sft/plain/{few}", "main/base/plain/{few}"),
     "rl": Question("RL adds to RFT, greedily", "main/rl/greedy/1", "main/sft/greedy/1"),
-    "votes": Question("8 votes add to one judgment, after RL", "main/rl/plain/8", "main/rl/plain/1"),
-    "more-votes": Question("32 votes add to 8, after RL", "main/rl/plain/{k}", "main/rl/plain/8"),
-    "principles": Question("Principles add, after RL, votes of 8", "main/rl/first/8", "no-principles/rl/plain/8"),
-    "rejection": Question("Rejection adds, after RFT, votes of 8", "main/sft/first/8", "no-rejection/sft/plain/8"),
-    "hinted": Question("Hinted sampling adds, after RFT, votes of 8", "main/sft/first/8", "no-hinted/sft/plain/8"),
-    "sampled": Question("Sampling without hints adds, votes of 8", "main/sft/first/8", "no-sampled/sft/plain/8"),
+    "votes": Question("{few} votes add to one judgment, after RL", "main/rl/plain/{few}", "main/rl/plain/1"),
+    "more-votes": Question("{k} votes add to {few}, after RL", "main/rl/plain/{k}", "main/rl/plain/{few}"),
+    "principles": Question(
+        "Principles add, after RL, votes of {few}", "main/rl/first/{few}", "no-principles/rl/plain/{few}"
+    ),
+    "rejection": Question(
+        "Rejection adds, after RFT, votes of {few}", "main/sft/first/{few}", "no-rejection/sft/plain/{few}"
+    ),
+    "hinted": Question(
+        "Hinted sampling adds, after RFT, votes of {few}", "main/sft/first/{few}", "no-hinted/sft/plain/{few}"
+    ),
+    "sampled": Question(
+        "Sampling without hints adds, votes of {few}", "main/sft/first/{few}", "no-sampled/sft/plain/{few}"
+    ),
     "kl": Question("The KL term adds, after RL, greedily", "main/rl/greedy/1", "beta-0/rl/greedy/1"),
-    "meta": Question("The meta RM's better half adds to 32 votes", "main/rl/guided/{k}", "main/rl/plain/{k}"),
+    "meta": Question("The meta RM's better half adds to {k} votes", "main/rl/guided/{k}", "main/rl/plain/{k}"),
     "meta-best": Question(
         "So does the share that is best on the other bases", "main/rl/chosen/{k}", "main/rl/plain/{k}", ours=True
     ),
     "meta-soft": Question("So do votes weighed by the rating", "main/rl/soft/{k}", "main/rl/plain/{k}", ours=True),
     "sums": Question(
-        "Totals worked out add to the model's own sums, votes of 8",
-        "main/rl/plain-added/8",
-        "main/rl/plain/8",
+        "Totals worked out add to the model's own sums, votes of {few}",
+        "main/rl/plain-added/{few}",
+        "main/rl/plain/{few}",
         ours=True,
     ),
     "compute-middle": Question(
@@ -60,12 +74,16 @@ QUESTIONS: Mapping[str, Question] = {
         "bench-large/base/greedy/1",
     ),
     "adaptive": Question(
-        "Adaptive k loses nothing against all 32", "adaptive/base/plain/{k}", "main/rl/plain/{k}", keeps=True, ours=True
+        "Adaptive k loses nothing against all {k}",
+        "adaptive/base/plain/{k}",
+        "main/rl/plain/{k}",
+        keeps=True,
+        ours=True,
     ),
     "escalation": Question(
         "Handing on what is unsure loses nothing against always asking the larger",
-        "escalated/base/95/8",
-        "bench-large/base/first/8",
+        "escalated/base/95/{few}",
+        "bench-large/base/first/{few}",
         keeps=True,
         ours=True,
     ),

@@ -35,6 +35,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "beta": ("beta-0",),
 }
 """Branches that are trained one after the other; the groups side by side, once the main one has its RFT."""
+WIDER = {"middle": Size(96, 4, 4), "large": Size(128, 5, 4)}
+"""Bases of more weights, on the same texts: 377,088 and 830,720 beside 128,384."""
+META_DATA = {"rft": ("rft",), "own": ("samples",)}
+"""Meta RMs that learn from fewer judgments: the base's alone, or those of the model that they then guide alone."""
+ADAPTIVE = 0.97
+"""The level at which adaptive k stops (``spct judge --adaptive``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ class Sizes:
     checkpoint, ``test`` items are reported.
 
     ``k`` is the largest vote, ``ablation_k`` that of the ablations, of wider bases and of single responses. The first
-    ``wider_seeds`` seeds have bases of more weights too.
+    ``wider_seeds`` seeds have bases of more weights too. ``metas`` are the further meta RMs; ``adaptive`` is whether adaptive k
+    is run.
     """
 
     pretraining: Pretraining
@@ -60,18 +67,14 @@ class Sizes:
     ablation_k: int = ABLATION_K
     groups: tuple[str, ...] = tuple(GROUPS)
     wider_seeds: int = 4
+    metas: tuple[str, ...] = tuple(META_DATA)
+    adaptive: bool = True
 
 
 FULL = Sizes(Pretraining(), 600, 3_000, 96, 510, 120, 3.0, 90, 30, 1_000)
 SHORT = Sizes(
-    Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4, wider_seeds=0
+    Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4, wider_seeds=1
 )
-WIDER = {"middle": Size(96, 4, 4), "large": Size(128, 5, 4)}
-"""Bases of more weights, on the same texts: 377,088 and 830,720 beside 128,384."""
-META_DATA = {"rft": ("rft",), "own": ("samples",)}
-"""Meta RMs that learn from fewer judgments: the base's alone, or those of the model that they then guide alone."""
-ADAPTIVE = 0.97
-"""The level at which adaptive k stops (``spct judge --adaptive``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,14 +112,13 @@ class _Table:
 def _answered(table: _Table) -> dict[str, Any]:
     """Each question whose rows are there: the difference, the p-value corrected for all that were asked, the verdict."""
     found = {}
-    for name, question in QUESTIONS.items():
-        after, before = (_row(table, row) for row in (question.after, question.before))
-        if after != before and table.seeds_with(after, before):
-            found[name] = (question, table.change(after, before))
-    asked = {
-        name: gap.p_value for name, (question, gap) in found.items() if gap.p_value is not None and not question.keeps
-    }
-    corrected = holm(asked)
+    for name, asked in QUESTIONS.items():
+        question = asked.filled(table.first_k, table.ks(f"{MAIN}/base/plain")[-1])
+        if question.after != question.before and table.seeds_with(question.after, question.before):
+            found[name] = (question, table.change(question.after, question.before))
+    corrected = holm(
+        {name: gap.p_value for name, (question, gap) in found.items() if gap.p_value is not None and not question.keeps}
+    )
     return {name: _answer(question, gap, corrected.get(name)) for name, (question, gap) in found.items()}
 
 
@@ -134,18 +133,11 @@ def _answer(question: Question, gap: Estimate, corrected: float | None) -> dict[
     }
 
 
-def _row(table: _Table, name: str) -> str:
-    """The row of a question; in a short form with fewer votes the largest stands for 8 and for 32."""
-    most, few = table.ks(f"{MAIN}/base/plain")[-1], table.first_k
-    named = name.replace("{k}", str(most))
-    return f"{named[:-2]}/{few}" if named.endswith("/8") else named
-
-
 def _with_chosen(seeds: Seeds) -> Seeds:
     """The seeds with rows "main/rl/chosen/k": the share to keep that is best on all other seeds, plain votes among them."""
     shares = ("plain", *SHARES)
     rows = next(iter(seeds.values()))["scored"]
-    ks = [k for k in {row.rsplit("/", 1)[-1] for row in rows if row.startswith(f"{MAIN}/rl/best-12/")}]
+    ks = [row.rsplit("/", 1)[-1] for row in rows if row.startswith(f"{MAIN}/rl/best-12/")]
     found: dict[int, dict[str, Any]] = {}
     for seed, own in seeds.items():
         chosen = {}

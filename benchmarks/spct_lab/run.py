@@ -96,7 +96,8 @@ def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
     if not (directory / SKILLS).is_file():
         write_json(directory / SKILLS, skills(base, job["rft"]))
     _rate_again(sizes, seed, job, directory)
-    _train(adaptive_recipe(sizes, files, seed, trained_models(directory)["rl"]), directory, "adaptive")
+    if sizes.adaptive:
+        _train(adaptive_recipe(sizes, files, seed, trained_models(directory)["rl"]), directory, "adaptive")
     if seed < sizes.wider_seeds:
         for name, size in WIDER.items():
             if not (directory / name / PRETRAINED).is_file():
@@ -127,11 +128,9 @@ def _rate_again(sizes: Sizes, seed: int, job: Mapping[str, Path], directory: Pat
     """Train the further meta RMs, and have each rate the judgments of the model after RL too."""
     known = read_json(directory / METAS) or {}
     run = job["bench-items-rl"]
-    for name, sources in META_DATA.items():
-        if name in known:
-            continue
+    for name in [name for name in sizes.metas if name not in known]:
         group = f"meta-{name}"
-        _train(meta_recipe(sizes, directory / BASE, seed, [job[one] for one in sources]), directory, group)
+        _train(meta_recipe(sizes, directory / BASE, seed, [job[one] for one in META_DATA[name]]), directory, group)
         spec = f"classifier:{jobs_of(directory, group)['meta'] / 'model'}"
         _spct(["meta", str(run), "--meta", spec], directory / f"{group}.log")
         write_json(directory / METAS, known := {**known, name: spec})
