@@ -7,10 +7,9 @@ were planned and not begun are known from the report, which is written whenever 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spct.errors import RunError
 from spct.run.lock import is_held
@@ -104,18 +103,18 @@ def _figures(folder: Path) -> Iterator[tuple[str, str]]:
     except RunError as error:
         yield "report", str(error)
         return
-    figures: Mapping[str, Any] = {key: value for key, value in report.items() if isinstance(value, (int, float))}
+    figures = {key: value for key, value in report.items() if type(value) in (int, float)}
     for key in sorted(figures, key=lambda key: SHOWN_FIRST.index(key) if key in SHOWN_FIRST else len(SHOWN_FIRST)):
         yield key, plain(figures[key])
 
 
 def _address(folder: Path, library: Library) -> str:
-    """The page of a job's folder: a stage's, a benchmark's, or a run's; "" where it has none."""
+    """The page of a job's folder: a stage's, a benchmark's, or that of the first run in it; "" where it has none."""
     root = next((root for root in library.roots if folder.is_relative_to(root)), None)
     for kind, file in (("training", FACTS), ("bench", BENCH_FILE)):
         if root is not None and (folder / file).is_file():
             return f"/{kind}/{name_below(root, folder)}"
-    return next((f"/run/{name}/" for name, path in library.runs().items() if path == folder), "")
+    return next((f"/run/{name}/" for name, path in library.runs().items() if folder in (path, path.parent)), "")
 
 
 def _report(file: Path) -> Text | None:
