@@ -6,15 +6,17 @@ import pytest
 from spct.errors import RunError
 from spct.run.lock import DirectoryLock
 from spct.view.bench_page import bench_page
-from spct.view.library import Library
+from spct.view.library import Library, folders_below
 from spct.view.pipeline_page import pipeline
 from spct.view.rollouts_page import rollouts_of, steps_kept
-from spct.view.training_page import training, training_page, trainings_below
+from spct.view.training_page import training, training_page
 
 
 def test_stages_are_found_by_their_place(runs):
-    assert list(trainings_below([runs])) == ["all~rl-0000000b", "train~rl", "train~sft", "train~torn"]
-    assert list(trainings_below([runs / "train" / "rl"])) == ["rl"]
+    found = folders_below([runs])
+    assert list(found["training"]) == ["all~rl-0000000b", "train~rl", "train~sft", "train~torn"]
+    assert (found["pipeline"], found["bench"]) == ({"all": runs / "all"}, {"bench": runs / "bench"})
+    assert list(folders_below([runs / "train" / "rl"])["training"]) == ["rl"]
 
 
 def test_a_finished_stage_has_the_curves_of_its_report(runs):

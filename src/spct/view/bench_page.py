@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spct.errors import RunError
 from spct.view.across_page import RULE_TITLES, Plot
-from spct.view.library import folders_below
 from spct.view.training_page import read_object
 
 FILE = "results.json"
@@ -37,11 +36,6 @@ class BenchPage:
     curve: list[list[str]]
     parts: list[list[str]]
     notes: list[str]
-
-
-def benches_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The folders of reports by name."""
-    return folders_below(roots, FILE)
 
 
 def bench_card(name: str, folder: Path) -> BenchCard:

@@ -7,7 +7,7 @@ were planned and not begun are known from the report, which is written whenever 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from spct.train import STAGES
 from spct.train.common.directory import FACTS, REPORT
 from spct.view.bench_page import FILE as BENCH_FILE
 from spct.view.bench_page import best_of
-from spct.view.library import Library, folders_below, name_below
+from spct.view.library import Library, name_below
 from spct.view.markup import Text, markdown
 from spct.view.training_page import plain, read_object
 
@@ -56,11 +56,6 @@ class Pipeline:
     def seconds(self) -> float:
         """Of the last sessions of all jobs."""
         return sum(job.seconds or 0.0 for job in self.jobs)
-
-
-def pipelines_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The folders of pipelines by name."""
-    return folders_below(roots, JOB)
 
 
 def pipeline(name: str, folder: Path, library: Library) -> Pipeline:
