@@ -256,6 +256,14 @@ def test_what_a_training_page_leaves_out_is_said(tmp_path):
     assert f"<dd>{'n' * 300} … (1,000 characters)</dd>" in text
 
 
+def test_an_exported_file_says_what_it_leaves_out_for_size(runs, tmp_path):
+    said = export_run(Library([runs / "small"], tmp_path / "cache"), tmp_path / "run.html", most_bytes=10_000)
+    assert said == f"written: {tmp_path / 'run.html'}, 1 of 7 items; 6 left out for size"
+    text = (tmp_path / "run.html").read_text()
+    assert "texts are cut after 20,000 characters; the last 6 items, for size." in text
+    assert (text.count('<details class="exported"'), text.count("<h2>1 item</h2>")) == (1, 1)
+
+
 def test_the_settings_of_an_exported_run_turn_nothing_around(tmp_path):
     asyncio.run(make_run(tmp_path / "run", ITEMS[:1], name="turned\u202e"))
     export_run(Library([tmp_path / "run"], tmp_path / "cache"), tmp_path / "run.html")
