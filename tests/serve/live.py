@@ -72,7 +72,7 @@ class Live:
 
     @property
     def service(self) -> RewardService:
-        return self.serving.service
+        return self.serving.judges[self.serving.default]
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ async def live(
     make = make_judge or grm_judges(engine or ScriptedEngine(by_digit))
     callers = max(1, len(keys.digests) if keys else 0)
     serving = ServerState(
-        RewardService(make, settings, callers=callers, on_judged=metrics.judged, **service),
+        {"default": RewardService(make, settings, callers=callers, on_judged=metrics.judged, **service)},
         limits or Limits(),
         cohort_wait_s,
         keys=callers,

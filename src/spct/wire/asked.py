@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
-from spct.service.member import Member
+from spct.service.member import Member, digest_of, key_of
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item
 from spct.wire.parts import GroupIn, Options
@@ -37,6 +37,14 @@ def member_of(rollout: RewardRollout) -> Member:
         reference=_text(rollout.reference, "reference"),
         principles=_text(rollout.principles, "principles"),
     )
+
+
+def cohort_of(rollout: RewardRollout) -> str:
+    """What only the rollouts of one group have in common, as 32 hex digits, for the header of ``wire``. Raises InputError."""
+    group = rollout.group
+    if group.id is not None:  # the most common case; it need not read the conversation
+        return digest_of([group.run, group.id])
+    return digest_of(key_of(member_of(rollout)))
 
 
 def options_of(options: Options) -> JudgeOptions:

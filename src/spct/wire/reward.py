@@ -14,6 +14,7 @@ from spct.wire.parts import (
     Deadline,
     ErrorBody,
     GroupIn,
+    JudgeName,
     Options,
     Out,
     Own,
@@ -32,6 +33,7 @@ class RewardGroup(GroupIn):
 
     model_config = shown_as({"query": "Name a prime above 10.", "responses": ["12", "11"], "normalisation": "centred"})
 
+    judge: JudgeName = None
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
@@ -45,6 +47,7 @@ class RewardGroups(Own):
     )
 
     groups: Some[GroupIn]
+    judge: JudgeName = None
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
@@ -82,6 +85,7 @@ class RewardRollout(Own):
     query: Query = Field(validation_alias=QUERY_NAMES)
     response: Response | Turn
     group: CohortIn
+    judge: JudgeName = None
     reference: Text | None = None
     principles: Text | None = None
     normalisation: Normalisation = "mean"
