@@ -62,6 +62,9 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
 @click.option("--deadline", type=float, default=600.0, show_default=True, help="Seconds until 504, at most.")
 @click.option("--cohort-wait", type=float, default=60.0, show_default=True,
               help="Seconds that a rollout waits for the rest of its group.")  # fmt: skip
+@click.option("--keep-groups", type=PATH, metavar="DIR",
+              help="Note here which rollouts were judged together, so that a server that was killed gives the others of a group "
+              "the same rewards once it is started again.")  # fmt: skip
 @click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
 @click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
 @click.option("--limit", multiple=True, metavar="NAME=NUMBER",
@@ -129,7 +132,9 @@ def serve_key(name: str, keys: Path | None) -> None:
 def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Metrics, log: JsonLog) -> ServerState:
     """What is served: the judges of the file, or that of the command's own options. Raises InputError."""
     from spct.serve.state import ServerState
+    from spct.service.closed_groups import ClosedGroups
 
+    keep: Path | None = options["keep_groups"]
     file: ServeFile | None = options["config"]
     shares = {} if file is None else file.shares
     if strangers := sorted(shares.keys() - dict(keys.digests).keys()):
@@ -151,6 +156,7 @@ def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Me
         keys=callers,
         weights=shares,
         default="" if file is None else file.default,
+        closed_groups=None if keep is None else ClosedGroups(keep, _on_fault(log, "groups_not_kept")),
     )
 
 
@@ -168,9 +174,6 @@ def _service(
     from spct.service.recording import Recording
     from spct.service.service import RewardService
 
-    def on_fault(error: RunError) -> None:
-        log.write("recording_failed", message=str(error))
-
     meta = make_meta_if_named(options)
     alike = repr([(name, options[name]) for name in OF_A_BACKEND])
     if alike not in backends:
@@ -187,12 +190,18 @@ def _service(
         queue=options["queue"],
         deadline_s=options["deadline"],
         cache=VerdictCache(int(options["cache_mb"] * 2**20), options["cache_ttl"]),
-        recording=None if options["out"] is None else Recording(options["out"], on_fault, callers=callers),
+        recording=None
+        if options["out"] is None
+        else Recording(options["out"], _on_fault(log, "recording_failed"), callers=callers),
         callers=callers,
         weights=weights,
         on_judged=metrics.judged,
         prober=Prober(options["probe_share"], metrics.probed, seed=options["seed"]) if options["probe_share"] else None,
     )
+
+
+def _on_fault(log: JsonLog, event: str) -> Callable[[RunError], None]:
+    return lambda error: log.write(event, message=str(error))
 
 
 async def _serve(

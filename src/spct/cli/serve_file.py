@@ -26,7 +26,7 @@ from spct.recipe import unknown_key
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OF_THE_SERVER = frozenset(
-    {"host", "port", "keys", "insecure_no_key", "limit", "cohort_wait", "keep_cohorts", "drain", "quiet", "config"}
+    {"host", "port", "keys", "insecure_no_key", "limit", "cohort_wait", "keep_groups", "drain", "quiet", "config"}
 )
 """Options that all judges of a service share; the others may stand in the table of one."""
 TABLES = ("default", "judges", "shares")

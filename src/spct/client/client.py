@@ -33,9 +33,9 @@ class RewardClient(RewardSource):
     """A reward service at ``base_url``, asked under ``key`` (or the environment's SPCT_API_KEY).
 
     ``timeout_s`` bounds one try and ``patience_s`` how long a call goes on trying after its first failure, a restart of
-    the service included. ``judge_name`` is which judge of the service is asked, its default one if None. Every method raises what the service names: BusyError, DeadlineError, RejectedError,
-    EngineError, CohortError, ... of ``spct.errors``. What comes back are the frozen models of ``spct.wire``; ``options``
-    are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
+    the service included. ``judge_name`` is which judge of the service is asked, its default one if None. Every method raises
+    what the service names: BusyError, DeadlineError, RejectedError, EngineError, CohortError, ... of ``spct.errors``. What comes
+    back are the frozen models of ``spct.wire``; ``options`` are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class RewardClient(RewardSource):
             raise InputError("the client has no base_url; expected one like http://127.0.0.1:8000")
         address = find_address("reward service", base_url, key, KEY_VARIABLE)
         self._transport = Transport(address, Patience(timeout_s, patience_s))
-        settings = {"judge_name": judge_name, "timeout_s": timeout_s, "patience_s": patience_s}
-        self._made = partial(RewardClient, base_url, key, **settings)
+        self._made = partial(
+            RewardClient, base_url, key, judge_name=judge_name, timeout_s=timeout_s, patience_s=patience_s
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, in another process too, is a client of its own."""

@@ -81,7 +81,7 @@ class _ServiceCounts(Collector):
         yield GaugeMetricFamily(
             "spct_rollouts_held", "Rollouts held for a caller that comes again", serving.held_rollouts
         )
-        families: dict[str, Metric] = {}
+        families: dict[str, Any] = {}
         for judge, service in serving.judges.items():
             labels = {"judge": judge} if len(serving.judges) > 1 else {}
             for kind, name, text, label, counts in _counts_of(service):

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from spct.errors import DrainingError, InputError, SpctError
 from spct.serve.limits import Limits
+from spct.service.closed_groups import ClosedGroups
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
 from spct.service.member import CohortPlace, Member, joint_item
@@ -34,7 +35,8 @@ class ServerState:
 
     ``draining`` refuses what is new; ``active`` counts the requests being answered. ``keys`` is how many callers with keys of
     their own there may be, ``weights`` what parts those have that are named there. ``max_open`` bounds the groups that one
-    caller has with one judge. As a context it starts all judges, and closes them.
+    caller has with one judge. ``closed_groups`` keeps on disk which rollouts were judged together. As a context it starts all
+    judges, and closes them.
     """
 
     judges: Mapping[str, RewardService]
@@ -44,6 +46,7 @@ class ServerState:
     keys: int = 1
     weights: Mapping[str, float] = field(default_factory=dict)
     default: str = ""
+    closed_groups: ClosedGroups | None = None
     created: int = field(default_factory=lambda: int(time.time()))
     draining: bool = False
     active: int = 0
@@ -71,6 +74,8 @@ class ServerState:
     async def close(self) -> None:
         """Close all judges, at once: what each has under way is given up before an engine that two of them share is freed."""
         await asyncio.gather(*[service.close() for service in self.judges.values()])
+        if self.closed_groups is not None:
+            self.closed_groups.close()
 
     @property
     def models(self) -> str:
@@ -85,7 +90,7 @@ class ServerState:
         if found is None:
             if judge not in self.judges:
                 raise InputError(f"got the judge {judge[:64]!r}; this service has {', '.join(self.judges)}")
-            found = self.callers[key, judge] = Caller(key, self, self.judges[judge])
+            found = self.callers[key, judge] = Caller(key, self, judge)
             if self.draining:
                 found.cohorts.refuse_new()
         return found
@@ -137,17 +142,22 @@ class Caller:
 
     name: str
     server: ServerState
-    service: RewardService
+    judge: str
+    service: RewardService = field(init=False)
     cohorts: Cohorts = field(init=False)
     holding: Holding = field(init=False)
 
     def __post_init__(self) -> None:
-        server = self.server
+        server, kept = self.server, self.server.closed_groups
+        self.service = server.judges[self.judge]
+        owner = (self.name, self.judge)
         self.cohorts = Cohorts(
             self._joint_verdict,
             wait_s=server.cohort_wait_s,
             max_open=server.max_open,
             max_size=server.limits.n,
+            closed=() if kept is None else kept.of(owner),
+            on_closed=None if kept is None else partial(kept.keep, owner),
         )
         self.holding = Holding(self.cohorts)
 
