@@ -124,6 +124,7 @@ def serve_key(name: str, keys: Path | None) -> None:
     else:
         if keys.exists() and name in dict(Keys.read(keys).digests):
             raise InputError(f"keys: {keys} has a key named {name!r} already; take another name")
+        keys.touch(0o600)
         with keys.open("a") as file:
             file.write(f"{line}\n")
     click.echo(key)

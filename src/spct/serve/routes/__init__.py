@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from spct.serve.routes import judge, models, openrlhf, probes, rerank, reward, score
+from spct.serve.routes import docs, judge, models, openrlhf, probes, rerank, reward, score
 
 ROUTERS: tuple[APIRouter, ...] = (
     judge.router,
@@ -14,4 +14,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     openrlhf.router,
     models.router,
     probes.router,
+    docs.router,
 )
