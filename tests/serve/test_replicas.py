@@ -98,11 +98,11 @@ async def test_a_replica_that_is_killed_costs_and_changes_no_reward(tmp_path):
 
 
 async def test_whole_groups_go_anywhere_and_a_dead_replica_is_told_as_one():
-    async with HashingProxy(lambda: ["http://127.0.0.1:1", "http://127.0.0.1:2"]) as proxy:
-        async with RewardClient(proxy.url, patience_s=0) as client:
-            for _ in range(2):
-                with pytest.raises(EngineUnreachableError, match="it answers 502"):
-                    await client.areward("q", ["a", "b"])
+    nowhere = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+    async with HashingProxy(lambda: nowhere) as proxy, RewardClient(proxy.url, patience_s=0) as client:
+        for _ in range(2):
+            with pytest.raises(EngineUnreachableError, match="it answers 502"):
+                await client.areward("q", ["a", "b"])
     assert sorted(proxy.sent) == [(0, None), (1, None)]
 
 

@@ -93,7 +93,7 @@ def _curl(path: str, method: str, bodies: list[dict[str, Any]], base_url: str) -
     line = f"curl {shlex.quote(base_url + path)}"
     if method != "post":
         return line
-    example = next((schema["examples"][0] for schema in bodies if schema.get("examples")), {})
+    example: object = next((schema["examples"][0] for schema in bodies if schema.get("examples")), {})
     return f"{line} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(example))}"
 
 
