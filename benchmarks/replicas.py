@@ -142,12 +142,12 @@ async def rollouts(proxy: str, count: int) -> Outcome:
 async def rates(proxy: str, engine: str, seconds: int, connections: int) -> list[Round]:
     """Requests a second to one replica, with and without nginx, and to three."""
     found = []
-    for name, count, proxied in (("one, no proxy", 1, False), ("one", 1, True), ("three", 3, True)):
+    for name, count, through in (("one, no proxy", 1, False), ("one", 1, True), ("three", 3, True)):
         ports = free_ports(count)
         options = ("--quiet", "--cache-mb", "0", "-k", "1", *ENGINES[engine])
         async with replicas(ports, *options, model=MODEL) as servers, proxied(proxy, ports) as url:
             first = servers.processes[0]
-            target = Process(first.process, url if proxied else first.url)
+            target = Process(first.process, url if through else first.url)
             measured(name, target, "/v1/reward", 8, 1, 0, 0)
             round_ = measured(f"{engine}, {name}", target, "/v1/reward", connections, seconds, 10_000_000, 0)
             found.append(round_)
