@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.spct_lab.recipe import ABLATION_K, GROUPS, MAIN
+from benchmarks.spct_lab.sums import KINDS, ballots_by
 
 from spct.bench.scoring.curve import Curve, Keep, curve, guided_by
 from spct.bench.scoring.stored import StoredBench, open_stored
@@ -41,25 +42,34 @@ def collect(directory: Path) -> dict[str, Any]:
         for entry in found["bench"].values():
             for model, name in entry["models"].items():
                 if name not in kept["runs"]:
-                    kept["subsets"], kept["runs"][name] = _scored(directory / group / name)
+                    kept["subsets"], kept["runs"][name] = _scored(directory / group / name, sums=branch == MAIN)
                     write_json(directory / SCORED, kept)
                 scored |= {f"{branch}/{model}/{row}": values for row, values in kept["runs"][name].items()}
     stages = {branch: _stages(found) for branch, (_, found) in branches.items()}
     return {"subsets": kept["subsets"], "scored": scored, "singles": dict(_singles(directory)), "stages": stages}
 
 
-def _scored(run: Path) -> tuple[list[str], dict[str, Any]]:
-    """The subsets of a run's items, and a row per vote and k; "first" votes over the samples that a run of fewer would have."""
-    stored = open_stored(run)
+def _scored(run: Path, *, sums: bool) -> tuple[list[str], dict[str, Any]]:
+    """The subsets of a run's items, and a row per vote and k; "first" votes over the samples that a run of fewer would have.
+
+    ``sums`` adds the same votes over the totals of ``spct_lab.sums``, and the share of judgments whose box says something else.
+    """
+    stored, greedy = open_stored(run), open_stored(run / "greedy")
     first = {id: row[:ABLATION_K] for id, row in stored.ballots.items()}
     found = {
-        "greedy": _curve(open_stored(run / "greedy")),
+        "greedy": _curve(greedy),
         "plain": _curve(stored),
         "first": _curve(replace(stored, ballots=first)),
     }
     if stored.ratings:
         found["guided"] = _curve(stored, guided_by(stored.ratings))
-    rows = {f"{vote}/{k}": values for vote, one in found.items() for k, values in _by_k(one)}
+    other: dict[str, Any] = {}
+    for kind, totals in KINDS.items() if sums else ():
+        for vote, asked, folder in (("greedy", greedy, run / "greedy"), ("plain", stored, run)):
+            ballots, differ = ballots_by(folder, totals)
+            found[f"{vote}-{kind}"] = _curve(replace(asked, ballots={id: ballots[id] for id in asked.loaded.items}))
+            other[f"{vote}-{kind}/other"] = {"other": [differ[id] for id in asked.loaded.items]}
+    rows = {f"{vote}/{k}": values for vote, one in found.items() for k, values in _by_k(one)} | other
     rows["samples"] = {"invalid": [sum(b.scores_N is None for b in row) / len(row) for row in stored.ballots.values()]}
     return [unit.subset for unit in stored.loaded.units], rows
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from benchmarks.spct_lab.figures import Estimate, Floats, auc, difference, estimate, t_interval
 from benchmarks.spct_lab.recipe import ABLATIONS, MAIN
+from benchmarks.spct_lab.sums import KINDS
 
 MODELS = ("base", "sft", "rl")
 COMPARED = {"no-principles": "rl", "no-rejection": "sft", "no-hinted": "sft", "no-sampled": "sft", "beta-0": "rl"}
@@ -31,6 +32,7 @@ def results(seeds: Seeds) -> dict[str, Any]:
         },
         "voting": {model: _curve(table, f"{MAIN}/{model}/plain") for model in MODELS},
         "guided": _guided(table),
+        "sums": {model: _sums(table, model) for model in MODELS},
         "ablations": {name: _ablation(table, name) for name in ABLATIONS if table.has(f"{name}/base/greedy/1")},
         "singles_by_model": {model: _singles(seeds, model) for model in MODELS},
         "training": {str(seed): found["stages"] for seed, found in seeds.items()},
@@ -94,6 +96,23 @@ def _guided(table: _Table) -> dict[str, Any]:
         }
         for k in table.ks(f"{name}/guided")
     }
+
+
+def _sums(table: _Table, model: str) -> dict[str, Any]:
+    """By kind of total and vote: the model's own sums, those worked out here, how they differ, and how often the box did."""
+    largest = table.ks(f"{MAIN}/{model}/plain")[-1]
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        found[kind] = {}
+        for vote, k in (("greedy", 1), ("plain", 1), ("plain", largest)):
+            own, computed = f"{MAIN}/{model}/{vote}/{k}", f"{MAIN}/{model}/{vote}-{kind}/{k}"
+            found[kind][f"{vote}/{k}"] = {
+                "own": {what: table.of(own, what) for what in ("correct", "invalid")},
+                "computed": {what: table.of(computed, what) for what in ("correct", "invalid")},
+                "difference": _change(table, computed, own),
+                "other": table.of(f"{MAIN}/{model}/{vote}-{kind}/other", "other"),
+            }
+    return found
 
 
 def _change(table: _Table, after: str, before: str) -> dict[str, Any]:

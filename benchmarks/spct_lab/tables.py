@@ -19,6 +19,7 @@ def table_lines(found: Mapping[str, Any]) -> Iterator[str]:
         ("Change from stage to stage", _changes(found)),
         ("Voting", _voting(found)),
         ("Meta-guided voting of the model after RL", _guided(found)),
+        ("Sums of the model's own against sums worked out here", _sums(found)),
         ("Ablations", _ablations(found)),
         ("Single responses", _singles(found)),
         ("What RFT kept", _rft(found)),
@@ -92,6 +93,20 @@ def _guided(found: Mapping[str, Any]) -> Table:
         for k, row in found["guided"].items()
     ]  # fmt: skip
     return Table(["k", "plain", "guided (best half)", "gain [queries]", "seeds", "p"], rows)
+
+
+def _sums(found: Mapping[str, Any]) -> Table:
+    rows = []
+    for model, name in NAMES.items():
+        for kind, votes in found["sums"][model].items():
+            for vote, row in votes.items():
+                own, computed, gap = row["own"], row["computed"], row["difference"]
+                rows.append([name, kind, _vote(vote), interval(own["correct"]), interval(computed["correct"]),
+                             interval(gap, "+.1f"), _seeds(gap, "+.1f"), _p(gap), _share(own["invalid"]),
+                             _share(computed["invalid"]), _share(row["other"])])  # fmt: skip
+    heads = ["model", "worked out", "judged", "the model's sums", "sums worked out", "difference [queries]", "seeds", "p",
+             "invalid", "invalid, worked out", "boxes that differ"]  # fmt: skip
+    return Table(heads, rows)
 
 
 def _ablations(found: Mapping[str, Any]) -> Table:

@@ -42,9 +42,9 @@ def server():
 
 def as_no_schema_says(case):
     """A judge that there is, if one is named; OpenRLHF's queries begin with their prompts."""
-    for given in (case.body, case.query):
-        if isinstance(given, dict) and given.get("judge") is not None:
-            given["judge"] = "default"
+    for part in (case.body, case.query):
+        if isinstance(part, dict) and part.get("judge") is not None:
+            part["judge"] = "default"
     if case.path.endswith("/openrlhf/reward"):
         prompts = case.body["prompts"][: len(case.body["query"])]
         case.body["prompts"] = prompts

@@ -11,7 +11,7 @@ from spct.errors import LateMemberError, RunError
 from spct.service.closed_groups import FILES, ClosedGroup, ClosedGroups
 from spct.service.cohort import Cohorts, Member
 from spct.service.member import joint_item, topic_of
-from spct.types import Message, ToolCall, Trajectory
+from spct.types import Message, Tool, ToolCall, Trajectory
 
 OWNER = ("key", "judge")
 
@@ -119,7 +119,7 @@ def test_a_failed_judging_of_a_known_group_is_tried_anew(tmp_path):
 
 def test_all_of_a_member_comes_back(tmp_path):
     query = (
-        Message("system", "Be brief."),
+        Message("system", "Be brief.", tools=(Tool("add", "Adds.", '{"type": "object"}'),)),
         Message("user", "Look: \u2028", images=("data:image/png;base64,AAAA",)),
     )
     turns = (

@@ -112,5 +112,6 @@ def _counts_of(service: RewardService) -> Iterator[tuple[Any, str, str, str, Map
     )
     yield counter, "spct_valid_judgments", "Judgments with valid scores", "", {"": counters.valid}
     yield counter, "spct_unrecorded", "Verdicts that could not be recorded", "", {"": counters.lost}
+    yield counter, "spct_cut_short", "Escalations that a deadline ended early", "", {"": counters.cut_short}
     yield counter, "spct_tokens", "Tokens spent; cached are part of prompt", "kind", tokens
     yield counter, "spct_engine_requests", "Requests made of the engine", "", {"": usage.requests}

@@ -14,7 +14,8 @@ class Counters:
     """Sums since the service began.
 
     ``answered`` by source (sampled, shared, cached), ``errors`` by class, ``verdicts`` as winner, tied or none,
-    ``problems`` of invalid judgments by code. ``lost`` counts verdicts that could not be recorded.
+    ``problems`` of invalid judgments by code. ``lost`` counts verdicts that could not be recorded, ``cut_short`` answers by
+    what there was of a verdict when a deadline came.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
@@ -23,6 +24,7 @@ class Counters:
     problems: Counter[str] = field(default_factory=Counter)
     valid: int = 0
     lost: int = 0
+    cut_short: int = 0
     usage: Usage = field(default_factory=Usage)
 
     def judged(self, verdict: Verdict) -> None:

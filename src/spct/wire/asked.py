@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
+from spct.items.tools import tools_of, with_tools
 from spct.service.member import Member, digest_of, key_of
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item
@@ -13,7 +14,7 @@ from spct.wire.reward import RewardRollout
 
 def item_of(group: GroupIn) -> Item:
     """Raises InputError."""
-    query = query_of(group.query, "query")
+    query = with_tools(query_of(group.query, "query"), tools_of(group.tools, "tools"))
     responses = [response_of(text, f"responses[{i}]", query) for i, text in enumerate(group.responses)]
     return Item(
         group.id or "",
@@ -26,7 +27,8 @@ def item_of(group: GroupIn) -> Item:
 
 def member_of(rollout: RewardRollout) -> Member:
     """Raises InputError."""
-    group, query = rollout.group, query_of(rollout.query, "query")
+    group = rollout.group
+    query = with_tools(query_of(rollout.query, "query"), tools_of(rollout.tools, "tools"))
     return Member(
         run=group.run,
         group=group.id,

@@ -104,6 +104,7 @@ class JurorOut(Out):
     leaders: tuple[int, ...]
     confidence: float | None
     counted: bool
+    error: ErrorBody | None
 
 
 class JuryOut(Out):

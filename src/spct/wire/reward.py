@@ -22,6 +22,7 @@ from spct.wire.parts import (
     Response,
     Some,
     Text,
+    Tools,
     Turn,
     UsageOut,
     shown_as,
@@ -86,6 +87,7 @@ class RewardRollout(Own):
     response: Response | Turn
     group: CohortIn
     judge: JudgeName = None
+    tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
     normalisation: Normalisation = "mean"
