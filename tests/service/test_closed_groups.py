@@ -10,7 +10,7 @@ from service.virtual_time import run
 from spct.errors import LateMemberError, RunError
 from spct.service.closed_groups import FILES, ClosedGroup, ClosedGroups
 from spct.service.cohort import Cohorts, Member
-from spct.service.member import joint_item, topic_of
+from spct.service.member import Metadata, joint_item, topic_of
 from spct.types import Message, Tool, ToolCall, Trajectory
 
 OWNER = ("key", "judge")
@@ -128,7 +128,17 @@ def test_all_of_a_member_comes_back(tmp_path):
         Message("assistant", "It is 2."),
     )
     members = tuple(
-        Member(run="r/1", group=None, size=None, member=name, query=query, response=text, reference="2", principles="p")
+        Member(
+            run="r/1",
+            group=None,
+            size=None,
+            member=name,
+            query=query,
+            response=text,
+            reference="2",
+            principles="p",
+            metadata=Metadata("other", 7, "x"),
+        )
         for name, text in ((None, Trajectory(turns)), (None, "plain \x00 text"), ("7", "plain \x00 text"))
     )
     kept = ClosedGroups(tmp_path)

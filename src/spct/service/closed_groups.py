@@ -17,7 +17,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +27,7 @@ from spct.errors import InputError, RunError
 from spct.items.conversation import query_of, response_of, response_row
 from spct.items.messages import turn_row
 from spct.run.lock import DirectoryLock
-from spct.service.member import Closed, Member
+from spct.service.member import Closed, Member, Metadata
 
 FILES = ("groups.jsonl", "groups.before.jsonl")
 KEEP_S = 600.0
@@ -143,7 +143,9 @@ def _row_of(group: ClosedGroup) -> dict[str, Any]:
         "reference": first.reference,
         "principles": first.principles,
         "responses": [response_row(response) for response in responses],
-        "members": [[member.member, responses.index(member.response)] for member in group.members],
+        "members": [
+            [member.member, responses.index(member.response), astuple(member.metadata)] for member in group.members
+        ],
     }
 
 
@@ -159,7 +161,8 @@ def _group_in(line: bytes) -> Iterator[tuple[float, Owner, ClosedGroup]]:
         responses = [response_of(response, "response", query) for response in row["responses"]]
         shared = {name: row[name] for name in ("run", "group", "size", "reference", "principles")}
         members = [
-            Member(query=query, response=responses[place], member=member, **shared) for member, place in row["members"]
+            Member(query=query, response=responses[place], member=name, metadata=Metadata(*told), **shared)
+            for name, place, told in row["members"]
         ]
     except (ValueError, TypeError, LookupError, InputError):
         return

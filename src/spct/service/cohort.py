@@ -43,12 +43,14 @@ from spct.errors import (
     LoneMemberError,
     MemberConflictError,
 )
+from spct.run.asks import Asked
 from spct.service.closed_groups import ClosedGroup
 from spct.service.member import (
     Closed,
     CohortPlace,
     Key,
     Member,
+    asked_by,
     check_member,
     digest_of,
     joint_item,
@@ -119,7 +121,7 @@ class _Group:
 
 
 class Cohorts:
-    """Gathers members into groups and has ``judge`` judge each group as one item.
+    """Gathers members into groups and has ``judge`` judge each group as one item, told what its members told.
 
     ``wait_s``: from a group's first member to its deadline. ``max_open``: groups gathering or being judged at a time.
     ``keep_s``: how long a judged group answers retries, at most ``max_kept`` groups, the oldest going first.
@@ -130,7 +132,7 @@ class Cohorts:
 
     def __init__(
         self,
-        judge: Callable[[Item], Awaitable[Verdict]],
+        judge: Callable[[Item, Asked], Awaitable[Verdict]],
         *,
         wait_s: float = 60.0,
         max_open: int = 4096,
@@ -275,8 +277,9 @@ class Cohorts:
 
     async def _judge_group(self, group: _Group) -> None:
         try:
-            item = joint_item(_members_of(group))
-            self._settle(group, item, await self._judge(item))
+            members = _members_of(group)
+            item = joint_item(members)
+            self._settle(group, item, await self._judge(item, asked_by(members, item)))
         except asyncio.CancelledError:
             self._fail(group, EngineError(f"{group}: its judging was stopped; ask again"))
             raise
