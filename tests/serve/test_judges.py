@@ -103,7 +103,8 @@ async def test_each_judge_has_its_own_queue_cache_and_counts():
         held = asyncio.create_task(server.post("/v1/reward", {**PAIR, "judge": "slow"}))
         await until(lambda: gate.begun)
         full = await server.post("/v1/reward", {"query": "other", "responses": ["5"], "judge": "slow"})
-        found = [(await server.post("/v1/reward", PAIR)).json["source"] for _ in range(2)]
+        told = {**PAIR, "metadata": {"run": "r1", "step": 3}}
+        found = [(await server.post("/v1/reward", told)).json["source"] for _ in range(2)]
         ready = (await server.get("/readyz")).json
         text = (await server.get("/metrics")).body.decode()
         gate.open.set()
@@ -113,6 +114,7 @@ async def test_each_judge_has_its_own_queue_cache_and_counts():
     assert 'spct_running{judge="default"} 0.0' in text and 'spct_running{judge="slow"} 1.0' in text
     assert 'spct_answers_total{judge="default",source="cached"} 1.0' in text
     assert 'spct_errors_total{judge="slow",type="BusyError"} 1.0' in text
+    assert 'spct_run_groups_total{judge="default",key="",run="r1"} 2.0' in text
     assert "spct_cohorts_open 0.0" in text
 
 
