@@ -30,11 +30,13 @@ from spct.aio import Passes
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
 from spct.judges.settings import JudgeSettings
+from spct.run.asks import Asked
 from spct.service.cache import VerdictCache
 from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.recording import InHand, Recording, named
+from spct.service.run_figures import RunsSeen
 from spct.service.shares import Shares
 from spct.service.turns import Turn, Turns
 from spct.types import Item
@@ -124,7 +126,7 @@ class RewardService:
         self.settings = settings or JudgeSettings()
         self.judges = Judges(make_judge, self.settings, recording)
         self.cache = VerdictCache() if cache is None else cache
-        self.counters = Counters()
+        self.counters = Counters(runs=RunsSeen(callers))
         self.deadline_s = deadline_s
         self.draining = False
         self.running = 0
@@ -227,18 +229,24 @@ class RewardService:
         deadline_s: float | None = None,
         accepted: bool = False,
         caller: str = "",
+        asked: Asked | None = None,
     ) -> Answer:
-        """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room."""
+        """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room.
+
+        ``asked`` is what the caller told of the request: it is recorded, and counted by its run.
+        """
         served, key = self._look_up(item, options, caller)
-        if (answer := self._cached(key, item)) is not None:
-            return answer
-        if not accepted:
-            self.admit(1, caller)
-        self._enter(1, caller)
-        try:
-            return await self._answer(key, served, item, deadline_s, caller)
-        finally:
-            self._leave(caller)
+        answer = self._cached(key, item)
+        if answer is None:
+            if not accepted:
+                self.admit(1, caller)
+            self._enter(1, caller)
+            try:
+                answer = await self._answer(key, served, item, deadline_s, caller)
+            finally:
+                self._leave(caller)
+        self._told(asked, served, key, item, answer, caller)
+        return answer
 
     def ask_each(
         self,
@@ -247,11 +255,16 @@ class RewardService:
         *,
         deadline_s: float | None = None,
         caller: str = "",
+        asked: Sequence[Asked | None] | None = None,
     ) -> Answers:
-        """The answers to several items, which are accepted together or, by BusyError, not at all."""
+        """The answers to several items, which are accepted together or, by BusyError, not at all; ``asked`` as in ``ask``."""
         self.admit(len(items), caller)
         self._enter(len(items), caller)
-        tasks = [asyncio.create_task(self._place(i, item, options, deadline_s, caller)) for i, item in enumerate(items)]
+        told = asked or [None] * len(items)
+        tasks = [
+            asyncio.create_task(self._place(i, item, options, deadline_s, caller, told[i]))
+            for i, item in enumerate(items)
+        ]
         for task in tasks:
             task.add_done_callback(lambda _: self._leave(caller))
         return Answers(tasks)
@@ -269,13 +282,31 @@ class RewardService:
             )
 
     async def _place(
-        self, place: int, item: Item, options: JudgeOptions, deadline_s: float | None, caller: str
+        self,
+        place: int,
+        item: Item,
+        options: JudgeOptions,
+        deadline_s: float | None,
+        caller: str,
+        asked: Asked | None,
     ) -> tuple[int, Answer | SpctError]:
         try:
             served, key = self._look_up(item, options, caller)
-            return place, self._cached(key, item) or await self._answer(key, served, item, deadline_s, caller)
+            answer = self._cached(key, item) or await self._answer(key, served, item, deadline_s, caller)
         except SpctError as error:
             return place, error
+        self._told(asked, served, key, item, answer, caller)
+        return place, answer
+
+    def _told(
+        self, asked: Asked | None, served: ServedJudge, key: str, item: Item, answer: Answer, caller: str
+    ) -> None:
+        """Count and record the answer to a request of a training run."""
+        if asked is None:
+            return
+        self.counters.runs.of(caller, asked.run, served.scale).saw(asked, item, answer.verdict)
+        if served.recorder is not None:
+            served.recorder.asked(recorded_id(key), asked)
 
     def _look_up(self, item: Item, options: JudgeOptions, caller: str) -> tuple[ServedJudge, str]:
         """The judge for these options, and what its verdict on the item is known by."""
@@ -296,7 +327,7 @@ class RewardService:
         source: Origin = "sampled" if work is None else "shared"
         if work is None:
             self._works[key] = work = _Work(Turn(caller))
-            work.task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2]), work))
+            work.task = asyncio.create_task(self._make(served, named(item, recorded_id(key)), work))
             work.task.add_done_callback(lambda done: self._finished(key, done))
         else:
             self._turns.join(work.turn, caller)
@@ -395,6 +426,11 @@ class RewardService:
         """When about a quarter of the queue will have gone, at the pace of the last verdicts."""
         turns = max(1.0, self.callers / (4 * self.concurrency))
         return min(LONGEST_RETRY_S, max(1.0, turns * self._judging_s))
+
+
+def recorded_id(key: str) -> str:
+    """The id that an item is judged and recorded by: a mark of its texts."""
+    return key.partition(":")[2]
 
 
 def _under(id: str, verdict: Verdict) -> Verdict:
