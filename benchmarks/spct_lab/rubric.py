@@ -41,12 +41,12 @@ OTHERS: Mapping[str, Answer] = {
     "Is everything that was asked for there?": lambda query, words: all(one.met_by(words) for one in query),
     "Does it do two of the things that were wanted?": lambda query, words: sum(o.met_by(words) for o in query) >= 2,
     "Has it more than three words?": lambda query, words: len(words) > 3,
-    "Is a bird named anywhere?": lambda query, words: any(CATEGORY_OF[word] == "bird" for word in words),
-    "Does its first word stand for a fruit?": lambda query, words: CATEGORY_OF[words[0]] == "fruit",
+    "Is a fish named anywhere?": lambda query, words: any(CATEGORY_OF[word] == "fish" for word in words),
+    "Does its first word stand for a flower?": lambda query, words: CATEGORY_OF[words[0]] == "flower",
     "Is each word of another sort?": lambda query, words: len({CATEGORY_OF[w] for w in words}) == len(words),
     "Are no two words the same?": lambda query, words: len(set(words)) == len(words),
     "Does the last word have more than four letters?": lambda query, words: len(words[-1]) > 4,
-    "Would a carpenter own one of these?": lambda query, words: any(CATEGORY_OF[w] in ("tool", "tree") for w in words),
+    "Would a cook own one of these?": lambda query, words: any(CATEGORY_OF[w] in ("dish", "spice") for w in words),
 }
 QUESTIONS = {**TRUE, **OTHERS}
 

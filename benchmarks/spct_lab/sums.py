@@ -8,10 +8,11 @@ of every response is invalid, whatever its box holds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+
+from benchmarks.spct_lab.steps import read_judgment
 
 from spct.bench.suites.benchmark import Ballot
 from spct.run import RunStore
@@ -19,35 +20,25 @@ from spct.run import RunStore
 Totals = Callable[[str, int], tuple[int, ...] | None]
 """Of a judgment's text and the number of responses that it shows: a total for each in shown order; None where it cannot be told."""
 
-CHECK = r"(\w+) (\w+) (yes|no) (\d)"
-READ_OUT = re.compile(rf"#(\d) [^;#=]*; ((?:{CHECK} )+)= \d")
-NAMED = re.compile(r"(\w+) (\w+) (\d)")
-
 
 def added(text: str, n: int) -> tuple[int, ...] | None:
     """The sums of the points."""
-    rows = _checks(text, n)
-    return None if rows is None else tuple(sum(int(points) for *_, points in row) for row in rows)
+    written = read_judgment(text, n)
+    return None if written is None else tuple([line.computed for line in written.lines])
 
 
 def weighed(text: str, n: int) -> tuple[int, ...] | None:
     """The sums of the weights of what is met: found, or for "lack" not found."""
-    rows = _checks(text, n)
-    weights = {(kind, category): int(weight) for kind, category, weight in NAMED.findall(text.partition("critique")[0])}
-    if rows is None or any((kind, category) not in weights for row in rows for kind, category, *_ in row):
+    written = read_judgment(text, n)
+    if written is None:
         return None
-    return tuple(
-        sum(weights[kind, category] for kind, category, found, _ in row if (found == "yes") != (kind == "lack"))
-        for row in rows
-    )
-
-
-def _checks(text: str, n: int) -> list[list[tuple[str, str, str, str]]] | None:
-    """For each response its checks: kind, category, what is found, points."""
-    found = READ_OUT.findall(text)
-    if [number for number, *_ in found] != [str(place) for place in range(1, n + 1)]:
-        return None
-    return [re.findall(CHECK, checks) for _, checks, *_ in found]
+    totals = []
+    for line in written.lines:
+        weights = written.weights(line)
+        if None in weights:
+            return None
+        totals.append(sum(weight for check, weight in zip(line.checks, weights, strict=True) if weight and check.met))
+    return tuple(totals)
 
 
 KINDS: Mapping[str, Totals] = {"added": added, "weighed": weighed}

@@ -46,7 +46,7 @@ def test_every_stage_is_run_once_and_reported(tmp_path):
         assert change == pytest.approx(own - found["stages"]["rl"][vote]["correct"]["value"], abs=1e-5)
     assert set(found["ablations"]) == {"beta-0"}
     lines = list(table_lines(found))
-    assert sum(line.startswith("### ") for line in lines) == 11
+    assert sum(line.startswith("### ") for line in lines) == 13
     draw(found, tmp_path / "plots")
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
         "ablations.svg", "rl.svg", "stages.svg", "voting.svg"

@@ -11,23 +11,23 @@ from spct.run import RunStore
 from spct.types import Item, Judgment, Message, Problem, Usage
 
 JUDGMENT = (
-    "principles begin tool 4 , lack cloth 1 , end tree 2 critique "
-    "#1 tool cloth bird tree ; begin tool yes 4 lack cloth yes 0 end tree yes 2 = 6 "
-    "#2 cloth metal metal tool ; begin tool no 0 lack cloth no 4 end tree no 0 = 0 scores \\boxed{ 6 , 0 }"
+    "principles begin boat 4 , lack stone 1 , end dish 2 critique "
+    "#1 boat stone fish dish ; begin boat yes 4 lack stone yes 0 end dish yes 2 = 6 "
+    "#2 stone spice spice boat ; begin boat no 0 lack stone no 4 end dish no 0 = 0 scores \\boxed{ 6 , 0 }"
 )
 
 
 def test_three_totals_of_one_judgment():
     assert added(JUDGMENT, 2) == (6, 4)  # the author added the second up wrongly
-    assert weighed(JUDGMENT, 2) == (6, 1)  # and had given lack cloth more than it weighs
+    assert weighed(JUDGMENT, 2) == (6, 1)  # and had given lack stone more than it weighs
     assert added(JUDGMENT.partition("scores")[0], 2) == (6, 4)  # no box is needed
 
 
 def test_what_does_not_say_enough_of_every_response_has_no_total():
     assert added(JUDGMENT, 3) is None and weighed(JUDGMENT, 1) is None
     assert added(JUDGMENT.replace("#2", "#1"), 2) is None
-    assert added(JUDGMENT.replace("begin tool no 0 lack cloth no 4 end tree no 0 =", "="), 2) is None
-    assert weighed(JUDGMENT.replace("lack cloth 1 , ", ""), 2) is None
+    assert added(JUDGMENT.replace("begin boat no 0 lack stone no 4 end dish no 0 =", "="), 2) is None
+    assert weighed(JUDGMENT.replace("lack stone 1 , ", ""), 2) is None
     assert added("critique" + JUDGMENT.partition("critique")[2], 2) == (6, 4)  # principles are for the weights alone
     assert weighed("critique" + JUDGMENT.partition("critique")[2], 2) is None
 

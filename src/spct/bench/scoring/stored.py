@@ -103,7 +103,7 @@ def open_stored(
         spent = _spent(store)
         scale = scale_in(store.templates(), str(settings.get("template")))
         meta = settings.get("meta") or next(iter(store.metas()), None)
-        ratings = {} if meta is None else _ratings(store, str(meta))
+        ratings = {} if meta is None else ratings_of(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
     name = label or _label(settings) or directory.name
     whole = StoredBench(
@@ -194,8 +194,8 @@ def _spent(store: RunStore) -> Spent:
     return Spent(store.usage(), float(seconds) if seconds else None, store.count("judgments"), invalid)
 
 
-def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
-    """The rating of each sample that has one, by item."""
+def ratings_of(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
+    """The rating that the meta RM called ``meta`` gave each sample of a run, by item; samples without one are left out."""
     names = dict(store.item_ids())
     valid: dict[int, list[Place]] = defaultdict(list)
     for position, place, _, scores, _ in store.score_rows():
