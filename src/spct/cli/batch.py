@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,9 @@ def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="With --ray: items that an actor takes at a time.",
         ),
-        click.option("--actors", type=click.IntRange(1), help="With --ray: judges side by side  [default: as fit the cluster]."),
+        click.option(
+            "--actors", type=click.IntRange(1), help="With --ray: judges side by side  [default: as fit the cluster]."
+        ),
         click.option(
             "--gpus-per-actor",
             type=click.FloatRange(0),
@@ -64,6 +66,14 @@ def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """The sums over the whole run, and the special tokens of the engine that judged."""
+
+    totals: Totals
+    special_tokens: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,9 @@ def check_batch(options: Mapping[str, Any], out: Path | None) -> None:
         raise InputError("--ray brings everything home into a run directory; name it with --out DIR")
     for name, flag in REFUSED.items():
         if options.get(name):
-            raise InputError(f"{flag} and --ray are both given; a batch on many machines keeps no such limit: drop one of them")
+            raise InputError(
+                f"{flag} and --ray are both given; a batch on many machines keeps no such limit: drop one of them"
+            )
 
 
 async def judge_batch(
@@ -92,8 +104,8 @@ async def judge_batch(
     settings: Mapping[str, Any],
     session: Mapping[str, Any],
     printed: bool = False,
-) -> Totals:
-    """Judge the items on the cluster of the options into ``out``; the sums over the whole run.
+) -> BatchDone:
+    """Judge the items on the cluster of the options into ``out``.
 
     ``build`` makes the judge, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
     the verdicts go to stdout as JSON in the end.
@@ -119,11 +131,9 @@ async def judge_batch(
             ),
             _say,
         )
-        with contextlib.ExitStack() as stack:
-            stack.callback(lambda: batch.home and batch.home.close())
-            report = await batch.run()
-            _tell(report, batch.line(report.seconds), 0 if batch.home is None else batch.home.set_aside)
-    return _totals(out, cut.items, printed)
+        report = await batch.run()
+        _tell(report, batch.line(report.seconds), batch.set_aside)
+    return BatchDone(_totals(out, cut.items, printed), batch.special_tokens)
 
 
 def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
@@ -136,7 +146,9 @@ def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
         return found
     if holds_run(out):
         if options["resume"]:
-            raise ResumeRefusedError(f"{out} holds a run that was not made with --ray; go on with it without, or name another --out")
+            raise ResumeRefusedError(
+                f"{out} holds a run that was not made with --ray; go on with it without, or name another --out"
+            )
         raise RunError(f"{out} already holds a run; add --resume to go on with it, or name another --out")
     return cut(given.items(), out, options["shard_items"], facts)
 
@@ -149,6 +161,10 @@ def _tell(report: Report, line: str, set_aside: int) -> None:
     """What happened on the way, once it is over."""
     lost = f", {report.nodes_lost} nodes lost" if report.nodes_lost else ""
     _say(f"done: {line}{lost}, {report.failures} failures")
+    _say(
+        f"time: {report.seconds:.1f} s, of which {report.started:.1f} s until an actor could judge and {report.homing:.1f} s to "
+        "add shards to the run"
+    )
     if report.unseeded:
         _say("note: this engine does not give each sample a seed of its own: one process would have got other samples")
     if set_aside:

@@ -18,8 +18,7 @@ import click
 from spct.cli.batch import BatchItems, batch_options, check_batch, judge_batch
 from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.estimate import estimate, print_estimate
-from spct.cli.judging import judging_options, make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.judging import judge_of_options, judging_options
 from spct.cli.paths import PATH
 from spct.cli.reading import make_reading, reading_options
 from spct.cli.running import begun_run, judge_all
@@ -166,7 +165,7 @@ class _Input:
 
 
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
-    judge = _made(options)
+    judge = judge_of_options(options)
     source.check(judge)
     if options["estimated"]:
         print_estimate(await estimate(source.chosen(judge), source.planned, options), options)
@@ -190,7 +189,7 @@ async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
         raise InputError("--ray reads files, folders and patterns, and not stdin; name one")
     files = input_files(name)
     source = _Input(name, Path(name), options["skip_bad"], make_reading(options), options, files)
-    judge = _made(options)
+    judge = judge_of_options(options)
 
     def checked() -> Iterator[Item]:
         source.check(judge)
@@ -198,8 +197,8 @@ async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
 
     part = {option: options[option] for option in ("limit", "sample", "map", "group_by", "sheet", "encoding")}
     facts = {"files": [file.as_row() for file in files], **part, "seed": options["seed"], "skip_bad": source.skip_bad}
-    totals = await judge_batch(
-        partial(_made, options),
+    done = await judge_batch(
+        partial(judge_of_options, options),
         BatchItems(facts, checked),
         options["out"],
         options,
@@ -207,13 +206,9 @@ async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
         session={"input": name},
         printed=options["as_json"],
     )
+    totals = done.totals
     click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
     return 1 if totals.no_verdict or totals.items < (totals.planned or 0) else 0
-
-
-def _made(options: Mapping[str, Any]) -> Judge:
-    """The judge of the options, with its meta RM; on a cluster it is made in every actor."""
-    return make_judge(options, make_meta_if_named(options))
 
 
 def _json_line(outcome: Outcome) -> str:

@@ -45,11 +45,15 @@ class Ready:
     settings: Mapping[str, Any]
     session: Mapping[str, Any]
     templates: Mapping[str, Template]
+    special_tokens: tuple[str, ...]
     seeded: bool
 
 
 class JudgeActor:
-    """``build`` makes its judge, in this process; ``settings`` are those of the run besides the judge's; ``in_flight`` items are judged at once, as many as suit the engine if None."""
+    """``build`` makes its judge, in this process; ``settings`` are those of the run besides the judge's.
+
+    ``in_flight`` items are judged at once, as many as suit the engine if None.
+    """
 
     def __init__(self, build: Callable[[], Judge], settings: Mapping[str, Any], in_flight: int | None) -> None:
         self._build = build
@@ -77,6 +81,7 @@ class JudgeActor:
             described(self._judge, self._settings),
             session_of(self._judge),
             self._judge.templates,
+            self._judge.engine.capabilities.special_tokens,
             self._judge.engine.capabilities.seeding == "sample",
         )
 

@@ -21,7 +21,7 @@ from spct import errors
 from spct.cluster.actor import Failure, JudgeActor, Ready
 from spct.cluster.cut import Cut, Shard
 from spct.cluster.home import Home
-from spct.cluster.shard import Progress, Work
+from spct.cluster.shard import Progress, ShardDone, Work
 from spct.errors import EngineError, InputError, RunError
 from spct.judges import Judge
 from spct.voting.noise import PILOT_ITEMS
@@ -50,7 +50,11 @@ class Seats:
 
 @dataclass(slots=True)
 class Report:
-    """What happened besides judging. ``undone`` are the shards that failed to the end, and the last error of each."""
+    """What happened besides judging. ``undone`` are the shards that failed to the end, and the last error of each.
+
+    ``seconds`` are those of the whole batch, ``started`` of them until the first actor had its judge, ``homing`` of them those in
+    which the driver added shards to the run.
+    """
 
     actors_died: int = 0
     nodes_lost: int = 0
@@ -58,6 +62,8 @@ class Report:
     undone: dict[int, str] = field(default_factory=dict)
     unseeded: bool = False
     seconds: float = 0.0
+    started: float = 0.0
+    homing: float = 0.0
 
 
 class Batch:
@@ -92,10 +98,12 @@ class Batch:
         self._working = 0
         self._last = ""
         self._adaptive = False
+        self._begun = 0.0
+        self.special_tokens: tuple[str, ...] = ()
 
     async def run(self) -> Report:
         """Judge to the end. Raises EngineError, RunError, ResumeRefusedError or what else the actors say."""
-        started = monotonic()
+        self._begun = started = monotonic()
         work = [asyncio.create_task(self._seat(number)) for number in range(self._seats.actors)]
         telling = asyncio.create_task(self._tell(started))
         settled = asyncio.create_task(self.settled.wait())
@@ -116,6 +124,7 @@ class Batch:
             if self.home is not None:
                 with contextlib.suppress(RunError):
                     self.home.took(self.report.seconds)
+                self.home.close()
         return self.report
 
     async def _seat(self, number: int) -> None:
@@ -161,10 +170,12 @@ class Batch:
     def _welcome(self, ready: Ready) -> None:
         """Open the run by what the first actor says of its judge; hold the others to it."""
         if self.home is None:
+            self.report.started = monotonic() - self._begun
             self.home = self._open_home(ready)
             self._queue.extend(self.home.left)
             self._adaptive = ready.settings.get("adaptive") is not None
             self.report.unseeded = not ready.seeded
+            self.special_tokens = ready.special_tokens
             self._settle()
         else:
             self.home.check(ready.settings)
@@ -181,8 +192,12 @@ class Batch:
         noise = self.home.noise if self._adaptive and shard.number else None
         return Work(self._cut.id, shard.name, self._cut.read(shard), self.home.half_done(shard), died, noise)
 
-    def finish(self, shard: Shard) -> None:
-        """Note that a shard is home."""
+    def bring_home(self, shard: Shard, result: ShardDone) -> None:
+        """Add a shard to the run."""
+        assert self.home is not None
+        begun = monotonic()
+        self.home.add(shard, result)
+        self.report.homing += monotonic() - begun
         self._failed.pop(shard.number, None)
         self._settle()
 
@@ -202,7 +217,9 @@ class Batch:
 
     def _leave(self, shard: Shard, why: str) -> None:
         if self._adaptive and not shard.number:
-            raise EngineError(f"the first shard, from which adaptive k learns, cannot be judged: {why}; go on with --resume")
+            raise EngineError(
+                f"the first shard, from which adaptive k learns, cannot be judged: {why}; go on with --resume"
+            )
         self.report.undone[shard.number] = why
         self._settle()
 
@@ -237,6 +254,11 @@ class Batch:
         assert self.home is not None
         if len(self.home.done) + len(self.report.undone) == len(self._cut.shards):
             self.settled.set()
+
+    @property
+    def set_aside(self) -> int:
+        """How many items of the run were set aside because actors died over them."""
+        return 0 if self.home is None else self.home.set_aside
 
     def put_back(self, shard: Shard) -> None:
         """Let another actor have a shard that is not done."""
@@ -295,9 +317,7 @@ class _Seat:
                     batch.fail(shard, result)
                 else:
                     failures = 0
-                    assert batch.home is not None
-                    batch.home.add(shard, result)
-                    batch.finish(shard)
+                    batch.bring_home(shard, result)
                     await self._actor.forget.remote(work)
             batch.saw(self._number, await self._actor.progress.remote())
             await self._copy()
@@ -308,14 +328,11 @@ class _Seat:
 
     def _hand_over(self) -> None:
         """Give the actor what it has room for. A shard that an actor died over goes alone: who dies then has died of it."""
-        if self.again:
-            if not self.running:
-                shard, died = self.again.popleft()
-                self._ask(shard, died)
-            return
-        alone = any(work.died for _, work in self.running.values())
-        while not alone and len(self.running) < DEPTH and (shard := self._batch.take()) is not None:
-            self._ask(shard, None)
+        if self.again and not self.running:
+            self._ask(*self.again.popleft())
+        alone = self.again or any(work.died for _, work in self.running.values())
+        while not alone and len(self.running) < DEPTH and (following := self._batch.take()) is not None:
+            self._ask(following, None)
 
     def _ask(self, shard: Shard, died: str | None) -> None:
         work = self._batch.work(shard, died)

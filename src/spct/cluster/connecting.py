@@ -31,7 +31,7 @@ def connected(address: str | None) -> Iterator[Any]:
     options: dict[str, Any] = {"address": address}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whoever runs spct did not ask to report to anybody
-        options = {"address": "local", "include_dashboard": False}
+        options = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -79,7 +79,9 @@ def kept_cut(out: Path, facts: Mapping[str, Any]) -> Cut | None:
     asked = orjson.loads(orjson.dumps(facts))
     if changed := differences({**found.facts}, {**asked}, "when it was cut", "now"):
         raise ResumeRefusedError(
-            f"{out}: its input was cut into shards by other facts:\n" + "\n".join(changed) + "\nstart a new run with another --out"
+            f"{out}: its input was cut into shards by other facts:\n"
+            + "\n".join(changed)
+            + "\nstart a new run with another --out"
         )
     return found
 

@@ -66,7 +66,9 @@ def input_files(source: str) -> list[InputFile]:
             name = source if not below else f"{begin.rstrip('/')}/{below}"
             files.append(InputFile(name, info.path, info.size, str(info.mtime_ns or ""), system))
     if not files:
-        raise InputError(f"{source}: there is no such file; expected a file, a folder of files, or a pattern such as *.jsonl")
+        raise InputError(
+            f"{source}: there is no such file; expected a file, a folder of files, or a pattern such as *.jsonl"
+        )
     return files
 
 

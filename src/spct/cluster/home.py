@@ -119,7 +119,12 @@ class Home:
 
     def _tidy(self, shard: Shard) -> None:
         half = self._half(shard)
-        for file in (half, half.with_name(f"{half.name}-wal"), half.with_name(f"{half.name}-shm"), self.cut.file(shard)):
+        for file in (
+            half,
+            half.with_name(f"{half.name}-wal"),
+            half.with_name(f"{half.name}-shm"),
+            self.cut.file(shard),
+        ):
             file.unlink(missing_ok=True)
 
     def _check_own(self) -> None:
@@ -134,5 +139,7 @@ def _check_equal(out: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -
     """Shards that are done are not judged again, so nothing may change, k and retries among it."""
     if changed := differences(kept, orjson.loads(orjson.dumps(asked)), "in the run", "now"):
         raise ResumeRefusedError(
-            f"{out} was made with other settings:\n" + "\n".join(changed) + "\ngo on with those of the run, or name another --out"
+            f"{out} was made with other settings:\n"
+            + "\n".join(changed)
+            + "\ngo on with those of the run, or name another --out"
         )

@@ -81,7 +81,10 @@ class ShardDone:
 
 @dataclass(slots=True)
 class ShardRun:
-    """Judges ``work``; ``settings`` are those of the run besides the judge's. ``begun`` is called once its last item is being judged and the engine has room for another shard."""
+    """Judges ``work``; ``settings`` are those of the run besides the judge's.
+
+    ``begun`` is called once its last item is being judged and the engine has room for another shard.
+    """
 
     judge: Judge
     settings: Mapping[str, Any]
