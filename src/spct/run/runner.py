@@ -60,7 +60,7 @@ async def judge_items(
     run = _Run(judge, store, on_request)
     clock = None if store is None else _Clock(store)
     tasks: deque[asyncio.Task[_Done]] = deque()
-    source = zip(count() if positions is None else positions, items, strict=False)
+    source = zip(items, count() if positions is None else positions, strict=False)
     try:
         exhausted = False
         while tasks or not exhausted:
@@ -70,7 +70,8 @@ async def judge_items(
                     exhausted = True
                 else:
                     run.judging += 1
-                    tasks.append(asyncio.create_task(run.one(*following)))
+                    item, position = following
+                    tasks.append(asyncio.create_task(run.one(position, item)))
             while tasks and tasks[0].done() and tasks[0].result().is_stored():
                 if clock is not None:
                     clock.tick()
