@@ -2,7 +2,7 @@
 
     python -m benchmarks.batches --items 100000 --kills 5 --drivers 3      equal to the byte, whoever is killed
     python -m benchmarks.batches --items 20000 --actors 1 2 4              samples a second over one process
-    python -m benchmarks.batches --items 200 --model embedded:smollm2-135m -k 2
+    python -m benchmarks.batches --items 200 --model embedded:smollm2-135m -k 2 --shard-items 25 --actors 2
 
 The judge model answers at once by a checksum of prompt and seed, and with kills it writes every sample that it is asked for into a
 file that outlives it, so that whatever is asked twice is counted. Nodes are processes of this machine and share its disk, unless
@@ -101,7 +101,8 @@ def cluster(nodes: int, cpus: int, folder: Path, lose_disks: bool) -> Iterator[A
 
 def judged(options: argparse.Namespace, items: Path, out: Path, model: str, *more: str) -> tuple[list[str], Path]:
     """The command that judges the items into ``out``, and where its words go."""
-    command = [*SPCT, "judge", str(items), "--model", model, "-k", str(options.k), "--out", str(out), *more]
+    sampling = ["-k", str(options.k), "--max-tokens", str(options.max_tokens)]
+    command = [*SPCT, "judge", str(items), "--model", model, *sampling, "--out", str(out), *more]
     return command, out.with_suffix(".err")
 
 
@@ -179,6 +180,7 @@ def main() -> int:
     parser.add_argument("--drivers", type=int, default=0, help="Drivers killed during the same batch.")
     parser.add_argument("--lose-disks", action="store_true")
     parser.add_argument("--actors", type=int, nargs="*", default=[])
+    parser.add_argument("--max-tokens", type=int, default=1024)
     parser.add_argument("--model", default="benchmarks.batches:CountedEngine:quiet")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -11,7 +11,10 @@ PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAD
 
 
 def items(count):
-    return [parse_item({"prompt": f"q{n}", "responses": ["a", "b"], "best": n % 2, "more": n}, where="here") for n in range(count)]
+    return [
+        parse_item({"prompt": f"q{n}", "responses": ["a", "b"], "best": n % 2, "more": n}, where="here")
+        for n in range(count)
+    ]
 
 
 def test_shards_hold_the_items_in_order(tmp_path):

@@ -36,7 +36,9 @@ def test_a_folder_is_its_files_by_name_without_what_is_hidden(folder):
     ]
 
 
-@pytest.mark.parametrize("pattern, found", [("*.jsonl", "a b deep/c"), ("[ab].jsonl", "a b"), ("?.jsonl", "a b"), ("d*/*", "deep/c")])
+@pytest.mark.parametrize(
+    "pattern, found", [("*.jsonl", "a b deep/c"), ("[ab].jsonl", "a b"), ("?.jsonl", "a b"), ("d*/*", "deep/c")]
+)
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_a_pattern_takes_what_matches(folder, scheme, pattern, found):
     names = [f"{scheme}{folder}/{name}.jsonl" for name in found.split()]

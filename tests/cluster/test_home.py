@@ -19,7 +19,9 @@ def items(count=5):
 
 
 def judge(k=2):
-    return GRMJudge(ScriptedEngine(lambda request, j: judgment_text([1 + (request.seed + j) % 10, 5])), judge_settings(k=k))
+    return GRMJudge(
+        ScriptedEngine(lambda request, j: judgment_text([1 + (request.seed + j) % 10, 5])), judge_settings(k=k)
+    )
 
 
 async def judged(some, out):

@@ -24,7 +24,10 @@ def by_seed(request, j):
 
 
 def items(count=6):
-    return [parse_item({"id": f"q{n}", "prompt": f"question {n}", "responses": ["a", "b"]}, where="here") for n in range(count)]
+    return [
+        parse_item({"id": f"q{n}", "prompt": f"question {n}", "responses": ["a", "b"]}, where="here")
+        for n in range(count)
+    ]
 
 
 def judge_by(engine):
