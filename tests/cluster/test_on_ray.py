@@ -16,7 +16,7 @@ SCRIPT = """
 import os
 from pathlib import Path
 from spct.engines.scripted import judgment_text
-from spct.errors import EngineAuthError
+from spct.errors import EngineAuthError, EngineError
 
 HERE = Path(__file__).parent
 
@@ -28,6 +28,8 @@ def judge(request, j):
         os._exit(1)
     if "locked" in text and (HERE / "lock").exists():
         raise EngineAuthError("the key is refused")
+    if "gone" in text:
+        raise EngineError("the server is gone")
     return "no box" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10])
 """
 
@@ -65,7 +67,7 @@ def write_items(path, count, repeats=False, **texts):
 
 def run(folder, items, out, *more):
     options = ["--model", f"scripted:{folder / 'script.py'}:judge", "-k", "3", "--out", str(folder / out)]
-    return CliRunner().invoke(judge, [str(items), *options, *more], catch_exceptions=True)
+    return CliRunner().invoke(judge, [str(items), *options, *more], standalone_mode=False)
 
 
 def rows_of(
@@ -84,10 +86,10 @@ def test_a_batch_is_the_run_of_one_process(cluster, folder):
     (folder / "many").mkdir()
     (folder / "many" / "1.jsonl").write_bytes(b"\n".join(data[:20]))
     (folder / "many" / "2.jsonl").write_bytes(b"\n".join(data[20:]))
-    assert run(folder, items, "whole").exit_code == 0
+    assert run(folder, items, "whole").return_value == 0
     batch = ["--ray", "--shard-items", "10", "--actors", "2"]
     done = run(folder, folder / "many", "out", *batch)
-    assert (done.exit_code, "5/5 shards home" in done.stderr) == (0, True), done.output
+    assert (done.return_value, "5/5 shards home" in done.stderr) == (0, True), done.output
     assert rows_of(folder / "out") == rows_of(folder / "whole")
     assert rows_of(folder / "out", JUDGMENTS) == rows_of(folder / "whole", JUDGMENTS)
     votes = [CliRunner().invoke(vote, [str(folder / name), "-k", "2", "--json"]).stdout for name in ("out", "whole")]
@@ -98,7 +100,7 @@ def test_a_batch_is_the_run_of_one_process(cluster, folder):
 
     asked = (folder / "asked").read_text()
     again = run(folder, folder / "many", "out", *batch, "--resume")
-    assert (again.exit_code, (folder / "asked").read_text()) == (0, asked)
+    assert (again.return_value, (folder / "asked").read_text()) == (0, asked)
     refused = run(folder, folder / "many", "out", *batch, "--resume", "-k", "5")
     assert (refused.exit_code, "k: 3 in the run, 5 now" in str(refused.exception)) == (1, True)
 
@@ -123,17 +125,24 @@ def test_what_ends_a_batch_leaves_what_was_done_for_the_next_start(cluster, fold
     ended = run(folder, items, "out", *batch)
     assert "the key is refused" in str(ended.exception)
     (folder / "lock").unlink()
-    assert run(folder, items, "out", *batch, "--resume").exit_code == 0
+    assert run(folder, items, "out", *batch, "--resume").return_value == 0
     asked = Counter((folder / "asked").read_text().split("\n")[:-1])
     assert sum(asked.values()) - len(asked) <= 2 * 3  # what was in flight
     run(folder, items, "whole")
     assert rows_of(folder / "out") == rows_of(folder / "whole")
 
 
+def test_a_shard_that_fails_everywhere_is_left_undone_and_named(cluster, folder):
+    items = write_items(folder / "items.jsonl", 30, at_15="gone")
+    done = run(folder, items, "out", "--ray", "--shard-items", "10", "--actors", "1")
+    assert (done.return_value, "undone: shard 1: the server is gone" in done.stderr) == (1, True), done.output
+    assert [position for position, *_ in rows_of(folder / "out")] == [*range(10), *range(20, 30)]
+
+
 def test_adaptive_k_learns_from_the_first_shard_alone(cluster, folder):
     items = write_items(folder / "items.jsonl", 80)
     adaptive = ("-k", "6", "--adaptive", "0.8")
-    assert run(folder, items, "out", *adaptive, "--ray", "--shard-items", "40", "--actors", "1").exit_code == 0
+    assert run(folder, items, "out", *adaptive, "--ray", "--shard-items", "40", "--actors", "1").return_value == 0
     run(folder, items, "whole", *adaptive)
     assert rows_of(folder / "out", JUDGMENTS) == rows_of(folder / "whole", JUDGMENTS)
     assert rows_of(folder / "out") == rows_of(folder / "whole")

@@ -147,11 +147,13 @@ async def test_marks_of_a_driver_that_died_accuse_nobody(work, tmp_path):
 
 async def test_an_actor_begins_the_next_shard_while_the_last_items_of_one_are_judged(work, tmp_path):
     """Two shards of six items, two in flight: the second begins although one item of the first is not done."""
-    gate, begun = asyncio.Event(), []
+    gate, both, begun = asyncio.Event(), asyncio.Event(), []
 
     async def slow(request, j):
         begun.append(request.messages[-1].content.partition("question ")[2][:1])
         if begun[-1] == "5":
+            if begun.count("5") == 4:  # two orders of the last item, in two shards
+                both.set()
             await gate.wait()
         return by_seed(request, j)
 
@@ -159,8 +161,7 @@ async def test_an_actor_begins_the_next_shard_while_the_last_items_of_one_are_ju
     actor._judge = judge_by(ScriptedEngine(slow))
     other = work("other")
     first, second = (asyncio.create_task(actor.judge(one)) for one in (work(), other))
-    while begun.count("0") < 4 or begun.count("5") < 4:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(both.wait(), 60)
     assert not first.done()
     gate.set()
     assert rows_in((await first).run, tmp_path) == rows_in((await second).run, tmp_path) == await whole(tmp_path)

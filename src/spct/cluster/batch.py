@@ -207,12 +207,12 @@ class Batch:
         self._give_back(shard, failure.message)
 
     def _give_back(self, shard: Shard, why: str) -> bool:
-        """Whether the shard may be tried again; it is in the queue then."""
+        """Whether the shard may be tried again; it is in the queue then, behind the others: it may fail everywhere."""
         self._failed[shard.number] += 1
         if self._failed[shard.number] >= TRIES:
             self._leave(shard, why)
             return False
-        self._queue.appendleft(shard)
+        self._queue.append(shard)
         return True
 
     def _leave(self, shard: Shard, why: str) -> None:

@@ -7,6 +7,7 @@ item that fails alone has its error in ``verdict_error``; a row that is no item,
 from __future__ import annotations
 
 import importlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from spct.cluster.rows import verdict_columns, verdict_schema
@@ -30,8 +31,9 @@ def judge_dataset(
     """The Dataset with a column for each key of a verdict, such as ``verdict_best``, ``verdict_means`` and ``verdict_error``.
 
     Its rows are items in any accepted shape. ``engine`` and ``options`` are those of ``GRM``: k, seed, base_url, and so on. Each of
-    the ``actors`` holds one GRM and judges two batches of ``batch_size`` rows at once, so that its engine stays full. An item is
-    named by its id or its content, so its verdict does not depend on how rows are batched.
+    the ``actors`` holds one GRM and judges several batches of ``batch_size`` rows at once, as Ray Data has asynchronous functions
+    do, so that its engine stays full. An item is named by its id or its content, so its verdict does not depend on how rows are
+    batched.
     """
     data = importlib.import_module("ray.data")
     GRM(engine, **options)  # what is wrong with the options is said here, and not by the first actor
@@ -43,7 +45,6 @@ def judge_dataset(
         batch_format="pyarrow",
         num_cpus=cpus_per_actor,
         num_gpus=gpus_per_actor,
-        max_concurrency=2,
     )
 
 
@@ -53,11 +54,11 @@ class _Judged:
     def __init__(self, engine: str, options: dict[str, Any]) -> None:
         self._grm = GRM(engine, **options)
 
-    def __call__(self, table: Any) -> Any:
+    async def __call__(self, table: Any) -> AsyncIterator[Any]:
         arrow = importlib.import_module("pyarrow")
         items = [parse_item(row, where=f"row {place} of a batch") for place, row in enumerate(table.to_pylist())]
-        rows = [verdict_columns(verdict.as_row()) for verdict in self._grm.judge_many(items)]
+        rows = [verdict_columns(verdict.as_row()) async for verdict in self._grm.ajudge_many(items)]
         verdicts = arrow.Table.from_pylist(rows, schema=verdict_schema())
         for name in verdicts.column_names:
             table = table.append_column(f"{PREFIX}{name}", verdicts.column(name))
-        return table
+        yield table
