@@ -64,6 +64,10 @@ def _absorb(merged: RunStore, part: RunStore) -> None:
     merged.absorb(part.directory / FILE)
     for started, facts in part.sessions():
         merged.add_session(started, facts)
+    if part.takes_asks:
+        merged.take_asks()
+        for ask in part.asks():
+            merged.add_ask(ask)
     merged.keep_notes(part.notes())
     merged.set_meta("seconds", f"{float(merged.meta('seconds') or 0) + float(part.meta('seconds') or 0):.3f}")
 
