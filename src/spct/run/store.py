@@ -65,6 +65,7 @@ class RunStore:
         self._writer = Writer(directory, connection)
         self._end: int | None = None
         self._request: int | None = None
+        self._made: dict[tuple[str, str], Template] = {}
         self.first_texts: MutableMapping[str, str] = _FirstTexts(self)
 
     @classmethod
@@ -130,12 +131,18 @@ class RunStore:
         self._writer.put("INSERT OR REPLACE INTO templates VALUES (?, ?)", rows)
 
     def templates(self) -> dict[str, Template]:
-        """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it."""
+        """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it.
+
+        Whoever goes through the items asks for each of them, and a template takes long to make: it is made once.
+        """
 
         def read(row: Any) -> tuple[str, Template]:
-            name, texts = row[0], dict(orjson.loads(row[1]))
-            check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
-            return name, Template.of_texts(Path(name).stem, texts)
+            name, text = row
+            if (name, text) not in self._made:
+                texts = dict(orjson.loads(text))
+                check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
+                self._made[name, text] = Template.of_texts(Path(name).stem, texts)
+            return name, self._made[name, text]
 
         return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
 
