@@ -13,9 +13,8 @@ from typing import Any
 
 import click
 
-from spct.cli.judging import make_judge, settings_of
+from spct.cli.judging import judge_of_options, make_judge, settings_of
 from spct.cli.juries import asks_several
-from spct.cli.meta import make_meta_if_named
 from spct.cli.running import begun_run, judge_all
 from spct.cli.session import make_engine
 from spct.engines.engine import Sample, SampleRequest
@@ -132,7 +131,7 @@ def _asked(requests: Iterable[SampleRequest]) -> Prompts:
 
 async def _judged(items: list[Item], options: Mapping[str, Any]) -> Totals:
     """The sums of judging these items by the judge itself."""
-    judge = make_judge(options, make_meta_if_named(options))
+    judge = judge_of_options(options)
     async with begun_run(judge, None, options):
         return await judge_all(judge, items, len(items), None, options)
 
