@@ -85,3 +85,9 @@ async def test_what_cannot_be_estimated(run):
         await estimate([], 0, given | {"jury": "jury.yaml"})
     with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
         await estimate([], 0, given | {"model": ("openai:a", "openai:b")})
+
+
+def test_a_trial_is_not_made_cheap_by_what_a_cache_has(run, tmp_path):
+    run("--cache", str(tmp_path / "cache"))
+    told = run("--cache", str(tmp_path / "cache"), "--estimate", "--pilot", "6")
+    assert told["tokens out"] == run("--estimate", "--pilot", "6")["tokens out"] != "about 0"

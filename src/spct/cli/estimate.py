@@ -131,8 +131,8 @@ def _asked(requests: Iterable[SampleRequest]) -> Prompts:
 
 
 async def _judged(items: list[Item], options: Mapping[str, Any]) -> Totals:
-    """The sums of judging these items by the judge itself."""
-    judge = make_judge(options, make_meta_if_named(options))
+    """The sums of judging these items by the judge itself, which is asked for all: what a cache has would look like free."""
+    judge = make_judge({**options, "cache": None}, make_meta_if_named(options))
     async with begun_run(judge, None, options):
         return await judge_all(judge, items, len(items), None, options)
 

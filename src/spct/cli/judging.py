@@ -199,4 +199,6 @@ def make_one(
         given = {name: value for name, value in given.items() if name in judge_options(kind)}
     elif needs == "engine" and model is not None:
         backend = make_engine(model, options)
+    elif options.get("cache") is not None:
+        given["cache"] = options["cache"]
     return load_judge(kind, backend or model, settings or settings_of(options), meta=meta, **given)

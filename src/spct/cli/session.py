@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import click
 
+from spct.cli.paths import PATH
 from spct.engines import Engine, load_engine
 from spct.engines import engine_options as options_of
 from spct.errors import InputError
@@ -27,6 +28,7 @@ ENGINE_OPTIONS = (
     "context_tokens",
     "threads",
     "lora",
+    "cache",
 )
 
 
@@ -73,6 +75,12 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--context-tokens", type=int, help="Context length, prompt and completion together."),
         click.option("--threads", type=int, help="CPU threads (in-process engines)."),
         click.option("--lora", multiple=True, metavar="PATH[=SCALE]", help="LoRA adapter (in-process engines)."),
+        click.option(
+            "--cache",
+            type=PATH,
+            metavar="DIR",
+            help="Keep samples in this folder over runs, and pay for none that is there (docs/costs.md).",
+        ),
         click.option("--engine-option", multiple=True, metavar="NAME=VALUE", help="Any other option of the engine."),
     ]
     for option in reversed(options):

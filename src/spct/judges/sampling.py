@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from spct.aio import gather_all
 from spct.engines.asking import Held, ask, held_to
-from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.engines.engine import Engine, Sample, SampleRequest, runs_of
 from spct.judges.memory import Record
 from spct.templates import Template
 from spct.types import Divide, Judgment, Message, Problem
@@ -202,14 +202,3 @@ def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[
         return {}
     found = {ordinal: history.get((stream.indices[ordinal], stream.block, attempt)) for ordinal in pending}
     return {ordinal: j for ordinal, j in found.items() if j is not None and j.order == stream.order}
-
-
-def runs_of(ordinals: Sequence[int], max_n: int | None = None) -> list[list[int]]:
-    """Rising ordinals cut into runs of consecutive ones, no longer than ``max_n``: a request's seeds are consecutive."""
-    runs: list[list[int]] = []
-    for ordinal in ordinals:
-        if runs and runs[-1][-1] == ordinal - 1 and (max_n is None or len(runs[-1]) < max_n):
-            runs[-1].append(ordinal)
-        else:
-            runs.append([ordinal])
-    return runs
