@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from spct.cli.defaults import Found, config_files, holding, own_file
+from spct.cli.help import Command
 from spct.cli.progress import write_line
 from spct.errors import InputError
 from spct.harmless import line
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("command", nargs=-1, metavar="[COMMAND]")
 @click.pass_context
 def config(context: click.Context, command: tuple[str, ...]) -> int:
@@ -21,6 +22,11 @@ def config(context: click.Context, command: tuple[str, ...]) -> int:
 
     What is typed goes before SPCT_COMMAND_OPTION in the environment, that before a profile, that before the project's
     spct.toml (or [tool.spct] in pyproject.toml), that before your own file, that before what is built in.
+
+    \b
+    Examples:
+      spct config
+      spct config judge
     """
     group = context.find_root().command
     assert isinstance(group, click.Group)

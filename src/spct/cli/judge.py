@@ -17,6 +17,7 @@ import click
 
 from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.estimate import estimate, print_estimate
+from spct.cli.help import Command
 from spct.cli.judging import judging_options, make_judge
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
@@ -38,7 +39,7 @@ from spct.types import Item
 from spct.views import run_summary, verdict_header, verdict_line
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="FILE|-")
 @engine_options
 @judging_options
@@ -47,10 +48,12 @@ from spct.views import run_summary, verdict_header, verdict_line
 @budget_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
-@click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
-@click.option("--price-out", type=click.FloatRange(0), help="Price of a million completion tokens.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per item on stdout, and nothing else there.")
+@click.option("--price-in", type=click.FloatRange(0), help="Show the cost, at this price of a million prompt tokens.")
+@click.option(
+    "--price-out", type=click.FloatRange(0), help="Show the cost, at this price of a million completion tokens."
+)
 @click.option(
     "--estimate",
     "estimated",
@@ -66,6 +69,11 @@ def judge(source: str, **options: Any) -> int:
     """Judge the items of FILE and print one verdict each.
 
     FILE holds JSONL, JSON, CSV, TSV, XLSX, ODS, Parquet or Arrow, compressed or not; - is stdin.
+
+    \b
+    Examples:
+      spct judge items.jsonl --model embedded:smollm2-135m --out run
+      spct judge answers.xlsx --model openai:NAME -k 4 --estimate --pilot 5
     """
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spct.cli.help import Command
 from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from spct.service.service import RewardService
 
 
-@click.command()
+@click.command(cls=Command)
 @engine_options
 @judging_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -57,6 +58,10 @@ def serve(**options: Any) -> int:
     """Answer requests for verdicts and rewards over HTTP, until SIGTERM or Ctrl-C.
 
     One JSON line per event goes to stderr. See docs/serving.md for the endpoints and what keeps them safe.
+
+    \b
+    Example:
+      spct serve --model openai:NAME --port 8080 --out served
     """
     _check_installed()
     from spct.serve.auth import Keys, check_address
@@ -89,11 +94,16 @@ def serve(**options: Any) -> int:
     return 0
 
 
-@click.command("serve-key")
+@click.command("serve-key", cls=Command)
 @click.argument("name")
 @click.option("--keys", type=PATH, metavar="FILE", help="Add it to this file of keys.")
 def serve_key(name: str, keys: Path | None) -> None:
-    """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file."""
+    """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file.
+
+    \b
+    Example:
+      spct serve-key anna --keys keys.txt
+    """
     from spct.serve.auth import Keys, new_key
 
     key, line = new_key(name)
