@@ -286,7 +286,7 @@ def _spent_line(result: RunResult) -> str:
     if spent["seconds"] is not None:
         parts.append(f"{spent['seconds']:,.0f} s")
     if spent["price"] is not None:
-        parts.append(f"cost {spent['price']:,.4f}")
+        parts.append(f"cost {spent['price']:,.4f}" + (f" ({spent['prices']})" if spent["prices"] else ""))
     return f"{result.label}: " + "; ".join(parts)
 
 

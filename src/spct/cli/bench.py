@@ -14,6 +14,7 @@ import orjson
 
 from spct.bench.selection import selected
 from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, load_benchmark
+from spct.cli.budget import prices_of
 from spct.cli.help import Command
 from spct.cli.judge import judge as judge_command
 from spct.cli.judging import make_judge
@@ -215,11 +216,10 @@ def _stored(benchmark: Benchmark, directories: Sequence[Path], options: Mapping[
 def _scored(
     benchmark: Benchmark, stored: Sequence[StoredBench], directories: Sequence[Path], options: Mapping[str, Any]
 ) -> list[RunResult]:
-    from spct.bench.scoring.results import Prices, Scoring, score_run
+    from spct.bench.scoring.results import Scoring, score_run
     from spct.bench.scoring.stored import open_stored
 
-    prices = Prices(options["price_in"], options["price_out"])
-    scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices)
+    scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices_of(options))
     results = []
     for run, directory in zip(stored, directories, strict=True):
         greedy = directory / GREEDY

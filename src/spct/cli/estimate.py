@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from spct.cli.budget import prices_of
 from spct.cli.judging import make_judge, settings_of
 from spct.cli.juries import asks_several
 from spct.cli.meta import make_meta_if_named
@@ -22,6 +23,7 @@ from spct.engines.engine import Sample, SampleRequest
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError
 from spct.judges import Judge, kind_of
+from spct.prices import Prices
 from spct.types import Item
 from spct.views import Totals
 from spct.wording import count, spell_seconds
@@ -56,7 +58,7 @@ class Estimate:
     seconds: float | None
     tried: int
 
-    def lines(self, price_in: float | None, price_out: float | None) -> Iterator[tuple[str, str]]:
+    def lines(self, prices: Prices) -> Iterator[tuple[str, str]]:
         """What to print, as labels and facts."""
         assumed = "" if self.tried else f", assumed {CHARACTERS_A_TOKEN:g} characters a token"
         per = f", assumed {TOKENS_A_JUDGMENT} a judgment" if not self.tried else ""
@@ -69,9 +71,8 @@ class Estimate:
         yield "requests", f"{self.prompts.requests:,}, for {count(self.prompts.samples, 'completion')}"
         yield "tokens in", f"about {self.prompt_tokens:,.0f} ({self.prompts.characters:,} characters{assumed})"
         yield "tokens out", f"about {self.completion_tokens:,.0f}{per}"
-        if price_in is not None or price_out is not None:
-            cost = (self.prompt_tokens * (price_in or 0) + self.completion_tokens * (price_out or 0)) / 1e6
-            yield "cost", f"about {cost:,.4f} in the unit of the prices given"
+        if (cost := prices.of(self.prompt_tokens, self.completion_tokens)) is not None:
+            yield "cost", f"about {prices.told(cost)}"
         yield "time", "-" if self.seconds is None else f"about {spell_seconds(self.seconds)}"
         yield "", how
 
@@ -139,5 +140,5 @@ async def _judged(items: list[Item], options: Mapping[str, Any]) -> Totals:
 
 def print_estimate(found: Estimate, options: Mapping[str, Any]) -> None:
     """The estimate on stdout."""
-    for label, fact in found.lines(options["price_in"], options["price_out"]):
+    for label, fact in found.lines(prices_of(options)):
         click.echo(f"{label:<12}{fact}")

@@ -50,10 +50,6 @@ from spct.views import run_summary, verdict_header, verdict_line
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line per item on stdout, and nothing else there.")
-@click.option("--price-in", type=click.FloatRange(0), help="Show the cost, at this price of a million prompt tokens.")
-@click.option(
-    "--price-out", type=click.FloatRange(0), help="Show the cost, at this price of a million completion tokens."
-)
 @click.option(
     "--estimate",
     "estimated",

@@ -68,8 +68,7 @@ async def judge_all(
         k=k,
         scale=scale,
         lenient=lenience_in(judge.templates),
-        price_in=options.get("price_in"),
-        price_out=options.get("price_out"),
+        prices=budget.prices,
     )
 
     def on_request(judgments: Sequence[Judgment], usage: Usage) -> None:
