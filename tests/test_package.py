@@ -15,8 +15,15 @@ PUBLIC = (
 ).split()
 
 
-def test_importing_spct_is_light():
-    code = f"import spct, sys; print([name for name in {HEAVY} if name in sys.modules])"
+def test_importing_spct_loads_what_is_asked_for():
+    code = "import sys; import spct; print([name for name in sys.modules if name.startswith('spct.')], spct.Item, dir(spct)[0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] <class 'spct.types.Item'> Capabilities"
+
+
+def test_the_public_names_are_light():
+    code = "import spct, sys; [getattr(spct, name) for name in spct.__all__ if name != 'Run']; "
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

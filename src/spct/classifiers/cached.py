@@ -12,20 +12,19 @@ from dataclasses import asdict
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from spct.classifiers.classifier import Conversation, Pair, PairScorer, Score, Scorer
 from spct.engines.cache_file import CacheFile
 from spct.engines.engine import Capabilities
 
-Model = TypeVar("Model", Scorer, PairScorer)
 Text = TypeVar("Text", Conversation, Pair)
 
 
-class _Cached(Generic[Model]):
+class _Cached:
     """``model`` with the numbers of the folder ``cache`` in front; ``made_by`` says what else it was made with."""
 
-    def __init__(self, model: Model, cache: Path | str, made_by: str) -> None:
+    def __init__(self, model: Scorer | PairScorer, cache: Path | str, made_by: str) -> None:
         self._model = model
         self._made_by = made_by
         self._file = CacheFile(Path(cache))
@@ -78,14 +77,22 @@ class _Cached(Generic[Model]):
         return [found[key] for key in keys]
 
 
-class CachedScorer(_Cached[Scorer]):
+class CachedScorer(_Cached):
+    def __init__(self, model: Scorer, cache: Path | str, made_by: str = "") -> None:
+        super().__init__(model, cache, made_by)
+        self._ask = model.score
+
     async def score(self, conversations: Sequence[Conversation]) -> list[Score]:
-        return await self._looked_up(conversations, self._model.score)
+        return await self._looked_up(conversations, self._ask)
 
 
-class CachedPairScorer(_Cached[PairScorer]):
+class CachedPairScorer(_Cached):
+    def __init__(self, model: PairScorer, cache: Path | str, made_by: str = "") -> None:
+        super().__init__(model, cache, made_by)
+        self._ask = model.compare
+
     async def compare(self, pairs: Sequence[Pair]) -> list[Score]:
-        return await self._looked_up(pairs, self._model.compare)
+        return await self._looked_up(pairs, self._ask)
 
 
 def _key(about: Sequence[Any], text: Conversation | Pair) -> bytes:

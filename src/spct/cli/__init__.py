@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import click
 
+from spct.cli.ending import STOP_WITHIN_S, STOPPED
 from spct.cli.help import COMMANDS as HELP
 from spct.cli.help import Group
-from spct.cli.stopping import STOP_WITHIN_S, STOPPED
 from spct.cli.streams import OutputError, give_up_output, prepare_streams
 from spct.errors import (
     EngineError,
