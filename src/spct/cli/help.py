@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
+
+from spct.cli.logs import log_options
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Which judge": (
@@ -28,11 +31,11 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "What it costs": (
         "cache", "estimated", "pilot", "max_cost", "max_tokens_total", "max_time", "prices", "price_in", "price_out",
     ),
-    "What is kept and printed": ("out", "resume", "plots", "as_json", "help"),
+    "What is kept and printed": ("out", "resume", "plots", "as_json", "verbose", "log_level", "help"),
 }  # fmt: skip
 OWN = frozenset({("serve", "limit"), ("serve", "out")})
 """Options that mean something else in this command, so that they stay with its own."""
-MANY = 15
+MANY = 17
 """Options that are too many for one list."""
 
 COMMANDS: Mapping[str, Mapping[str, str]] = {
@@ -98,9 +101,14 @@ class _Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose options stand under headings where there are many."""
+    """A command whose options stand under headings where there are many; all commands have those of ``cli.logs``."""
 
     context_class = _Context
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        named = {param.name for param in self.params}
+        self.params += [option for option in log_options() if option.name not in named]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]

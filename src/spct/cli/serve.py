@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spct.cli.ending import STOP_WITHIN_S, STOPPED
 from spct.cli.help import Command
 from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
 from spct.cli.session import engine_options
-from spct.cli.stopping import STOP_WITHIN_S, STOPPED, Background, leave
+from spct.cli.stopping import Background, leave
 from spct.errors import InputError, RunError
 from spct.judges import Judge
 from spct.judges.settings import JudgeSettings

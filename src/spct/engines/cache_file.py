@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import re
 import sqlite3
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from spct.errors import InputError
+from spct.logs import logger
 from spct.wording import count
 
 FILE = "cache.sqlite"
@@ -30,7 +30,7 @@ IDLE_OPTIONS = frozenset(
 )
 """Options that no sample depends on."""
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class CacheFile:

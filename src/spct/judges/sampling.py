@@ -15,10 +15,13 @@ from spct.aio import gather_all
 from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Engine, Sample, SampleRequest, runs_of
 from spct.judges.memory import Record
+from spct.logs import logger
 from spct.templates import Template
 from spct.types import Divide, Judgment, Message, Problem
 from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
+
+_log = logger(__name__)
 
 History = Mapping[tuple[int, int, int], Judgment]
 """Judgments of one item by (index, block, attempt)."""
@@ -95,6 +98,10 @@ class StreamSampler:
             pending = [ordinal for ordinal, judgment in zip(pending, made, strict=True) if judgment.scores is None]
             if not pending:
                 break
+            codes = {judgment.problem.code for judgment in made if judgment.problem is not None}
+            _log.debug(
+                "attempt %d: %d of %d samples cannot be read: %s", attempt, len(pending), len(made), sorted(codes)
+            )
         return judgments
 
     async def _sample(
