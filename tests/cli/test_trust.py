@@ -35,9 +35,8 @@ def test_a_project_file_is_refused_what_sends_keys_or_runs_code(folder, text, re
     model = () if text.startswith("model") else ("--model", "openai:m")
     with pytest.raises(InputError, match=f"is refused: .*{reason}.*spct config trust"):
         run(*profile, *ITEMS, *model)
-    assert f"REFUSED: it {reason.removeprefix('it ')}" in run(*profile, "config").replace(
-        "it says where", "it where"
-    ) or ("REFUSED" in run(*profile, "config"))
+    (row,) = {" ".join(row.split()[2:]) for row in run(*profile, "config").splitlines() if "REFUSED" in row}
+    assert reason in row
 
 
 @pytest.mark.parametrize("text", ['host = "0.0.0.0"', "insecure-no-key = true", 'keys = "keys.txt"'])
