@@ -68,9 +68,8 @@ def compare(name: str, folder: Path, options: Sequence[str]) -> None:
     spent = [int(number.replace(",", "")) for number in tokens] + [seconds(done[-1])]
     estimate = [float(re.findall(r"[\d,]+", facts[fact])[0].replace(",", "")) for fact in ("tokens in", "tokens out")]
     print(f"{name}: {facts['time']}")
-    for what, estimated, actual in zip(
-        ("tokens in", "tokens out", "seconds"), [*number, seconds(facts["time"].partition(",")[0])], spent
-    ):
+    estimate.append(seconds(facts["time"].partition(",")[0]))
+    for what, estimated, actual in zip(("tokens in", "tokens out", "seconds"), estimate, spent, strict=True):
         print(
             f"  {what:10} estimated {estimated:10,.0f}  used {actual:10,.0f}  {100 * (estimated / actual - 1):+.0f}%",
             flush=True,

@@ -10,7 +10,6 @@ import click
 import orjson
 
 from spct.bench.scoring.curve import CreditRule
-from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
 from spct.cli.help import Command
 from spct.cli.paths import PATH
@@ -44,17 +43,9 @@ def compare(
     """
     check_extra()
     from spct.bench.report import comparison_lines
-    from spct.bench.scoring.compare import Agreed, Comparison, agree
-    from spct.bench.scoring.compare import compare as compare_runs
-    from spct.bench.scoring.stored import open_stored
+    from spct.bench.scoring.compare import compare_directories
 
-    named = None if benchmark is None else load_benchmark(benchmark)
-    first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))
-    found: Comparison | Agreed
-    if first.loaded.units and second.loaded.units:
-        found = compare_runs(first, second, k=k, rule=rule, seed=seed, common=common)
-    else:
-        found = agree(first, second, k=k, common=common)
+    found = compare_directories(a, b, benchmark=benchmark, k=k, rule=rule, seed=seed, common=common)
     lines = [orjson.dumps(asdict(found)).decode()] if as_json else comparison_lines(found)
     for line in lines:
         write_line(sys.stdout, line)
