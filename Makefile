@@ -55,7 +55,7 @@ types: setup
 docs: setup
 	$(BIN)/python docs/generate.py --check
 
-# The package without extras, on every Python it is for that is installed here.
+# The package without extras, as sdist and as wheel, on every Python it is for that is installed here.
 wheels: setup
 	$(BIN)/python tests/wheels.py
 

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +53,11 @@ def test_every_error_is_also_the_builtin_a_caller_would_catch():
     assert issubclass(errors.WeightsError, OSError)
     everything = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert all(issubclass(kind, errors.SpctError) for kind in everything)
+
+
+def test_the_version_stands_in_one_place_and_has_its_changes():
+    root = Path(__file__).parent.parent
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\n## {version} " in (root / "CHANGELOG.md").read_text()
+    code = [path for path in (root / "src").rglob("*.py") if f'"{version}"' in path.read_text()]
+    assert code == []

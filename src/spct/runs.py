@@ -27,6 +27,7 @@ from spct.views.export import run_table
 from spct.views.surface import PLAIN
 from spct.views.table import verdict_header, verdict_line
 from spct.voting.verdict import Verdict
+from spct.wording import count
 
 if TYPE_CHECKING:
     from spct.bench.scoring.compare import Agreed, Comparison
@@ -136,7 +137,7 @@ class Run:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r}, {len(self)} items, {self.settings.get('model')!r})"
+        return f"Run({str(self.directory)!r}, {count(len(self), 'item')}, {self.settings.get('model')!r})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary and the first verdicts."""

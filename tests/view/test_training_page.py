@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from spct.errors import RunError
@@ -32,3 +34,12 @@ def test_what_cannot_be_read_is_an_error_that_names_it(runs):
         training("torn", runs / "train" / "torn")
     with pytest.raises(RunError, match="is no folder of a training stage"):
         training("train", runs / "train")
+
+
+def test_a_long_curve_is_thinned_and_says_so(tmp_path):
+    (tmp_path / "stage.json").write_text('{"stage": "rl"}')
+    rows = [{"step": step, "reward": step / 10, **({"loss": 1.0} if step % 2 else {})} for step in range(4001)]
+    (tmp_path / "report.json").write_text(json.dumps({"history": rows}))
+    found = training_page("long", tmp_path)
+    assert found.every == 3 and [len(plot.x) for plot in found.plots] == [1334, 2000]
+    assert training_page("long", tmp_path).plots[0].x[1] == 3.0

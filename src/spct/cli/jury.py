@@ -11,6 +11,7 @@ from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.run.jury import join_runs
 from spct.voting.jury import Comparable
+from spct.wording import count
 
 
 @click.command(cls=Command)
@@ -43,7 +44,7 @@ def jury(
       spct jury run-a run-b --out both
     """
     joined = join_runs(runs, out, names=names, weights=weights, comparable=comparable)
-    click.echo(f"{out}: {joined.items:,} items, {joined.judgments:,} judgments of {len(runs)} judges")
+    click.echo(f"{out}: {count(joined.items, 'item')}, {count(joined.judgments, 'judgment')} of {len(runs)} judges")
     if joined.left_out:
-        click.echo(f"{joined.left_out:,} items are not in all of the runs and are left out", err=True)
+        click.echo(f"{count(joined.left_out, 'item')} left out, not being in all of the runs", err=True)
     return 0

@@ -9,6 +9,7 @@ import click
 from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.run.merging import merge_runs
+from spct.wording import count
 
 
 @click.command(cls=Command)
@@ -25,8 +26,10 @@ def merge(runs: tuple[Path, ...], out: Path) -> int:
       spct merge part-1 part-2 --out whole
     """
     merged = merge_runs(runs, out)
-    labels = f", {merged.labels:,} labels" if merged.labels else ""
-    click.echo(f"{out}: {merged.items:,} items, {merged.judgments:,} judgments{labels} of {len(runs)} runs")
+    labels = f", {count(merged.labels, 'label')}" if merged.labels else ""
+    click.echo(
+        f"{out}: {count(merged.items, 'item')}, {count(merged.judgments, 'judgment')}{labels} of {len(runs)} runs"
+    )
     if merged.unfinished:
         click.echo(
             f"{merged.unfinished:,} of them are begun and have no verdict; go on with spct judge ... --resume", err=True

@@ -18,6 +18,7 @@ from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
 from spct.run.rating import RatingTotals, rate_run
 from spct.run.stored import stored_settings
+from spct.wording import count
 from spct.yaml_file import named_value
 
 META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
@@ -65,7 +66,7 @@ async def _rate(store: RunStore, settings: Any, model: MetaRM, retry: bool) -> i
 
 
 def _progress(totals: RatingTotals) -> None:
-    click.echo(f"{totals.rated + totals.problems:,} judgments rated", err=True)
+    click.echo(f"{count(totals.rated + totals.problems, 'judgment')} rated", err=True)
 
 
 def _summary(model: MetaRM, totals: RatingTotals) -> str:

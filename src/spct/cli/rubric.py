@@ -22,6 +22,7 @@ from spct.items import read_items
 from spct.judges.settings import judge_settings
 from spct.rubrics import Rubric
 from spct.rubrics.lint import lint as remarks_on
+from spct.wording import count
 
 if TYPE_CHECKING:
     from spct.bench.learning.learn import Learned
@@ -47,7 +48,7 @@ def lint(files: tuple[str, ...]) -> int:
         remarks = remarks_on(read)
         found += len(remarks)
         judged = len(read.judged)
-        write_line(sys.stdout, f"{file}: {judged} criteria to judge, {len(read.criteria) - judged} checks")
+        write_line(sys.stdout, f"{file}: {judged} criteria to judge, {count(len(read.criteria) - judged, 'check')}")
         for remark in remarks:
             write_line(sys.stdout, f"  {remark}")
     return 1 if found else 0

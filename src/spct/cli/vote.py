@@ -22,6 +22,7 @@ from spct.run.stored import stored_scale, stored_settings
 from spct.views import Totals, run_summary, verdict_header, verdict_line
 from spct.voting.jury import Comparable, Jury
 from spct.voting.verdict import Rule, TieRule
+from spct.wording import count
 
 
 @click.command(cls=Command)
@@ -113,7 +114,7 @@ def vote(
         if chosen is not None:
             click.echo(f"meta        {chosen}", err=as_json)
         if unfinished:
-            click.echo(f"unfinished  {unfinished:,} items are not judged to the end; resume the run first", err=True)
+            click.echo(f"unfinished  {count(unfinished, 'item')} not judged to the end; resume the run first", err=True)
     return 1 if totals.no_verdict or unfinished else 0
 
 

@@ -2,11 +2,13 @@
 
 The longest texts give way first: there is one length such that texts beyond it are cut down to it and the sum keeps the
 budget, so a long listing that a tool returned is cut before anything is lost of what the assistant said in a line. Of a
-text that is cut the beginning and the end stay, with a line between them that says how much is missing.
+text that is cut the beginning and the end stay, with a line between them that says how much is missing. A response that writes
+such a line itself has its bracket changed, so that it cannot pass its own end for one that was cut.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,14 +16,29 @@ from spct.types import Item, Message, Trajectory
 
 LEAST_CHARS = 200
 """Less would leave nothing to judge."""
+_FORGED = re.compile(r"[\[［【〔⟦](?=[^\]］】〕⟧\n]{0,40}\d[^\]］】〕⟧\n]{0,40}\bleft\s+out\b)", re.IGNORECASE)
+"""The bracket of a line that reads like the one below: a number, and that so much is left out."""
 
 
 def within_budget(item: Item, chars: int | None) -> Item:
     """The item with each of its trajectories cut down to ``chars`` characters of text; itself where none is longer."""
     if chars is None or not any(isinstance(response, Trajectory) for response in item.responses):
         return item
-    responses = tuple([_cut(text, chars) if isinstance(text, Trajectory) else text for text in item.responses])
+    honest = [_without_notes(text) for text in item.responses]
+    responses = tuple([_cut(text, chars) if isinstance(text, Trajectory) else text for text in honest])
     return item if responses == item.responses else replace(item, responses=responses)
+
+
+def _without_notes(response: str) -> str:
+    if not isinstance(response, Trajectory):
+        return _FORGED.sub("(", response)
+    if not _FORGED.search(response):
+        return response
+    turns = []
+    for turn in response.turns:
+        calls = tuple([replace(call, arguments=_FORGED.sub("(", call.arguments)) for call in turn.calls])
+        turns.append(replace(turn, content=_FORGED.sub("(", turn.content), calls=calls))
+    return Trajectory(turns)
 
 
 def _cut(trajectory: Trajectory, chars: int) -> Trajectory:

@@ -41,7 +41,7 @@ class Training:
 class TrainingPage:
     """``facts`` are the recipe's values and what else made the stage; ``results`` the single figures of its report.
 
-    ``left`` figures have no plot, beyond the first ``MOST_PLOTS``.
+    ``left`` figures have no plot, beyond the first ``MOST_PLOTS``. Of the longest curve every ``every``-th point is drawn.
     """
 
     training: Training
@@ -49,6 +49,7 @@ class TrainingPage:
     facts: list[tuple[str, str]]
     results: list[tuple[str, str]]
     left: int = 0
+    every: int = 1
 
 
 def trainings_below(roots: Iterable[Path]) -> dict[str, Path]:
@@ -76,10 +77,9 @@ def training_page(name: str, folder: Path) -> TrainingPage:
         (key, _plain(value)) for key, value in (recipe if isinstance(recipe, dict) else {}).items() if value is not None
     ]
     results = [(key, _plain(value)) for key, value in report.items() if not isinstance(value, list)]
-    plots = _plots(_rows(folder))
-    return TrainingPage(
-        training(name, folder), plots[:MOST_PLOTS], shown, results, left=max(0, len(plots) - MOST_PLOTS)
-    )
+    plots, every = _plots(_rows(folder))
+    left = max(0, len(plots) - MOST_PLOTS)
+    return TrainingPage(training(name, folder), plots[:MOST_PLOTS], shown, results, left, every)
 
 
 def _rows(folder: Path) -> list[Mapping[str, Any]]:
@@ -93,22 +93,23 @@ def _rows(folder: Path) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row.get("step"), int)]
 
 
-def _plots(rows: Sequence[Mapping[str, Any]]) -> list[Plot]:
-    """A plot for each figure that was logged at two steps or more."""
+def _plots(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Plot], int]:
+    """A plot for each figure that was logged at two steps or more, and how many points of the longest make one that is drawn."""
     values: dict[str, dict[int, float]] = {}
     for row in rows:
         for key, value in row.items():
             if key not in NOT_DRAWN and isinstance(value, (int, float)) and value == value:
                 values.setdefault(key, {})[row["step"]] = float(value)
     order = [key for key in FIRST if key in values] + sorted(values.keys() - set(FIRST))
-    plots = []
+    plots, thinnest = [], 1
     for key in order:
         steps = sorted(values[key])
         if len(steps) >= 2:
-            every = steps[:: -(-len(steps) // MOST_POINTS)]
-            line = {"name": key, "values": [values[key][step] for step in every]}
-            plots.append(Plot(key, "step", key, [float(step) for step in every], [line]))
-    return plots
+            every = -(-len(steps) // MOST_POINTS)
+            thinnest = max(thinnest, every)
+            line = {"name": key, "values": [values[key][step] for step in steps[::every]]}
+            plots.append(Plot(key, "step", key, [float(step) for step in steps[::every]], [line]))
+    return plots, thinnest
 
 
 def _read(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from spct.train.baselines.critiques import (
 from spct.train.baselines.pairs import gives_pairs
 from spct.train.common.directory import finish_sampling
 from spct.types import Item
+from spct.wording import count
 
 
 @click.command(cls=Command)
@@ -96,6 +97,6 @@ def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Itera
         else:
             left += 1
     if say and bad:
-        click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+        click.echo(f"{count(len(bad), 'row')} left out; the first: {bad[0]}", err=True)
     if say and left:
-        click.echo(f"{left:,} items left out, with one response or no best one", err=True)
+        click.echo(f"{count(left, 'item')} left out, with one response or no best one", err=True)

@@ -36,6 +36,7 @@ from spct.train.rft.run import (
     write_trajectories,
 )
 from spct.types import Item
+from spct.wording import count
 
 SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering", "grammar")
 
@@ -147,4 +148,4 @@ class _Source:
                 continue
             yield item
         if say and bad:
-            click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+            click.echo(f"{count(len(bad), 'row')} left out; the first: {bad[0]}", err=True)
