@@ -79,7 +79,7 @@ def test_two_runs_side_by_side(tmp_path):
     pytest.importorskip("numpy")
     rows = [{"id": f"q{i}\x1b<b>", "prompt": f"q{i}", "responses": ["a", "b"], "best": int(i < 9)} for i in range(12)]
     for name, scores in (("first", [2, 9]), ("second", [9, 2])):
-        engine = ScriptedEngine(lambda request, j, scores=scores: judgment_text(scores))
+        engine = ScriptedEngine([judgment_text(scores)] * len(rows))
         with GRM(engine, k=1, ordering="fixed") as grm:
             list(grm.judge_many(rows, out=tmp_path / name))
     with Run.open(tmp_path / "first") as run, Run.open(tmp_path / "second") as other:

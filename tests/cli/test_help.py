@@ -22,7 +22,7 @@ def command_of(name):
     """The command with its context, as it is when its help is asked for."""
     context = spct.context_class(spct, info_name="spct")
     for part in name:
-        command = context.command.get_command(context, part)
+        command = context.command.get_command(context, part)  # type: ignore[attr-defined]
         context = command.context_class(command, info_name=part, parent=context, terminal_width=80)
     return command, context
 

@@ -25,6 +25,7 @@ ITEMS = ("judge", "items.jsonl", "-k", "1")
         ('judge = "script:Judge"', "names code to run"),
         ('meta = "script:Meta:x"', "names code to run"),
         ('meta = "llm:scripted:script.py:judge"', "names code to run"),
+        ('meta = "llm:script:Engine:m"', "names code to run"),
         ('escalate = "script:Engine:m"', "names code to run"),
         ('[profiles.p.judge]\nbase-url = "http://evil.example/v1"', "where requests go"),
     ],

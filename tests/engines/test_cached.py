@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,7 @@ async def test_no_request_to_the_engine_is_larger_than_it_takes(tmp_path):
 
 async def test_where_samples_depend_on_the_request_it_is_kept_whole(tmp_path):
     first, _, _ = await asked(tmp_path, HELLO, script=echo, can=BY_REQUEST)
+    await asked(tmp_path, replace(HELLO, n=1), script=echo, can=BY_REQUEST)
     again, requests, _ = await asked(tmp_path, HELLO, replace(HELLO, n=5), script=echo, can=BY_REQUEST)
     assert again[0].samples == first[0].samples and [request.n for request in requests] == [5]
     assert again[1].samples[0].text == "7 of 5"
@@ -141,7 +143,7 @@ async def test_equal_requests_side_by_side_are_asked_once(tmp_path):
 
 
 async def test_who_waits_asks_itself_where_the_first_one_fails_or_goes_away(tmp_path):
-    answers = iter([RejectedError("no"), *["fine"] * 3])
+    answers: Iterator[str | Exception] = iter([RejectedError("no"), "fine", "fine", "fine"])
     own = ScriptedEngine(lambda request, j: next(answers), delay_s=0.01, capabilities=SEEDED)
     engine = CachedEngine(own, tmp_path)
     lone = replace(HELLO, n=1)
@@ -164,7 +166,8 @@ def test_what_an_engine_is_made_with_counts_and_what_only_carries_it_does_not(tm
     assert made_by("llamacpp:m", {**options, "api_key": "l", "concurrency": 8, "timeout_s": 3.0}) == before
     assert made_by("llamacpp:m", {"lora": (f"{adapter}=0.6",)}) != before
     assert made_by("llamacpp:n", options) != before
-    adapter.write_text("another")
+    adapter.write_text("two")
+    os.utime(adapter, (1, 1))
     assert made_by("llamacpp:m", options) != before
 
 

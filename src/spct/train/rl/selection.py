@@ -123,7 +123,7 @@ def _counter(total: int, say: Say) -> Callable[[], None]:
         nonlocal done
         done += 1
         if done % max(1, total // 20) == 0:
-            say(f"  {done:,} of {count(total, 'item')}")
+            say(f"  {done:,} of {total:,} items")
 
     return count
 
