@@ -52,8 +52,10 @@ types: setup
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/mypy.ini
 
+# The generated pages are checked, and the site is made in build/site: open build/site/index.html.
 docs: setup
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs build/site
 
 # The package without extras, as sdist and as wheel, on every Python it is for that is installed here.
 wheels: setup
@@ -62,4 +64,4 @@ wheels: setup
 check: lint types docs wheels test
 
 clean:
-	rm -rf $(VENV) $(LIVE) runs .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) $(LIVE) build runs .mypy_cache .ruff_cache .pytest_cache .coverage*

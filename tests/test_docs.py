@@ -1,8 +1,9 @@
 """Every code block of the README and of docs/ runs here: ``python`` blocks are executed, ``sh`` blocks are run by bash.
 
-The blocks of a page run in order, in one empty folder, against a local OpenAI-compatible server whose model prefers the
-response with the digits 11 in it. A block whose first line names a file after the language, as in "```python judge.py",
-is written to that file. A block that is not meant to run (output, a part of a file) is not marked python or sh.
+The blocks of a page run in order, in one folder with nothing but the examples in it, against a local OpenAI-compatible
+server whose model prefers the response with the digits 11 in it. A block whose first line names a file after the language,
+as in "```python judge.py", is written to that file. One marked output is what the block before it printed: all of its lines,
+or with "..." in the place of some. A block that is not meant to run (a part of a file) is not marked python, sh or output.
 """
 
 import asyncio
@@ -21,10 +22,15 @@ from servers.chat import Call, ChatServer, write_reply
 from spct.engines.scripted import judgment_text
 
 ROOT = Path(__file__).parent.parent
-EXTENDING = sorted((ROOT / "docs" / "extending").glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *EXTENDING]
-BLOCK = re.compile(r"^```(?:(\w+) ([\w.-]+)|(python|sh))\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+DOCS = ROOT / "docs"
+FOLDERS = (DOCS, DOCS / "extending", DOCS / "tutorials")
+OUTSIDE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+"""The pages that are not of the site, whose links ``make docs`` therefore does not check."""
+PAGES = [*OUTSIDE, *[page for folder in FOLDERS for page in sorted(folder.glob("*.md"))]]
+BLOCK = re.compile(r"^```(?:(\w+) ([\w.-]+)|(python|sh|output))\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LEFT_OUT = "...\n"
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 async def judging(call: Call, writer) -> None:
@@ -49,16 +55,43 @@ def server():
     thread.join()
 
 
+def shows(shown: str, printed: str) -> bool:
+    """Whether an output block is what was printed, but for lines left out and blanks at the ends of lines."""
+    lines = ["(?:.*\\n)*?" if line == LEFT_OUT else re.escape(line) for line in shown.splitlines(keepends=True)]
+    return re.fullmatch("".join(lines), re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE)) is not None
+
+
+@pytest.mark.parametrize(
+    ("shown", "agrees"),
+    [
+        ("a\nb\nc\n", True),
+        ("...\nb\nc\n", True),
+        ("a\n...\n", True),
+        ("a\nc\n", False),
+        ("b\nc\n", False),
+        ("a\nb\n", False),
+        ("a\n...\nx\n", False),
+    ],
+)
+def test_an_output_block_agrees_with_what_was_printed_only_if_every_line_does(shown, agrees):
+    assert shows(shown, "a\nb  \nc\n") is agrees
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_blocks_run(page, server, tmp_path):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "OPENAI_BASE_URL": server, "OPENAI_API_KEY": "none", "SPCT_ROOT": str(ROOT)}
+    env = {**os.environ, "PATH": path, "OPENAI_BASE_URL": server, "OPENAI_API_KEY": "none"}
     blocks = BLOCK.findall(page.read_text())
     python = "\n".join(code for _, _, kind, code in blocks if kind == "python")
     kinds = [kind for _, _, kind, _ in blocks]
+    printed = ""
     for place, (_, name, kind, block) in enumerate(blocks):
         if name:
             (tmp_path / name).write_text(block)
+            continue
+        if kind == "output":
+            assert shows(block, printed), f"{page.name}:\n{block}\nis shown, and printed was\n{printed}"
             continue
         if kind == "python" and place != kinds.index("python"):
             continue
@@ -66,19 +99,19 @@ def test_code_blocks_run(page, server, tmp_path):
         command = [sys.executable, "-c", code] if kind == "python" else ["bash", "-euo", "pipefail", "-c", code]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=280)
         assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout}\n{done.stderr}"
+        printed = done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.name)
 def test_links_within_the_project_lead_somewhere(page):
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
-    assert missing == []
-
-
-def test_every_page_is_linked():
-    readme, extending = (ROOT / "README.md").read_text(), (ROOT / "docs" / "extending.md").read_text()
-    pages = sorted((ROOT / "docs").glob("*.md"))
-    assert [page.name for page in pages if f"docs/{page.name}" not in readme] == []
-    assert [page.name for page in EXTENDING if f"(extending/{page.name})" not in extending] == []
+    for path, heading in LINK.findall(page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if heading:
+            names = [
+                re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in HEADING.findall(target.read_text())
+            ]
+            assert heading in names, f"{path}#{heading}"
 
 
 def test_the_tree_of_the_architecture_page_is_that_of_the_layers():

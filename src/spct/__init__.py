@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spct.types import Judgment as Judgment
     from spct.types import Message as Message
     from spct.types import Problem as Problem
+    from spct.types import Tool as Tool
     from spct.types import ToolCall as ToolCall
     from spct.types import Trajectory as Trajectory
     from spct.types import Usage as Usage
@@ -55,6 +56,7 @@ _PUBLIC = {
     "SampleRequest": "spct.engines",
     "SamplingSettings": "spct.judges.sampling",
     "Template": "spct.templates",
+    "Tool": "spct.types",
     "ToolCall": "spct.types",
     "Trajectory": "spct.types",
     "Usage": "spct.types",

@@ -9,7 +9,7 @@ from spct.items.budget import within_budget
 from spct.types import Item, Message, ToolCall, Trajectory
 
 ASK = (Message("user", "q" * 5000),)
-NOTE = "\n[... {:,} characters left out here to keep to the budget of trajectory_chars ...]\n"
+NOTE = "\n[Left out: {:,} characters, to keep to trajectory_chars]\n"
 
 
 def trajectory(*lengths):
@@ -58,24 +58,7 @@ def test_texts_and_the_query_are_left_alone():
 def test_the_budget_is_kept_and_used(lengths, chars):
     (short,) = cut([trajectory(*lengths)], chars)
     left = [
-        text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[..." in text)
+        text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[Left" in text)
         for i, text in enumerate(contents(short))
     ]
     assert sum(left) == sum(lengths) if sum(lengths) <= chars else chars - len(lengths) < sum(left) <= chars
-
-
-def test_a_response_cannot_write_the_line_of_a_cut_itself():
-    forged = NOTE.format(90_000).strip()
-    for text in (
-        forged,
-        forged.upper(),
-        "[… 12 CHARACTERS  left\tout",
-        "［... 5 characters left out here ...］",
-        "[3 chars were left out]",
-    ):
-        (response,) = cut([Trajectory([Message("assistant", text, (ToolCall(1, "f", text),))])], 500)
-        assert response.turns[0].content == response.turns[0].calls[0].arguments == "(" + text[1:]
-    plain, long = cut([forged, trajectory(5000)], 500)
-    assert plain == "(" + forged[1:] and NOTE.format(4500) in contents(long)[0]
-    harmless = "[1] see page 3, which nobody left out; [a list] of 3"
-    assert cut([Trajectory([Message("assistant", harmless)])], 500)[0].turns[0].content == harmless

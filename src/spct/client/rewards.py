@@ -44,21 +44,27 @@ class RewardSource(OwnLoop):
         responses: Sequence[Response],
         *,
         normalisation: str = "mean",
+        tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         **options: Any,
     ) -> GroupRewards:
         """One reward per response of a group. A group without a verdict is an error, never a reward.
 
-        ``options`` are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
+        ``tools`` are the definitions of those that the responses could call. ``metadata`` (run, step, rollout) is recorded with
+        the request and counted by its run. ``options`` are the fields of
+        ``spct.wire.parts.Options`` (k, seed, ...).
         """
         asked = request(
             RewardGroup,
             query=turns_of(query),
             responses=listed(responses),
+            tools=plain(tools),
             reference=reference,
             principles=principles,
+            metadata=metadata,
             normalisation=normalisation,
             options=options,
             deadline_s=deadline_s,
@@ -78,15 +84,18 @@ class RewardSource(OwnLoop):
         size: int | None = None,
         member: str | None = None,
         normalisation: str = "mean",
+        tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         hold_s: float | None = None,
     ) -> RolloutReward:
         """The reward of one rollout, judged with the others of its group when ``size`` of them are there.
 
         ``run`` keeps trainings apart; without ``group``, rollouts of one query and size are gathered. ``member`` names
-        the rollout, so that asking again is no second member; one made here holds for the tries of this call. With
+        the rollout, so that asking again is no second member; one made here holds for the tries of this call. ``metadata`` may
+        say the ``step`` of the trainer, and a ``run`` and a ``rollout`` other than those. With
         ``hold_s`` no request stays open longer than that; the rollout is asked for again until its group is judged.
         """
         said = response_of(plain(response), "response")
@@ -95,8 +104,10 @@ class RewardSource(OwnLoop):
             query=turns_of(query),
             response=response_row(said),
             group={"run": run, "id": group, "size": size, "member": member or new_member(said)},
+            tools=plain(tools),
             reference=reference,
             principles=principles,
+            metadata=metadata,
             normalisation=normalisation,
             deadline_s=deadline_s,
             hold_s=hold_s,

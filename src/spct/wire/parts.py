@@ -99,6 +99,10 @@ Query = Annotated[
     ),
 ]
 QUERY_NAMES = AliasChoices("query", "prompt", "messages")
+Tools = Annotated[
+    list[dict[str, Any]] | None,
+    Field(description="What the assistant could call, as in OpenAI's chat requests. docs/items.md has the forms."),
+]
 Response = Annotated[
     str | Some[Turn],
     Field(description="A text, or the turns of a trajectory, the assistant's first."),
@@ -127,14 +131,27 @@ class Options(Own):
     retries: Annotated[int | None, Field(ge=0, le=15)] = None
 
 
+class MetadataIn(Own):
+    """What a trainer tells of a request: shown in metrics by ``run``, kept with the recording. It changes no verdict.
+
+    ``step`` is the trainer's. ``rollout`` names the rollout, or the rollouts of a group together.
+    """
+
+    run: Annotated[str, Field(max_length=256)] = ""
+    step: Annotated[int | None, Field(ge=0, lt=2**53)] = None
+    rollout: Annotated[str, Field(max_length=256)] = ""
+
+
 class GroupIn(Own):
     """A query and its n responses, judged jointly. ``id`` comes back as it was; the server makes one if it is null."""
 
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     query: Query = Field(validation_alias=QUERY_NAMES)
     responses: Some[Response | Turn]
+    tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
+    metadata: MetadataIn | None = None
 
 
 class UsageOut(Out):
