@@ -17,7 +17,7 @@ from spct.engines.cached import CachedEngine
 from spct.engines.engine import Capabilities, Sample, SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, RejectedError
-from spct.turns import Message, ToolCall
+from spct.turns import Message, Tool, ToolCall
 from spct.types import TokenLogprob, Usage
 
 HELLO = SampleRequest((Message("user", "hello"),), n=4, seed=7)
@@ -86,6 +86,7 @@ async def test_what_a_server_gave_one_by_one_answers_a_request_for_all(tmp_path)
         {"messages": (Message("user", "hello", images=("https://example.org/a.png",)),)},
         {"messages": (Message("user", "hello", calls=(ToolCall(1, "f", "{}"),)),)},
         {"messages": (Message("user", "hel"), Message("user", "lo"))},
+        {"messages": (Message("user", "hello", tools=(Tool("f"),)),)},
         {"seed": 100},
         {"temperature": 0.6},
         {"top_p": 0.9},

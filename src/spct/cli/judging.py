@@ -122,8 +122,8 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--trajectory-chars",
             type=click.IntRange(LEAST_CHARS),
-            help="Show at most so many characters of a trajectory, and of the tools that could be called; the longest texts are cut "
-            "in the middle, visibly  [default: all].",
+            help="Show at most so many characters of a trajectory, and of the tools that could be called; the longest texts are "
+            "cut in the middle, visibly  [default: all].",
         ),
         click.option(
             "--adaptive",
