@@ -47,6 +47,15 @@ def test_a_project_file_lets_nobody_in(folder, text):  # noqa: F811
         run("serve", "--model", "openai:m", "--port", "0")
 
 
+@pytest.mark.parametrize("to", ["/etc/verdicts.csv", "../verdicts.csv", "below/../../verdicts.csv"])
+def test_a_project_file_writes_nothing_outside(folder, to):  # noqa: F811
+    (folder / "spct.toml").write_text(f'[export]\nto = "{to}"\n')
+    with pytest.raises(InputError, match="is refused: it writes outside"):
+        run("export", "run")
+    (folder / "spct.toml").write_text('[export]\nto = "below/verdicts.csv"\n')
+    assert "REFUSED" not in run("config")
+
+
 def test_what_is_typed_or_in_the_environment_goes_before_a_refused_value(folder):  # noqa: F811
     (folder / "spct.toml").write_text('model = "scripted:script.py:judge"\n')
     assert "1 verdict" in run(*ITEMS, "--model", "scripted:script.py:judge")
@@ -86,5 +95,6 @@ def test_harmless_values_need_no_trust(folder):  # noqa: F811
     (folder / "spct.toml").write_text(
         'model = "openai:m"\njudge = "llm-judge"\nmeta = "llm:gemini:m"\nengine-option = ["n_per_request=1"]\n'
         'map = ["prompt=Frage: *"]\nrubric = "rubric.yaml"\ntemplate = "mine.jinja"\n[serve]\nport = 9000\n'
+        '[train.sft]\nmodel = "smollm2-135m"\n[train.rl]\nmodel = "hf:owner/repo/file.gguf"\ntoo_easy = "embedded:smollm2-135m"\n'
     )
     assert "REFUSED" not in run("config")

@@ -1,4 +1,4 @@
-"""What a project's file may not say until its user trusts it: where keys are sent, what code is run, who is let in.
+"""What a project's file may not say until its user trusts it: where keys go, what is run, who is let in, what is written over.
 
 A file that is found by walking up may be somebody else's, as in a repository that was just cloned. Such a value is refused when a
 command would go by it; what is typed, or in the environment, goes before it and needs no trust. ``spct config trust`` keeps a
@@ -21,6 +21,7 @@ from spct.errors import InputError
 ADDRESS = "it says where requests go, and the environment's key with them"
 CODE = "it names code to run"
 OPEN = "it lets others in"
+OUTSIDE = "it writes outside of the folder that the command is run in"
 _REFUSED = {
     "base_url": ADDRESS,
     "jury": f"it names a file of judges; {ADDRESS}",
@@ -32,6 +33,8 @@ _REFUSED = {
 """Options that no project's file may give, by the names that their values are passed by."""
 _IDS = ("model", "kind", "meta", "escalate", "too_easy")
 """Options whose value may be a class of somebody's own."""
+_WRITTEN = ("out", "to", "junit", "markdown", "cache")
+"""Options that name what is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,23 @@ def why_refused(name: str, value: Any) -> str:
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     if any("://" in text or text.partition("=")[0].replace("-", "_").endswith("base_url") for text in texts):
         return ADDRESS
+    if name in _WRITTEN and any(Path(text).is_absolute() or ".." in Path(text).parts for text in texts):
+        return OUTSIDE
     if name in _IDS and not all(map(_is_known, texts)):
         return CODE
     return CODE if any(".py:" in text or "scripted:" in text for text in texts) else ""
 
 
 def _is_known(id: str) -> bool:
-    """Whether all kinds in front of a name are spct's own: of "llm:openai:NAME" both."""
+    """Whether all kinds in front of a name are spct's own: of "llm:openai:NAME" both. A name alone is no class of anybody's."""
     from spct.classifiers import PAIR_SCORERS, SCORERS
     from spct.engines import ENGINES
     from spct.judges import JUDGES
     from spct.meta import METAS
 
-    kind, _, name = id.partition(":")
-    known = {*ENGINES, *SCORERS, *PAIR_SCORERS, *JUDGES, *METAS} - {"scripted"}
-    return kind in known and (kind != "llm" or _is_known(name))
+    kind, colon, name = id.partition(":")
+    known = {*ENGINES, *SCORERS, *PAIR_SCORERS, *JUDGES, *METAS, "hf"} - {"scripted"}
+    return not colon or (kind in known and (kind != "llm" or _is_known(name)))
 
 
 def is_trusted(file: Path, table: Mapping[str, Any]) -> bool:
