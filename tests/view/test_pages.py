@@ -215,6 +215,18 @@ def test_two_windows_are_handed_different_items(own_runs, tmp_path):
     assert [ann.get("/run/small/label").url.path for _ in range(2)] == ["/run/small/label/0", "/run/small/label/1"]
 
 
+def test_costs_are_shown_where_there_are_prices(runs, tmp_path):
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("date: 2026-11-01\nunit: EUR\nmodels: {scripted:small: {in: 0, out: 1000}}\n")
+    viewer = client(runs, tmp_path, prices=str(prices))
+    text = viewer.get("/?sort=-price").text
+    assert 'title="2.1780 EUR, prices of 2026-11-01">2.1780</td>' in text
+    assert f"{prices}: no price of scripted:other; it has scripted:small" in text
+    assert text.index(">small</a>") < text.index(">deep~other</a>")
+    assert "<dd>2.1780 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/").text
+    assert "<dt>cost</dt><dd>0.3600 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/item/0").text
+
+
 def test_when_everything_is_labelled_the_overview_says_so(own_runs, tmp_path):
     ann = client(own_runs, tmp_path, labeller="ann")
     answer = ann.get("/run/small/label?x.domain=maths")
