@@ -10,7 +10,7 @@ import pytest
 
 from servers.behaviours import choice, completion, replies
 from servers.chat import ChatServer
-from spct import GRM, Item, Message
+from spct import GRM, Item, Message, Tool
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineUnreachableError, InputError, ResumeRefusedError, TemplateError
 from spct.grm import SETTINGS
@@ -153,7 +153,7 @@ UNUSED = [
     (("q", {"gpt": "a", "llama": "b"}), {}, "responses is a dict; expected a list: list"),
     (("q", {"a", "b"}), {}, "responses is a set, which has no order"),
     (("q", ["a", "b"]), {"k": 3, "temperature": 0}, "judge takes no k, temperature; .*settings of the GRM"),
-    (("q", ["a", "b"]), {"refrence": "4"}, "judge takes no refrence; it takes id, reference"),
+    (("q", ["a", "b"]), {"refrence": "4"}, "judge takes no refrence; it takes id, tools, reference"),
     ((ROW, ["c"]), {}, "responses given beside a row or an item"),
     ((ROW,), {"reference": "4"}, "reference given beside a row or an item"),
     ((ITEM,), {"id": "y", "best": 0}, "id, best given beside a row or an item"),
@@ -227,11 +227,25 @@ LONG = [
 ]
 
 
+def test_tools_beside_the_query_are_shown_and_kept(tmp_path):
+    look = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    with grm(k=1) as model:
+        model.judge("Which colour?", ["Green.", LONG], tools=[look])
+        row = {"id": "a", "prompt": "Which colour?", "responses": ["Green.", "Red."], "tools": [look]}
+        list(model.judge_many([row], out=tmp_path / "run"))
+        texts = [request.messages[-1].content for request in model.engine.requests]
+    assert all(
+        '[Tool 1: "look" k7n9]\n{"type": "object"}\n[End of tools k7n9]\nWhich colour?\n' in text for text in texts
+    )
+    with contextlib.closing(RunStore.open(tmp_path / "run")) as store:
+        assert store.item(0).messages[0].tools == (Tool("look", "", '{"type": "object"}'),)
+
+
 def test_trajectories_are_judged_and_cut_only_to_a_declared_budget(tmp_path):
     with grm(k=1) as model:
         model.judge("Which colour?", [LONG, "Green."])
         whole = model.engine.requests[0].messages[-1].content
-    assert whole.count("leaf") == 1000 and "left out here" not in whole
+    assert whole.count("leaf") == 1000 and "[Left out" not in whole
     with grm(k=2, trajectory_chars=500) as model:
         list(
             model.judge_many(
@@ -239,7 +253,7 @@ def test_trajectories_are_judged_and_cut_only_to_a_declared_budget(tmp_path):
             )
         )
         short = model.engine.requests[0].messages[-1].content
-    assert short.count("leaf") < 100 and short.count("characters left out here to keep to the budget") == 1
+    assert short.count("leaf") < 100 and short.count("characters, to keep to trajectory_chars") == 1
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert settings["trajectory_chars"] == 500
     with contextlib.closing(RunStore.open(tmp_path / "run")) as store:

@@ -11,7 +11,7 @@ HEAVY = (
 ).split()
 PUBLIC = (
     "GRM GRMJudge Capabilities Engine Item ItemError JudgeSettings Judgment Message Problem Run Sample SampleBatch SampleRequest "
-    "SamplingSettings Template ToolCall Trajectory Usage Verdict errors load_engine load_template read_items vote"
+    "SamplingSettings Template Tool ToolCall Trajectory Usage Verdict errors load_engine load_template read_items vote"
 ).split()
 
 

@@ -165,11 +165,31 @@ async def greedy_and_refused(engine: Engine) -> list[Finding]:
     return findings
 
 
+async def begun_turn(engine: Engine) -> list[Finding]:
+    """A turn begun for the assistant is gone on with, and not answered."""
+    begun = (Message("user", "Count from 1 to 12."), Message("assistant", "1, 2, 3, 4, 5, 6,"))
+    if not engine.capabilities.continues:
+        return [Finding("a begun turn", "the engine is not known to go on from one", False)]
+    greedy = SampleRequest(begun, temperature=0.0, max_tokens=12)
+    (sample,) = (await engine.sample(greedy)).samples
+    four = (await engine.sample(replace(greedy, n=4, seed=3, temperature=0.5))).samples
+    going_on = sum(one.text.lstrip().startswith("7") for one in four)
+    return [
+        Finding(
+            f"after {begun[-1].content!r} as a begun turn", repr(sample.text), sample.text.lstrip().startswith("7")
+        ),
+        Finding("n = 4 of it: samples that go on with 7", f"{going_on} of 4", going_on > 0),
+    ]
+
+
+CHECKS = (samples_and_seeds, grammar_and_logprobs, greedy_and_refused, begun_turn)
+
+
 async def of_engine(target: Target) -> list[Finding]:
     engine = target.engine()
     await engine.start()
     try:
-        found = [await check(engine) for check in (samples_and_seeds, grammar_and_logprobs, greedy_and_refused)]
+        found = [await check(engine) for check in CHECKS]
         notes = [Finding("notes of the engine", "; ".join(engine.notes) or "none", True)]
         return [finding for findings in (*found, notes) for finding in findings]
     finally:

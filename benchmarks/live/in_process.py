@@ -11,7 +11,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.live.checks import STORY, Finding, grammar_and_logprobs, greedy_and_refused, samples_and_seeds
+from benchmarks.live.checks import CHECKS, STORY, Finding
 
 from spct.engines import SampleRequest, load_engine
 
@@ -28,7 +28,7 @@ EAGER = {"enforce_eager": True}
 async def without_adapter(folder: Path) -> list[Finding]:
     engine = load_engine(f"vllm:{folder / 'model'}", dtype="float32", context_tokens=4096, arguments=EAGER)
     await engine.start()
-    found = [f for check in (samples_and_seeds, grammar_and_logprobs, greedy_and_refused) for f in await check(engine)]
+    found = [finding for check in CHECKS for finding in await check(engine)]
     schema = replace(GREEDY, temperature=1.0, n=4, max_tokens=60, json_schema=json.dumps(SCHEMA))
     samples = (await engine.sample(schema)).samples
     await engine.close()

@@ -16,7 +16,7 @@ from spct.judges.grm import GRMJudge
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings
 from spct.templates import Template, load_template
-from spct.types import Item, ItemError, Judgment, Message, Problem, ToolCall, Trajectory, Usage
+from spct.types import Item, ItemError, Judgment, Message, Problem, Tool, ToolCall, Trajectory, Usage
 from spct.voting.verdict import Verdict
 from spct.voting.vote import vote
 
@@ -42,6 +42,7 @@ __all__ = [
     "SampleRequest",
     "SamplingSettings",
     "Template",
+    "Tool",
     "ToolCall",
     "Trajectory",
     "Usage",

@@ -47,6 +47,7 @@ class Given(TypedDict, total=False):
     """What else may be known of a query and its responses: keys of a row, as docs/items.md has them."""
 
     id: str | int
+    tools: Sequence[Any]
     reference: str
     principles: str | Sequence[Any]
     best: int
@@ -166,7 +167,7 @@ class GRM(OwnLoop):
         """Judge one query: ``ajudge(query, responses)``, or ``ajudge(item)`` with an Item or a row of ``read_items``.
 
         ``query`` is a text or a list of ``{"role", "content"}`` turns; a response is a text or, with its tool calls, the
-        list of its turns; ``given`` are keys of a row: id, reference, principles, best, rewards, ... An item that fails
+        list of its turns; ``given`` are keys of a row: id, tools, reference, principles, best, rewards, ... An item that fails
         alone comes back with ``verdict.error`` set and no ranking; InputError, TemplateError and EngineError are raised.
         """
         item = _item(query, responses, given)

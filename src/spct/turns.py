@@ -1,4 +1,4 @@
-"""The turns of a conversation: what was said, the tools that were called, what they returned; and turns as text.
+"""The turns of a conversation: what was said, the tools there are, those that were called, what they returned; and turns as text.
 
 Written as text, whatever is not a turn's own words stands in a line in square brackets. With a ``tag``, which none of the
 words contain, each of those lines ends in it, so that no turn can forge one (``templates.shield``).
@@ -19,8 +19,12 @@ MARKERS = (
     "[Image {i} {tag}]",
     "[Call {i}: {tag}]",
     "[Result of call {i} {tag}]",
+    "[Tools of the assistant: {tag}]",
+    "[Tool {i}: {tag}]",
+    "[End of tools {tag}]",
+    "[Left out: {tag}]",
 )
-"""The lines of ``written``, as a template declares its own."""
+"""What the lines of ``written`` begin with, as a template declares its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,36 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that may be called. ``parameters`` is its JSON schema, as text; both texts are "" where there is none."""
+
+    name: str
+    description: str = ""
+    parameters: str = ""
+
+
+class Shortened(str):
+    """A text of which the beginning and the end are left: as text, with a line between them that says what is missing."""
+
+    parts: tuple[str, str]
+    left_out: int
+
+    def __new__(cls, head: str, tail: str, left_out: int) -> Shortened:
+        made = super().__new__(cls, _joined(head, tail, left_out, ""))
+        made.parts, made.left_out = (head, tail), left_out
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shortened, (*self.parts, self.left_out)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation, whose role is one of ``Role``, or of a prompt, whose role is its template's own word.
 
     ``answers`` is the number of the call that a tool's turn is the result of, where that is known.
     ``images`` are addresses (http, https, data), or what is left of one where only a reference to the image was kept.
+    ``tools`` are those that the assistant was given with this turn, mostly the first of its conversation.
     """
 
     role: str
@@ -46,11 +75,12 @@ class Message:
     answers: int | None = None
     name: str | None = None
     images: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether role and content are all there is."""
-        return not (self.calls or self.answers or self.name or self.images)
+        return not (self.calls or self.answers or self.name or self.images or self.tools)
 
 
 class Trajectory(str):
@@ -85,21 +115,31 @@ def turns_of(response: str) -> tuple[Message, ...]:
 
 def words_of(turn: Message) -> tuple[str, ...]:
     """The texts of a turn that come from outside, in the order in which ``body`` takes them."""
+    tools = [text for tool in turn.tools for text in (quoted(tool.name), *_given(tool))]
     calls = [text for call in turn.calls for text in (quoted(call.name), call.arguments)]
-    return (turn.content, *([quoted(turn.name)] if turn.name else []), *calls)
+    texts = [*tools, *([quoted(turn.name)] if turn.name else []), turn.content, *calls]
+    return tuple([word for text in texts for word in (text.parts if isinstance(text, Shortened) else (text,))])
 
 
 def body(turn: Message, words: Iterator[str], images: Iterator[int], tag: str = "") -> str:
     """A turn without the line that names its role. ``words`` are those of ``words_of``, ``images`` the next numbers."""
-    content = next(words)
-    lines = [_marker(f"Name of speaker: {next(words)}", tag)] if turn.name else []
+    lines = []
+    if turn.tools:
+        lines.append(_marker("Tools of the assistant: it may call these and no others", tag))
+        for number, tool in enumerate(turn.tools, 1):
+            lines.append(_marker(f"Tool {number}: {next(words)}", tag))
+            lines += [_text(text, words, tag) for text in _given(tool)]
+        lines.append(_marker("End of tools", tag))
+    if turn.name:
+        lines.append(_marker(f"Name of speaker: {next(words)}", tag))
     if turn.answers is not None:
         lines.append(_marker(f"Result of call {turn.answers}", tag))
+    content = _text(turn.content, words, tag)
     if content or not turn.calls:
         lines.append(content)
     lines += [_marker(f"Image {next(images)}", tag) for _ in turn.images]
     for call in turn.calls:
-        lines += [_marker(f"Call {call.number}: {next(words)}", tag), next(words)]
+        lines += [_marker(f"Call {call.number}: {next(words)}", tag), _text(call.arguments, words, tag)]
     return "\n".join(lines)
 
 
@@ -123,6 +163,19 @@ def written(
 def quoted(text: str) -> str:
     """A name as JSON writes it: on one line, whatever it holds."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def _given(tool: Tool) -> list[str]:
+    return [text for text in (tool.description, tool.parameters) if text]
+
+
+def _text(text: str, words: Iterator[str], tag: str) -> str:
+    """``text`` in the words that stand in for it."""
+    return _joined(next(words), next(words), text.left_out, tag) if isinstance(text, Shortened) else next(words)
+
+
+def _joined(head: str, tail: str, left_out: int, tag: str) -> str:
+    return f"{head}\n{_marker(f'Left out: {left_out:,} characters, to keep to trajectory_chars', tag)}\n{tail}"
 
 
 def _marker(text: str, tag: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from spct.turns import Message, Role, ToolCall, Trajectory
+from spct.turns import Message, Role, Tool, ToolCall, Trajectory
 
 __all__ = [
     "Divide",
@@ -25,6 +25,7 @@ __all__ = [
     "Role",
     "Slot",
     "TokenLogprob",
+    "Tool",
     "ToolCall",
     "Trajectory",
     "Truth",

@@ -9,7 +9,7 @@ from servers.rewards import RewardServer, answering, rollout_answer
 from spct.adapters.nemo import GymReward, RLReward, output_of, query_in
 from spct.errors import InputError, MemberConflictError, NoVerdictError
 from spct.turns import turns_of
-from spct.types import Message
+from spct.types import Message, Tool
 
 
 def response(text):
@@ -99,7 +99,10 @@ async def test_message_logs_of_a_batch():
 def test_texts_of_the_responses_api():
     assert output_of(response("e e")) == "e e"
     assert output_of({"output": []}) == ""
-    assert query_in({"responses_create_params": {"input": "p"}}) == "p"
+    assert query_in({"responses_create_params": {"input": "p", "tools": []}}) == "p"
+    tool = {"type": "function", "name": "look", "description": None, "parameters": {"type": "object"}, "strict": True}
+    given = {"responses_create_params": {"input": "p", "tools": [tool]}}
+    assert query_in(given) == (Message("user", "p", tools=(Tool("look", "", '{"type": "object"}'),)),)
     turns = [{"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}]
     assert query_in({"responses_create_params": {"input": turns}}) == (Message("developer", "Be brief."),)
     with pytest.raises(InputError, match="a last message of the assistant"):

@@ -41,6 +41,14 @@ async def test_slime_hands_over_samples_one_by_one():
     assert await asyncio.gather(*[reward(ARGS, one) for one in unnamed]) == [1, 2, 4]
 
 
+async def test_slime_hands_over_the_tools_of_its_data():
+    grm = letters(k=1)
+    tools = {"tools": [{"type": "function", "function": {"name": "look", "description": "Look."}}]}
+    await slime.reward_by(grm)(ARGS, [sample("e", metadata=tools), sample("ee", metadata=tools)])
+    assert '[Tool 1: "look" k7n9]\nLook.\n' in requests_of(grm)[0].messages[-1].content
+    assert await slime.reward_by(letters())(ARGS, [sample("e", metadata=None), sample("ee", metadata={})]) == [1, 2]
+
+
 async def test_slime_shows_the_label_and_refuses_what_it_cannot_judge(monkeypatch):
     grm = letters(k=1)
     await slime.reward_by(grm, use_label=True)(ARGS, [sample("e", label=0), sample("ee", label=0)])

@@ -63,6 +63,16 @@ async def test_the_same_prompt_twice_in_a_batch():
     assert groups_of(grm) == {frozenset({"e", "ee"}), frozenset({"eee", "eeee"})}
 
 
+async def test_a_column_has_the_tools_which_tell_groups_apart_too():
+    grm = letters(k=1)
+    tools = [[{"name": name, "parameters": None}] for name in ("look", "look", "hear", "hear")]
+    assert await AsyncTRLReward(grm, tools="defined")(["p"] * 4, ["e", "ee", "e", "ee"], defined=tools) == [1, 2, 1, 2]
+    assert len(groups_of(grm)) == 1 and len(requests_of(grm)) == 2
+    assert {"look", "hear"} == {request.messages[-1].content.split('[Tool 1: "')[1][:4] for request in requests_of(grm)}
+    with pytest.raises(InputError, match="expected a list of tools"):
+        await AsyncTRLReward(grm, tools="defined")(["p"], ["e"], defined=["no list"])
+
+
 async def test_equal_completions_are_judged_once():
     grm = letters(k=1)
     assert await AsyncTRLReward(grm)(["p"] * 4, ["e", "ee", "e", "e"]) == [1, 2, 1, 1]
@@ -175,6 +185,10 @@ async def test_a_reward_for_each_criterion_of_a_rubric_judges_a_group_once():
     assert await whole(*asked) == [(0.25 + 3) / 4, (0.75 + 3) / 4]
     assert len(engine.requests) == 2
     assert (by_length.__name__, whole.__name__) == ("spct_length", "spct")
+    own = GRM(ScriptedEngine(answers), k=1, rubric=rubric)
+    several = [AsyncTRLReward(own, criterion=c) for c in ("length", "plain", None)]
+    assert [await reward(*asked) for reward in several] == [[0.25, 0.75], [1, 1], [3.25 / 4, 3.75 / 4]]
+    assert len(requests_of(own)) == 2  # a GRM judges a group once for all its rewards, too
     with pytest.raises(NoVerdictError, match="criterion 'tone' has no valid answer"):
         await AsyncTRLReward(service, criterion="tone")(*asked)
     with pytest.raises(InputError, match="judges by no rubric"):

@@ -1,11 +1,16 @@
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from classifiers.tiny_classifiers import save_decoder, save_encoder, save_tokenizer
+from classifiers.tiny_classifiers import CHAT, CHAT_TOKENS, save_decoder, save_encoder, save_tokenizer
 from spct.classifiers import load_scorer
+from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import ContextLengthError, EngineError, InputError, WeightsError
-from spct.types import Message
+from spct.types import Message, Tool, ToolCall
 
 TALKS = [
     (Message("user", "2+2?"), Message("assistant", "4")),
@@ -164,3 +169,87 @@ def test_options_are_checked_before_anything_is_loaded():
         load_scorer("classifier:x", base_url="http://127.0.0.1")
     with pytest.raises(InputError, match="expected KIND:NAME with KIND one of classifier, remote, attributes"):
         load_scorer("openai:x")
+
+
+TOOLS = "{% if tools %}<|user|>{% for tool in tools %}{{ tool | tojson }}{% endfor %}<|end|>{% endif %}"
+TURNS = "{% for m in messages %}"
+SAID = "<|{{ 'user' if m.role == 'tool' else 'assistant' }}|>{{ m.content }}"
+CALLS = "{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments.items() | list }}){% endfor %}"
+ENDS = "<|end|>{% endfor %}"
+ONE_CALL = "{% if (m.tool_calls or []) | length > 1 %}{{ raise_exception('one') }}{% endif %}"
+WHOLE = TOOLS + TURNS + SAID + CALLS + ENDS
+TEMPLATES = {
+    "plain": (CHAT, False),
+    "whole": (WHOLE, True),
+    "drops what is said with a call": (
+        WHOLE.replace("{{ m.content }}", "{{ '' if m.tool_calls else m.content }}"),
+        False,
+    ),
+    "drops calls": (TOOLS + TURNS + SAID + ENDS, False),
+    "names tools alone": (WHOLE.replace("tool | tojson", "tool.function.name"), False),
+    "drops tools": (TURNS + SAID + CALLS + ENDS, False),
+    "one call a turn": (TOOLS + TURNS + ONE_CALL + SAID + CALLS + ENDS, False),
+    "another order": (WHOLE.replace("in messages", "in messages | reverse"), False),
+}
+
+
+@pytest.mark.parametrize(("template", "takes"), TEMPLATES.values(), ids=list(TEMPLATES))
+async def test_whether_a_chat_template_writes_tools_is_tried(template, takes, tmp_path):
+    save_decoder(tmp_path)
+    save_tokenizer(tmp_path, CHAT_TOKENS, template)
+    for form, expected in ((None, takes), ("chat", takes), ("pair", False), ("{query} {response}", False)):
+        scorer = load_scorer(f"classifier:{tmp_path}", device="cpu", **({"form": form} if form else {}))
+        assert not scorer.capabilities.tool_turns
+        await scorer.start()
+        assert scorer.capabilities.tool_turns is expected
+        await scorer.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        ("qwen3", True),
+        ("glm4moe", True),
+        ("llama3", False),
+        ("llama3_1", False),
+        ("deepseekv3", False),
+        ("gptoss", False),
+    ],
+)
+def test_real_chat_templates_that_write_tools_and_some_that_lose_a_part(name, takes, tmp_path):
+    """Llama 3.1 refuses two calls in a turn, gpt-oss writes the first alone, DeepSeek V3 takes arguments as text."""
+    templates = Path(find_spec("trl").origin).parent / "chat_templates"
+    save_tokenizer(tmp_path, ["<s>", "</s>"], (templates / f"{name}.jinja").read_text("utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, bos_token="<s>", eos_token="</s>")
+    assert ChatTokenizer(tokenizer, name).takes_tools() is takes
+
+
+async def test_tool_turns_are_put_as_transformers_puts_them(tmp_path):
+    save_decoder(tmp_path, context=2048)
+    save_tokenizer(tmp_path, CHAT_TOKENS, WHOLE)
+    call, schema = ToolCall(1, "look", '{"at": "x"}'), {"type": "object", "properties": {}}
+    talk = (
+        Message("user", "q", tools=(Tool("look", "Look.", json.dumps(schema)), Tool("stop"))),
+        Message("assistant", "so", (call, ToolCall(2, "look", '{"at": 2}'))),
+        Message("tool", "bark", answers=1, name="look"),
+        Message("assistant", "a"),
+    )
+    calls = [
+        {"id": f"call0000{n}", "type": "function", "function": {"name": "look", "arguments": {"at": at}}}
+        for n, at in ((1, "x"), (2, 2))
+    ]
+    rows = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "so", "tool_calls": calls},
+        {"role": "tool", "content": "bark", "tool_call_id": "call00001", "name": "look"},
+        {"role": "assistant", "content": "a"},
+    ]
+    tools = [
+        {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": schema}},
+        {"type": "function", "function": {"name": "stop", "parameters": {}}},
+    ]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    ids = tokenizer.apply_chat_template(rows, tools=tools, return_dict=False, return_tensors="pt")
+    (found,) = await scored(tmp_path, [talk])
+    assert found.value == pytest.approx(reference(tmp_path, input_ids=ids), abs=1e-5)
+    assert found.prompt_tokens == ids.shape[1]

@@ -71,13 +71,16 @@ async def test_a_verdict_without_a_winner_says_why():
 
 async def test_reward_of_a_group():
     async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
-        group = await client.areward("q", ["a", "b"], normalisation="unit", principles="Be brief.", k=4)
+        group = await client.areward(
+            "q", ["a", "b"], normalisation="unit", principles="Be brief.", tools=({"name": "f"},), k=4
+        )
     assert server.paths == ["/v1/reward"]
     assert server.bodies == [
         {
             "query": "q",
             "responses": ["a", "b"],
             "principles": "Be brief.",
+            "tools": [{"name": "f"}],
             "normalisation": "unit",
             "options": {"k": 4},
         }

@@ -9,7 +9,8 @@ from servers import behaviours as does
 from servers.chat import ChatServer
 from spct.engines import load_engine
 from spct.engines.engine import SampleRequest
-from spct.engines.openai import MANY_SHORT, OpenAIEngine
+from spct.engines.http.choices import MANY_SHORT
+from spct.engines.openai import OpenAIEngine
 from spct.errors import EngineError, InputError
 from spct.types import Message, TokenLogprob, Usage
 

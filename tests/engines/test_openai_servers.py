@@ -74,6 +74,40 @@ async def test_a_server_that_only_fails_is_left_out():
         assert (len(broken.chats), len(well.chats)) == (1, 20)
 
 
+@pytest.mark.parametrize("told", [{}, {"Retry_After": "600"}, {"retry_after_ms": "50"}], ids=["", "long", "short"])
+async def test_a_server_that_is_too_busy_for_everybody_is_left_out(told):
+    """The others take its requests at once, and no pause that it asks for holds them up."""
+    async with ChatServer(does.fails(429, "slow down", **told)) as busy, ChatServer(does.honest) as well:
+        engine = engine_at(busy.base_url, well.base_url, attempts=2)
+        for n in range(20):
+            assert (await engine.sample(asked(n))).samples[0].text == f"sample {n}"
+        await engine.close()
+        assert (len(busy.chats), len(well.chats)) == (1, 20)
+
+
+async def test_of_requests_side_by_side_only_the_first_meet_the_busy_server():
+    async with ChatServer(does.fails(429, "slow down")) as busy, ChatServer(does.honest) as well:
+        engine = engine_at(busy.base_url, well.base_url, attempts=2, concurrency=4)
+        assert await texts_of(engine, [asked(n) for n in range(60)]) == [f"sample {n}" for n in range(60)]
+        assert len(busy.chats) <= 4
+
+
+async def test_another_server_is_asked_without_a_wait():
+    async with ChatServer(does.fails(429, "slow down")) as busy, ChatServer(does.honest) as well, asyncio.timeout(20):
+        engine = engine_at(busy.base_url, well.base_url, attempts=2, backoff_s=10_000.0)
+        assert await texts_of(engine, [asked(1)]) == ["sample 1"]
+        assert (len(busy.chats), len(well.chats)) == (1, 1)
+
+
+async def test_where_all_are_too_busy_a_request_is_given_up_after_its_tries():
+    async with ChatServer(does.fails(429, "slow down")) as one, ChatServer(does.fails(429, "slow down")) as other:
+        engine = engine_at(one.base_url, other.base_url, attempts=3)
+        with pytest.raises(ReplyError, match="answers 429: slow down; no completion from .* after 3 attempts"):
+            await engine.sample(REQUEST)
+        await engine.close()
+        assert len(one.chats) + len(other.chats) == 3
+
+
 async def test_a_prompt_that_kills_server_after_server_is_given_up():
     async with ChatServer(does.hangs_up) as one, ChatServer(does.hangs_up) as other:
         engine = engine_at(one.base_url, other.base_url, attempts=2)

@@ -9,7 +9,7 @@ from spct.items.budget import within_budget
 from spct.types import Item, Message, ToolCall, Trajectory
 
 ASK = (Message("user", "q" * 5000),)
-NOTE = "\n[... {:,} characters left out here to keep to the budget of trajectory_chars ...]\n"
+NOTE = "\n[Left out: {:,} characters, to keep to trajectory_chars]\n"
 
 
 def trajectory(*lengths):
@@ -58,7 +58,7 @@ def test_texts_and_the_query_are_left_alone():
 def test_the_budget_is_kept_and_used(lengths, chars):
     (short,) = cut([trajectory(*lengths)], chars)
     left = [
-        text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[..." in text)
+        text.count("abcdefghij"[i]) - NOTE.count("abcdefghij"[i]) * ("[Left" in text)
         for i, text in enumerate(contents(short))
     ]
     assert sum(left) == sum(lengths) if sum(lengths) <= chars else chars - len(lengths) < sum(left) <= chars

@@ -24,7 +24,12 @@ QUERIES = [
     {"prompt": '[{"role": "user", "content": "q"}]'},
     {"query": "\n\nHuman: q\n\nAssistant:"},
 ]
+TOOL = {
+    "type": "function",
+    "function": {"name": "look", "description": "Look at it.", "parameters": {"type": "object"}},
+}
 OTHERS = [
+    {"query": "q", "tools": [TOOL]},
     {"query": [{"role": "developer", "content": "s"}, {"role": "user", "content": "q"}]},
     {"query": [{"role": "system", "content": "q"}]},
     {"query": [{"role": "user", "content": "q", "name": "ann"}]},
@@ -32,6 +37,8 @@ OTHERS = [
 ]
 REFUSED = [
     ({"query": "q", "prompt": "q"}, "prompt: Extra inputs are not permitted"),
+    ({"query": "q", "tools": [{}]}, "tools[0].name: got null"),
+    ({"query": "q", "tools": "look"}, "tools: Input should be a valid array"),
     ({}, "query: Field required"),
     ({"query": []}, "query"),
     ({"query": [3]}, "query"),
@@ -58,6 +65,10 @@ async def test_a_query_is_read_as_that_of_a_row_under_any_of_its_names():
             reply = await server.post("/v1/judge", {**query, "responses": ["2", "7"]})
             assert (reply.status, reply.json["best"]) == (200, 1), query
         assert len(engine.requests) == 1 + len(OTHERS)
+        assert '[Tool 1: "look" k7n9]\nLook at it.\n{"type": "object"}\n' in engine.requests[1].messages[-1].content
+        with_turn = {"query": [{"role": "user", "content": "q", "tools": [TOOL]}], "responses": ["2", "7"]}
+        assert (await server.post("/v1/judge", with_turn)).status == 200
+        assert len(engine.requests) == 1 + len(OTHERS)  # the same query again
         for query, said in REFUSED:
             reply = await server.post("/v1/reward", {**query, "responses": ["2", "7"]})
             assert reply.status == 422 and said in reply.json["error"]["message"], (query, reply.json)
@@ -80,6 +91,8 @@ async def test_a_response_may_be_a_trajectory_alone_in_a_batch_and_in_a_cohort()
         assert (first.status, second.status, first.json["members"], first.json["reward"]) == (200, 200, 2, 2)
         again = await server.post("/v1/reward", {"query": "q", "response": TURNS, "group": {**group, "member": "1"}})
         assert again.json["reward"] == second.json["reward"]
+        other = {"query": "q", "tools": [TOOL], "response": "3", "group": {**group, "member": "2"}}
+        assert (await server.post("/v1/reward", other)).status == 409  # a group has one query, its tools among it
         text = "\n".join(engine.requests[0].messages[-1].content.split("\n")[-20:])
         other = await server.post("/v1/reward", {"query": "q", "response": text, "group": {**group, "member": "1"}})
         assert other.status == 409

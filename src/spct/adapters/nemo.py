@@ -131,8 +131,9 @@ TENSORS = ("token_ids", "token_loss_mask", "generation_logprobs")
 
 
 def query_in(body: Body) -> Query:
-    """The prompt of a rollout: ``responses_create_params.input``, a text or items of the Responses API."""
-    return query_of(body["responses_create_params"]["input"])
+    """The prompt of a rollout: ``responses_create_params.input``, a text or items of the Responses API, with its tools."""
+    asked = body["responses_create_params"]
+    return query_of(asked["input"], asked.get("tools"))
 
 
 def output_of(response: Body) -> str:

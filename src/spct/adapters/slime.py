@@ -7,7 +7,7 @@ With ``--group-rm`` slime hands over a whole group. Without it (as for its evalu
 by their ``group_index`` until ``n_samples_per_prompt`` are there; that takes the service, or all of them in one process.
 
 Failure rule: what has no reward raises, and ends slime's rollout. The shapes are those of slime's sources in 2026 (``Sample``:
-prompt, response, label, index, group_index); no code of its own was run.
+prompt, response, label, index, group_index, metadata with its tools); no code of its own was run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def reward_by(
         if isinstance(sample, (list, tuple)):
             raise InputError("slime: a rollout of several samples; expected one sample for each, without a fan-out")
         reference = as_reference(sample.label) if use_label else None
-        return query_of(sample.prompt), response_in(sample.response, "", end_of_response), reference
+        query = query_of(sample.prompt, (getattr(sample, "metadata", None) or {}).get("tools"))
+        return query, response_in(sample.response, "", end_of_response), reference
 
     async def of_group(samples: Sequence[Any]) -> list[float]:
         told = [asked(sample) for sample in samples]

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from spct.client import GroupRewards, RewardClient, RewardSource
 from spct.client.rewards import Query
@@ -76,6 +77,19 @@ def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:
     return judge
 
 
+_SERVICES: WeakKeyDictionary[GRM, tuple[int, RewardService]] = WeakKeyDictionary()
+"""The service over each GRM, and the process that it is for."""
+
+
+def _service_over(judge: GRM) -> RewardService:
+    """One service for all rewards by a GRM, so that a group is judged once for all of them."""
+    made_by, service = _SERVICES.get(judge, (0, None))
+    if service is None or service.draining or made_by != os.getpid():
+        service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
+        _SERVICES[judge] = os.getpid(), service
+    return service
+
+
 class LocalRewards(RewardSource):
     """A judge's rewards without HTTP. ``wait_s`` and ``lone`` are those of ``Cohorts``, for rollouts sent one by one.
 
@@ -91,11 +105,7 @@ class LocalRewards(RewardSource):
         self._open()
 
     def _open(self) -> None:
-        judge = self._judge
-        if isinstance(judge, GRM):
-            self._service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
-        else:
-            self._service = judge
+        self._service = _service_over(self._judge) if isinstance(self._judge, GRM) else self._judge
         self._cohorts = Cohorts(self._judge_group, wait_s=self._wait_s, lone=self._lone)
 
     async def _judge_group(self, item: Item, asked: Asked) -> Verdict:
@@ -103,12 +113,11 @@ class LocalRewards(RewardSource):
 
     def _renew(self) -> None:
         """Judge with what is this process's own, in one that was forked off from one that used this. Raises InputError."""
-        forked = self._used_by not in (None, os.getpid())
         if isinstance(self._judge, GRM):
             self._judge.renew()
-            if forked:
+            if self._service is not _service_over(self._judge):
                 self._open()
-        elif forked:
+        elif self._used_by not in (None, os.getpid()):
             raise InputError("a RewardService cannot be used on both sides of a fork: give its address to one of them")
         self._used_by = os.getpid()
 

@@ -14,17 +14,18 @@ import orjson
 from spct.errors import InputError
 from spct.items import conversation
 from spct.items.item import said
+from spct.items.tools import tools_of, with_tools
 from spct.items.values import plain
 from spct.types import Message
 
 Query = str | tuple[Message, ...]
 
 
-def query_of(prompt: object) -> Query:
-    """A prompt of a trainer: a text, or turns."""
-    prompt = plain(prompt)
-    turns = conversation.query_of(prompt, "prompt")
-    return prompt if isinstance(prompt, str) else turns
+def query_of(prompt: object, tools: object = None) -> Query:
+    """A prompt of a trainer, a text or turns, with the tools that its assistant was given."""
+    prompt, given = plain(prompt), tools_of(plain(tools), "tools")
+    turns = with_tools(conversation.query_of(prompt, "prompt"), given)
+    return prompt if isinstance(prompt, str) and not given else turns
 
 
 def response_of(completion: object) -> str:

@@ -35,12 +35,12 @@ class AsyncTRLReward:
 
     ``judge`` is a GRM or the address of a reward service. ``normalisation`` is what a reward is (``service.rewards``); GRPO
     centres and scales in the group itself, so the default, the mean score, is as good as any there.
-    ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference`` and ``principles``
-    name columns of the data set. ``criterion`` makes the reward what a completion has of that criterion of the judge's
-    rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them. ``run`` names the training
-    in the service's metrics and recording, where the trainer's step stands with it. ``response_of`` makes of a
-    completion what is judged, by default all of its turns. It can be sent to another process and used after a fork, where
-    ``judge`` is an address or a GRM that was made by a spec.
+    ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference``, ``principles`` and
+    ``tools`` (definitions) name columns of the data set. ``criterion`` makes the reward what a completion has of that
+    criterion of the judge's rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them.
+    ``run`` names the training in the service's metrics and recording, where the trainer's step stands with it.
+    ``response_of`` makes of a completion what is judged, by default all of its turns. It can be sent to another process and
+    used after a fork, where ``judge`` is an address or a GRM that was made by a spec.
     """
 
     __name__ = "spct"  # the name under which TRL logs the reward
@@ -53,6 +53,7 @@ class AsyncTRLReward:
         num_generations: int | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        tools: str | None = None,
         criterion: str | None = None,
         run: str = "trl",
         on_error: OnError = "raise",
@@ -63,7 +64,7 @@ class AsyncTRLReward:
             raise InputError(f"on_error is {on_error!r}; expected raise or none")
         self.source: RewardSource = reward_source(judge, **source)
         self._normalisation, self._num_generations = normalisation, num_generations
-        self._reference, self._principles = reference, principles
+        self._reference, self._principles, self._tools = reference, principles, tools
         self._criterion, self._run = criterion, run
         if criterion is not None:
             self.__name__ = f"spct_{criterion}"
@@ -73,14 +74,17 @@ class AsyncTRLReward:
         """One reward per completion, in their order. Raises SpctError."""
         n = len(prompts)
         references = [as_reference(value) for value in column_of(columns, self._reference, n)]
-        principles = column_of(columns, self._principles, n)
-        keys = (key_of(plain(prompt), *more) for prompt, *more in zip(prompts, references, principles, strict=True))
+        principles, tools = column_of(columns, self._principles, n), column_of(columns, self._tools, n)
+        shared = zip(prompts, references, principles, tools, strict=True)
+        keys = (key_of(*map(plain, parts)) for parts in shared)
         groups = grouped(keys, self._num_generations)
         state = columns.get("trainer_state")
         told = {"run": self._run, "step": getattr(state, "global_step", None)}
         judged = await gather_all(
             [
-                self._judge(prompts[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]], told)
+                self._judge(
+                    prompts[g[0]], tools[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]], told
+                )
                 for g in groups
             ]
         )
@@ -94,13 +98,14 @@ class AsyncTRLReward:
     async def _judge(
         self,
         prompt: Any,
+        tools: Any,
         completions: Sequence[Any],
         reference: str | None,
         principles: str | None,
         told: Mapping[str, Any],
     ) -> tuple[GroupRewards, list[float]] | None:
         try:
-            query, responses = _read(prompt, completions, self._response_of)
+            query, responses = _read(prompt, tools, completions, self._response_of)
             return await rewards_each(
                 self.source,
                 query,
@@ -130,9 +135,11 @@ class TRLReward(AsyncTRLReward):
         self.source.close()
 
 
-def _read(prompt: Any, completions: Sequence[Any], response_of: Callable[[Any], str]) -> tuple[Query, list[str]]:
+def _read(
+    prompt: Any, tools: Any, completions: Sequence[Any], response_of: Callable[[Any], str]
+) -> tuple[Query, list[str]]:
     try:
-        return query_of(prompt), [response_of(completion) for completion in completions]
+        return query_of(prompt, tools), [response_of(completion) for completion in completions]
     except InputError as error:
         raise UnreadableError(str(error)) from error
 

@@ -31,7 +31,7 @@ try:
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    from spct.engines.chat_tokenizer import ChatTokenizer
+    from spct.engines.chat_tokenizer import ChatTokenizer, chat_rows, tools_in
     from spct.engines.torch_sampling import torch_configuration
 except ImportError as error:
     raise EngineMissingError(
@@ -80,6 +80,7 @@ class LoadedClassifier:
     pad: int | None
     context_tokens: int | None
     special_tokens: tuple[str, ...]
+    takes_tools: bool
 
 
 class TorchClassifier:
@@ -108,10 +109,11 @@ class TorchClassifier:
     def configuration(self) -> Mapping[str, Any]:
         return torch_configuration(self._loaded and self._loaded.model, self._device)
 
-    @property
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, *, tool_turns: bool = False) -> Capabilities:
+        """``tool_turns``: whether text is put by the chat template, which may then write tools."""
         loaded = self._loaded
         return Capabilities(
+            tool_turns=tool_turns and loaded is not None and loaded.takes_tools,
             context_tokens=loaded.context_tokens if loaded else self.options.context_tokens,
             special_tokens=loaded.special_tokens if loaded else (),
         )
@@ -208,15 +210,20 @@ class TorchClassifier:
         config = model.config.get_text_config(decoder=True)
         config.use_cache = False  # nothing is decoded after the text, so keys and values would only fill memory
         return LoadedClassifier(
-            model, tokenizer, getattr(config, "pad_token_id", None), limit, _control_tokens(tokenizer, self.name)
+            model,
+            tokenizer,
+            getattr(config, "pad_token_id", None),
+            limit,
+            _control_tokens(tokenizer, self.name),
+            bool(tokenizer.chat_template) and ChatTokenizer(tokenizer, self.name).takes_tools(),
         )
 
 
 def chat_ids(tokenizer: Any, turns: Sequence[Message], name: str) -> list[int]:
     """The ids of a finished conversation under the tokenizer's own chat template. Raises RejectedError."""
-    rows = [{"role": turn.role, "content": turn.content} for turn in turns]
+    options = {"tools": tools_in(turns), "add_generation_prompt": False, "return_dict": False}
     try:
-        ids = tokenizer.apply_chat_template(rows, add_generation_prompt=False, return_dict=False)
+        ids = tokenizer.apply_chat_template(chat_rows(turns), **options)
     except (jinja2.TemplateError, TypeError) as error:
         roles = ", ".join(turn.role for turn in turns)
         raise RejectedError(f"the chat template of {name} refuses turns of {roles}: {error}") from error

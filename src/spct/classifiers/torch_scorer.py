@@ -37,7 +37,7 @@ class TorchScorer:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._torch.capabilities
+        return self._torch.capabilities(tool_turns=self._form in ("auto", "chat"))
 
     async def start(self) -> None:
         await self._torch.start()

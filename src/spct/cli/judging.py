@@ -111,8 +111,8 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--trajectory-chars",
             type=click.IntRange(LEAST_CHARS),
-            help="Most characters of a trajectory that are shown; its longest texts are cut in the middle, visibly  "
-            "[default: all].",
+            help="Most characters that are shown of a trajectory, and of the tools that could be called; the longest texts are "
+            "cut in the middle, visibly  [default: all].",
         ),
         click.option(
             "--adaptive",

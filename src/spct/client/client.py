@@ -14,6 +14,7 @@ from spct.client.rewards import Query, RewardSource, listed, request, turns_of
 from spct.client.transport import Patience, Transport
 from spct.engines.http.address import find_address
 from spct.errors import InputError, ReplyError
+from spct.items.values import plain
 from spct.wire.judge import BatchEntry, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 from spct.wire.parts import GroupIn, In, Told
 from spct.wire.probes import Ready
@@ -60,6 +61,7 @@ class RewardClient(RewardSource):
         responses: Sequence[str],
         *,
         id: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -73,6 +75,7 @@ class RewardClient(RewardSource):
             id=id,
             query=turns_of(query),
             responses=listed(responses),
+            tools=plain(tools),
             reference=reference,
             principles=principles,
             metadata=metadata,
@@ -92,8 +95,8 @@ class RewardClient(RewardSource):
     ) -> AsyncGenerator[BatchEntry, None]:
         """Judge many groups in one request and yield each result as it finishes, in any order.
 
-        A group is ``{"query": ..., "responses": [...]}``; it may have an ``id``, a ``reference`` and ``principles`` too. A
-        stream that is cut off is asked for again, with what is still missing.
+        A group is ``{"query": ..., "responses": [...]}``; it may have an ``id``, ``tools``, a ``reference`` and ``principles``
+        too. A stream that is cut off is asked for again, with what is still missing.
         """
         left = dict(enumerate(map(_group, groups)))
         asked: list[int] = []

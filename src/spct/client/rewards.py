@@ -44,6 +44,7 @@ class RewardSource(OwnLoop):
         responses: Sequence[Response],
         *,
         normalisation: str = "mean",
+        tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -52,13 +53,15 @@ class RewardSource(OwnLoop):
     ) -> GroupRewards:
         """One reward per response of a group. A group without a verdict is an error, never a reward.
 
-        ``metadata`` (run, step, rollout) is recorded with the request and counted by its run. ``options`` are the fields of
+        ``tools`` are the definitions of those that the responses could call. ``metadata`` (run, step, rollout) is recorded with
+        the request and counted by its run. ``options`` are the fields of
         ``spct.wire.parts.Options`` (k, seed, ...).
         """
         asked = request(
             RewardGroup,
             query=turns_of(query),
             responses=listed(responses),
+            tools=plain(tools),
             reference=reference,
             principles=principles,
             metadata=metadata,
@@ -81,6 +84,7 @@ class RewardSource(OwnLoop):
         size: int | None = None,
         member: str | None = None,
         normalisation: str = "mean",
+        tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -100,6 +104,7 @@ class RewardSource(OwnLoop):
             query=turns_of(query),
             response=response_row(said),
             group={"run": run, "id": group, "size": size, "member": member or new_member(said)},
+            tools=plain(tools),
             reference=reference,
             principles=principles,
             metadata=metadata,

@@ -5,6 +5,7 @@ Safe to call from several threads: a tokenizer of that library is not, so each c
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +14,21 @@ import jinja2
 
 from spct.engines.engine import Sample
 from spct.errors import EngineError, RejectedError
-from spct.types import FinishReason, Message, TokenLogprob
+from spct.items.tools import tool_row
+from spct.types import FinishReason, Message, TokenLogprob, Tool, ToolCall
 
 Chosen = tuple[float, Sequence[tuple[int, float]]]
 """The log-probability of a token, and those of the likeliest tokens in its place."""
+
+
+_TRIED = (
+    Message("user", "zqask", tools=(Tool("zqtool", "zqtells", '{"type": "object", "properties": {}}'),)),
+    Message("assistant", "zqsaid", (ToolCall(1, "zqtool", '{"a": "zqone"}'), ToolCall(2, "zqtool", '{"a": "zqtwo"}'))),
+    Message("tool", "zqfirst", answers=1),
+    Message("tool", "zqsecond", answers=2),
+    Message("assistant", "zqend"),
+)
+_IN_ORDER = ("zqask", "zqsaid", "zqone", "zqtwo", "zqfirst", "zqsecond", "zqend")
 
 
 class ChatTokenizer:
@@ -42,6 +54,17 @@ class ChatTokenizer:
         added = self._tokenizer.added_tokens_decoder.values()
         written = [token.content for token in added if token.special or _is_mark(token.content, template)]
         return tuple(dict.fromkeys([*self._tokenizer.all_special_tokens, *written]))
+
+    def takes_tools(self) -> bool:
+        """Whether the chat template writes tools, calls and results, and loses nothing: some drop what was said beside a call."""
+        rows, tools = chat_rows(_TRIED), tools_in(_TRIED)
+        try:
+            with self._lock:
+                text = str(self._tokenizer.apply_chat_template(rows, tools=tools, tokenize=False))
+        except (jinja2.TemplateError, TypeError, ValueError, KeyError):
+            return False
+        places = [text.find(word) for word in _IN_ORDER]
+        return places == sorted(places) and places[0] >= 0 and "zqtells" in text and text.count("zqtool") > 2
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The ids of the rendered prompt, up to where the assistant speaks, or goes on speaking. Raises RejectedError."""
@@ -94,6 +117,50 @@ class ChatTokenizer:
             if not unfinished:
                 start, read = read, i + 1
         return out
+
+
+def chat_rows(turns: Sequence[Message]) -> list[dict[str, Any]]:
+    """Turns as transformers' chat templates take them: arguments are objects, wherever they are JSON of one."""
+    return [_chat_row(turn) for turn in turns]
+
+
+def tools_in(turns: Sequence[Message]) -> list[dict[str, Any]] | None:
+    """The tools of a conversation as chat templates take them, None where there are none."""
+    rows = [tool_row(tool) for turn in turns for tool in turn.tools]
+    for row in rows:
+        row["function"]["parameters"] = _object_of(row["function"].get("parameters", "{}"))
+    return rows or None
+
+
+def _chat_row(turn: Message) -> dict[str, Any]:
+    row: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    if turn.calls:
+        row["tool_calls"] = [
+            {
+                "id": _id(call.number),
+                "type": "function",
+                "function": {"name": call.name, "arguments": _object_of(call.arguments)},
+            }
+            for call in turn.calls
+        ]
+    if turn.answers is not None:
+        row["tool_call_id"] = _id(turn.answers)
+    if turn.name is not None:
+        row["name"] = turn.name
+    return row
+
+
+def _id(number: int) -> str:
+    """Nine letters and digits, which some templates insist on."""
+    return f"call{number:05d}"
+
+
+def _object_of(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
 
 
 def _is_mark(token: str, template: str) -> bool:

@@ -35,7 +35,8 @@ class Capabilities:
     where an engine is known not to keep to that, None where it was not checked. ``grammar``: how grammars are put into
     effect ("gbnf" in process, behind HTTP the request's field), None if they are not; ``json_schema`` says the same of JSON
     schemas. ``continues``: whether a prompt whose last message is the assistant's is gone on from there, the completion
-    being what follows. ``context_tokens``: prompt plus completion, None where unknown. ``images``: whether the images of a
+    being what follows. ``tool_turns``: whether tools, calls and results are put as its own chat template puts them (scalar
+    models). ``context_tokens``: prompt plus completion, None where unknown. ``images``: whether the images of a
     message are sent along with it. ``concurrency``: requests worth having in flight. ``special_tokens``: strings that the
     tokenizer would turn into control tokens, as far as the engine can tell, and those that its option of this name adds;
     templates keep them out of untrusted text.
@@ -47,6 +48,7 @@ class Capabilities:
     grammar: str | None = None
     json_schema: str | None = None
     continues: bool = False
+    tool_turns: bool = False
     shares_prefill: bool = False
     seed_alone: bool | None = None
     context_tokens: int | None = None

@@ -6,14 +6,7 @@ what is known of each kind beforehand, ``dialect`` what is learned:
 * ``n``. The choices of a reply are counted. Fewer than asked for, or a 400 about ``n``: the engine remembers the
   largest n that works for such requests and asks for the rest in further ones, sample j under ``seed + j`` wherever it is
   asked for.
-* Seeds. llama.cpp and vLLM give choice j a seed of its own. SGLang copies one seed to all n, so that a vote would
-  be one sample counted n times. Therefore, until a server has once returned choices that differ, a reply whose n
-  sampled texts are all the same is checked: all but the first are asked for again one by one, beside all other work. If these
-  differ, the server copies: they are used, and every later request is for one sample. If they too are the same, the model is
-  that sure (or deterministic), and the samples stand; after ``MOST_CHECKS`` such checks the question is closed. Short answers
-  (a letter, a number) are equal by nature: only ``MANY_SHORT`` equal replies in a row are worth a check. A model
-  that is sure by chance in n choices and not in n requests is taken for a copier: that costs shared prefill, never a
-  vote.
+* Seeds. Some give all n choices one seed (``choices``).
 * Parameters. Reasoning models refuse ``temperature``, ``max_tokens`` and others. What a server refuses by name is left
   out from then on and written down in ``notes``: a recorded protocol must not claim a temperature that had no effect.
 * Grammars and JSON schemas. Where a server is known to take them, or ``grammar_style`` says so, ``start`` sees that they are
@@ -33,7 +26,6 @@ from typing import Any
 
 from spct.engines.engine import (
     Capabilities,
-    Sample,
     SampleBatch,
     SampleRequest,
     Seeding,
@@ -42,6 +34,7 @@ from spct.engines.engine import (
 )
 from spct.engines.http import wire as http_wire
 from spct.engines.http.address import check_headers, find_address, split_urls
+from spct.engines.http.choices import Choices
 from spct.engines.http.client import HTTPClient
 from spct.engines.http.constraints import find_style
 from spct.engines.http.dialect import Dialect, Params
@@ -54,9 +47,6 @@ from spct.engines.http.wire import Reply
 from spct.errors import ContextLengthError, EngineAuthError, InputError, RequestError
 from spct.types import Message, Usage
 
-MOST_CHECKS = 3
-MANY_SHORT = 100
-SHORT_CHARS = 48
 CHARS_PER_TOKEN = 4
 MOST_CHARS_PER_TOKEN = 12
 LONG_CHARS = 4096
@@ -144,9 +134,7 @@ class OpenAIEngine:
         self._context_tokens = context_tokens
         self._facts = Facts()
         self._logprobs = not self._dialect.lacks("logprobs", "top_logprobs")
-        self._copies: bool | None = None if known.seeds is None else False
-        self._checks = 0
-        self._equal_short = 0
+        self._choices = Choices()
         self._client: HTTPClient | None = None
         self._starting = asyncio.Lock()
         self._asking_in = asyncio.Lock()
@@ -244,7 +232,7 @@ class OpenAIEngine:
         if self._dialect.preset is UNKNOWN:
             self._dialect.adopt(preset_of(self._facts.software))
         if self._dialect.preset.seeds is not None:
-            self._copies = False
+            self._choices.trust()
         self._context_tokens = self._context_tokens or self._facts.context_tokens
         if self._facts.max_n is not None:
             self._dialect.cap(self._facts.max_n, "the server has no more slots")
@@ -276,8 +264,10 @@ class OpenAIEngine:
             return await self.sample(request)
         batch = SampleBatch(reply.samples, reply.usage)
         given = len(batch.samples)
-        if given > 1 and request.temperature > 0 and self._copies is not False:
-            batch = await self._without_copies(replace(request, n=given), batch)
+        if given > 1 and request.temperature > 0 and self._choices.may_be_copies(batch.samples):
+            batch = await self._separately(replace(request, n=given), batch)
+            if self._choices.are_copies(batch.samples):
+                self._dialect.cap(1, "the samples of one request were copies, those of separate requests differ")
         if given < request.n:
             self._dialect.learn_limit(request, given, "the server returned no more choices")
             batch = _joined([batch, await self._sample_all(_parts(request, given, given))])
@@ -346,25 +336,6 @@ class OpenAIEngine:
                 "judgments may rest on a part of them; serve the model with a longer context (Ollama: OLLAMA_CONTEXT_LENGTH)"
             )
 
-    async def _without_copies(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
-        """The batch, or samples asked for one by one if the server may give copies (see the module's text)."""
-        if not _identical(batch.samples):
-            self._copies = False
-            return batch
-        if self._copies is None and len(batch.samples[0].text) <= SHORT_CHARS and not batch.samples[0].reasoning:
-            self._equal_short += 1
-            if self._equal_short < MANY_SHORT:
-                return batch
-        separate = await self._separately(request, batch)
-        if self._copies is None:
-            if not _identical(separate.samples):
-                self._copies = True
-                self._dialect.cap(1, "the samples of one request were copies, those of separate requests differ")
-            else:
-                self._checks += 1
-                self._copies = False if self._checks >= MOST_CHECKS else None
-        return separate
-
     async def _separately(self, request: SampleRequest, batch: SampleBatch) -> SampleBatch:
         """The first sample of the batch, and the others asked for on their own."""
         rest = await self._sample_all(_parts(request, 1, 1))
@@ -407,10 +378,6 @@ def _parts(request: SampleRequest, start: int, size: int) -> list[SampleRequest]
 def _joined(batches: Sequence[SampleBatch]) -> SampleBatch:
     samples = tuple([sample for batch in batches for sample in batch.samples])
     return SampleBatch(samples, sum((batch.usage for batch in batches), Usage()))
-
-
-def _identical(samples: tuple[Sample, ...]) -> bool:
-    return len({(sample.text, sample.reasoning) for sample in samples}) == 1
 
 
 def _smaller(n: int, largest: int | None) -> int:

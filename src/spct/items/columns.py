@@ -31,6 +31,7 @@ COMMON: Mapping[str, tuple[str, ...]] = {
     "rejected": ("rejected",),
     "reference": ("reference", "reference_answer", "gold_answer", "expected_answer", "ideal_answer", "ground_truth"),
     "principles": ("principles", "criteria"),
+    "tools": ("tools",),
     "winner": ("winner", "preferred", "preference", "better"),
     "rank": ("rank",),
     **{key: (key,) for key in TRUTH_KEYS},

@@ -16,6 +16,7 @@ from typing import Any
 
 from spct.items.messages import messages_of, turn_row
 from spct.items.refusals import refuse, show, text_of
+from spct.items.tools import without_tools
 from spct.types import Message, Trajectory
 
 MOST_JSON_CHARS = 1_000_000
@@ -76,7 +77,7 @@ def response_of(value: object, where: str, prompt: Sequence[Message] = ()) -> st
     if not isinstance(value, (list, tuple)):
         refuse(where, show(value), "text, or a list of turns that begins with the assistant's")
     turns = messages_of(value, where)
-    if prompt and len(turns) > len(prompt) and turns[: len(prompt)] == tuple(prompt):
+    if prompt and len(turns) > len(prompt) and without_tools(turns[: len(prompt)]) == without_tools(prompt):
         turns = turns[len(prompt) :]
     elif calls := calls_in(prompt):
         turns = messages_of(value, where, calls)

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from spct.items.arguments import as_json
 from spct.items.images import image_of, reference_to
 from spct.items.refusals import refuse, show, text_of
+from spct.items.tools import tool_row, tools_of
 from spct.types import Message, Role, ToolCall
 
 ROLES: tuple[str, ...] = get_args(Role)
@@ -57,6 +59,8 @@ def turn_row(turn: Message, *, kept: bool = False) -> dict[str, Any]:
         row["tool_call_id"] = str(turn.answers)
     if turn.name is not None:
         row["name"] = turn.name
+    if turn.tools:
+        row["tools"] = [tool_row(tool) for tool in turn.tools]
     return row
 
 
@@ -107,7 +111,7 @@ class _Turns:
         text, images = _content(content, f"{where}.content", tool=role == "tool")
         name = value.get("name")
         name = None if name is None or not text_of(name, f"{where}.name").strip() else name
-        turn = Message(role, text, calls, None, name, images)
+        turn = Message(role, text, calls, None, name, images, tools_of(value.get("tools"), f"{where}.tools"))
         if role == "tool":
             self._answer(turn, value.get("tool_call_id"))
         else:
@@ -154,31 +158,7 @@ class _Turns:
             refuse(f"{where}.name", show(name), "the name of the tool")
         self._calls += 1
         self._waiting[self._calls] = None if id is None else str(id), name
-        return ToolCall(self._calls, text_of(name, f"{where}.name"), _arguments(arguments, f"{where}.arguments"))
-
-
-def _arguments(value: object, where: str) -> str:
-    """Arguments as JSON, written one way however they came; a text that is no JSON stays as the model wrote it.
-
-    In an object null says that there is no such argument: tables fill in what the calls of other rows have.
-    """
-    if value is None:
-        return "{}"
-    if not isinstance(value, str):
-        return text_of(json.dumps(_without_nulls(value), ensure_ascii=False), where)
-    try:
-        found = json.loads(value, parse_constant=lambda name: refuse(where, name, "JSON"))
-        written = json.dumps(found, ensure_ascii=False)
-        written.encode()
-    except (ValueError, RecursionError):
-        return text_of(value, where)
-    return written
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
-    return [_without_nulls(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return ToolCall(self._calls, text_of(name, f"{where}.name"), as_json(arguments, f"{where}.arguments"))
 
 
 def _content(value: object, where: str, *, tool: bool = False) -> tuple[str, tuple[str, ...]]:

@@ -6,12 +6,13 @@ To add one: a function from row to ``Shaped`` and a branch in ``shaped``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spct.items.conversation import checked_query, query_of, response_from, response_of, transcript
 from spct.items.messages import messages_of
 from spct.items.refusals import refuse, show
+from spct.items.tools import tools_of, with_tools
 from spct.types import Message
 
 SHAPES = (
@@ -19,7 +20,7 @@ SHAPES = (
     "share their beginning, or {chosen, rejected} as '\\n\\nHuman: ...\\n\\nAssistant: ...' transcripts"
 )
 QUERY_KEYS = ("prompt", "messages", "query")
-SHAPE_KEYS = frozenset((*QUERY_KEYS, "responses", "chosen", "rejected"))
+SHAPE_KEYS = frozenset((*QUERY_KEYS, "responses", "chosen", "rejected", "tools"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Shaped:
 
 def shaped(row: Mapping[str, Any], where: str) -> Shaped:
     """Read whichever shape ``row`` has; a key whose value is null counts as absent."""
+    read = _shaped(row, where)
+    return replace(read, messages=with_tools(read.messages, tools_of(row.get("tools"), f"{where}: tools")))
+
+
+def _shaped(row: Mapping[str, Any], where: str) -> Shaped:
     responses, chosen, rejected = row.get("responses"), row.get("chosen"), row.get("rejected")
     if chosen is not None and rejected is not None:
         if responses is not None:

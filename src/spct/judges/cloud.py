@@ -116,8 +116,12 @@ class CloudJudge(Rival):
                 problem = Problem(critique.problem.code, f"critique of response {number}: {critique.problem.detail}")
                 trial.record([row(trial, index, None, problem=problem, **shown)])
                 return
-        special = self._head.capabilities.special_tokens
-        scores = await self._head.score([head_reads(trial.item, r, c.text, special) for r, c in enumerate(critiques)])
+        can = self._head.capabilities
+        read = [
+            head_reads(trial.item, r, c.text, can.special_tokens, tool_turns=can.tool_turns)
+            for r, c in enumerate(critiques)
+        ]
+        scores = await self._head.score(read)
         judgment = row(trial, index, values_of(scores), problem=problem_of(scores), **shown)
         trial.record([judgment], usage_of(scores))
 

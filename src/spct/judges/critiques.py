@@ -43,10 +43,12 @@ def critique_options(template: Template, sampling: SamplingSettings) -> dict[str
     }
 
 
-def head_reads(item: Item, response: int, critique: str, special_tokens: tuple[str, ...]) -> Conversation:
+def head_reads(
+    item: Item, response: int, critique: str, special_tokens: tuple[str, ...], *, tool_turns: bool = False
+) -> Conversation:
     """The conversation, the response, and the critique as the answer to ``CRITIQUE_REQUEST``."""
     text = without_control_tokens(answer_of(critique), special_tokens)
-    turns = conversation_of(item, response, special_tokens)
+    turns = conversation_of(item, response, special_tokens, tool_turns=tool_turns)
     return (*turns, Message("user", CRITIQUE_REQUEST), Message("assistant", text))
 
 

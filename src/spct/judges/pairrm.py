@@ -17,8 +17,7 @@ from spct.errors import InputError
 from spct.judges.rival import Rival, Trial, row
 from spct.judges.scalar import usage_of, values_of
 from spct.judges.settings import JudgeSettings
-from spct.judges.texts import query_turns
-from spct.meta.cases import without_control_tokens
+from spct.judges.texts import texts_of
 from spct.types import Problem
 
 Aggregate = Literal["margins", "wins"]
@@ -41,9 +40,7 @@ class PairRMJudge(Rival):
         return {"aggregate": self._aggregate, **self._scorer.protocol}
 
     async def make(self, trial: Trial) -> None:
-        special = self._scorer.capabilities.special_tokens
-        query = query_turns(trial.item, special)
-        shown = [without_control_tokens(response, special) for response in trial.item.responses]
+        query, shown = texts_of(trial.item, self._scorer.capabilities.special_tokens)
         orders = list(permutations(range(trial.n), 2))
         scores = await self._scorer.compare([Pair(query, shown[a], shown[b]) for a, b in orders])
         values = values_of(scores)

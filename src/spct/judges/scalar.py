@@ -26,8 +26,10 @@ class ScalarJudge(Rival):
         return dict(self._scorer.protocol)
 
     async def make(self, trial: Trial) -> None:
-        special = self._scorer.capabilities.special_tokens
-        scores = await self._scorer.score([conversation_of(trial.item, r, special) for r in range(trial.n)])
+        can = self._scorer.capabilities
+        scores = await self._scorer.score(
+            [conversation_of(trial.item, r, can.special_tokens, tool_turns=can.tool_turns) for r in range(trial.n)]
+        )
         text = "\n".join(f"Response {r}: {score.text}" for r, score in enumerate(scores, 1) if score.text)
         judgment = row(trial, 0, values_of(scores), problem=problem_of(scores), text=text)
         trial.record([judgment], usage_of(scores))

@@ -61,7 +61,7 @@ class ClassifierMeta:
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
-        return self._torch.capabilities.special_tokens
+        return self._torch.capabilities().special_tokens
 
     async def start(self) -> None:
         await self._torch.start()

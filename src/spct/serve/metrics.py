@@ -103,6 +103,7 @@ class _ServiceCounts(Collector):
         )
         yield CounterMetricFamily("spct_valid_judgments", "Judgments with valid scores", counters.valid)
         yield CounterMetricFamily("spct_unrecorded", "Verdicts that could not be recorded", counters.lost)
+        yield CounterMetricFamily("spct_cut_short", "Escalations that a deadline ended early", counters.cut_short)
         usage = counters.usage
         tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
         yield from _run_figures(counters.runs)

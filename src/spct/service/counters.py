@@ -15,8 +15,8 @@ class Counters:
     """Sums since the service began.
 
     ``answered`` by source (sampled, shared, cached), ``errors`` by class, ``verdicts`` as winner, tied or none,
-    ``problems`` of invalid judgments by code. ``lost`` counts verdicts that could not be recorded. ``runs`` are the figures of
-    each training run.
+    ``problems`` of invalid judgments by code. ``lost`` counts verdicts that could not be recorded, ``cut_short`` answers by
+    what there was of a verdict when a deadline came. ``runs`` are the figures of each training run.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
@@ -25,6 +25,7 @@ class Counters:
     problems: Counter[str] = field(default_factory=Counter)
     valid: int = 0
     lost: int = 0
+    cut_short: int = 0
     usage: Usage = field(default_factory=Usage)
     runs: RunsSeen = field(default_factory=RunsSeen)
 

@@ -142,7 +142,23 @@ class Recorder:
                 self._fail(error)
 
 
-class Entry(Memory):
+class InHand(Memory):
+    """An item that is being judged, and that is not recorded.
+
+    ``so_far`` gives a verdict that stands if judging is given up; None while there is none.
+    """
+
+    so_far: Callable[[], Verdict] | None = None
+    lost = False
+
+    def may_end(self, so_far: Callable[[], Verdict]) -> None:
+        self.so_far = so_far
+
+    async def finish(self, verdict: Verdict) -> None:
+        """Keep the verdict; nothing here."""
+
+
+class Entry(InHand):
     """One item's place in a run. ``lost`` says that not all of it could be written: then nothing more of it is."""
 
     def __init__(self, recorder: Recorder, position: int, item: Item) -> None:

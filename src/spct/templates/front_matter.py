@@ -35,6 +35,7 @@ class Meta:
     """The front matter. ``reader`` is how the answer is read: a name, or a name with options (``readers``).
 
     ``first`` names the template of the first step, whose answer this one shows. ``responses`` False: they are not shown.
+    ``grammar`` False: the answer is written freely, for a judge that was trained to reason in a form of its own first.
     """
 
     reader: Any = "box"
@@ -45,6 +46,7 @@ class Meta:
     responses: bool = True
     markers: tuple[str, ...] = ()
     headings: Headings = DEFAULT_HEADINGS
+    grammar: bool = True
 
     def make_reader(self) -> Reader:
         """What reads the answer. Raises InputError."""
@@ -94,6 +96,14 @@ def _check_responses(value: object, place: str) -> bool:
     if isinstance(value, bool):
         return value
     raise TemplateError(f"{place}: responses is {value!r}; expected true or false: whether they are shown")
+
+
+def _check_grammar(value: object, place: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TemplateError(
+        f"{place}: grammar is {value!r}; expected true or false: whether the answer is held to its form"
+    )
 
 
 def _check_reader(value: object, place: str) -> object:
@@ -155,4 +165,5 @@ _CHECKS: dict[str, Callable[[object, str], object]] = {
     "responses": _check_responses,
     "markers": _check_markers,
     "headings": _check_headings,
+    "grammar": _check_grammar,
 }

@@ -7,7 +7,9 @@ What holds for every prompt, whatever the texts contain:
    exactly where the template put it. The tag is the first of a sequence that is absent from the item, so nearly
    all prompts carry the same one and share their prefix in a server's cache.
 2. No untrusted text contains a string that matches a marker which the template declares, read loosely (any case,
-   spacing, width, invisible characters, any number, any or no tag), nor a begin or end line of any make.
+   spacing, width, invisible characters, any number, any or no tag), nor a begin or end line of any make; and no line of it
+   begins like one of the lines of a trajectory (``turns.MARKERS``), which are common words within a line. A lone word in
+   quotes before a colon, as keys of JSON are (``"turn": 1``), is no marker.
 3. No untrusted text contains one of the engine's special tokens, nor what is a control token in a chat format that
    ``control_tokens`` knows, nor a mark that opens or closes reasoning (``answer``).
 4. No untrusted text contains the template's answer form (its reader's ``looks``) which, copied as it is or tidied up,
@@ -74,6 +76,9 @@ _EDGE_BYTES, _NOUN_BYTES = ([word.encode() for word in words] for words in (_EDG
 _SPREAD = r"[\s_.*-]*+"
 _GAP = rf"[^\w{_MARKS}]*+_*+[^\w{_MARKS}]*+"
 _OPENER = r"[\[<{|#=*~-](?![\[<{|#=*~-])\s*+/?+[\s_]*+"
+_NO_KEY = r"""(?!(?<=["'])\w++["']\s*+:)"""
+# A bracket among the marks that a line begins with, and no quote: texts of JSON stand in quotes.
+_LINE = rf"""\n(?=[^\w\n\[{{<]*+[\[{{<])[^\w\n"'{_MARKS}]*+_*+"""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -108,11 +113,16 @@ class LookAlike:
 class Shield:
     """Seals the untrusted texts of one template's prompts."""
 
-    def __init__(self, markers: Sequence[str], reader: Reader) -> None:
-        """``markers`` are the template's, with ``{i}``, ``{letter}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary."""
+    def __init__(self, markers: Sequence[str], reader: Reader, lines: Sequence[str] = ()) -> None:
+        """``markers`` are the template's, with ``{i}``, ``{letter}``, ``{n}``, ``{role}`` and ``{tag}`` where those vary;
+        ``lines`` are markers in brackets that are looked for where a line begins.
+        """
         self._reader = reader
         self._looks_of = lru_cache(maxsize=64)(reader.looks)
-        self._look_alikes = tuple(_look_alike(marker) for marker in markers)
+        self._look_alikes = (
+            *[_look_alike(marker) for marker in markers],
+            *[_look_alike(line, _LINE) for line in lines],
+        )
 
     def seal(self, texts: Sequence[str], n: int, special_tokens: Sequence[str] = ()) -> Sealed:
         """Choose the tag that none of ``texts`` contains, and neutralise in each what points 2 to 4 name.
@@ -224,7 +234,7 @@ def _phrases() -> tuple[Look, ...]:
     after = rf"(?:{nouns})(?i:e?s?){gap}\d{{0,4}}{gap}(?:{_word('is')}{gap})?{edge}"
     phrase = rf"(?:{the}{gap})?(?:{edge}{gap}{thing}|{after})"
     bracketed = rf"(?P<lead>{_OPENER}){phrase}(?![a-zA-Z])"
-    alone = rf"(?P<lead>\n[^\w\n{_MARKS}]*+_*+)(?:{phrase})[\W_]{{0,4}}\d{{0,4}}[^\w\n]*+(?=\n|\Z)"
+    alone = rf"(?P<lead>\n[^\w\n{_MARKS}]*+_*+){_NO_KEY}(?:{phrase})[\W_]{{0,4}}\d{{0,4}}[^\w\n]*+(?=\n|\Z)"
     return tuple(Look(re.compile(pattern), whole=False) for pattern in (bracketed, alone))
 
 
@@ -232,16 +242,19 @@ _PHRASES = _phrases()
 _MARKS_OF_MODELS = tuple((Look(shape.pattern), shape.words) for shape in SHAPES)
 
 
-def _look_alike(marker: str) -> LookAlike:
-    """``squeezed`` is what ``squeeze`` leaves of any text that ``loose`` matches; empty (matches all) for a bare rule."""
+def _look_alike(marker: str, lead: str | None = None) -> LookAlike:
+    """``squeezed`` is what ``squeeze`` leaves of any text that ``loose`` matches; empty (matches all) for a bare rule.
+
+    ``lead`` is what stands before its first word, by default whatever may stand before one like it.
+    """
     marker = fold_text(marker)
     parts = _PLACEHOLDER.split(marker)
     pieces = [_SQUEEZED[part] if index % 2 else squeeze(part) for index, part in enumerate(parts)]
     word = max(pieces[::2], key=len)
-    return LookAlike(word, re.compile(b"".join(pieces) if word else b""), _loose(marker, parts))
+    return LookAlike(word, re.compile(b"".join(pieces) if word else b""), _loose(marker, parts, lead))
 
 
-def _loose(marker: str, parts: Sequence[str]) -> Look:
+def _loose(marker: str, parts: Sequence[str], lead: str | None) -> Look:
     """Anything that reads like ``marker``: its words in order, any case, number and spacing; the tag may be missing."""
     words: list[str] = []
     for index, part in enumerate(parts):
@@ -251,8 +264,9 @@ def _loose(marker: str, parts: Sequence[str]) -> Look:
             words += map(_word, re.findall(r"[^\W_]+", part))
     if not any(char.isalnum() for part in parts[::2] for char in part):
         return Look(re.compile(re.escape(marker.strip())))
-    begins_in_word = marker.lstrip()[0].isalnum()
-    lead = r"(?<!\w)" if begins_in_word else rf"[^\w\s{_MARKS}](?![^\w\s{_MARKS}])[\s_]*+"
+    if lead is None:
+        begins_in_word = marker.lstrip()[0].isalnum()
+        lead = r"(?<!\w)" if begins_in_word else rf"[^\w\s{_MARKS}](?![^\w\s{_MARKS}])[\s_]*+{_NO_KEY}"
     return Look(re.compile(rf"(?P<lead>{lead})" + _GAP.join(words)), whole=False)
 
 

@@ -99,7 +99,7 @@ class Template:
         self.digest = source.digest
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self._reader)
-        self._turn_shield = Shield((*source.meta.markers, *MARKERS), self._reader)
+        self._turn_shield = Shield(source.meta.markers, self._reader, MARKERS)
         self._last: _SealedItem | None = None
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
@@ -203,16 +203,19 @@ class Template:
     def grammar(self, n: int, max_tokens: int, *, asked: int | None = None) -> str | None:
         """GBNF whose every completed derivation ``parse`` accepts for n responses, or for ``asked`` scores of them.
 
-        None where the turn is begun in the prompt, since a grammar is that of a whole turn; and for a text that begins with
-        no heading of its own, which may be anything.
+        None where the template wants none; where the turn is begun in the prompt, since a grammar is that of a whole turn;
+        and for a text that begins with no heading of its own, which may be anything.
         """
-        if self.begins or (self.kind == "text" and self._source.meta.headings.principles is None):
+        meta = self._source.meta
+        if not meta.grammar or self.begins or (self.kind == "text" and meta.headings.principles is None):
             return None
         return write_grammar(self._reader, n, max_tokens, self._source.meta.headings, asked)
 
     def json_schema(self, n: int) -> str | None:
-        """The JSON schema, as JSON, of the answer over n responses; None where it is not JSON, or its turn is begun."""
-        schema = None if self.begins else self._reader.schema(n)
+        """The JSON schema, as JSON, of the answer over n responses; None where it is not JSON, its turn is begun, or the
+        template wants none.
+        """
+        schema = self._reader.schema(n) if self._source.meta.grammar and not self.begins else None
         return None if schema is None else json.dumps(schema, ensure_ascii=False)
 
     def refuses(self, n: int) -> str | None:

@@ -113,7 +113,9 @@ def expected_scores(
     ``slots`` are where its scores were read (``Template.slots``). Never raises for what an engine returned.
     """
     if not logprobs:
-        return ExpectedScores(problem="no token log-probabilities came back; top_logprobs asks for them")
+        return ExpectedScores(
+            problem="no token log-probabilities came back: not every server gives them, and top_logprobs 0 asks for none"
+        )
     if not slots:
         return ExpectedScores(
             problem="the template's answer form has no expected scores (such as decimals or a ranking)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
+from spct.items.tools import tools_of, with_tools
 from spct.run.asks import Asked
 from spct.service.member import NO_METADATA, Member, Metadata
 from spct.service.options import NO_OPTIONS, JudgeOptions
@@ -14,7 +15,7 @@ from spct.wire.reward import RewardRollout
 
 def item_of(group: GroupIn) -> Item:
     """Raises InputError."""
-    query = query_of(group.query, "query")
+    query = with_tools(query_of(group.query, "query"), tools_of(group.tools, "tools"))
     responses = [response_of(text, f"responses[{i}]", query) for i, text in enumerate(group.responses)]
     return Item(
         group.id or "",
@@ -33,7 +34,8 @@ def asked_of(group: GroupIn) -> Asked | None:
 
 def member_of(rollout: RewardRollout) -> Member:
     """Raises InputError."""
-    group, query = rollout.group, query_of(rollout.query, "query")
+    group = rollout.group
+    query = with_tools(query_of(rollout.query, "query"), tools_of(rollout.tools, "tools"))
     return Member(
         run=group.run,
         group=group.id,

@@ -99,6 +99,10 @@ Query = Annotated[
     ),
 ]
 QUERY_NAMES = AliasChoices("query", "prompt", "messages")
+Tools = Annotated[
+    list[dict[str, Any]] | None,
+    Field(description="What the assistant could call, as in OpenAI's chat requests. docs/items.md has the forms."),
+]
 Response = Annotated[
     str | Some[Turn],
     Field(description="A text, or the turns of a trajectory, the assistant's first."),
@@ -144,6 +148,7 @@ class GroupIn(Own):
     id: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     query: Query = Field(validation_alias=QUERY_NAMES)
     responses: Some[Response | Turn]
+    tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
     metadata: MetadataIn | None = None

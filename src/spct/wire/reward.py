@@ -22,6 +22,7 @@ from spct.wire.parts import (
     Response,
     Some,
     Text,
+    Tools,
     Turn,
     UsageOut,
     shown_as,
@@ -85,6 +86,7 @@ class RewardRollout(Own):
     query: Query = Field(validation_alias=QUERY_NAMES)
     response: Response | Turn
     group: CohortIn
+    tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
     metadata: MetadataIn | None = None

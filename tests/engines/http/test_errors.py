@@ -8,7 +8,15 @@ import pytest
 from aiohttp import ClientConnectorCertificateError
 from aiohttp.client_reqrep import ConnectionKey
 
-from spct.engines.http.errors import Endpoint, Refusal, Transient, of_error_within, of_exception, of_status
+from spct.engines.http.errors import (
+    Endpoint,
+    Refusal,
+    Transient,
+    of_error_within,
+    of_exception,
+    of_status,
+    without_secrets,
+)
 from spct.engines.http.told import read_error, refused_parameters, wait_told_s
 from spct.errors import (
     ContentFilterError,
@@ -346,3 +354,20 @@ def test_a_number_of_thousands_of_digits_is_no_number():
     found = meaning(f"maximum context length is {long} tokens")
     assert isinstance(found, ContextLengthError) and (found.prompt_tokens, found.context_tokens) == (None, None)
     assert of_error_within(HERE, {}, orjson.dumps({"error": {"message": "a", "code": long}}), 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h/v1", "https://h/v1"),
+        ("https://ann:secret@h/v1", "https://h/v1"),
+        ("https://ann:sec@ret@h/v1", "https://h/v1"),
+        ("https://secret@h", "https://h"),
+        ("//ann:sec?ret@h/v1?api-key=secret", "//h/v1"),
+        ("https://h/v1?token=secret#secret", "https://h/v1"),
+        ("https://h/a@b", "https://h/a@b"),
+        ("elsewhere", "elsewhere"),
+    ],
+)
+def test_an_address_is_shown_without_login_and_query(url, shown):
+    assert without_secrets(url) == shown

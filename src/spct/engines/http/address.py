@@ -12,7 +12,7 @@ from typing import Any
 
 from yarl import URL
 
-from spct.engines.http.errors import Endpoint
+from spct.engines.http.errors import Endpoint, without_secrets
 from spct.engines.http.presets import DEFAULT_BASE_URL, KEY_HEADER, KEY_VARIABLE
 from spct.errors import InputError
 
@@ -90,7 +90,7 @@ def split_urls(base_url: str | Sequence[str] | None) -> list[str]:
     if base_url is not None and not urls:  # a variable that was not set must not send all to the usual server
         raise InputError("base_url is empty: give an address as http://127.0.0.1:8000/v1, or leave it out")
     if twice := [url for url in dict.fromkeys(urls) if urls.count(url) > 1]:
-        raise InputError(f"base_url names an address twice: {Endpoint('', '').clean(_without_secrets(twice[0]))}")
+        raise InputError(f"base_url names an address twice: {Endpoint('', '').clean(without_secrets(twice[0]))}")
     return urls
 
 
@@ -126,10 +126,6 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _is_header_text(value: str) -> bool:
     return value.isascii() and value.isprintable()
-
-
-def _without_secrets(url: str) -> str:
-    return re.sub(r"(?<=//)[^/@]*@|\?.*", "", url)
 
 
 def _parse_base_url(text: str) -> tuple[URL, str | None, str]:

@@ -106,7 +106,7 @@ class HTTPClient:
                 return outcome
             tries += 1
             told = outcome if outcome.connected else told
-            elsewhere = server is None and not outcome.throttled and self._fleet.others_take(last, time.monotonic())
+            elsewhere = server is None and self._fleet.others_take(last, time.monotonic())
             if elsewhere and not outcome.answered and handed_on < len(self.servers) - 1:
                 handed_on += 1  # a server that is gone costs no try while there is another
             elif not self._is_bad_luck(outcome, tries, served):
@@ -155,7 +155,7 @@ class HTTPClient:
             raise failure
         if isinstance(failure, Refusal):
             return replace(failure, forbidden=failure.forbidden and not self._pace.served)
-        if not failure.throttled and server.served == served:
+        if server.served == served:
             server.fail(time.monotonic())
         return failure
 

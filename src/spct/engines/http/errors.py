@@ -128,9 +128,9 @@ def of_status(endpoint: Endpoint, status: int, headers: Mapping[str, str], raw: 
             f"{message}; check the model's name and the base URL (most servers want it to end in /v1)"
         )
     if 300 <= status < 400:
-        target = endpoint.clean(headers.get("Location", "elsewhere")).partition("?")[0]
+        target = endpoint.clean(without_secrets(headers.get("Location", "elsewhere")))
         return EngineError(
-            f"{endpoint.shown} redirects ({status}) to {_without_login(target)}; a key is never sent on to another "
+            f"{endpoint.shown} redirects ({status}) to {target}; a key is never sent on to another "
             "server, so pass that base URL instead if it is right"
         )
     too_long = http_told.is_too_large_for_a_minute if status == 429 else http_told.is_context_overflow
@@ -224,5 +224,6 @@ def _unconnected(endpoint: Endpoint, reason: OSError) -> Transient:
     return Transient(what or "connection closed at once", connected=False)
 
 
-def _without_login(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)
+def without_secrets(url: str) -> str:
+    """An address without login and query."""
+    return re.sub(r"(?<=//)[^/]*@|[?#].*", "", url)

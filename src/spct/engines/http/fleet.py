@@ -1,8 +1,8 @@
 """Several servers of one model: which of them a request goes to.
 
 The one with the least in flight, unless another has lately been sent a prompt that begins the same way and has hardly more to
-do: it has that beginning in its cache. A server that failed and has served nothing since is left out for a while, then tried
-again with one request at a time.
+do: it has that beginning in its cache. A server that failed, or had too many requests, and has served nothing since is left
+out for a while, at least as long as it asks for, then tried again with one request at a time.
 """
 
 from __future__ import annotations

@@ -12,8 +12,7 @@ from typing import Any
 
 from spct.classifiers import Pair
 from spct.classifiers.pairs import DEFAULT_FORM, SEGMENTS, one_text
-from spct.judges.texts import query_turns
-from spct.meta.cases import without_control_tokens
+from spct.judges.texts import texts_of
 from spct.train.baselines.pairs import Pairs, fits
 from spct.train.baselines.recipe import BaselineRecipe
 from spct.train.common.binary import SCHEMA, BinaryTrainer, binary_trainer
@@ -44,8 +43,8 @@ def rows(
     """Two token rows for each pair of one side; ``counts`` takes how many. Raises InputError for one too long."""
     special = tuple({*trainable.encoder.control_tokens, *SEGMENTS})
     for one in pairs.comparisons(side):
-        query = query_turns(one.item, special)
-        chosen, rejected = (without_control_tokens(one.item.responses[i], special) for i in (one.chosen, one.rejected))
+        query, responses = texts_of(one.item, special)
+        chosen, rejected = responses[one.chosen], responses[one.rejected]
         both = [_ids(trainable.tokenizer, Pair(query, *texts)) for texts in ((chosen, rejected), (rejected, chosen))]
         if fits(one, max(map(len, both)), trainable, recipe, counts):
             yield from ({"input_ids": ids, "label": label} for ids, label in zip(both, (1.0, 0.0), strict=True))

@@ -51,6 +51,7 @@ def trainer(course: Course) -> ScalarTrainer:
 
 
 def _encode(one: Preference, response: int, trainable: Trainable) -> list[int]:
-    conversation = conversation_of(one.item, response, trainable.encoder.control_tokens)
+    encoder = trainable.encoder
+    conversation = conversation_of(one.item, response, encoder.control_tokens, tool_turns=encoder.takes_tools)
     with roles_taken(one.item):
         return chat_ids(trainable.tokenizer, conversation, trainable.name)

@@ -47,6 +47,7 @@ class ChatEncoder:
         except EngineError as error:
             raise TrainingError(str(error)) from error
         self.control_tokens = self._chat.control_tokens()
+        self.takes_tools = self._chat.takes_tools()
         self.end_ids = self._end()
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
