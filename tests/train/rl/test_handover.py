@@ -31,7 +31,10 @@ def toy(tmp_path_factory):
     path = tmp_path_factory.mktemp("handover")
     recipe = toy_recipe(path, steps=12, batch=6, heldout={"path": str(path / "heldout.jsonl")})
     out = path / "verl"
-    return recipe, out, hand_over("verl", recipe, out, lambda _: None)
+    said: list[str] = []
+    report = hand_over("verl", recipe, out, said.append)
+    assert said[0] == "not handed over, since verl has its own: micro_batch, device"
+    return recipe, out, report
 
 
 def rows(path):

@@ -27,6 +27,18 @@ from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.stage import Say
 
 MANIFEST = "handover.json"
+ITS_OWN = (
+    "micro_batch",
+    "precision",
+    "device",
+    "gradient_checkpointing",
+    "keep",
+    "log_every",
+    "rollouts",
+    "rollout_batch",
+    "vllm",
+)
+"""Keys of a recipe that say how this trainer works, not what is trained: another has keys of its own for that."""
 
 
 @dataclass
@@ -88,6 +100,8 @@ def hand_over(trainer: str, recipe: RLRecipe, out: Path, say: Say = print) -> di
         tuple(map(file_of, used)),
         encoder,
     )
+    if own := [name for name in ITS_OWN if name in recipe.model_fields_set]:
+        say(f"not handed over, since {trainer} has its own: {', '.join(own)}")
     say(f"writing {prompts.visits:,} prompts of {len(items.kept):,} items for {recipe.steps:,} steps")
     out.mkdir(parents=True, exist_ok=True)
     keep_templates(used, out)
