@@ -30,10 +30,11 @@ from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import PendingError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
+from spct.run.asks import Asked
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
 from spct.service.member import CohortPlace, Member, joint_item, place_in
-from spct.types import Message
+from spct.types import Item, Message
 from spct.voting.orders import keyed_hash
 
 HOLD_S = 0.02
@@ -138,7 +139,7 @@ async def in_process(plan: Plan, outcome: Outcome) -> AsyncIterator[Ask]:
     judge = GRMJudge(ScriptedEngine(scores), JudgeSettings(k=plan.k))
     outcome.judged = 0
 
-    async def judged(item: Any) -> Any:
+    async def judged(item: Item, asked: Asked) -> Any:
         outcome.judged = (outcome.judged or 0) + 1
         return await judge.judge(item)
 

@@ -1,4 +1,4 @@
-"""How quick the viewer is: ``python -m benchmarks.viewer [--items N]``.
+"""How quick the viewer is: ``python -m benchmarks.viewer [--items N] [--keep DIR]``.
 
 Makes a run of N items, two responses and four judgments each, of random words (5 kB an item), and asks for its pages as a
 browser would, in this process, without the network: before there is an index, and when it is complete. A table in Markdown.
@@ -6,9 +6,11 @@ browser would, in this process, without the network: before there is an index, a
 
 from __future__ import annotations
 
+import contextlib
 import random
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -66,13 +68,22 @@ def make_run(out: Path, items: int) -> None:
     store.close()
 
 
+@contextlib.contextmanager
+def folder_of(keep: Path | None, items: int) -> Iterator[Path]:
+    """A folder with the run, which is made unless it is there."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if keep is None else keep
+        if not (folder / "words").exists():
+            make_run(folder / "words", items)
+        yield folder
+
+
 @click.command()
 @click.option("--items", default=1000, show_default=True)
-def main(items: int) -> None:
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the run in this folder, and take it from there.")
+def main(items: int, keep: Path | None) -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "runs"
-        make_run(folder / "words", items)
+    with tempfile.TemporaryDirectory() as name, folder_of(keep, items) as folder:
         library = Library([folder], Path(name) / "cache")
         client = TestClient(create_app(Viewer(library)), base_url="http://127.0.0.1")
 

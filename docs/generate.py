@@ -121,8 +121,9 @@ def prompts() -> str:
     """The prompt of each template over one example."""
     head = (
         f"# Prompts\n\n{HEAD}\nWhat each template asks a judge, word for word, over one example: a question with two answers"
-        " (with one, where the template takes one alone). The text of the last word in each marker differs from item to item, so"
-        " that no answer can write a marker. [Templates](templates.md) says how to choose one and how to write your own.\n"
+        " (with one, where the template takes one alone). Each message begins with its role. The last word of each marker differs"
+        " from item to item, so that no answer can write a marker. [Templates](templates.md) says how to choose one and how to"
+        " write your own.\n"
     )
     return "\n".join([head, *[prompt_of(name) for name in TEMPLATES]])
 
@@ -130,11 +131,13 @@ def prompts() -> str:
 def prompt_of(name: str) -> str:
     template = load_template(name)
     item = replace(EXAMPLE, responses=EXAMPLE.responses[:1]) if template.refuses(2) else EXAMPLE
-    first = {"first": FIRST} if "first" in template.needs else {}
+    first = {"first": FIRST} if template.first else {}
     messages = template.render(item, range(len(item.responses)), given=first)
     low, high = template.scale
     about = f"Answer: `{template.kind}`, from {low} to {high}." if template.kind != "text" else "Answer: a text."
-    needs = f" An item needs: {', '.join(sorted(template.needs))}." if template.needs else ""
+    named = [{"single": "to have one response"}.get(need, need) for need in sorted(template.needs - {"first"})]
+    needs = f" An item needs {' and '.join(named)}." if named else ""
+    needs += f" Before it the template `{template.first}` is asked, whose answer it shows." if template.first else ""
     shown = "\n\n".join(f"({message.role})\n{message.content}" for message in messages)
     return f"## {name}\n\n{about}{needs}\n\n````text\n{shown.rstrip()}\n````\n"
 

@@ -17,13 +17,15 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, required=True, help="directory for everything; a second call goes on with it"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=None, help="seeds (default: 0 1 2, and 0 with --short)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=None, help="seeds (default: 0 to 9, and 0 with --short)"
+    )
     parser.add_argument("--short", action="store_true", help="the short form: one seed, small sizes")
     parser.add_argument("--jobs", type=int, default=2, help="seeds at a time, a thread each")
     parser.add_argument("--summarise", action="store_true", help="only write results of what there is")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)  # one seed in this process
     options = parser.parse_args()
-    seeds = options.seeds or ([0] if options.short else [0, 1, 2])
+    seeds = options.seeds or ([0] if options.short else list(range(10)))
     if options.alone:
         return _alone(options, seeds[0])
     options.out.mkdir(parents=True, exist_ok=True)
@@ -80,17 +82,21 @@ def _summarise(out: Path, seeds: list[int]) -> None:
     from benchmarks.spct_lab.collect import collect
     from benchmarks.spct_lab.plots import draw
     from benchmarks.spct_lab.pretrain import PRETRAINED
+    from benchmarks.spct_lab.recipe import ABLATION_K
     from benchmarks.spct_lab.results import results
-    from benchmarks.spct_lab.run import BASE, seed_directory
+    from benchmarks.spct_lab.run import BASE, jobs_of, seed_directory
     from benchmarks.spct_lab.tables import table_lines
+    from benchmarks.spct_lab.variants import juries
 
+    from spct.bench.scoring.stored import open_stored
     from spct.data.output import read_json, write_json, write_text
 
     there = {seed: seed_directory(out, seed) for seed in seeds}
     there = {seed: path for seed, path in there.items() if (path / "sessions.json").is_file()}
     if not there:
         raise SystemExit(f"{out}: no seed is finished; see the logs seed-*.log there")
-    found: dict[str, Any] = results({seed: collect(path) for seed, path in there.items()})
+    voted = [open_stored(jobs_of(path)["bench-items-rl"]) for path in there.values()]
+    found: dict[str, Any] = results({seed: collect(path) for seed, path in there.items()}, juries(voted, ABLATION_K))
     found["sessions"] = {
         str(seed): (read_json(path / "sessions.json") or {})["sessions"] for seed, path in there.items()
     }

@@ -1,27 +1,34 @@
 """From scored items to figures: means over seeds and held-out queries, two intervals, paired differences.
 
-A matrix has a row per seed and a column per held-out item: the expected credit of that item under that seed's model. Its
-figure is the mean of all. ``items`` is the 95% interval over queries (percentile bootstrap of items, each averaged over the
-seeds): these models, other queries. ``seeds`` is the 95% interval over seeds (t, on the seeds' means): these queries, other
-trainings. Neither contains the other's chance. Suffixes: ``S`` seeds, ``I`` items.
+A matrix has a row per seed and a column per held-out item: the expected credit of that item under that seed's model. A seed is a
+base of its own with its own training. Its figure is the mean of all. ``items`` is the 95% interval over queries (percentile
+bootstrap of items, each averaged over the seeds): these models, other queries. ``seeds`` is the 95% interval over seeds (t, on the
+seeds' means): these queries, other trainings. ``both`` is that of other trainings on other queries: rows and columns are drawn
+anew at once (Owen 2007, "The pigeonhole bootstrap"; it is, if anything, too wide). ``p_value`` of a difference is from it.
+Suffixes: ``S`` seeds, ``I`` items.
 """
 # ruff: noqa: N803
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from spct.bench.scoring.statistics import mean_figure, sign_flip_p
+from spct.bench.scoring.statistics import mean_figure
 
 Floats = NDArray[np.float64]
 T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """97.5% points of Student's t by degrees of freedom."""
+DRAWS = 4_000
+FEWEST_SEEDS = 4
+"""With fewer, drawing them anew says nothing of other trainings: no interval of both kinds, and no p-value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,12 @@ class Estimate:
     by_seed: tuple[float, ...]
     items: tuple[float, float] | None
     seeds: tuple[float, float] | None
+    both: tuple[float, float] | None = None
     p_value: float | None = None
 
     def as_row(self) -> dict[str, Any]:
         """For JSON, to six decimals."""
-        bounds = {name: _rounded(getattr(self, name)) for name in ("by_seed", "items", "seeds")}
+        bounds = {name: _rounded(getattr(self, name)) for name in ("by_seed", "items", "seeds", "both")}
         row = {"value": round(self.value, 6), **bounds}
         return row if self.p_value is None else row | {"p_value": round(self.p_value, 6)}
 
@@ -47,15 +55,58 @@ def estimate(values_SI: Floats) -> Estimate:
     columns = values_SI.mean(axis=0)
     found = mean_figure(columns.tolist(), [str(i) for i in range(len(columns))])
     items = None if found.low is None or found.high is None or len(columns) < 2 else (found.low, found.high)
-    return Estimate(float(values_SI.mean()), tuple(map(float, by_seed)), items, t_interval(by_seed))
+    drawn = _drawn(values_SI)
+    both = None if drawn is None else (float(np.quantile(drawn, 0.025)), float(np.quantile(drawn, 0.975)))
+    return Estimate(float(values_SI.mean()), tuple(map(float, by_seed)), items, t_interval(by_seed), both)
 
 
 def difference(after_SI: Floats, before_SI: Floats) -> Estimate:
-    """After less before, paired by seed and item; p from flipping the signs of whole items."""
+    """After less before, paired by seed and item; ``p_value`` is two-sided, None for fewer than ``FEWEST_SEEDS``."""
     gaps = after_SI - before_SI
-    p_value, _ = sign_flip_p(gaps.mean(axis=0))
-    found = estimate(gaps)
-    return Estimate(found.value, found.by_seed, found.items, found.seeds, p_value)
+    return replace(estimate(gaps), p_value=_p_of(_drawn(gaps)))
+
+
+def _drawn(values_SI: Floats) -> Floats | None:
+    """The means of ``DRAWS`` matrices whose rows and columns are drawn anew, with replacement and apart from each other."""
+    seeds, items = values_SI.shape
+    if seeds < FEWEST_SEEDS:
+        return None
+    rows_BS, columns_BI = _weights(seeds, 0), _weights(items, 1)  # noqa: N806
+    return np.asarray(((rows_BS @ values_SI) * columns_BI).sum(axis=1))
+
+
+@lru_cache(maxsize=8)
+def _weights(count: int, seed: int) -> Floats:
+    """How often each of ``count`` is drawn in each of the draws, over ``count``: (B, count)."""
+    drawn = np.random.default_rng(seed).integers(count, size=(DRAWS, count))
+    places = drawn + count * np.arange(DRAWS)[:, None]
+    return np.bincount(places.ravel(), minlength=DRAWS * count).reshape(DRAWS, count) / count
+
+
+def _p_of(drawn: Floats | None) -> float | None:
+    """Twice the share of the drawn means on the rarer side of 0, at least 2 / (draws + 1)."""
+    if drawn is None:
+        return None
+    rarer = min(int(np.sum(drawn <= 0)), int(np.sum(drawn >= 0)))
+    return min(1.0, 2 * (rarer + 1) / (len(drawn) + 1))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values corrected for how many questions were asked at once (Holm 1979): the k-th smallest of m times m - k + 1."""
+    corrected, largest = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, p * (len(p_values) - rank)))
+        corrected[name] = largest
+    return {name: corrected[name] for name in p_values}
+
+
+def rank_correlation(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """Spearman's correlation and its two-sided p-value over all, or 20,000 drawn, orders of ``ys``."""
+    statistic = lambda permuted: stats.spearmanr(xs, permuted).statistic  # noqa: E731
+    found = stats.permutation_test(
+        (np.asarray(ys, dtype=np.float64),), statistic, permutation_type="pairings", n_resamples=20_000, rng=0
+    )
+    return float(found.statistic), float(found.pvalue)
 
 
 def t_interval(means_S: Sequence[float] | Floats) -> tuple[float, float] | None:

@@ -6,11 +6,12 @@ model has 128,384 weights, not 27 billion, and a few hundred steps. docs/lab.md 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.spct_lab.model import Size
 from benchmarks.spct_lab.pretrain import Pretraining
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,6 +35,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "beta": ("beta-0",),
 }
 """Branches that are trained one after the other; the groups side by side, once the main one has its RFT."""
+WIDER = {"middle": Size(96, 4, 4), "large": Size(128, 5, 4)}
+"""Bases of more weights, on the same texts: 377,088 and 830,720 beside 128,384."""
+META_DATA = {"rft": ("rft",), "own": ("samples",)}
+"""Meta RMs that learn from fewer judgments: the base's alone, or those of the model that they then guide alone."""
+ADAPTIVE = 0.97
+"""The level at which adaptive k stops (``spct judge --adaptive``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,9 @@ class Sizes:
     """``train`` items are judged for RFT and RL, ``more`` items by the trained model for its meta RM; ``dev`` items choose the RL
     checkpoint, ``test`` items are reported.
 
-    ``k`` is the largest vote, ``ablation_k`` that of the ablations and of single responses.
+    ``k`` is the largest vote, ``ablation_k`` that of the ablations, of wider bases and of single responses. The first
+    ``wider_seeds`` seeds have bases of more weights too. ``metas`` are the further meta RMs; ``adaptive`` is whether adaptive k
+    is run.
     """
 
     pretraining: Pretraining
@@ -57,10 +66,15 @@ class Sizes:
     k: int = 32
     ablation_k: int = ABLATION_K
     groups: tuple[str, ...] = tuple(GROUPS)
+    wider_seeds: int = 4
+    metas: tuple[str, ...] = tuple(META_DATA)
+    adaptive: bool = True
 
 
-FULL = Sizes(Pretraining(), 600, 3_000, 96, 150, 60, 3.0, 90, 30, 1_000)
-SHORT = Sizes(Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4)
+FULL = Sizes(Pretraining(), 600, 3_000, 96, 510, 120, 3.0, 90, 30, 1_000)
+SHORT = Sizes(
+    Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4, wider_seeds=1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +96,35 @@ def all_recipe(sizes: Sizes, files: Files, seed: int, group: str = MAIN) -> dict
     whole = stages if group == MAIN else first
     found = {"model": str(files.base), "seed": seed, **whole}
     return found | {"ablations": {name: _ablation(name, sizes, stages) for name in GROUPS[group]}}
+
+
+def wider_recipe(sizes: Sizes, files: Files, seed: int, base: Path) -> dict[str, Any]:
+    """A base of more weights on the test items, untrained."""
+    return {"model": str(base), "seed": seed, "bench": {**_stages(sizes, files)["bench"], "k": sizes.ablation_k}}
+
+
+def adaptive_recipe(sizes: Sizes, files: Files, seed: int, model: Path) -> dict[str, Any]:
+    """The test items with adaptive k, asked anew."""
+    bench = {**_stages(sizes, files)["bench"], "adaptive": ADAPTIVE, "greedy": False}
+    return {"model": str(model), "seed": seed, "bench": bench}
+
+
+def meta_recipe(sizes: Sizes, base: Path, seed: int, runs: Sequence[Path]) -> dict[str, Any]:
+    """A meta RM on the judgments in ``runs``."""
+    return {"model": str(base), "seed": seed, "meta": {**_meta(sizes), "runs": [str(run) for run in runs]}}
+
+
+def _meta(sizes: Sizes) -> dict[str, Any]:
+    return {
+        **_TRAINED,
+        "learning_rate": 1e-3,
+        "batch": 64,
+        "micro_batch": 64,
+        "steps": sizes.meta_steps,
+        "save_every": max(1, sizes.meta_steps // 5),
+        "patience": 5,
+        "curve": False,
+    }
 
 
 def _stages(sizes: Sizes, files: Files) -> dict[str, dict[str, Any]]:
@@ -106,16 +149,7 @@ def _stages(sizes: Sizes, files: Files) -> dict[str, dict[str, Any]]:
             "max_new_tokens": MAX_NEW,
         },
         "samples": {**sampling, "items": str(files.more), "n_rft": 4},
-        "meta": {
-            **_TRAINED,
-            "learning_rate": 1e-3,
-            "batch": 64,
-            "micro_batch": 64,
-            "steps": sizes.meta_steps,
-            "save_every": max(1, sizes.meta_steps // 5),
-            "patience": 5,
-            "curve": False,
-        },
+        "meta": _meta(sizes),
         "bench": {
             **_ENGINE,
             "template": asked["template"],

@@ -1,4 +1,4 @@
-"""One seed of the laboratory: its files, its base, its training by ``spct train all``, and its single responses.
+"""One seed of the laboratory: its files, its bases, its training by ``spct train all``, and what is measured of it besides.
 
 What is done already is not done again, so a killed seed goes on where it was.
 """
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -20,7 +20,20 @@ from typing import Any
 
 import yaml
 from benchmarks.spct_lab.pretrain import PRETRAINED, pretrain
-from benchmarks.spct_lab.recipe import MAIN, MAX_NEW, Files, Sizes, all_recipe, judged
+from benchmarks.spct_lab.recipe import (
+    MAIN,
+    MAX_NEW,
+    META_DATA,
+    WIDER,
+    Files,
+    Sizes,
+    adaptive_recipe,
+    all_recipe,
+    judged,
+    meta_recipe,
+    wider_recipe,
+)
+from benchmarks.spct_lab.skills import skills
 from benchmarks.spct_lab.world import Case, cases
 
 from spct.data.output import read_json, write_json
@@ -42,6 +55,8 @@ ITEMS_WITHOUT_VERDICT = 1
 BASE = "base"
 LATER = ("rl", "samples", "meta", "bench")
 TRAINED = ("sft", "rl")
+SKILLS, METAS = "skills.json", "metas.json"
+"""What the base can do before RL; and the ids of the further meta RMs by what they learned from."""
 
 
 def seed_directory(out: Path, seed: int) -> Path:
@@ -77,22 +92,48 @@ def run_seed(sizes: Sizes, seed: int, out: Path) -> None:
         recipes = {group: all_recipe(sizes, files, seed, group) for group in sizes.groups}
         for done in [pool.submit(_train, recipe, directory, group) for group, recipe in recipes.items()]:
             done.result()
+    job = jobs_of(directory)
+    if not (directory / SKILLS).is_file():
+        write_json(directory / SKILLS, skills(base, job["rft"]))
+    _rate_again(sizes, seed, job, directory)
+    if sizes.adaptive:
+        _train(adaptive_recipe(sizes, files, seed, trained_models(directory)["rl"]), directory, "adaptive")
+    if seed < sizes.wider_seeds:
+        for name, size in WIDER.items():
+            if not (directory / name / PRETRAINED).is_file():
+                pretrain(replace(sizes.pretraining, seed=seed, size=size), directory / name)
+            _train(wider_recipe(sizes, files, seed, directory / name), directory, f"bench-{name}")
     _judge_singles(sizes, seed, files, directory)
     _add_session(directory, time.monotonic() - began)
 
 
 def _train(recipe: dict[str, Any], directory: Path, group: str) -> None:
-    """``spct train all``, in a process of its own; the main branch's RFT is copied to the others, not done again."""
+    """``spct train all``, in a process of its own; the main branch's RFT is copied to others that have one, not done again."""
     path, out = directory / f"{group}.yaml", directory / group
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
-    if group != MAIN:
+    if group != MAIN and "rft" in recipe:
         for found in sorted((directory / MAIN).glob("[rs]ft-*")):
             _copy(found, out / found.name)
-    with (directory / f"{group}.log").open("a") as log:
-        command = [*SPCT, "train", "all", str(path), "--out", str(out)]
-        done = subprocess.run(command, check=False, stdout=log, stderr=subprocess.STDOUT)
+    _spct(["train", "all", str(path), "--out", str(out)], directory / f"{group}.log")
+
+
+def _spct(arguments: list[str], log: Path) -> None:
+    with log.open("a") as file:
+        done = subprocess.run([*SPCT, *arguments], check=False, stdout=file, stderr=subprocess.STDOUT)
     if done.returncode not in (0, ITEMS_WITHOUT_VERDICT):
-        raise TrainingError(f"spct train all ended with code {done.returncode}; see {log.name}")
+        raise TrainingError(f"spct {' '.join(arguments[:2])} ended with code {done.returncode}; see {log}")
+
+
+def _rate_again(sizes: Sizes, seed: int, job: Mapping[str, Path], directory: Path) -> None:
+    """Train the further meta RMs, and have each rate the judgments of the model after RL too."""
+    known = read_json(directory / METAS) or {}
+    run = job["bench-items-rl"]
+    for name in [name for name in sizes.metas if name not in known]:
+        group = f"meta-{name}"
+        _train(meta_recipe(sizes, directory / BASE, seed, [job[one] for one in META_DATA[name]]), directory, group)
+        spec = f"classifier:{jobs_of(directory, group)['meta'] / 'model'}"
+        _spct(["meta", str(run), "--meta", spec], directory / f"{group}.log")
+        write_json(directory / METAS, known := {**known, name: spec})
 
 
 def _copy(found: Path, target: Path) -> None:
@@ -118,12 +159,18 @@ def _rows(found: Iterable[Case], name: str) -> Iterable[dict[str, Any]]:
     return (case.row(f"{name}-{i}") for i, case in enumerate(found))
 
 
+def jobs_of(directory: Path, group: str = MAIN) -> dict[str, Path]:
+    """Where the finished jobs of a seed's group are, by name, from the report of ``spct train all``."""
+    report = read_json(directory / group / "report.json") or {}
+    return {
+        job["name"]: directory / group / job["directory"] for job in report["branches"][MAIN]["jobs"] if job["done"]
+    }
+
+
 def trained_models(directory: Path) -> dict[str, Path]:
-    """The models of a seed's main branch by stage, base first, from the report of ``spct train all``."""
-    report = read_json(directory / MAIN / "report.json") or {}
-    jobs = {job["name"]: job["directory"] for job in report["branches"][MAIN]["jobs"] if job["done"]}
-    stages = {name: directory / MAIN / jobs[name] / "model" for name in TRAINED if name in jobs}
-    return {"base": directory / BASE, **stages}
+    """The models of a seed's main branch by stage, base first."""
+    jobs = jobs_of(directory)
+    return {"base": directory / BASE, **{name: jobs[name] / "model" for name in TRAINED if name in jobs}}
 
 
 def _judge_singles(sizes: Sizes, seed: int, files: Files, directory: Path) -> None:

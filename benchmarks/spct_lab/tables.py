@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import fmean
 from typing import Any
 
 from benchmarks.spct_lab.plots import NAMES
@@ -12,20 +13,28 @@ from spct.bench.report import Table
 
 
 def table_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """All tables, each under its heading."""
+    """All tables that have rows, each under its heading."""
     for title, table in (
+        ("Questions", _questions(found)),
         ("Stages", _stages(found)),
         ("By number of responses, greedy", _by_n(found)),
         ("Change from stage to stage", _changes(found)),
         ("Voting", _voting(found)),
         ("Meta-guided voting of the model after RL", _guided(found)),
+        ("What a meta RM gains, by its data and its use", _metas(found)),
+        ("Sums of the model's own against sums worked out here", _sums(found)),
         ("Ablations", _ablations(found)),
+        ("Bases of more weights", _wider(found)),
+        ("Adaptive k", _adaptive(found)),
+        ("Juries of three bases", _juries(found)),
+        ("What the bases can do before RL, and what RL gained", _skills(found)),
         ("Single responses", _singles(found)),
         ("What RFT kept", _rft(found)),
         ("RL", _rl(found)),
         ("Meta RM on its held-out judgments", _meta(found)),
     ):
-        yield from ("", f"### {title}", "", *table.markdown())
+        if table.rows:
+            yield from ("", f"### {title}", "", *table.markdown())
 
 
 def interval(row: Mapping[str, Any], form: str = ".1f", which: str = "items") -> str:
@@ -45,6 +54,76 @@ def _t(row: Mapping[str, Any], form: str = ".1f") -> str:
 
 def _share(row: Mapping[str, Any]) -> str:
     return f"{100 * row['value']:.1f}"
+
+
+def _questions(found: Mapping[str, Any]) -> Table:
+    rows = [
+        [row["claim"], "ours" if row["ours"] else "the paper's", interval(row, "+.1f", "both"),
+         interval(row, "+.1f").partition(" ")[2] or "-", _seeds(row, "+.1f"),
+         "-" if row["corrected_p"] is None else f"{row['corrected_p']:.4f}", row["verdict"]]
+        for row in found["questions"].values()
+    ]  # fmt: skip
+    heads = ["claim", "whose", "points [bases and queries]", "[queries]", "by base", "p, corrected", "verdict"]
+    return Table(heads, rows)
+
+
+def _metas(found: Mapping[str, Any]) -> Table:
+    rows = []
+    for meta, entry in found["meta"].items():
+        within = f"{fmean(entry['auc_within']):.3f}" if entry["auc_within"] else "-"
+        for way, row in entry["gain"].items():
+            name, k = way.split("/")
+            rows.append([meta, within, name, k, interval(row, "+.1f", "both"), _seeds(row, "+.1f")])
+    heads = ["learned from", "AUC within a query", "votes", "k", "gain on plain [bases and queries]", "by base"]
+    return Table(heads, rows)
+
+
+def _wider(found: Mapping[str, Any]) -> Table:
+    rows = [
+        [name.split("/")[0].removeprefix("bench-"), _vote("/".join(name.split("/")[1:])), interval(row, which="both"),
+         _seeds(row)]
+        for name, row in found["wider"].items()
+    ]  # fmt: skip
+    return Table(["base", "judged", "strict [bases and queries]", "by base"], rows)
+
+
+def _adaptive(found: Mapping[str, Any]) -> Table:
+    row = found["adaptive"]
+    rows = [] if not row else [
+        [f"{row['samples']['value']:.2f}", ", ".join(f"{one:.2f}" for one in row["samples"]["by_seed"]),
+         interval(row["correct"], which="both")]
+    ]  # fmt: skip
+    return Table(["judgments an item", "by base", "strict [bases and queries]"], rows)
+
+
+def _juries(found: Mapping[str, Any]) -> Table:
+    rows = [
+        [str(place), interval(row["jury"]), interval(row["members"]), interval(row["over_members"], "+.1f"),
+         interval(row["over_best"], "+.1f")]
+        for place, row in enumerate(found["juries"], 1)
+    ]  # fmt: skip
+    heads = [
+        "jury",
+        "strict [queries]",
+        "its members alone, as many judgments each",
+        "over their mean",
+        "over the best of them",
+    ]
+    return Table(heads, rows)
+
+
+def _skills(found: Mapping[str, Any]) -> Table:
+    """A row a measure: its value on each base, and how it goes with what RL gained there."""
+    seeds = list(found["skills"])
+    names = list(found["skills"][seeds[0]]) if seeds else []
+    rows = []
+    for name in names:
+        said = found["predicts"].get(name)
+        values = ", ".join(f"{100 * found['skills'][seed][name]:.0f}" for seed in seeds)
+        rows.append(
+            [name, values, *(["-", "-"] if said is None else [f"{said['rho']:+.2f}", f"{said['p_value']:.3f}"])]
+        )
+    return Table(["measure", "by base, percent", "rank correlation with the gain", "p"], rows)
 
 
 def _stages(found: Mapping[str, Any]) -> Table:
@@ -92,6 +171,20 @@ def _guided(found: Mapping[str, Any]) -> Table:
         for k, row in found["guided"].items()
     ]  # fmt: skip
     return Table(["k", "plain", "guided (best half)", "gain [queries]", "seeds", "p"], rows)
+
+
+def _sums(found: Mapping[str, Any]) -> Table:
+    rows = []
+    for model, name in NAMES.items():
+        for kind, votes in found["sums"][model].items():
+            for vote, row in votes.items():
+                own, computed, gap = row["own"], row["computed"], row["difference"]
+                rows.append([name, kind, _vote(vote), interval(own["correct"]), interval(computed["correct"]),
+                             interval(gap, "+.1f"), _seeds(gap, "+.1f"), _p(gap), _share(own["invalid"]),
+                             _share(computed["invalid"]), _share(row["other"])])  # fmt: skip
+    heads = ["model", "worked out", "judged", "the model's sums", "sums worked out", "difference [queries]", "seeds", "p",
+             "invalid", "invalid, worked out", "boxes that differ"]  # fmt: skip
+    return Table(heads, rows)
 
 
 def _ablations(found: Mapping[str, Any]) -> Table:
@@ -162,4 +255,4 @@ def _vote(name: str) -> str:
 
 
 def _p(row: Mapping[str, Any]) -> str:
-    return f"{row['p_value']:.4f}"
+    return f"{row['p_value']:.4f}" if "p_value" in row else "-"

@@ -1,7 +1,7 @@
 """The judging world: queries that list requirements, responses that meet some of them, and the exact judge.
 
 A query has two or three requirements, each a weight (must 4, should 2, may 1), a kind and a category of words ("must begin
-bird , may lack metal"). A response is three to five words. It is worth the weights of the requirements that it meets; of two or
+fish , may lack stone"). A response is three to five words. It is worth the weights of the requirements that it meets; of two or
 more responses one is worth most. A single response is right (1) if it meets all of them, else 0. What a response meets is
 drawn before its words and apart from its length, so neither a length nor a place nor a word tells the best one.
 """
@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 WEIGHTS = {"must": 4, "should": 2, "may": 1}
 KINDS = ("have", "lack", "begin", "end")
 CATEGORIES = {
-    "fruit": "apple pear plum fig",
-    "bird": "crow finch heron owl",
-    "metal": "iron copper tin zinc",
-    "tree": "oak elm birch cedar",
-    "tool": "hammer saw drill file",
-    "cloth": "wool silk linen denim",
+    "dish": "soup stew bread rice",
+    "fish": "trout carp perch eel",
+    "stone": "flint slate marble chalk",
+    "flower": "rose lily daisy tulip",
+    "boat": "raft canoe ferry barge",
+    "spice": "salt pepper clove mint",
 }
+"""Of the second edition: no query of the first one (docs/lab.md) can be made of these."""
 WORDS = {name: tuple(words.split()) for name, words in CATEGORIES.items()}
 CATEGORY_OF = {word: name for name, words in WORDS.items() for word in words}
 LENGTHS = (3, 4, 5)
@@ -89,9 +90,15 @@ def query_text(query: Query) -> str:
     return " , ".join(f"{names[one.weight]} {one.kind} {one.category}" for one in query)
 
 
+def read_query(text: str) -> Query:
+    """The query that ``query_text`` writes so."""
+    words = [part.split() for part in text.split(" , ")]
+    return tuple([Requirement(kind, category, WEIGHTS[weight]) for weight, kind, category in words])
+
+
 def is_heldout(query: Query) -> bool:
     """Whether the combination of kinds and categories, in whichever order and by whichever weights, is held out."""
-    text = " ".join(sorted(f"{one.kind} {one.category}" for one in query))
+    text = " ".join(["second edition", *sorted(f"{one.kind} {one.category}" for one in query)])
     return hashlib.blake2b(text.encode(), digest_size=4).digest()[0] % HELDOUT_OF == 0
 
 
@@ -103,7 +110,7 @@ def cases(
     In a share ``decided`` of those of two responses or more the weights decide: to count what each response meets does not
     single out the best. None leaves that as it comes, which is one in four.
     """
-    draw = Random(f"world {seed} {heldout}")
+    draw = Random(f"second world {seed} {heldout}")
     while True:
         for n in sizes:
             yield draw_case(draw, n, heldout=heldout, decided=decided)

@@ -185,6 +185,10 @@ async def test_a_reward_for_each_criterion_of_a_rubric_judges_a_group_once():
     assert await whole(*asked) == [(0.25 + 3) / 4, (0.75 + 3) / 4]
     assert len(engine.requests) == 2
     assert (by_length.__name__, whole.__name__) == ("spct_length", "spct")
+    own = GRM(ScriptedEngine(answers), k=1, rubric=rubric)
+    several = [AsyncTRLReward(own, criterion=c) for c in ("length", "plain", None)]
+    assert [await reward(*asked) for reward in several] == [[0.25, 0.75], [1, 1], [3.25 / 4, 3.75 / 4]]
+    assert len(requests_of(own)) == 2  # a GRM judges a group once for all its rewards, too
     with pytest.raises(NoVerdictError, match="criterion 'tone' has no valid answer"):
         await AsyncTRLReward(service, criterion="tone")(*asked)
     with pytest.raises(InputError, match="judges by no rubric"):

@@ -75,8 +75,22 @@ async def test_a_judge_that_fails_is_left_out_and_all_that_fail_are_an_error():
     verdict = await JuryJudge([member("a", broken()), member("b", scoring(3, 7))]).judge(item(2))
     assert verdict.best == 1 and verdict.means == (3, 7) and verdict.jury.missing == ("a",)
     assert [(r.name, r.means, r.counted) for r in verdict.jury.results] == [("a", None, False), ("b", (3, 7), True)]
-    nobody = await JuryJudge([member("a", broken()), member("b", broken())]).judge(item(2))
-    assert nobody.best is None and nobody.error.type == "RejectedError"
+    a, b = verdict.as_row()["jury"]["jurors"]
+    assert (a["error"], b["error"]) == ({"type": "RejectedError", "message": "too hot"}, None)
+    assert "no vote of a, left out; a: RejectedError: too hot" in str(verdict)
+    nobody = await JuryJudge([member("a", broken()), member("b", ScriptedEngine(["?"]), k=1, retries=0)]).judge(item(2))
+    assert nobody.best is None and nobody.error.type == "NoValidJudgment"
+    assert nobody.error.message.startswith("a: RejectedError: too hot; b: NoValidJudgment: none of the 1 judgments")
+
+
+async def test_a_judge_that_fails_midway_votes_by_what_it_made_and_its_error_is_kept():
+    answers = [judgment_text([9, 1]), RejectedError("too\nhot")]
+    jury = JuryJudge([member("a", ScriptedEngine(answers)), member("b", scoring(3, 5))])
+    verdict = await jury.judge(item(2))
+    assert [(r.valid, r.counted, r.error and r.error.type) for r in verdict.jury.results] == [
+        (1, True, "RejectedError"), (2, True, None)
+    ]  # fmt: skip
+    assert "; a: RejectedError: too hot, after 1 of 2 judgments" in str(verdict)
 
 
 def test_what_a_jury_says_of_itself():

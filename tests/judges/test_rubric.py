@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -15,6 +16,7 @@ from spct.judges import judge_of, load_judge
 from spct.judges.rubric import RubricJudge, checked
 from spct.judges.rubric_prompts import criterion_template, question
 from spct.judges.settings import judge_settings
+from spct.types import Problem
 
 CORRECT = [5, 2, 4, 1, 3]
 JARGON = [0, 1, 1, 0, 0]
@@ -152,6 +154,19 @@ async def test_a_check_that_raises_leaves_its_criterion_out(tmp_path):
     assert failed.problem.code == "check_failed" and "raised ZeroDivisionError" in failed.problem.detail
     assert verdict.criteria.missing == ("even",) and verdict.means == (1.0, 0.0)
     assert "could change who leads" in str(verdict)
+
+
+async def test_a_check_that_could_not_say_is_made_again_and_another_is_not(tmp_path):
+    mended = tmp_path / "own.py"
+    mended.write_text("def mended(item, response):\n    return True\n")
+    checks = of({"id": "own", "check": {"python": f"{mended}:mended"}}, {"id": "short", "check": {"max_chars": 9}})
+    made = judge_of(ScriptedEngine([]), judge_settings(rubric=checks))
+    failed = replace(checked(item(2), checks.criteria[0], 0), scores=None, problem=Problem("check_failed", "raised"))
+    whole = replace(checked(item(2), checks.criteria[1], 1), text="from an earlier session")
+    memory = Remembers([failed, whole])
+    verdict = await made.judge(item(2), memory)
+    assert [judgments[0].block for judgments, *_ in memory.requests] == [0]
+    assert verdict.criteria.points == (2, 2) and verdict.judgments[1].text == "from an earlier session"
 
 
 async def test_a_rubric_of_checks_asks_nothing():

@@ -16,7 +16,7 @@ MINIATURE = replace(
         texts=3_840, batch=32, course=(), sizes=(1, 2), second=0, third=0, size=Size(width=48, layers=2, heads=4)
     ),
     train=60, more=24, dev=4, test=12, singles=6, sft_epochs=1.0, rl_steps=2, rl_save=1, meta_steps=2, k=2, ablation_k=1,
-    groups=("main", "beta"),
+    groups=("main", "beta"), wider_seeds=0, metas=(), adaptive=False,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ def test_every_stage_is_run_once_and_reported(tmp_path):
     votes = {(row["model"], row["vote"], row["k"]): row["strict"]["value"] for row in benched}
     assert found["voting"]["rl"]["2"]["correct"]["value"] == pytest.approx(votes["rl", "plain", 2], abs=1e-5)
     assert found["guided"]["2"]["correct"]["value"] == pytest.approx(votes["rl", "guided", 2], abs=1e-5)
+    summed = found["sums"]["rl"]["added"]["plain/2"]
+    assert summed["own"]["correct"] == found["voting"]["rl"]["2"]["correct"]
+    change = summed["computed"]["correct"]["value"] - summed["own"]["correct"]["value"]
+    assert summed["difference"]["value"] == pytest.approx(change, abs=2e-6)
     beta = found["ablations"]["beta-0"]["against"]
     assert beta["sft"]["greedy/1"]["difference"]["value"] == 0.0  # the same model: its RFT is not done again
     for vote in ("greedy/1", "plain/1"):
@@ -42,7 +46,7 @@ def test_every_stage_is_run_once_and_reported(tmp_path):
         assert change == pytest.approx(own - found["stages"]["rl"][vote]["correct"]["value"], abs=1e-5)
     assert set(found["ablations"]) == {"beta-0"}
     lines = list(table_lines(found))
-    assert sum(line.startswith("### ") for line in lines) == 10
+    assert sum(line.startswith("### ") for line in lines) == 13
     draw(found, tmp_path / "plots")
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
         "ablations.svg", "rl.svg", "stages.svg", "voting.svg"

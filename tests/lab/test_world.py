@@ -125,6 +125,11 @@ def test_heldout_queries_combine_requirements_as_no_training_query_does(heldout)
     assert 0.15 < share < 0.25
 
 
+def test_no_query_of_the_first_edition_can_be_made_of_these_words():
+    assert not set(world.WORDS) & {"fruit", "bird", "metal", "tree", "tool", "cloth"}
+    assert len(set(world.CATEGORY_OF)) == 24 and not set(world.CATEGORY_OF) & set(world.WORDS)
+
+
 def test_a_case_is_drawn_by_its_seed_alone():
     first, again = ([case.row("i") for case in islice(world.cases(3, heldout=False), 8)] for _ in range(2))
     other = [case.row("i") for case in islice(world.cases(4, heldout=False), 8)]
@@ -134,12 +139,13 @@ def test_a_case_is_drawn_by_its_seed_alone():
 
 def test_what_a_worked_case_is_worth():
     query = (
-        world.Requirement("begin", "bird", 4),
-        world.Requirement("lack", "metal", 2),
-        world.Requirement("end", "tree", 1),
+        world.Requirement("begin", "fish", 4),
+        world.Requirement("lack", "stone", 2),
+        world.Requirement("end", "boat", 1),
     )
-    assert world.query_text(query) == "must begin bird , should lack metal , may end tree"
-    texts = ("owl fig saw oak", "owl fig tin oak", "fig owl saw oak", "fig tin owl silk")
+    assert world.query_text(query) == "must begin fish , should lack stone , may end boat"
+    assert world.read_query("must begin fish , should lack stone , may end boat") == query
+    texts = ("eel rice salt raft", "eel rice chalk raft", "rice eel salt raft", "rice chalk eel mint")
     case = world.Case(query, tuple(tuple(text.split()) for text in texts))
     assert case.worth == [7, 5, 3, 0]
     assert case.truth == 0

@@ -28,7 +28,7 @@ def checked(response, **asked):
     ({"json_schema": SCHEMA}, '{"answer": 1}', 0, 'not valid: "reply" is a required property'),
     ({"language": "fr"}, "Bonjour tout le monde, comment allez-vous aujourd'hui ?", 1, "the language is fr"),
     ({"language": "en"}, "Guten Morgen, wie geht es Ihnen heute?", 0, "the language is de"),
-    ({"max_words": 5, "pattern": "a"}, "b", 0, "1 words, at most 5; the pattern is not found"),
+    ({"max_words": 5, "pattern": "a"}, "b", 0, "1 word, at most 5; the pattern is not found"),
 ])  # fmt: skip
 def test_a_check_says_what_it_found(asked, response, value, said):
     found = checked(response, **asked)

@@ -66,6 +66,7 @@ BAD = {
     "an id twice": (changed("id: tone", "id: jargon"), 2, "several are called 'jargon'"),
     "an empty check": (changed("{max_words: 120}", "{}"), 12, "asks for nothing; expected one or more of max_words"),
     "a check with a question": (changed("{id: short,", "{id: short, ask: \"Is it short?\","), 12, "a check takes no ask"),
+    "bounds that cross": (changed("max_words: 120", "max_chars: 3, min_chars: 4"), 12, "min_chars is 4 and max_chars 3, so no"),
     "a bad pattern": (changed("max_words: 120", "pattern: '(a'"), 12, "the pattern '(a' cannot be used"),
     "a pattern that looks around": (changed("max_words: 120", "pattern: '(?<=a)b'"), 12, "RE2 knows no look-around"),
     "no such schema": (changed("reply.schema", "none"), 13, "none.json: cannot be read: No such file"),

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 
+from spct.run.asks import Asked
 from spct.types import Item, ItemError, Judgment, Message
 from spct.voting.verdict import Verdict
 from spct.voting.vote import decide
@@ -30,7 +31,7 @@ class GroupJudge:
         self.stopped: list[Item] = []
         self._delay_s, self._failures, self._invalid = delay_s, failures or [], invalid
 
-    async def __call__(self, item: Item) -> Verdict:
+    async def __call__(self, item: Item, asked: Asked) -> Verdict:
         self.items.append(item)
         try:
             await asyncio.sleep(self._delay_s)

@@ -25,12 +25,15 @@ def executable() -> str | None:
 
 
 @contextlib.contextmanager
-def served(folder, cache, labeller=None):
+def served(folder, cache, labeller=None, **options):
     """The address of a viewer over the runs in ``folder``."""
     library = Library([folder], cache)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
         config = uvicorn.Config(
-            create_app(Viewer(library, labeller)), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+            create_app(Viewer(library, labeller, **options)),
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from spct.run import RunStore
+from spct.run.criteria_labels import rubric_of_questions
 from spct.run.labels import labels_of
 from spct.view.export import export_run
+from spct.view.label_form import shuffled
 from spct.view.library import Library
 from view.runs import ITEMS, make_run
 
@@ -35,6 +37,9 @@ ADDRESSES = [
     "/run/small/across",
     "/run/small/labels",
     "/training/train~rl",
+    "/training/all~rl-0000000b/rollouts?step=3",
+    "/pipeline/all",
+    "/bench/bench",
     "/run/small/label/0",
     "/compare?a=small&b=deep~other",
     "/beside?a=small&b=deep~other&at=2&other=2",
@@ -190,7 +195,25 @@ def test_two_people_label_by_keyboard_at_once(browser, own_runs, tmp_path):
         assert [found[0][name].note for name in ("ann", "bob")] == ["by ann, 2s", "by bob, 2s"]
         assert found[1]["bob"].entry is None
         assert found[2]["ann"].entry == {"label": "tie"}
+        label_by_criterion_in_two_windows(stack, browser, own_runs, tmp_path)
         assert [window.complaints for window in windows.values()] == [[], []]
+
+
+def label_by_criterion_in_two_windows(stack, browser, own_runs, tmp_path):
+    asked = rubric_of_questions(["kind: Is it kind?", "short"])
+    address = stack.enter_context(served(own_runs, tmp_path / "cem", "cem", task="criteria", criteria=asked))
+    windows = [Window(browser) for _ in range(2)]
+    for number, window in enumerate(windows, 1):  # two pairs: four questions each
+        stack.callback(window.close)
+        window.page.goto(f"{address}/run/small/label?x.domain=facts")
+        expect(window.page.locator("h1")).to_contain_text(f"item {number} ")
+    press(windows[0].page, "p", "f", "k", "k", "f", "j", "p", "f", "Enter")
+    press(windows[1].page, "f", "p", "p", "p", "p", "Enter")  # one more than there are questions changes nothing
+    for window, after in zip(windows, ("Saved", "Labels"), strict=True):
+        expect(window.page.locator(".saved, h1").first).to_contain_text(after)
+    for position, said in {1: {"kind": [0, 1], "short": [0, 0]}, 2: {"kind": [0, 1], "short": [1, 1]}}.items():
+        found = labels_of(own_runs / "small", position)[position]["cem"].entry["criteria"]
+        assert {id: [row[i] for i in shuffled("cem", ITEMS[position])] for id, row in found.items()} == said
 
 
 def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
@@ -198,6 +221,7 @@ def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
     with ThreadPoolExecutor(1) as thread:  # this one has the browser's event loop
         thread.submit(asyncio.run, make_run(directory, ITEMS[:2], planned=3)).result()
     page = window.page
+    store = RunStore.open(directory, write=True)
     with served(tmp_path / "runs", tmp_path / "cache") as address:
         page.goto(address)
         expect(page.locator("#rows")).to_contain_text("live 2 of 3")
@@ -205,7 +229,6 @@ def test_a_run_that_is_being_written_grows_on_the_page(window, tmp_path):
         rows = page.locator("#rows a.row")
         expect(rows).to_have_text(["prime", "capital"])
         press(page, "j")
-        store = RunStore.open(directory, write=True)
         store.add_item(2, ITEMS[2])
         store.flush()
         expect(rows).to_have_text(["prime", "capital", "river"])
@@ -245,8 +268,6 @@ def test_a_page_outlives_the_writer_of_its_run_and_the_run(browser, tmp_path):
             expect(page.locator("#found")).to_contain_text("2 of 3 being written")
             writer.kill()
             writer.wait()
-            for file in directory.glob("run.sqlite*"):
-                os.utime(file, (1e9, 1e9))  # a while later
             expect(page.locator("#found")).to_contain_text("2 of 3 stopped")
             page.locator("#rows a.row").first.click()
             page.locator(".matrix a").first.click()
@@ -267,6 +288,7 @@ def test_a_page_outlives_the_writer_of_its_run_and_the_run(browser, tmp_path):
 def test_a_list_of_a_run_that_is_deleted_stays_and_says_so_once(browser, tmp_path):
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, make_run(tmp_path / "runs" / "live", ITEMS[:2], planned=3)).result()
+    store = RunStore.open(tmp_path / "runs" / "live", write=True)
     window = Window(browser)
     with served(tmp_path / "runs", tmp_path / "cache") as address:
         window.page.goto(f"{address}/run/live/")
@@ -275,6 +297,7 @@ def test_a_list_of_a_run_that_is_deleted_stays_and_says_so_once(browser, tmp_pat
         window.page.wait_for_timeout(2500)  # longer than between two looks
         expect(window.page.locator("#rows a.row")).to_have_text(["prime", "capital"])
         assert refused(window) == 1
+    store.close()
     window.close()
 
 

@@ -7,13 +7,15 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from spct.run.criteria_labels import rubric_of_questions
 from spct.run.labels import labels_of
 from spct.serve.auth import Keys, new_key
+from spct.types import Item
 from spct.view.app import ROUTES, STATIC, create_app
 from spct.view.export import export_run
 from spct.view.guard import HEADERS
+from spct.view.label_form import shuffled
 from spct.view.library import Library
-from spct.view.pages.label import shuffled
 from spct.view.pages.page import Viewer
 from view.runs import ITEMS, make_run
 
@@ -32,6 +34,16 @@ def shared(runs, tmp_path_factory):
 PAGES = {
     "/": ["<h1>Runs</h1>", ">small</a>", ">deep~other</a>", "42.9%", ">train~rl</a>", "not finished", "train~torn"],
     "/training/train~rl": ["<strong>reward</strong>", "<strong>eval_accuracy</strong>", "0.75", "1e-06"],
+    "/training/all~rl-0000000b": ["some are kept of 2 steps, 1 to 3"],
+    "/training/all~rl-0000000b/rollouts?step=3": [
+        "Reward +1",
+        "A, the best, alone",
+        "&lt;b&gt;nothing",
+        "← step 1",
+        "Judge.",
+    ],
+    "/pipeline/all": ["1 of 3 jobs done", "items 7", "not begun", "<td>data</td>", "/training/all~rl-0000000b"],
+    "/bench/bench": ["<h2>By k</h2>", "Accuracy over k, a tie counts as wrong", "a tie earns 1/#tied"],
     "/?q=OTHER": ["1 of 2 runs", ">deep~other</a>"],
     "/run/small/": ["7 items", "/run/small/item/6?"],
     "/run/small/?show=wrong&against=deep~other": ["1 item", ">river</a>"],
@@ -79,6 +91,10 @@ def test_pages_hold_what_they_are_for(shared, address):
         ("/run/small/label", 400, "this viewer keeps no labels"),
         ("/training/nowhere", 404, "there is no training folder &#39;nowhere&#39; here"),
         ("/training/train~torn", 404, "stage.json cannot be read"),
+        ("/training/train~rl/rollouts?step=1", 404, "no rollouts of step 1 are kept here"),
+        ("/training/train~rl/rollouts?step=x", 400, "step=x: expected the number of a step"),
+        ("/pipeline/train~rl", 404, "there is no pipeline"),
+        ("/bench/x", 404, "there is no report of spct bench"),
         ("/static/..%2fapp.py", 404, "There is no page"),
     ],
 )
@@ -164,6 +180,7 @@ def test_a_form_without_a_choice_comes_back_with_what_was_written(own_runs, tmp_
 @pytest.mark.parametrize(
     ("task", "data", "entry"),
     [
+        ("criteria", {}, None),
         ("best", {"best": "tie"}, {"label": "tie"}),
         ("rank", {"ranking": "2=1"}, {"ranking": [[0, 1]]}),
         ("rank", {"ranking": "1, 1"}, None),
@@ -246,7 +263,7 @@ def test_the_settings_of_an_exported_run_turn_nothing_around(tmp_path):
     assert "\u202e" not in text and "turned\\u202e" in text
 
 
-def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
+def test_an_items_criteria_are_shown_and_labelled(tmp_path):
     from cli.test_rubric import SCRIPT, judging
     from cli.test_rubric import run as command
     from rubrics.samples import written
@@ -258,3 +275,38 @@ def test_an_items_criteria_and_its_judges_are_shown(tmp_path):
     text = client(tmp_path / "runs", tmp_path).get("/run/rubric/item/0").text
     assert '<th scope="col">criterion</th><th scope="col" class="num">weight</th>' in text
     assert '<span class="title">Judgment 1, criterion jargon</span>' in text
+    labelled_by_criterion(tmp_path)
+
+
+def labelled_by_criterion(tmp_path):
+    """Two people pass and fail both responses of the rubric's run; "good" comes first in the item."""
+    item, run = Item("q", (), ("good", "bad")), tmp_path / "runs" / "rubric"
+    answers = {
+        "ann": {"correct": [1, 0], "jargon": [0, 1], "tone": [1, 0]},
+        "bob": {"correct": [1, 1], "jargon": [0, 0], "tone": [0, 1]},
+    }
+    for name, said in answers.items():
+        person = client(tmp_path / "runs", tmp_path, labeller=name, task="criteria")
+        page = person.get("/run/rubric/label/0").text
+        assert (page.count('<fieldset class="ask">'), "voted best" in page) == (6, False)
+        form = {
+            f"{id}.{place}": "pass" if given[i] else "fail"
+            for place, i in enumerate(shuffled(name, item), 1)
+            for id, given in said.items()
+        }
+        refused = person.post("/run/rubric/label/0", data={**form, "tone.2": "", "note": "kept"})
+        assert "tone of response 2: nothing is chosen" in refused.text
+        assert (refused.text.count(" checked>"), 'value="kept"' in refused.text) == (5, True)
+        overview = person.post("/run/rubric/label/0", data=form).text
+    assert [dict(label.entry) for label in labels_of(run)[0].values()] == [
+        {"rewards": [1.0, 0.0], "criteria": answers["ann"]},
+        {"rewards": [0.8, 1.0], "criteria": answers["bob"]},
+    ]
+    assert "two people of an item agree" in overview
+    correct = overview.partition('<th scope="row">correct</th>')[2].partition("</tr>")[0]
+    assert '<td class="num">2</td>' in correct and "50.0%" in correct and "75.0%" in correct
+    assert "bob says: correct: A pass, B pass; jargon: A fail" in person.get("/run/rubric/item/0").text
+    own = client(
+        tmp_path / "runs", tmp_path, labeller="cem", task="criteria", criteria=rubric_of_questions(["kind: Ok?"])
+    )
+    assert own.get("/run/rubric/label/0").text.count("<strong>kind</strong> Ok?") == 2

@@ -92,17 +92,18 @@ class RLReward:
         group_size: int | None = None,
         normalisation: str = "mean",
         earlier_turns: int | None = None,
+        run: str = "nemo-rl",
         **source: Any,
     ) -> None:
-        self.source = reward_source(judge, **source)
+        self.source, self._run = reward_source(judge, **source), run
         self._group_size, self._normalisation, self._earlier = group_size, normalisation, earlier_turns
 
-    async def rewards(self, message_logs: Sequence[Sequence[Body]]) -> list[float]:
-        """One reward per log, in their order."""
+    async def rewards(self, message_logs: Sequence[Sequence[Body]], step: int | None = None) -> list[float]:
+        """One reward per log, in their order. ``step`` is the trainer's, for metrics and the recording."""
         logs = [self._parted(log) for log in message_logs]
         found = [0.0] * len(logs)
         groups = grouped((key_of(prompt) for prompt, _ in logs), self._group_size)
-        for group, rewards in zip(groups, await gather_all([self._judge(logs, g) for g in groups]), strict=True):
+        for group, rewards in zip(groups, await gather_all([self._judge(logs, g, step) for g in groups]), strict=True):
             for place, reward in zip(group, rewards, strict=True):
                 found[place] = reward
         return found
@@ -116,9 +117,12 @@ class RLReward:
         start = own[0]
         return turns[:start], response_from(turns[start:], "a message log")
 
-    async def _judge(self, logs: Sequence[tuple[tuple[Message, ...], str]], group: Sequence[int]) -> list[float]:
+    async def _judge(
+        self, logs: Sequence[tuple[tuple[Message, ...], str]], group: Sequence[int], step: int | None
+    ) -> list[float]:
         responses = [logs[place][1] for place in group]
-        _, rewards = await rewards_each(self.source, logs[group[0]][0], responses, self._normalisation)
+        told = {"run": self._run, "step": step}
+        _, rewards = await rewards_each(self.source, logs[group[0]][0], responses, self._normalisation, metadata=told)
         return rewards
 
 

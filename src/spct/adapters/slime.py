@@ -57,7 +57,10 @@ def reward_by(
         async def judged(group: Sequence[int]) -> list[float]:
             query, _, reference = told[group[0]]
             responses = [told[place][1] for place in group]
-            return (await rewards_each(rewards, query, responses, normalisation, reference=reference))[1]
+            _, values = await rewards_each(
+                rewards, query, responses, normalisation, reference=reference, metadata={"run": run}
+            )
+            return values
 
         for group, values in zip(groups, await gather_all([judged(group) for group in groups]), strict=True):
             for place, value in zip(group, values, strict=True):

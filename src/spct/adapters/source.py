@@ -10,17 +10,21 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from spct.client import GroupRewards, RewardClient, RewardSource
 from spct.client.rewards import Query
 from spct.errors import InputError, NoVerdictError
 from spct.grm import GRM
+from spct.run.asks import Asked
 from spct.service.cohort import Cohorts, Lone
 from spct.service.judges import grm_judges
-from spct.service.rewards import COMPARING, check_normalisation, place_rewards, rewards_of
+from spct.service.rewards import check_normalisation, place_rewards, rewards_of
 from spct.service.service import RewardService
+from spct.types import Item
+from spct.voting.verdict import Verdict
 from spct.wire.answers import group_rewards, rollout_reward
-from spct.wire.asked import item_of, member_of, options_of
+from spct.wire.asked import asked_of, item_of, member_of, options_of
 from spct.wire.parts import In, Told
 from spct.wire.reward import RewardGroup, RewardRollout
 
@@ -40,18 +44,13 @@ async def rewards_each(
     criterion: str | None = None,
     **given: Any,
 ) -> tuple[GroupRewards, list[float]]:
-    """The group's rewards and one for each response; equal texts are judged once and get the same one.
+    """The group's rewards and one for each response; equal texts are shown to the judge once and get the same one.
 
-    But where the reward itself compares the members of the group, all of them are judged as they are. With ``criterion``
-    the reward is what a response has of that criterion of the rubric. Raises NoVerdictError where it is missing.
+    With ``criterion`` the reward is what a response has of that criterion of the rubric. Raises NoVerdictError where it is
+    missing.
     """
-    shown = list(responses) if normalisation in COMPARING else list(dict.fromkeys(responses))
-    rewards = await source.areward(query, shown, normalisation=normalisation, **given)
-    values = rewards.rewards if criterion is None else _of_criterion(rewards, criterion)
-    if len(shown) == len(responses):
-        return rewards, list(values)
-    by_text = dict(zip(shown, values, strict=True))
-    return rewards, [by_text[response] for response in responses]
+    rewards = await source.areward(query, responses, normalisation=normalisation, **given)
+    return rewards, list(rewards.rewards if criterion is None else _of_criterion(rewards, criterion))
 
 
 def _of_criterion(rewards: GroupRewards, criterion: str) -> list[float]:
@@ -78,6 +77,19 @@ def reward_source(judge: RewardFrom, **options: Any) -> RewardSource:
     return judge
 
 
+_SERVICES: WeakKeyDictionary[GRM, tuple[int, RewardService]] = WeakKeyDictionary()
+"""The service over each GRM, and the process that it is for."""
+
+
+def _service_over(judge: GRM) -> RewardService:
+    """One service for all rewards by a GRM, so that a group is judged once for all of them."""
+    made_by, service = _SERVICES.get(judge, (0, None))
+    if service is None or service.draining or made_by != os.getpid():
+        service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
+        _SERVICES[judge] = os.getpid(), service
+    return service
+
+
 class LocalRewards(RewardSource):
     """A judge's rewards without HTTP. ``wait_s`` and ``lone`` are those of ``Cohorts``, for rollouts sent one by one.
 
@@ -93,21 +105,19 @@ class LocalRewards(RewardSource):
         self._open()
 
     def _open(self) -> None:
-        judge = self._judge
-        if isinstance(judge, GRM):
-            self._service = RewardService(grm_judges(judge.engine, judge.meta), judge.settings, queue=NO_LIMIT)
-        else:
-            self._service = judge
-        self._cohorts = Cohorts(self._service.judge, wait_s=self._wait_s, lone=self._lone)
+        self._service = _service_over(self._judge) if isinstance(self._judge, GRM) else self._judge
+        self._cohorts = Cohorts(self._judge_group, wait_s=self._wait_s, lone=self._lone)
+
+    async def _judge_group(self, item: Item, asked: Asked) -> Verdict:
+        return (await self._service.ask(item, asked=asked)).verdict
 
     def _renew(self) -> None:
         """Judge with what is this process's own, in one that was forked off from one that used this. Raises InputError."""
-        forked = self._used_by not in (None, os.getpid())
         if isinstance(self._judge, GRM):
             self._judge.renew()
-            if forked:
+            if self._service is not _service_over(self._judge):
                 self._open()
-        elif forked:
+        elif self._used_by not in (None, os.getpid()):
             raise InputError("a RewardService cannot be used on both sides of a fork: give its address to one of them")
         self._used_by = os.getpid()
 
@@ -127,7 +137,7 @@ class LocalRewards(RewardSource):
         options = options_of(asked.options)
         scale = self._service.judges.of(options).scale
         check_normalisation(asked.normalisation, len(asked.responses), scale)
-        answer = await self._service.ask(item_of(asked), options, deadline_s=asked.deadline_s)
+        answer = await self._service.ask(item_of(asked), options, deadline_s=asked.deadline_s, asked=asked_of(asked))
         rewards = rewards_of(answer.verdict, asked.normalisation, scale)
         return group_rewards(answer, rewards, self._service.model_id)
 

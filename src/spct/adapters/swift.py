@@ -39,7 +39,9 @@ def orm_by(judge: RewardFrom, **settings: Any) -> Callable[..., SwiftReward]:
     """What goes into ms-swift's ``orms``; ``settings`` are those of ``AsyncTRLReward``."""
 
     def orm(args: Any = None, **_: Any) -> SwiftReward:
-        return SwiftReward(judge, **{"num_generations": getattr(args, "num_generations", None), **settings})
+        return SwiftReward(
+            judge, **{"run": "swift", "num_generations": getattr(args, "num_generations", None), **settings}
+        )
 
     return orm
 

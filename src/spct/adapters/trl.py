@@ -38,6 +38,7 @@ class AsyncTRLReward:
     ``num_generations`` keeps two groups of one prompt apart, should a batch hold them. ``reference``, ``principles`` and
     ``tools`` (definitions) name columns of the data set. ``criterion`` makes the reward what a completion has of that
     criterion of the judge's rubric, 0 to 1: TRL takes several reward functions, and a group is judged once for all of them.
+    ``run`` names the training in the service's metrics and recording, where the trainer's step stands with it.
     ``response_of`` makes of a completion what is judged, by default all of its turns. It can be sent to another process and
     used after a fork, where ``judge`` is an address or a GRM that was made by a spec.
     """
@@ -54,6 +55,7 @@ class AsyncTRLReward:
         principles: str | None = None,
         tools: str | None = None,
         criterion: str | None = None,
+        run: str = "trl",
         on_error: OnError = "raise",
         response_of: Callable[[Any], str] = response_of,
         **source: Any,
@@ -63,7 +65,7 @@ class AsyncTRLReward:
         self.source: RewardSource = reward_source(judge, **source)
         self._normalisation, self._num_generations = normalisation, num_generations
         self._reference, self._principles, self._tools = reference, principles, tools
-        self._criterion = criterion
+        self._criterion, self._run = criterion, run
         if criterion is not None:
             self.__name__ = f"spct_{criterion}"
         self._on_error, self._response_of = on_error, response_of
@@ -76,9 +78,13 @@ class AsyncTRLReward:
         shared = zip(prompts, references, principles, tools, strict=True)
         keys = (key_of(*map(plain, parts)) for parts in shared)
         groups = grouped(keys, self._num_generations)
+        state = columns.get("trainer_state")
+        told = {"run": self._run, "step": getattr(state, "global_step", None)}
         judged = await gather_all(
             [
-                self._judge(prompts[g[0]], tools[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]])
+                self._judge(
+                    prompts[g[0]], tools[g[0]], [completions[i] for i in g], references[g[0]], principles[g[0]], told
+                )
                 for g in groups
             ]
         )
@@ -90,7 +96,13 @@ class AsyncTRLReward:
         return by_place
 
     async def _judge(
-        self, prompt: Any, tools: Any, completions: Sequence[Any], reference: str | None, principles: str | None
+        self,
+        prompt: Any,
+        tools: Any,
+        completions: Sequence[Any],
+        reference: str | None,
+        principles: str | None,
+        told: Mapping[str, Any],
     ) -> tuple[GroupRewards, list[float]] | None:
         try:
             query, responses = _read(prompt, tools, completions, self._response_of)
@@ -102,6 +114,7 @@ class AsyncTRLReward:
                 criterion=self._criterion,
                 reference=reference,
                 principles=principles,
+                metadata=told,
             )
         except OF_ONE_GROUP:
             if self._on_error == "raise":

@@ -121,19 +121,25 @@ async def rollout_score(
     ``group_size`` is ``actor_rollout_ref.rollout.n``; rollouts whose ``extra_info.split`` is ``validation_split`` have
     groups of ``validation_size`` (``val_kwargs.n``) instead, gathered by their query: verl fills a validation batch up with
     repeated rows, whose rollouts would be members too many of a group by ``uid``. ``run`` keeps trainings apart that
-    share a service.
+    share a service; in its metrics and recording validation is a run of its own, ``run/validation``.
     ``use_ground_truth`` shows the judge the data set's answer as its reference.
     """
     validating = extra_info.get("split") == validation_split
-    uid = extra_info.get("uid")
+    uid, step = extra_info.get("uid"), plain(extra_info.get("global_steps"))
+    run = run or str(extra_info.get("experiment_name") or "verl")
+    told = {
+        "run": f"{run}/validation" if validating else run,
+        "step": step if isinstance(step, int) and step >= 0 else None,
+    }
     reward = await source.arollout_reward(
         query_in(extra_info, query_key),
         response,
-        run=run or str(extra_info.get("experiment_name") or "verl"),
+        run=run,
         group=None if uid is None or validating else str(uid),
         size=validation_size if validating else group_size,
         normalisation=normalisation,
         reference=as_reference(ground_truth) if use_ground_truth else None,
+        metadata=told,
     )
     return {
         "score": reward.reward,

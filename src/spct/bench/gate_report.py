@@ -29,11 +29,9 @@ def verdict(checks: Sequence[Check]) -> str:
 
 def check_markdown(run: str, checks: Sequence[Check]) -> str:
     """A heading and a table, as a pipeline's summary page shows them."""
-    rows = [
-        f"| {_mark(c)} | {_cell(c.title)} | {_cell(c.wanted)} | {_cell(c.found)} | {_cell(c.why)} |" for c in checks
-    ]
+    rows = [f"| {_mark(c)} | {cell(c.title)} | {cell(c.wanted)} | {cell(c.found)} | {cell(c.why)} |" for c in checks]
     head = ["| | what | wanted | found | why |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([f"### {_cell(run)}: {verdict(checks)}", "", *head, *rows, ""])
+    return "\n".join([f"### {cell(run)}: {verdict(checks)}", "", *head, *rows, ""])
 
 
 def check_junit(run: str, checks: Sequence[Check]) -> str:
@@ -56,6 +54,6 @@ def _mark(check: Check) -> str:
     return "✓" if check.passed else "✗"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text in a cell: no other cell begins in it, no tag, and no link or picture, which a page would fetch."""
     return line(text).replace("|", "\\|").replace("<", "&lt;").replace("](", "]\\(")

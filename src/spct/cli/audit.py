@@ -22,6 +22,11 @@ from spct.run import RunStore
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--judge-name", metavar="NAME", help="The judge's name among the writers of the responses.")
 @click.option("--benchmark", metavar="NAME", help="The benchmark  [default: the run's own, or items].")
+@click.option(
+    "--by",
+    type=click.Choice(["step"]),
+    help="Of the recording of spct serve: how the rewards moved, by the trainer's step.",
+)
 @click.option("--probes", is_flag=True, help="Of a run made by spct probe: what each change did to the judge.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the (first) run].")
 @click.option("--plots/--no-plots", default=True, show_default=True)
@@ -30,6 +35,7 @@ def audit(
     runs: tuple[Path, ...],
     judge_name: str | None,
     benchmark: str | None,
+    by: str | None,
     probes: bool,
     out: Path | None,
     plots: bool,
@@ -42,6 +48,8 @@ def audit(
     check_extra()
     if probes:
         return _probes(runs, out, plots, as_json)
+    if by is not None:
+        return _by_step(runs, out, plots, as_json)
     from spct.bench.audit.audit import audit as audit_runs
     from spct.bench.audit.audit import audit_lines, audit_markdown
     from spct.bench.scoring.stored import open_stored
@@ -67,6 +75,36 @@ def audit(
     (out / "audit.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     (out / "audit.md").write_text(audit_markdown(found, pictures))
     click.echo(f"written: {', '.join(str(out / name) for name in ('audit.json', 'audit.md', *pictures))}", err=True)
+    return 0
+
+
+MOST_DRAWN = 12
+"""Runs of a recording that get a figure, the largest first: whoever names runs may name many."""
+
+
+def _by_step(runs: tuple[Path, ...], out: Path | None, plots: bool, as_json: bool) -> int:
+    from spct.bench.audit.drift import drifts_of
+    from spct.bench.audit.drift_report import drift_lines, drift_markdown, drift_plot
+
+    if len(runs) > 1:
+        raise InputError(f"--by step shows one recording at a time, got {len(runs)}")
+    with contextlib.closing(RunStore.open(runs[0])) as store:
+        drifts = drifts_of(store)
+    rows = {"format": 1, "drifts": [one.as_row() for one in drifts]}
+    if as_json:
+        write_line(sys.stdout, orjson.dumps(rows).decode())
+    else:
+        for one in drifts:
+            for line in (*drift_lines(one), ""):
+                write_line(sys.stdout, line)
+    out = out or runs[0]
+    out.mkdir(parents=True, exist_ok=True)
+    pictures: list[str] = []
+    if plots:
+        pictures = [drift_plot(one, out, f"drift-{i}") for i, one in enumerate(drifts[:MOST_DRAWN], 1)]
+    (out / "drift.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+    (out / "drift.md").write_text(drift_markdown(drifts, pictures))
+    click.echo(f"written: {', '.join(str(out / name) for name in ('drift.json', 'drift.md', *pictures))}", err=True)
     return 0
 
 

@@ -41,8 +41,11 @@ PACKAGES = ("starlette", "uvicorn", "nh3", "markdown_it", "mdit_py_plugins", "la
 @click.option("--insecure-no-key", is_flag=True, help="Listen on any address without keys.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in the browser.")
 @click.option("--label", metavar="NAME", help="Let NAME label items, blind; the labels are kept beside the run.")
-@click.option("--task", type=click.Choice(["best", "rank", "score"]), default="best", show_default=True,
-              help="What is asked of NAME: pick the best response, rank all of them, or score each from 1 to 10.")  # fmt: skip
+@click.option("--task", type=click.Choice(["best", "rank", "score", "criteria"]), default="best", show_default=True,
+              help="What is asked of NAME: pick the best response, rank all of them, score each from 1 to 10, or pass or "
+              "fail each by every criterion of the run's rubric.")  # fmt: skip
+@click.option("--criterion", "criteria", multiple=True, metavar="NAME:QUESTION",
+              help="Ask to pass or fail each response by this criterion instead of the rubric's. May be repeated.")  # fmt: skip
 @click.option("--export", type=PATH, metavar="FILE", help="Write the one RUN into a single HTML file instead, and end.")
 @click.option(
     "--items", "which", metavar="FILTERS", default="", help="The items to export, such as wrong or wrong,tied."
@@ -56,6 +59,7 @@ def view(
     browser: bool,
     label: str | None,
     task: str,
+    criteria: tuple[str, ...],
     export: Path | None,
     which: str,
 ) -> int:
@@ -64,6 +68,7 @@ def view(
     Nothing of a run is changed. See docs/viewer.md.
     """
     _check_installed()
+    from spct.run.criteria_labels import rubric_of_questions
     from spct.serve.auth import Keys, check_address, is_loopback
     from spct.view.app import create_app
     from spct.view.library import Library, check_roots
@@ -78,6 +83,9 @@ def view(
     check_address(host, known, insecure=insecure_no_key, risk="anyone could read these runs")
     if label is not None and not label.strip():
         raise InputError("--label: got a blank name; name whoever labels")
+    if criteria and (label is None or task not in ("best", "criteria")):
+        raise InputError("--criterion asks a labeller for pass or fail: give --label NAME, and no other --task")
+    asked = rubric_of_questions(criteria) if criteria else None
     servers: list[uvicorn.Server] = []
 
     def stop(name: str, times: int) -> float:
@@ -87,7 +95,8 @@ def view(
 
     with _socket(host, port) as listening, contextlib.closing(library):
         address = _address(listening, host)
-        app = create_app(Viewer(library, label, task), keys=known, hosts=() if is_loopback(host) else None)
+        viewer = Viewer(library, label, "criteria" if asked else task, asked)
+        app = create_app(viewer, keys=known, hosts=() if is_loopback(host) else None)
         click.echo(f"{count(len(library.runs()), 'run')} at {address} (Ctrl-C ends it)", err=True)
         if browser and sys.stderr.isatty():
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()

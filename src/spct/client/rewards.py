@@ -47,12 +47,14 @@ class RewardSource(OwnLoop):
         tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         **options: Any,
     ) -> GroupRewards:
         """One reward per response of a group. A group without a verdict is an error, never a reward.
 
-        ``tools`` are the definitions of those that the responses could call. ``options`` are the fields of
+        ``tools`` are the definitions of those that the responses could call. ``metadata`` (run, step, rollout) is recorded with
+        the request and counted by its run. ``options`` are the fields of
         ``spct.wire.parts.Options`` (k, seed, ...).
         """
         asked = request(
@@ -62,6 +64,7 @@ class RewardSource(OwnLoop):
             tools=plain(tools),
             reference=reference,
             principles=principles,
+            metadata=metadata,
             normalisation=normalisation,
             options=options,
             deadline_s=deadline_s,
@@ -84,13 +87,15 @@ class RewardSource(OwnLoop):
         tools: Sequence[Mapping[str, Any]] | None = None,
         reference: str | None = None,
         principles: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         hold_s: float | None = None,
     ) -> RolloutReward:
         """The reward of one rollout, judged with the others of its group when ``size`` of them are there.
 
         ``run`` keeps trainings apart; without ``group``, rollouts of one query and size are gathered. ``member`` names
-        the rollout, so that asking again is no second member; one made here holds for the tries of this call. With
+        the rollout, so that asking again is no second member; one made here holds for the tries of this call. ``metadata`` may
+        say the ``step`` of the trainer, and a ``run`` and a ``rollout`` other than those. With
         ``hold_s`` no request stays open longer than that; the rollout is asked for again until its group is judged.
         """
         said = response_of(plain(response), "response")
@@ -102,6 +107,7 @@ class RewardSource(OwnLoop):
             tools=plain(tools),
             reference=reference,
             principles=principles,
+            metadata=metadata,
             normalisation=normalisation,
             deadline_s=deadline_s,
             hold_s=hold_s,

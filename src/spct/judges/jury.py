@@ -3,8 +3,9 @@ only where the first is unsure.
 
 Each juror judges as it would alone; its judgments are kept with blocks from ``BLOCKS`` times its place on, so that they are
 stored, resumed and voted on again by juror. How their scores become comparable is ``voting.jury.Comparable``; "standardised"
-takes the whole run, so a run is judged by another rule first (``run.jury``). A juror that fails on an item is left out
-of it and named; if all fail, the item has no verdict.
+takes the whole run, so a run is judged by another rule first (``run.jury``). A juror that fails on an item votes by the
+judgments that it made; without enough for a vote it is left out. Either way its error is kept. If all fail, the item has no
+verdict. Where escalation has to end early (``Memory.may_end``), the vote is over what there is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from spct.aio import gather_all
@@ -24,10 +26,11 @@ from spct.judges.template_choice import scale_in
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
-from spct.types import Item, Judgment, Usage
+from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.by_juror import calls_in
 from spct.voting.jury import BLOCKS, Comparable, Juror, Jury
 from spct.voting.noise import TEN_POINTS
+from spct.voting.ratings import place_of
 from spct.voting.verdict import Verdict
 
 
@@ -104,20 +107,37 @@ class JuryJudge:
             first = await self.members[0].judge.judge(item, memories[0])
             verdicts = [first]
             if calls_in(first.confidence, self._jury):
+                if first.best is not None:
+                    memory.may_end(partial(self._so_far, item, first, memories[1]))
                 verdicts.append(await self.members[1].judge.judge(item, memories[1]))
         else:
             asked = [m.judge.judge(item, own) for m, own in zip(self.members, memories, strict=True)]
             verdicts = list(await gather_all(asked))
+        return self._vote(item, verdicts)
+
+    def _vote(self, item: Item, verdicts: Sequence[Verdict]) -> Verdict:
+        """The jury's verdict from those of its members in turn."""
         judgments = [
             replace(judgment, block=judgment.block + place * BLOCKS)
             for place, verdict in enumerate(verdicts)
             for judgment in verdict.judgments
         ]
         usage = sum((verdict.usage for verdict in verdicts), Usage())
-        failed = [verdict.error for verdict in verdicts if verdict.best is None and verdict.error is not None]
-        if len(failed) == len(verdicts):
-            return no_verdict(item, self.settings, failed[-1], judgments, usage)
-        return verdict_of(item, self.settings, judgments, usage=usage)
+        names = [member.name for member in self.members]
+        errors = {name: v.error for name, v in zip(names, verdicts, strict=False) if v.error is not None}
+        if all(verdict.best is None for verdict in verdicts):
+            said = "; ".join(f"{name}: {error.type}: {error.message}" for name, error in errors.items())
+            *_, last = errors.values()
+            return no_verdict(item, self.settings, ItemError(last.type, said), judgments, usage)
+        return verdict_of(item, self.settings, judgments, usage=usage, juror_errors=errors)
+
+    def _so_far(self, item: Item, first: Verdict, second: _OfJuror) -> Verdict:
+        """The verdict where the second juror has to end now, by the judgments that it has made."""
+        cut_off = ItemError("DeadlineError", "the time was up before it had answered")
+        made = no_verdict(
+            item, self.members[1].judge.settings, cut_off, sorted(second.made, key=place_of), second.usage
+        )
+        return self._vote(item, [first, made])
 
 
 def _juror(member: Member, place: int) -> Juror:
@@ -127,7 +147,7 @@ def _juror(member: Member, place: int) -> Juror:
 
 
 class _OfJuror(Memory):
-    """An item's memory as one juror knows it: its own judgments, with its own blocks."""
+    """An item's memory as one juror knows it: its own judgments, with its own blocks. ``made`` are all there are by now."""
 
     def __init__(self, memory: Memory, place: int) -> None:
         self._memory = memory
@@ -137,11 +157,15 @@ class _OfJuror(Memory):
             for judgment in memory.history
             if first <= judgment.block < first + BLOCKS
         ]
+        self.made = list(self.history)
+        self.usage = Usage()
 
     def record(self, judgments: Sequence[Judgment], usage: Usage, prompt: Prompt = ()) -> None:
         told = [replace(judgment, block=judgment.block + self._first) for judgment in judgments]
         if any(judgment.block >= BLOCKS for judgment in judgments):
             raise TemplateError(f"a juror judged an item in {BLOCKS} blocks or more; raise --block-size")
+        self.made += judgments
+        self.usage += usage
         self._memory.record(told, usage, prompt)
 
 

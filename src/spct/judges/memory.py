@@ -11,6 +11,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from spct.items.copies import Copies
 from spct.types import Judgment, Message, Usage
 from spct.voting.ratings import Ratings
+from spct.voting.verdict import Verdict
 
 Prompt = tuple[Message, ...]
 """The messages of a request; () where a model is asked without any."""
@@ -40,6 +41,9 @@ class Memory:
 
     def record_ratings(self, ratings: Ratings) -> None:
         """Keep what the meta RM said of judgments."""
+
+    def may_end(self, so_far: Callable[[], Verdict]) -> None:
+        """From now on judging may be given up: what ``so_far`` then gives is a verdict that stands."""
 
 
 class MemoryOfTexts(Memory):

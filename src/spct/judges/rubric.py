@@ -110,11 +110,12 @@ class RubricJudge:
         return verdict_of(item, self.settings, judgments, usage=task.usage, noise=self.noise)
 
     def _check(self, task: _Task) -> list[Judgment]:
-        """What the checks find; those that are not made yet are made."""
+        """What the checks find; those that are not made yet are made, and those again that could not say."""
         found = []
         for place, criterion in enumerate(self.rubric.criteria):
             if criterion.check is not None:
-                if (0, place, 0) not in task.known:
+                made = task.known.get((0, place, 0))
+                if made is None or made.problem is not None:
                     task.record([checked(task.item, criterion, place)], Usage(), ())
                 found.append(task.known[0, place, 0])
         return found

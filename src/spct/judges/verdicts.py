@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from spct.judges.settings import JudgeSettings
 from spct.types import Item, ItemError, Judgment, Usage
@@ -13,6 +15,7 @@ from spct.voting.verdict import Verdict
 from spct.voting.vote import VoteOptions, decide
 
 _NO_USAGE = Usage()
+NO_ERRORS: Mapping[str, ItemError] = MappingProxyType({})
 
 
 def verdict_of(
@@ -23,10 +26,11 @@ def verdict_of(
     ratings: Ratings | None = None,
     usage: Usage = _NO_USAGE,
     noise: float = TEN_POINTS,
+    juror_errors: Mapping[str, ItemError] = NO_ERRORS,
 ) -> Verdict:
     """The vote over an item's judgments as ``settings`` say; with ``ratings`` over those that they rate best.
 
-    ``noise`` is the judge's, for the confidence.
+    ``noise`` is the judge's, for the confidence. ``juror_errors`` are what kept jurors from judging, by their names.
     """
     vote: VoteOptions = {
         "id": item.id,
@@ -41,6 +45,9 @@ def verdict_of(
         "rubric": settings.rubric,
         "jury": settings.jury,
     }
+    if settings.jury is not None:
+        verdict = decide(judgments, **vote)
+        return replace(verdict, jury=verdict.jury and verdict.jury.with_errors(juror_errors))
     if ratings is None:
         return decide(judgments, **vote)
     return decide_guided(judgments, ratings, k_meta=settings.k_meta, **vote)

@@ -66,27 +66,31 @@ class Check:
 
 
 def _words(most: int, item: Item, response: str) -> Checked:
-    return _at_most(len(response.split()), most, "words")
+    return _at_most(len(response.split()), most, "word")
 
 
 def _chars(most: int, item: Item, response: str) -> Checked:
-    return _at_most(len(response), most, "characters")
+    return _at_most(len(response), most, "character")
 
 
 def _few_words(least: int, item: Item, response: str) -> Checked:
-    return _at_least(len(response.split()), least, "words")
+    return _at_least(len(response.split()), least, "word")
 
 
 def _few_chars(least: int, item: Item, response: str) -> Checked:
-    return _at_least(len(response), least, "characters")
+    return _at_least(len(response), least, "character")
 
 
-def _at_most(count: int, most: int, what: str) -> Checked:
-    return Checked(float(count <= most), f"{count} {what}, at most {most}")
+def _at_most(amount: int, most: int, what: str) -> Checked:
+    return Checked(float(amount <= most), f"{_counted(amount, what)}, at most {most}")
 
 
-def _at_least(count: int, least: int, what: str) -> Checked:
-    return Checked(float(count >= least), f"{count} {what}, at least {least}")
+def _at_least(amount: int, least: int, what: str) -> Checked:
+    return Checked(float(amount >= least), f"{_counted(amount, what)}, at least {least}")
+
+
+def _counted(amount: int, what: str) -> str:
+    return f"{amount} {what}" if amount == 1 else f"{amount} {what}s"
 
 
 def _pattern(pattern: str, item: Item, response: str) -> Checked:

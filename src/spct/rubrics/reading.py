@@ -80,6 +80,10 @@ class CheckIn(Strict):
     def _something(self) -> Self:
         if not self.asked():
             raise ValueError(f"asks for nothing; expected one or more of {', '.join(CHECKS)}")
+        for what in ("words", "chars"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"min_{what} is {least} and max_{what} {most}, so no response can pass")
         return self
 
     def asked(self) -> dict[str, Any]:

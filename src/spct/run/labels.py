@@ -4,7 +4,8 @@ The run itself is never written to, so a label waits for no judge and no judge f
 of several by one person on one item the last one counts. Any number of processes may add at once; SQLite puts them in order.
 
 What a person says is an entry as a row's ``labels`` may have it: ``{"label": 1}`` of one response, or of two (0, 1, "tie");
-``{"best": 2}``, ``{"ranking": [...]}``, ``{"rewards": [...]}`` or ``{"grade": 7}``. None is an item skipped.
+``{"best": 2}``, ``{"ranking": [...]}``, ``{"rewards": [...]}`` or ``{"grade": 7}``. With one of these may stand
+``{"criteria": {"correct": [1, 0]}}``, the answers that it was made of (``criteria_labels``). None is an item skipped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from spct.run.store import RunStore
 from spct.types import Item
 
 FILE = "labels.sqlite"
+CRITERIA = "criteria"
 GRADES = (1, 10)
 """The scale of a lone response's grade."""
 SCHEMA = """
@@ -70,6 +72,7 @@ def _row(item: Item, label: Label) -> tuple[float, str, int, str, str | None, st
         raise InputError("a label needs the name of who gives it; name yourself with --label NAME")
     if label.entry is not None:
         _truth_keys(item, {label.name: label.entry})
+        _check_criteria(item, label.entry.get(CRITERIA, {}))
     entry = None if label.entry is None else orjson.dumps(dict(label.entry)).decode()
     return (label.at or time.time(), label.name, label.position, fingerprint(item), entry, label.note or None)
 
@@ -100,7 +103,7 @@ def labels_of(directory: Path, position: int | None = None) -> dict[int, dict[st
 def labelled_items(directory: Path) -> Iterator[Item]:
     """The items that somebody labelled, with what people said as their ground truth, in input order.
 
-    Who said it, and the notes, are extra keys. Raises RunError.
+    Who said it, the notes and the answers by criterion are extra keys. Raises RunError.
     """
     labels = labels_of(directory)
     with contextlib.closing(RunStore.open(directory)) as store:
@@ -116,14 +119,18 @@ def labelled(item: Item, given: Mapping[str, Label]) -> Item:
     keys = _truth_keys(item, entries)
     row = {key: value for key, value in item_to_row(item).items() if key not in TRUTH_KEYS}
     notes = {name: label.note for name, label in given.items() if label.note}
+    criteria = {name: entry[CRITERIA] for name, entry in entries.items() if CRITERIA in entry}
     row |= {**keys, "labelled_by": list(entries), **({"notes": notes} if notes else {})}
+    row |= {"labelled_criteria": criteria} if criteria else {}
     return parse_item(row, where=f"labels of item {item.id!r}")
 
 
 def _truth_keys(item: Item, entries: Mapping[str, Entry]) -> dict[str, Any]:
     """The keys of a row that say it: one person's own, several people's as ``labels``. Raises InputError."""
     n = len(item.responses)
-    if len({kind for entry in entries.values() for kind in entry}) > 1:  # people were asked differently: who is best
+    asked = {(frozenset(entry), frozenset(entry.get(CRITERIA, ()))) for entry in entries.values()}
+    entries = {name: {key: entry[key] for key in entry if key != CRITERIA} for name, entry in entries.items()}
+    if len(asked) > 1:  # people were asked differently: who is best
         entries = {name: chosen for name, entry in entries.items() if (chosen := _choice(entry, n)) is not None}
     said = [dict(entry) for entry in entries.values()]
     keys: dict[str, Any] = said[0] if len(said) == 1 else {"labels": said} if said else {}
@@ -131,6 +138,18 @@ def _truth_keys(item: Item, entries: Mapping[str, Entry]) -> dict[str, Any]:
         keys = {**keys, "grade_scale": list(GRADES)}
     read_truth(keys, f"label of item {item.id!r}", n, None)
     return keys
+
+
+def _check_criteria(item: Item, criteria: Any) -> None:
+    n = len(item.responses)
+    fits = isinstance(criteria, Mapping) and all(
+        isinstance(answers, Sequence) and len(answers) == n and all(answer in (0, 1) for answer in answers)
+        for answers in criteria.values()
+    )
+    if not fits:
+        raise InputError(
+            f"label of item {item.id!r}: criteria: got {criteria!r}; expected {n} answers, 0 or 1, to each criterion"
+        )
 
 
 def _choice(entry: Entry, n: int) -> Entry | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from pathlib import Path
 
 from spct.errors import RunError
 
 LOCK = "lock"
+TRY_S = 0.1
+"""How long a lock is tried for: whoever asks if it is held, holds it for a moment."""
 
 
 class DirectoryLock:
@@ -18,16 +21,46 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        self._file = os.open(directory / LOCK, flags, 0o666)
-        try:
-            _lock(self._file)
-        except OSError:
-            os.close(self._file)
-            raise RunError(f"{directory} is in use by another process; wait for it, or name another --out") from None
+        self._file = os.open(directory / LOCK, _flags(os.O_RDWR | os.O_CREAT), 0o666)
+        until = time.monotonic() + TRY_S
+        while True:
+            try:
+                _lock(self._file)
+                return
+            except OSError:
+                if time.monotonic() < until:
+                    time.sleep(0.01)
+                    continue
+                os.close(self._file)
+                message = f"{directory} is in use by another process; wait for it, or name another --out"
+                raise RunError(message) from None
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def is_held(directory: Path) -> bool | None:
+    """Whether a process of this machine holds the lock; None where the system cannot say. Nothing is changed."""
+    try:
+        fcntl = importlib.import_module("fcntl")
+        file = os.open(directory / LOCK, _flags(os.O_RDONLY))
+    except FileNotFoundError:
+        return False  # whoever writes makes it first
+    except (ModuleNotFoundError, OSError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _flags(access: int) -> int:
+    return access | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def _lock(file: int) -> None:

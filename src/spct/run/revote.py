@@ -18,6 +18,7 @@ from spct.judges.verdicts import no_verdict, verdict_of
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment
+from spct.voting.jury import errors_in
 from spct.voting.ratings import Place, Rating
 from spct.voting.verdict import Rule, TieRule, Verdict
 
@@ -131,4 +132,5 @@ def voted_anew(
         return no_verdict(item, settings, ItemError(**error), judgments)
     if row["k"] < settings.k and not whole:
         return None  # judged before k was raised, and not again since
-    return verdict_of(item, settings, judgments, ratings=ratings, noise=noise)
+    errors = errors_in(row.get("jury"))
+    return verdict_of(item, settings, judgments, ratings=ratings, noise=noise, juror_errors=errors)

@@ -27,6 +27,7 @@ from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.items import fingerprint, item_to_row, parse_item
 from spct.items.images import reference_to
 from spct.judges.memory import Prompt
+from spct.run.asks import ASKS, Ask, ask_of, ask_row
 from spct.run.connection import FILE, connected, has_tables, holds_run
 from spct.run.damage import as_damage, check_kinds, facts_of, judgment_of, messages_of, place_of, rating_of, verdict_of
 from spct.run.lock import DirectoryLock
@@ -143,6 +144,9 @@ class RunStore:
                 self._db.execute(statement, here)
             self._db.commit()
             self._db.execute("DETACH part")
+        if other.takes_asks:
+            self.take_asks()
+            self._writer.put("INSERT INTO asks VALUES (?, ?, ?, ?, ?)", list(map(ask_row, other.asks())))
         self.keep_notes(other.notes())
         self.set_meta("seconds", f"{float(self.meta('seconds') or 0) + float(other.meta('seconds') or 0):.3f}")
         self._end = self._request = None
@@ -216,6 +220,26 @@ class RunStore:
             return
         statement = f"DELETE FROM {table} WHERE position = ? AND idx = ? AND block = ? AND attempt = ?"
         self._writer.put(statement, [(position, *place) for place in places])
+
+    def take_asks(self) -> None:
+        """Have a place for ``add_ask``."""
+        self.flush()
+        with as_run_error(self.directory):
+            self._db.execute(ASKS)
+
+    @property
+    def takes_asks(self) -> bool:
+        """Whether there is a place for what was asked of a service: only its own runs have one."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'asks')")[0])
+
+    def add_ask(self, ask: Ask) -> None:
+        """Keep what was asked of a service, with the next commit."""
+        self._writer.put("INSERT INTO asks VALUES (?, ?, ?, ?, ?)", [ask_row(ask)])
+
+    def asks(self) -> Iterator[Ask]:
+        """What was asked of a service, in the order of the answers."""
+        if self.takes_asks:
+            yield from self._decoded(ask_of, "SELECT answered, item, run, step, rollouts FROM asks ORDER BY rowid")
 
     async def finish(self, position: int, verdict_row: Mapping[str, Any]) -> None:
         """Keep the verdict, and return once it and everything before it is on disk."""

@@ -24,7 +24,7 @@ from spct.types import Item, ItemError, Judgment
 from spct.voting.by_criterion import criteria_of
 from spct.voting.by_juror import jury_table
 from spct.voting.guided import best_rated, index_ratings
-from spct.voting.jury import BLOCKS, Jury
+from spct.voting.jury import BLOCKS, Jury, errors_in
 from spct.voting.ratings import Ratings
 from spct.voting.rows import samples_by_block, scored_N
 from spct.voting.verdict import Verdict
@@ -187,6 +187,7 @@ def _verdict(
 ) -> Verdict:
     rubric, n = settings.rubric, len(item.responses)
     jury = None if settings.jury is None else jury_table(samples_by_block(judgments), n, settings.jury)
+    jury = jury and jury.with_errors(errors_in(row.get("jury")))
     return Verdict(
         id=item.id,
         n=n,

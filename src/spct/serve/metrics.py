@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Histogram, Summary, generate_latest
 from prometheus_client import Counter as PromCounter
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from spct.serve.state import ServerState
+from spct.service.run_figures import RunFigures, RunsSeen
 from spct.service.service import Timing
 
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
@@ -95,10 +103,54 @@ class _ServiceCounts(Collector):
         )
         yield CounterMetricFamily("spct_valid_judgments", "Judgments with valid scores", counters.valid)
         yield CounterMetricFamily("spct_unrecorded", "Verdicts that could not be recorded", counters.lost)
+        yield CounterMetricFamily("spct_cut_short", "Escalations that a deadline ended early", counters.cut_short)
         usage = counters.usage
         tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
+        yield from _run_figures(counters.runs)
         yield _counts("spct_tokens", "Tokens spent; cached are part of prompt", "kind", Counter(tokens))
         yield CounterMetricFamily("spct_engine_requests", "Requests made of the engine", usage.requests)
+
+
+def _run_figures(runs: RunsSeen) -> Iterator[Metric]:
+    """The rewards of each training run, by its name and its key's. A run without a step, a correlation has no such sample."""
+    by = ("run", "key")
+    labelled = [([run, caller], figures) for (caller, run), figures in list(runs.by_run.items())]
+    for name, text, count in _RUN_COUNTS:
+        family = CounterMetricFamily(f"spct_run_{name}", text, labels=by)
+        for labels, figures in labelled:
+            family.add_metric(labels, count(figures))
+        yield family
+    judgments = CounterMetricFamily("spct_run_judgments", "Judgments behind the rewards", labels=[*by, "outcome"])
+    rewards = HistogramMetricFamily(
+        "spct_run_reward", "Rewards of rollouts: mean scores on the judge's scale", labels=by
+    )
+    spread = SummaryMetricFamily("spct_run_spread", "Standard deviation of the rewards within a group", labels=by)
+    confidence = SummaryMetricFamily("spct_run_confidence", "Chance that a group's best would stay the best", labels=by)
+    step = GaugeMetricFamily("spct_run_step", "The step that was told last", labels=by)
+    length = GaugeMetricFamily(
+        "spct_run_length_correlation", "Of reward and log length within groups, over about 512 groups", labels=by
+    )
+    for labels, figures in labelled:
+        judgments.add_metric([*labels, "valid"], figures.valid)
+        judgments.add_metric([*labels, "invalid"], figures.invalid)
+        ends = [*map(str, figures.edges), "+Inf"]
+        rewards.add_metric(labels, list(zip(ends, accumulate(figures.buckets), strict=True)), figures.reward)
+        spread.add_metric(labels, figures.compared, figures.spread)
+        confidence.add_metric(labels, figures.confident, figures.confidence)
+        if figures.step is not None:
+            step.add_metric(labels, figures.step)
+        if (correlation := figures.length_correlation) is not None:
+            length.add_metric(labels, correlation)
+    yield from (judgments, rewards, spread, confidence, step, length)
+
+
+_RUN_COUNTS: tuple[tuple[str, str, Callable[[RunFigures], int]], ...] = (
+    ("groups", "Groups that got rewards", lambda figures: figures.groups),
+    ("groups_compared", "Groups of two rollouts or more that got rewards", lambda figures: figures.compared),
+    ("groups_equal", "Groups of two rollouts or more with one reward for all", lambda figures: figures.equal),
+    ("groups_tied", "Groups with several responses in first place", lambda figures: figures.tied),
+    ("groups_without_reward", "Groups that were judged without a verdict", lambda figures: figures.without_reward),
+)
 
 
 def _counts(name: str, text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:

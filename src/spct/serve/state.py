@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from spct.errors import DrainingError, SpctError
+from spct.run.asks import Asked
 from spct.serve.limits import Limits
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
@@ -114,25 +115,39 @@ class Caller:
         )
         self.holding = Holding(self.cohorts)
 
-    async def ask(self, item: Item, options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None) -> Answer:
-        """The answer to one item. Raises SpctError."""
+    async def ask(
+        self,
+        item: Item,
+        options: JudgeOptions = NO_OPTIONS,
+        deadline_s: float | None = None,
+        asked: Asked | None = None,
+    ) -> Answer:
+        """The answer to one item. ``asked`` is what the request told of itself. Raises SpctError."""
         self._check(options)
         self.server.limits.check_item(item)
-        return await self.server.service.ask(item, options, deadline_s=deadline_s, caller=self.name)
+        return await self.server.service.ask(item, options, deadline_s=deadline_s, caller=self.name, asked=asked)
 
     def ask_each(
-        self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None
+        self,
+        items: Sequence[Item],
+        options: JudgeOptions = NO_OPTIONS,
+        deadline_s: float | None = None,
+        asked: Sequence[Asked | None] | None = None,
     ) -> Answers:
         """The answers to several items as they come. Raises SpctError for what keeps all from being judged."""
         self._check(options)
         self.server.limits.check_items(items)
-        return self.server.service.ask_each(items, options, deadline_s=deadline_s, caller=self.name)
+        return self.server.service.ask_each(items, options, deadline_s=deadline_s, caller=self.name, asked=asked)
 
     async def ask_all(
-        self, items: Sequence[Item], options: JudgeOptions = NO_OPTIONS, deadline_s: float | None = None
+        self,
+        items: Sequence[Item],
+        options: JudgeOptions = NO_OPTIONS,
+        deadline_s: float | None = None,
+        asked: Sequence[Asked | None] | None = None,
     ) -> list[Answer | SpctError]:
         """The answers in the order of the items."""
-        async with self.ask_each(items, options, deadline_s) as answers:
+        async with self.ask_each(items, options, deadline_s, asked) as answers:
             found = {place: answer async for place, answer in answers}
         return [found[place] for place in range(len(items))]
 
@@ -164,9 +179,9 @@ class Caller:
         if self.server.draining:
             raise DrainingError("the service is stopping and accepts nothing new; ask again when it is back", 2.0)
 
-    async def _joint_verdict(self, item: Item) -> Verdict:
+    async def _joint_verdict(self, item: Item, asked: Asked) -> Verdict:
         """A group's verdict: its members were accepted one by one, so the group is not refused."""
-        return (await self.server.service.ask(item, accepted=True, caller=self.name)).verdict
+        return (await self.server.service.ask(item, accepted=True, caller=self.name, asked=asked)).verdict
 
 
 @cache

@@ -41,11 +41,13 @@ from spct.errors import (
     LoneMemberError,
     MemberConflictError,
 )
+from spct.run.asks import Asked
 from spct.service.member import (
     Closed,
     CohortPlace,
     Key,
     Member,
+    asked_by,
     check_member,
     digest_of,
     joint_item,
@@ -115,7 +117,7 @@ class _Group:
 
 
 class Cohorts:
-    """Gathers members into groups and has ``judge`` judge each group as one item.
+    """Gathers members into groups and has ``judge`` judge each group as one item, told what its members told.
 
     ``wait_s``: from a group's first member to its deadline. ``max_open``: groups gathering or being judged at a time.
     ``keep_s``: how long a judged group answers retries, at most ``max_kept`` groups, the oldest going first.
@@ -125,7 +127,7 @@ class Cohorts:
 
     def __init__(
         self,
-        judge: Callable[[Item], Awaitable[Verdict]],
+        judge: Callable[[Item, Asked], Awaitable[Verdict]],
         *,
         wait_s: float = 60.0,
         max_open: int = 4096,
@@ -246,8 +248,9 @@ class Cohorts:
 
     async def _judge_group(self, group: _Group, closed: Closed) -> None:
         try:
-            item = joint_item([slot.member for slot in group.slots if slot.member is not None])
-            self._settle(group, item, await self._judge(item), closed)
+            members = [slot.member for slot in group.slots if slot.member is not None]
+            item = joint_item(members)
+            self._settle(group, item, await self._judge(item, asked_by(members, item)), closed)
         except asyncio.CancelledError:
             self._fail(group, EngineError(f"{group}: its judging was stopped; ask again"))
             raise

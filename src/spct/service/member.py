@@ -16,11 +16,28 @@ import orjson
 from spct.errors import InputError
 from spct.items import fingerprint
 from spct.items.item import said
+from spct.run.asks import Asked
 from spct.types import Item, Message
 from spct.voting.verdict import Verdict
 
 Closed = Literal["full", "deadline"]
 Key = tuple[str | int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a trainer tells of a request; nothing of it changes a verdict. ``rollout`` may name all those of a group."""
+
+    run: str = ""
+    step: int | None = None
+    rollout: str = ""
+
+    def of_group(self, n: int) -> Asked:
+        """A request for the rewards of n responses, a rollout each."""
+        return Asked(self.run, self.step, ((self.rollout,),) * n)
+
+
+NO_METADATA = Metadata()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +58,7 @@ class Member:
     member: str | None = None
     reference: str | None = None
     principles: str | None = None
+    metadata: Metadata = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,16 @@ def joint_item(members: Sequence[Member]) -> Item:
     item = Item("", first.query, responses, reference=first.reference, principles=first.principles)
     run = first.run.replace("%", "%25").replace("/", "%2F")  # run "a/b", group "c" is not run "a", group "b/c"
     return replace(item, id=f"{run}/{fingerprint(item) if first.group is None else first.group}")
+
+
+def asked_by(members: Sequence[Member], item: Item) -> Asked:
+    """What the members of a group told, as a request for the item that they are judged as; of their steps the last."""
+    steps = [member.metadata.step for member in members if member.metadata.step is not None]
+    names: dict[str, list[str]] = {response: [] for response in item.responses}
+    for member in members:
+        names[member.response].append(member.metadata.rollout or member.member or "")
+    run = members[0].metadata.run or members[0].run
+    return Asked(run, max(steps, default=None), tuple([tuple(sorted(names[text])) for text in item.responses]))
 
 
 def place_in(item: Item, member: Member) -> int:

@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import orjson
 
@@ -24,6 +24,7 @@ from spct.errors import InputError, RunError
 from spct.judges.first_steps import KEPT_IN_MEMORY
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
+from spct.run.asks import Ask, Asked
 from spct.run.opening import open_run
 from spct.run.store import RunStore
 from spct.service.shares import Shares
@@ -97,6 +98,12 @@ class Recorder:
         position, self._next = self._next, self._next + 1
         return Entry(self, position, item)
 
+    def asked(self, item: str, asked: Asked) -> None:
+        """Keep what a caller told of a request for the item of this id, with the time of its answer, which is now."""
+        with self._writing() as store:
+            if store is not None:
+                store.add_ask(Ask(time(), item, asked))
+
     def close(self) -> None:
         store, self._store, self._retry_at = self._store, None, float("inf")
         if store is not None:
@@ -107,6 +114,7 @@ class Recorder:
     def _open(self) -> None:
         """Open or make the run. Raises RunError."""
         store = open_run(self._directory, self._judge, resume=True, session={"service": True})
+        store.take_asks()
         self._store, self._next = store, max(self._next, _first_free(store))
 
     def _writable(self) -> RunStore | None:
@@ -134,7 +142,23 @@ class Recorder:
                 self._fail(error)
 
 
-class Entry(Memory):
+class InHand(Memory):
+    """An item that is being judged, and that is not recorded.
+
+    ``so_far`` gives a verdict that stands if judging is given up; None while there is none.
+    """
+
+    so_far: Callable[[], Verdict] | None = None
+    lost = False
+
+    def may_end(self, so_far: Callable[[], Verdict]) -> None:
+        self.so_far = so_far
+
+    async def finish(self, verdict: Verdict) -> None:
+        """Keep the verdict; nothing here."""
+
+
+class Entry(InHand):
     """One item's place in a run. ``lost`` says that not all of it could be written: then nothing more of it is."""
 
     def __init__(self, recorder: Recorder, position: int, item: Item) -> None:

@@ -9,7 +9,8 @@ What a caller can count on:
 - More requests than there is room for: BusyError at once, with the time when to come again. A batch has room as a whole
   or not at all. Where callers have names, room and turns are shared fairly among them (``shares``, ``turns``).
 - A caller that is cancelled, or whose deadline passes (DeadlineError), gives up its samples, unless another caller waits
-  for the same verdict.
+  for the same verdict. Where the judge has a verdict that stands already (an escalation whose second judge is too slow), a
+  deadline is answered with that; it is not cached.
 - The engine's failures are raised as what they are. A verdict without a winner is answered as such: an honest answer of
   the judge, of which ``rewards_of`` makes no number.
 - ``drain`` accepts nothing new and returns when all that was accepted is answered.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -28,13 +29,14 @@ from spct import errors
 from spct.aio import Passes
 from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
-from spct.judges.memory import NO_MEMORY
 from spct.judges.settings import JudgeSettings
+from spct.run.asks import Asked
 from spct.service.cache import VerdictCache
 from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
-from spct.service.recording import Recording, named
+from spct.service.recording import InHand, Recording, named
+from spct.service.run_figures import RunsSeen
 from spct.service.shares import Shares
 from spct.service.turns import Turn, Turns
 from spct.types import Item
@@ -57,10 +59,11 @@ class Answer:
 
 @dataclass(eq=False, slots=True)
 class _Work:
-    """A verdict being made, and how many callers wait for it."""
+    """A verdict being made, and how many callers wait for it. ``hand`` is its item once its turn has come."""
 
-    task: asyncio.Task[Verdict]
     turn: Turn
+    task: asyncio.Task[Verdict] = field(init=False)
+    hand: InHand = field(default_factory=InHand)
     waiters: int = 0
 
 
@@ -123,7 +126,7 @@ class RewardService:
         self.settings = settings or JudgeSettings()
         self.judges = Judges(make_judge, self.settings, recording)
         self.cache = VerdictCache() if cache is None else cache
-        self.counters = Counters()
+        self.counters = Counters(runs=RunsSeen(callers))
         self.deadline_s = deadline_s
         self.draining = False
         self.running = 0
@@ -226,18 +229,24 @@ class RewardService:
         deadline_s: float | None = None,
         accepted: bool = False,
         caller: str = "",
+        asked: Asked | None = None,
     ) -> Answer:
-        """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room."""
+        """Like ``judge``, with the answer's source. What is ``accepted`` already is not refused for want of room.
+
+        ``asked`` is what the caller told of the request: it is recorded, and counted by its run.
+        """
         served, key = self._look_up(item, options, caller)
-        if (answer := self._cached(key, item)) is not None:
-            return answer
-        if not accepted:
-            self.admit(1, caller)
-        self._enter(1, caller)
-        try:
-            return await self._answer(key, served, item, deadline_s, caller)
-        finally:
-            self._leave(caller)
+        answer = self._cached(key, item)
+        if answer is None:
+            if not accepted:
+                self.admit(1, caller)
+            self._enter(1, caller)
+            try:
+                answer = await self._answer(key, served, item, deadline_s, caller)
+            finally:
+                self._leave(caller)
+        self._told(asked, served, key, item, answer, caller)
+        return answer
 
     def ask_each(
         self,
@@ -246,11 +255,16 @@ class RewardService:
         *,
         deadline_s: float | None = None,
         caller: str = "",
+        asked: Sequence[Asked | None] | None = None,
     ) -> Answers:
-        """The answers to several items, which are accepted together or, by BusyError, not at all."""
+        """The answers to several items, which are accepted together or, by BusyError, not at all; ``asked`` as in ``ask``."""
         self.admit(len(items), caller)
         self._enter(len(items), caller)
-        tasks = [asyncio.create_task(self._place(i, item, options, deadline_s, caller)) for i, item in enumerate(items)]
+        told = asked or [None] * len(items)
+        tasks = [
+            asyncio.create_task(self._place(i, item, options, deadline_s, caller, told[i]))
+            for i, item in enumerate(items)
+        ]
         for task in tasks:
             task.add_done_callback(lambda _: self._leave(caller))
         return Answers(tasks)
@@ -268,13 +282,31 @@ class RewardService:
             )
 
     async def _place(
-        self, place: int, item: Item, options: JudgeOptions, deadline_s: float | None, caller: str
+        self,
+        place: int,
+        item: Item,
+        options: JudgeOptions,
+        deadline_s: float | None,
+        caller: str,
+        asked: Asked | None,
     ) -> tuple[int, Answer | SpctError]:
         try:
             served, key = self._look_up(item, options, caller)
-            return place, self._cached(key, item) or await self._answer(key, served, item, deadline_s, caller)
+            answer = self._cached(key, item) or await self._answer(key, served, item, deadline_s, caller)
         except SpctError as error:
             return place, error
+        self._told(asked, served, key, item, answer, caller)
+        return place, answer
+
+    def _told(
+        self, asked: Asked | None, served: ServedJudge, key: str, item: Item, answer: Answer, caller: str
+    ) -> None:
+        """Count and record the answer to a request of a training run."""
+        if asked is None:
+            return
+        self.counters.runs.of(caller, asked.run, served.scale).saw(asked, item, answer.verdict)
+        if served.recorder is not None:
+            served.recorder.asked(recorded_id(key), asked)
 
     def _look_up(self, item: Item, options: JudgeOptions, caller: str) -> tuple[ServedJudge, str]:
         """The judge for these options, and what its verdict on the item is known by."""
@@ -294,10 +326,9 @@ class RewardService:
         work = self._works.get(key)
         source: Origin = "sampled" if work is None else "shared"
         if work is None:
-            turn = Turn(caller)
-            task = asyncio.create_task(self._make(served, named(item, key.partition(":")[2]), turn))
-            self._works[key] = work = _Work(task, turn)
-            task.add_done_callback(lambda done: self._finished(key, done))
+            self._works[key] = work = _Work(Turn(caller))
+            work.task = asyncio.create_task(self._make(served, named(item, recorded_id(key)), work))
+            work.task.add_done_callback(lambda done: self._finished(key, done))
         else:
             self._turns.join(work.turn, caller)
         limit_s = self.deadline_s if deadline_s is None else min(deadline_s, self.deadline_s)
@@ -315,6 +346,8 @@ class RewardService:
         except TimeoutError:
             if not limit.expired():
                 raise
+            if work.hand.so_far is not None:
+                return await self._cut_short(key, work, work.hand.so_far)
             self.counters.errors["DeadlineError"] += 1
             raise DeadlineError(f"no verdict within {deadline_s:g} s; the work for it has been given up") from None
         except asyncio.CancelledError:
@@ -327,16 +360,31 @@ class RewardService:
                 work.task.cancel()
                 self._forget(key, work.task)
 
-    async def _make(self, served: ServedJudge, item: Item, turn: Turn) -> Verdict:
+    async def _cut_short(self, key: str, work: _Work, so_far: Callable[[], Verdict]) -> Verdict:
+        """The verdict by what there is of it, recorded; the last caller ends the work first."""
+        if last := work.waiters == 1:
+            self._forget(key, work.task)
+            work.task.cancel()
+            await asyncio.wait([work.task])
+            if not work.task.cancelled() and work.task.exception() is None:
+                return work.task.result()  # it was done at the same moment
+        verdict = so_far()
+        self.counters.cut_short += 1
+        if last:
+            self.counters.judged(verdict)
+        await work.hand.finish(verdict)  # of work that goes on, the verdict to come takes its place
+        return verdict
+
+    async def _make(self, served: ServedJudge, item: Item, work: _Work) -> Verdict:
         """Wait for a turn, judge, record."""
         accepted = monotonic()
-        charged = await self._turns.begin(turn)
+        charged = await self._turns.begin(work.turn)
         await self._passes.turn()
         begun = monotonic()
         self.running += 1
         try:
-            entry = None if served.recorder is None else served.recorder.begin(item)
-            verdict = await served.judge.judge(item, entry or NO_MEMORY)
+            work.hand = hand = InHand() if served.recorder is None else served.recorder.begin(item)
+            verdict = await served.judge.judge(item, hand)
         finally:
             self.running -= 1
             ended = monotonic()
@@ -345,9 +393,8 @@ class RewardService:
         self._on_judged(Timing(begun - accepted, ended - begun))
         if self._prober is not None:
             self._prober.saw(served.judge, item, verdict)
-        if entry is not None:
-            await entry.finish(verdict)
-            self.counters.lost += entry.lost
+        await hand.finish(verdict)
+        self.counters.lost += hand.lost
         return verdict
 
     def _finished(self, key: str, done: asyncio.Task[Verdict]) -> None:
@@ -379,6 +426,11 @@ class RewardService:
         """When about a quarter of the queue will have gone, at the pace of the last verdicts."""
         turns = max(1.0, self.callers / (4 * self.concurrency))
         return min(LONGEST_RETRY_S, max(1.0, turns * self._judging_s))
+
+
+def recorded_id(key: str) -> str:
+    """The id that an item is judged and recorded by: a mark of its texts."""
+    return key.partition(":")[2]
 
 
 def _under(id: str, verdict: Verdict) -> Verdict:

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import re
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from spct.errors import SpctError
 from spct.run import RunStore
-from spct.run.stored import stored_settings, template_of
-from spct.types import Item, Judgment
-from spct.views.item_text import parsed_by
+from spct.view.principles import Principles, principles
 
 if TYPE_CHECKING:
     from spct.bench.scoring.curve import CreditRule
 
 NEEDED = ("numpy", "scipy", "sklearn")
-MOST_JUDGMENTS = 3000
-"""Judgments whose principles are read."""
 BINS = 10
+MOST_ITEMS = 5000
+"""Items that curves and audit are of; of a larger run, so many are drawn."""
 RULE_TITLES: dict[CreditRule, str] = {
     "own": "the benchmark's own rule",
     "strict": "a tie counts as wrong",
     "random": "a tie earns 1/#tied",
 }
-_NAME = re.compile(
-    r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]*(?:\*\*|__)?([^\n:(*–—]{2,60}?)[ \t]*(?:\*\*|__)?[ \t]*(?:[:(–—]|$)", re.MULTILINE
-)
-
 LINKS = {
     ("position", ""): "show=flipped",
     ("length", ""): "show=wrong",
@@ -48,7 +39,10 @@ LINKS = {
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Lines over ``x``: each with a name, its values, and the bounds of its interval where it has one."""
+    """Lines over ``x``: each with a name, its values, and the bounds of its interval where it has one.
+
+    ``note`` says what of it is not drawn.
+    """
 
     title: str
     x_title: str
@@ -56,6 +50,7 @@ class Plot:
     x: list[float]
     series: list[dict[str, Any]]
     bars: bool = False
+    note: str = ""
 
     def rows(self) -> Iterator[tuple[str, list[str]]]:
         """The same as a table: x, and each line's value with its interval."""
@@ -78,54 +73,44 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Principle:
-    """A principle that ``judgments`` name; ``right`` of the ``graded`` among them prefer the right response."""
-
-    name: str
-    judgments: int
-    graded: int
-    right: int
-
-    @property
-    def search(self) -> str:
-        return urlencode({"q": f'"{self.name}"'})
-
-
-@dataclass(frozen=True, slots=True)
 class Across:
-    """``missing`` says what cannot be shown and why."""
+    """``missing`` says what cannot be shown and why, ``part`` of how many items curves and audit are if not of all."""
 
     plots: list[Plot]
     findings: list[Finding]
-    principles: list[Principle]
-    read: int
+    principles: Principles
     missing: list[str]
+    part: str = ""
 
 
-def across(directory: Path, db: sqlite3.Connection) -> Across:
-    """Everything that the run allows. Raises RunError where it cannot be read."""
+def across(directory: Path, db: sqlite3.Connection, most: int = MOST_ITEMS) -> Across:
+    """Everything that the run allows, curves and audit over ``most`` items. Raises RunError where it cannot be read."""
     plots: list[Plot] = []
     findings: list[Finding] = []
     missing: list[str] = []
+    part = ""
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        missing.append("Curves over k and the audit need more packages: pip install 'spct[bench]'.")
+        missing.append(
+            "Curves over k, the audit and groups of principles need more packages: pip install 'spct[bench]'."
+        )
     else:
         try:
-            plots, findings = _scored(directory)
+            plots, findings, part = _scored(directory, most)
         except SpctError as error:
             missing.append(f"No curves and no audit: {error}.")
     plots += _calibration(db)
     with contextlib.closing(RunStore.open(directory)) as store:
-        principles, read = _principles(store)
-    return Across(plots, findings, principles, read, missing)
+        return Across(plots, findings, principles(store, db), missing, part)
 
 
-def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
+def _scored(directory: Path, most: int) -> tuple[list[Plot], list[Finding], str]:
+    """Curves, audit, and of what part of the run they are, "" for all of it."""
     from spct.bench.audit.audit import audit, shown
     from spct.bench.scoring.results import score_run
-    from spct.bench.scoring.stored import open_stored
+    from spct.bench.scoring.stored import open_stored, part_of
 
-    stored = open_stored(directory, label=directory.name)
+    whole = open_stored(directory, label=directory.name)
+    stored = part_of(whole, most)
     result = score_run(stored)
     plots = []
     if result.points:
@@ -144,7 +129,11 @@ def _scored(directory: Path) -> tuple[list[Plot], list[Finding]]:
         for found in (audit([stored])[0].findings if result.points else ())
         if found.measurable
     ]
-    return plots, findings
+    drawn, of = len(stored.loaded.items), len(whole.loaded.items)
+    part = (
+        f"Curves, scores and audit are of {drawn:,} items drawn from the {of:,} that are judged." if drawn < of else ""
+    )
+    return plots, findings, part
 
 
 def _own_differs(points: Sequence[Any]) -> bool:
@@ -180,47 +169,6 @@ def _calibration(db: sqlite3.Connection) -> list[Plot]:
         {"name": "items in the bin (% of all)", "values": [100 * row[3] / sum(r[3] for r in rows) for row in rows]},
     ]
     return [Plot("Right by confidence", "confidence", "%", [round(row[1], 3) for row in rows], lines)]
-
-
-def _principles(store: RunStore) -> tuple[list[Principle], int]:
-    """The principles that judgments name, by name, most frequent first; and how many judgments were read for it."""
-    written, settings = stored_settings(store)
-    named: Counter[str] = Counter()
-    graded: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    shown: dict[str, str] = {}
-    read = 0
-    for position, judgments in store.judgments():
-        item = store.item(position)
-        if read >= MOST_JUDGMENTS:
-            break
-        template_at = template_of(store, written, settings, item)
-        for judgment in judgments:
-            if (template := template_at(judgment.block)) is None:
-                continue
-            read += 1
-            parsed = parsed_by(template, judgment, item)
-            found = {name.strip().casefold(): name.strip() for name in _NAME.findall(parsed.principles)}
-            is_right = _is_right(item, judgment)
-            for key, name in found.items():
-                shown.setdefault(key, name)
-                named[key] += 1
-                graded[key] += is_right is not None
-                right[key] += bool(is_right)
-    return [Principle(shown[key], count, graded[key], right[key]) for key, count in named.most_common(40)], read
-
-
-def _is_right(item: Item, judgment: Judgment) -> bool | None:
-    """Whether a judgment alone prefers the best response; None where that is not known, or it scores not all."""
-    if (
-        item.best is None
-        or judgment.scores is None
-        or len(judgment.scores) != len(item.responses)
-        or len(judgment.scores) < 2
-    ):
-        return None
-    first, second = sorted(judgment.scores, reverse=True)[:2]
-    return first > second and judgment.scores[item.best] == first
 
 
 def _cell(line: Mapping[str, Any], at: int) -> str:

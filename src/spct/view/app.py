@@ -21,7 +21,7 @@ from spct.view.pages.items import items
 from spct.view.pages.label import following, label, overview, save
 from spct.view.pages.page import Viewer, page
 from spct.view.pages.runs import runs
-from spct.view.pages.training import training
+from spct.view.pages.training import bench, pipeline, rollouts, training
 
 STATIC = {
     "htmx.min.js": "text/javascript",
@@ -39,7 +39,10 @@ ROUTES = [
     Route("/run/{run}/item/{position:int}/judgment/{judgment}", detail),
     Route("/run/{run}/item/{position:int}/text/{what}", text),
     Route("/run/{run}/across", across),
-    Route("/training/{training}", training),
+    Route("/training/{name}", training),
+    Route("/training/{name}/rollouts", rollouts),
+    Route("/pipeline/{name}", pipeline),
+    Route("/bench/{name}", bench),
     Route("/compare", compare),
     Route("/beside", beside),
     Route("/run/{run}/labels", overview),

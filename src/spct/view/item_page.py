@@ -18,7 +18,7 @@ from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, 
 from spct.templates import Template
 from spct.turns import Message, Trajectory
 from spct.types import Item, Judgment
-from spct.view.markup import MOST_SHOWN, markdown, raw, tinted
+from spct.view.markup import MOST_SHOWN, Text, as_it_is, markdown, raw, tinted
 from spct.views.item_text import IMAGE_SHOWN, facts_of, parsed_by, title_of, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
@@ -26,19 +26,6 @@ from spct.voting.verdict import more_tables, remarks
 
 LEVELS = 10
 """Steps of the colour of a score, beside the lowest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text as shown: ``cut`` is how many characters it has if not all of them are there."""
-
-    html: Markup
-    cut: int | None = None
-
-    @property
-    def tall(self) -> bool:
-        """Whether it may be higher than its frame, so that the keyboard must be able to scroll it."""
-        return len(self.html) > 600 or self.html.count("\n") > 15
 
 
 Turns = list[tuple[str, Text, dict[str, Markup]]]
@@ -194,8 +181,8 @@ class ItemReader:
         request = self._requests(stored.position).get(place_of(found))
         places = responses_at_places(stored.item, found)
         return JudgmentDetail(
-            prompt=[] if request is None else [(m.role, _as_it_is(m.content)) for m in request.prompt],
-            completion=_as_it_is(found.text),
+            prompt=[] if request is None else [(m.role, as_it_is(m.content)) for m in request.prompt],
+            completion=as_it_is(found.text),
             reasoning=None if not found.reasoning else self._text(found.reasoning, places),
         )
 
@@ -264,10 +251,6 @@ class ItemReader:
 def key_of(judgment: Judgment) -> str:
     """What a judgment is called within its item: index, and block and attempt where they are not 0."""
     return ".".join(map(str, place_of(judgment)))
-
-
-def _as_it_is(text: str) -> Text:
-    return Text(raw(text[:MOST_SHOWN]), len(text) if len(text) > MOST_SHOWN else None)
 
 
 def _scale_of(stored: StoredItem, judgment: Judgment, scale: Scale | None) -> Scale:

@@ -1,4 +1,4 @@
-"""Which runs and training folders a viewer shows, each under a name that its address keeps.
+"""Which runs, training folders and reports a viewer shows, each under a name that its address keeps.
 
 Runs are found below the folders named on the command line, again every few seconds, so that new ones appear and deleted ones
 go. A name is the path below the folder, with ~ for each slash; two of one name get a number.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +67,20 @@ def check_roots(roots: Sequence[Path]) -> None:
             raise InputError(f"{root} is no folder; name a run directory, or a folder with runs in it")
 
 
+def folders_below(roots: Iterable[Path], pattern: str) -> dict[str, Path]:
+    """The folders with a file of this pattern, by name: the path below the root, with ~ for each slash."""
+    found: dict[str, Path] = {}
+    for root in roots:
+        for folder in sorted({file.parent for file in root.rglob(pattern)}):
+            found.setdefault(name_below(root, folder), folder)
+    return found
+
+
+def name_below(root: Path, folder: Path) -> str:
+    """What a folder below ``root`` is called."""
+    return "~".join(folder.relative_to(root).parts) or root.resolve().name
+
+
 def _named(roots: Sequence[Path], known: dict[str, Path]) -> dict[str, Path]:
     """Runs by name; one that is known keeps its name."""
     names = {path: name for name, path in known.items()}
@@ -75,8 +89,7 @@ def _named(roots: Sequence[Path], known: dict[str, Path]) -> dict[str, Path]:
         for path in runs_below(root):
             if path in found.values():
                 continue
-            below = path.resolve().name if path == root else "~".join(path.relative_to(root).parts)
-            name = names.get(path) or _free(below, {*found, *known})
+            name = names.get(path) or _free(name_below(root, path), {*found, *known})
             found[name] = path
     return found
 

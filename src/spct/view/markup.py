@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape, unescape
 
@@ -53,6 +54,19 @@ def raw(text: str) -> Markup:
     return Markup(f'<pre class="raw">{shown}</pre>')
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text as shown: ``cut`` is how many characters it has if not all of them are there."""
+
+    html: Markup
+    cut: int | None = None
+
+    @property
+    def tall(self) -> bool:
+        """Whether it may be higher than its frame, so that the keyboard must be able to scroll it."""
+        return len(self.html) > 600 or self.html.count("\n") > 15
+
+
 def markdown(text: str) -> Markup:
     """A text as Markdown; one that is too long as it is."""
     if len(text) > MOST_MARKDOWN:
@@ -91,6 +105,11 @@ def _formula(text: str, options: Mapping[str, bool]) -> str:
                 return made
     mark = "$$" if display else "$"
     return f"<code>{mark}{escape(text)}{mark}</code>"
+
+
+def as_it_is(text: str) -> Text:
+    """A text as it was written, to as many characters as a page shows."""
+    return Text(raw(text[:MOST_SHOWN]), len(text) if len(text) > MOST_SHOWN else None)
 
 
 def tinted(html: Markup, places: Places) -> Markup:

@@ -15,12 +15,13 @@ from spct.errors import SpctError
 from spct.measures.pairs import wilson
 from spct.run import RunStore
 from spct.run.connection import FILE
+from spct.run.lock import is_held
 from spct.run.stored import stored_settings
 from spct.view.library import Library
 from spct.voting.accuracy import Grades
 
 LIVE_S = 60.0
-"""A run that lacks items and was written to no longer ago than this counts as being written."""
+"""Where the lock of a run cannot be asked: if it lacks items and was written to no longer ago, it counts as being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,10 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
     with contextlib.closing(RunStore.open(index.directory)) as store, index.reading() as db:
         written, settings = stored_settings(store)
         sessions = store.sessions()
-        sums = index.remembered(lambda: _sums(store, db))
+        sums = index.remembered("sums", lambda: _sums(store, db))
         planned = _planned(sessions)
         left = (planned or sums.items) - sums.finished
-        live = left > 0 and _age_s(index.directory / FILE) < LIVE_S
+        live = _is_written(index.directory, left)
         grades = sums.grades
         low, high = wilson(grades.strict, grades.count) if grades.count else (None, None)
         started = sessions[-1][0] if sessions else ""
@@ -113,7 +114,7 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
             graded=int(grades.count),
             invalid=sums.invalid,
             tokens=sums.tokens,
-            left_s=_left_s(store, started, left) if live else None,
+            left_s=_left_s(store, started, left) if live and left > 0 else None,
             indexed=index.progress(db).complete,
         )
 
@@ -156,6 +157,12 @@ def _planned(sessions: list[tuple[str, dict[str, Any]]]) -> int | None:
     """The number of items that the last session set out to judge."""
     planned = sessions[-1][1].get("items") if sessions else None
     return planned if isinstance(planned, int) else None
+
+
+def _is_written(directory: Path, left: int) -> bool:
+    """Whether a process writes to the run."""
+    held = is_held(directory)
+    return left > 0 and _age_s(directory / FILE) < LIVE_S if held is None else held
 
 
 def _age_s(path: Path) -> float:

@@ -14,9 +14,12 @@ from typing import Any
 import orjson
 
 from spct.errors import RunError
+from spct.train.common.directory import FACTS, MANIFEST, REPORT
 from spct.view.across_page import Plot
+from spct.view.library import folders_below
+from spct.view.rollouts_page import steps_kept
 
-FACTS, MANIFEST, REPORT, STATE = "stage.json", "manifest.json", "report.json", "trainer_state.json"
+STATE = "trainer_state.json"
 FIRST = (
     "reward", "accuracy", "eval_accuracy", "loss", "eval_loss", "kl", "invalid", "tied", "completions/mean_length", "entropy",
     "eval_auc", "grad_norm", "learning_rate",
@@ -41,7 +44,7 @@ class Training:
 class TrainingPage:
     """``facts`` are the recipe's values and what else made the stage; ``results`` the single figures of its report.
 
-    ``left`` figures have no plot, beyond the first ``MOST_PLOTS``.
+    ``left`` figures have no plot, beyond the first ``MOST_PLOTS``. ``rollouts`` are the steps whose rollouts are kept.
     """
 
     training: Training
@@ -49,46 +52,47 @@ class TrainingPage:
     facts: list[tuple[str, str]]
     results: list[tuple[str, str]]
     left: int = 0
+    rollouts: Sequence[int] = ()
 
 
 def trainings_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The stages' folders by name: the path below the folder, with ~ for each slash."""
-    found: dict[str, Path] = {}
-    for root in roots:
-        for file in sorted(root.rglob(FACTS)):
-            parts = file.parent.relative_to(root).parts or (root.resolve().name,)
-            found.setdefault("~".join(parts), file.parent)
-    return found
+    """The stages' folders by name."""
+    return folders_below(roots, FACTS)
 
 
 def training(name: str, folder: Path) -> Training:
     """A stage in a line. Raises RunError where it cannot be read."""
     rows = _rows(folder)
     steps = max((int(row["step"]) for row in rows), default=0)
-    return Training(name, str(_read(folder / FACTS).get("stage")), (folder / MANIFEST).is_file(), steps)
+    return Training(name, str(read_object(folder / FACTS).get("stage")), (folder / MANIFEST).is_file(), steps)
 
 
 def training_page(name: str, folder: Path) -> TrainingPage:
     """All of a stage. Raises RunError where it cannot be read."""
-    facts, report = _read(folder / FACTS), _read(folder / REPORT, missing={})
+    facts, report = read_object(folder / FACTS), read_object(folder / REPORT, missing={})
     recipe = facts.get("recipe")
     shown = [
-        (key, _plain(value)) for key, value in (recipe if isinstance(recipe, dict) else {}).items() if value is not None
+        (key, plain(value)) for key, value in (recipe if isinstance(recipe, dict) else {}).items() if value is not None
     ]
-    results = [(key, _plain(value)) for key, value in report.items() if not isinstance(value, list)]
+    results = [(key, plain(value)) for key, value in report.items() if not isinstance(value, list)]
     plots = _plots(_rows(folder))
     return TrainingPage(
-        training(name, folder), plots[:MOST_PLOTS], shown, results, left=max(0, len(plots) - MOST_PLOTS)
+        training(name, folder),
+        plots[:MOST_PLOTS],
+        shown,
+        results,
+        left=max(0, len(plots) - MOST_PLOTS),
+        rollouts=steps_kept(folder),
     )
 
 
 def _rows(folder: Path) -> list[Mapping[str, Any]]:
     """Everything that was logged with its step: of the report, else of the newest checkpoint."""
-    report = _read(folder / REPORT, missing={})
+    report = read_object(folder / REPORT, missing={})
     lists = [value for value in report.values() if isinstance(value, list)]
     if not lists:
         checkpoints = sorted(folder.glob(f"checkpoint-*/{STATE}"), key=lambda file: file.stat().st_mtime)
-        lists = [_read(checkpoints[-1]).get("log_history", [])] if checkpoints else []
+        lists = [read_object(checkpoints[-1]).get("log_history", [])] if checkpoints else []
     rows = [row for each in lists for row in each if isinstance(row, dict)]
     return [row for row in rows if isinstance(row.get("step"), int)]
 
@@ -105,19 +109,22 @@ def _plots(rows: Sequence[Mapping[str, Any]]) -> list[Plot]:
     for key in order:
         steps = sorted(values[key])
         if len(steps) >= 2:
-            every = steps[:: -(-len(steps) // MOST_POINTS)]
+            each = -(-len(steps) // MOST_POINTS)
+            every = steps[::each]
+            note = f"One step in {each} is drawn, of {len(steps):,}." if each > 1 else ""
             line = {"name": key, "values": [values[key][step] for step in every]}
-            plots.append(Plot(key, "step", key, [float(step) for step in every], [line]))
+            plots.append(Plot(key, "step", key, [float(step) for step in every], [line], note=note))
     return plots
 
 
-def _read(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+def read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON object in a file; ``missing`` stands for one that is not there. Raises RunError."""
     try:
         found = orjson.loads(file.read_bytes())
     except FileNotFoundError:
         if missing is not None:
             return missing
-        raise RunError(f"{file.parent} is no folder of a training stage (any more): it has no {file.name}") from None
+        raise RunError(f"{file.parent} has no {file.name} (any more)") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict):
@@ -125,7 +132,8 @@ def _read(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A figure or a setting in short."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()

@@ -13,13 +13,15 @@ from spct.wording import percent
 
 @dataclass(slots=True)
 class JuryTotals:
-    """Judgments and tokens out by juror, and how often each had no vote; ``kept`` and ``handed_on`` count an escalation's
-    items, with their grades where the best response is known.
+    """Judgments and tokens out by juror, how often each had no vote, and its errors by type.
+
+    ``counts`` and ``grades`` are of the items that an escalation kept (False) and handed on (True).
     """
 
     judgments: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[bool] = field(default_factory=Counter)
     grades: dict[bool, Grades] = field(default_factory=lambda: {False: Grades(), True: Grades()})
 
@@ -33,6 +35,7 @@ class JuryTotals:
             self.judgments[name] += 1
             self.tokens[name] += judgment.completion_tokens or 0
         self.missing.update(table.missing)
+        self.errors.update((r.name, r.error.type) for r in table.results if r.error is not None)
         if table.escalated is not None:
             self.counts[table.escalated] += 1
             self.grades[table.escalated] += grades_of(verdict.means, item)
@@ -46,6 +49,8 @@ class JuryTotals:
         said = [f"judgments of {', '.join(each)}"]
         if self.missing:
             said.append("no vote: " + ", ".join(f"{name} on {n:,} items" for name, n in self.missing.items()))
+        if self.errors:
+            said.append("failed: " + ", ".join(f"{name} {n:,} x {type}" for (name, type), n in self.errors.items()))
         if total := sum(self.counts.values()):
             handed = self.counts[True]
             said.append(f"{handed:,} of {total:,} items handed on ({percent(handed, total)})")

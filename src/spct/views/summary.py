@@ -110,7 +110,9 @@ def _short(totals: Totals, settings: JudgeSettings) -> str:
     cures = []
     if totals.short_causes.keys() - problems:
         cures.append("--resume samples what an error kept away")
-    if problems:
+    if "check_failed" in problems:
+        cures.append("--resume makes checks again that could not say")
+    if problems - {"check_failed"}:
         cures.append(f"--resume with --retries above {retries} asks again for the invalid ones")
     if "truncated" in problems:
         cures.append("a larger --max-tokens (a run of its own) ends fewer of them early")

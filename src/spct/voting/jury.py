@@ -12,8 +12,10 @@ from fractions import Fraction
 from typing import Any, Literal, Self, get_args
 
 from spct.errors import InputError
+from spct.harmless import line
 from spct.rubrics.numbers import exact, number
 from spct.rubrics.rubric import Rubric
+from spct.types import ItemError
 
 BLOCKS = 1000
 """Blocks that the judgments of one juror may have."""
@@ -133,7 +135,8 @@ class JurorResult:
     """One juror's own vote. ``means`` are on its own scale, None where it has no valid judgment of some response.
 
     ``place`` is as in ``Juror``, ``asked`` counts its judgments.
-    ``leaders`` share its highest mean. ``counted`` says whether the jury's vote has it in it.
+    ``leaders`` share its highest mean. ``counted`` says whether the jury's vote has it in it. ``error`` is what kept it from
+    making all its judgments, None for nothing.
     """
 
     name: str
@@ -146,9 +149,11 @@ class JurorResult:
     leaders: tuple[int, ...] = ()
     confidence: float | None = None
     counted: bool = False
+    error: ItemError | None = None
 
     def as_row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**row, "error": self.error and {"type": self.error.type, "message": self.error.message}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +176,27 @@ class JuryTable:
     def missing(self) -> tuple[str, ...]:
         """The jurors that have no vote; one that escalation did not call in is not missing."""
         if self.comparable == "escalate":
-            return tuple(r.name for r in self.results if r.means is None and r.asked)
+            return tuple(r.name for r in self.results if r.means is None and (r.asked or r.error))
         return tuple(r.name for r in self.results if not r.counted)
 
     def name_of(self, block: int) -> str | None:
         """Whose the judgments with this block are; None for a judge that this jury is without."""
         return next((result.name for result in self.results if result.place == block // BLOCKS), None)
 
+    def with_errors(self, errors: Mapping[str, ItemError]) -> Self:
+        """The same, with what kept jurors from judging, by their names: judgments do not say it."""
+        return replace(self, results=tuple(replace(r, error=errors.get(r.name)) for r in self.results))
+
     def as_row(self) -> dict[str, Any]:
         """As JSON values."""
         jurors = [result.as_row() for result in self.results]
         return {"comparable": self.comparable, "escalated": self.escalated, "jurors": jurors}
+
+
+def errors_in(row: Mapping[str, Any] | None) -> dict[str, ItemError]:
+    """The errors of jurors, by name, in ``JuryTable.as_row``; {} where there is no such row."""
+    jurors = () if row is None else row["jurors"]
+    return {juror["name"]: ItemError(**juror["error"]) for juror in jurors if juror.get("error") is not None}
 
 
 def jury_rows(table: JuryTable, ranking: Sequence[int], name: Callable[[int], str] = str) -> list[tuple[str, ...]]:
@@ -195,7 +210,7 @@ def jury_rows(table: JuryTable, ranking: Sequence[int], name: Callable[[int], st
 
 
 def jury_sentence(table: JuryTable) -> str:
-    """Whose vote it is, and who is missing from it."""
+    """Whose vote it is, who is missing from it, and what kept whom from judging."""
     counted = ", ".join(result.name for result in table.results if result.counted) or "nobody"
     how = _HOW[table.comparable]
     if table.escalated is not None:
@@ -203,7 +218,14 @@ def jury_sentence(table: JuryTable) -> str:
         sure = "no confidence" if first.confidence is None else f"confidence {first.confidence:.2f}"
         how = f"{first.name} has {sure}, so the item was {'handed on' if table.escalated else 'kept'}"
     lost = f"; no vote of {', '.join(table.missing)}, left out" if table.missing else ""
-    return f"the vote is of {counted}: {how}{lost}"
+    failed = "".join(f"; {r.name}: {_failure(r)}" for r in table.results if r.error is not None)
+    return f"the vote is of {counted}: {how}{lost}{failed}"
+
+
+def _failure(result: JurorResult) -> str:
+    assert result.error is not None
+    partly = f", after {result.valid} of {result.k} judgments" if result.means is not None else ""
+    return f"{line(result.error.type)}: {line(result.error.message)}{partly}"
 
 
 _HOW: Mapping[Comparable, str] = {

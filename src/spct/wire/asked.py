@@ -5,10 +5,11 @@ from __future__ import annotations
 from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
 from spct.items.tools import tools_of, with_tools
-from spct.service.member import Member
+from spct.run.asks import Asked
+from spct.service.member import NO_METADATA, Member, Metadata
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item
-from spct.wire.parts import GroupIn, Options
+from spct.wire.parts import GroupIn, MetadataIn, Options
 from spct.wire.reward import RewardRollout
 
 
@@ -25,6 +26,12 @@ def item_of(group: GroupIn) -> Item:
     )
 
 
+def asked_of(group: GroupIn) -> Asked | None:
+    """What a request for a group's rewards tells of itself, None where it tells nothing."""
+    told = group.metadata
+    return None if told is None else _metadata(told).of_group(len(group.responses))
+
+
 def member_of(rollout: RewardRollout) -> Member:
     """Raises InputError."""
     group = rollout.group
@@ -38,12 +45,17 @@ def member_of(rollout: RewardRollout) -> Member:
         response=response_of(rollout.response, "response", query),
         reference=_text(rollout.reference, "reference"),
         principles=_text(rollout.principles, "principles"),
+        metadata=NO_METADATA if rollout.metadata is None else _metadata(rollout.metadata),
     )
 
 
 def options_of(options: Options) -> JudgeOptions:
     given = options.model_fields_set
     return JudgeOptions(**{name: getattr(options, name) for name in given}) if given else NO_OPTIONS
+
+
+def _metadata(told: MetadataIn) -> Metadata:
+    return Metadata(told.run, told.step, told.rollout)
 
 
 def _text(value: str | None, name: str) -> str | None:

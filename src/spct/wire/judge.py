@@ -102,6 +102,7 @@ class JurorOut(Out):
     leaders: tuple[int, ...]
     confidence: float | None
     counted: bool
+    error: ErrorBody | None
 
 
 class JuryOut(Out):

@@ -131,6 +131,17 @@ class Options(Own):
     retries: Annotated[int | None, Field(ge=0, le=15)] = None
 
 
+class MetadataIn(Own):
+    """What a trainer tells of a request: shown in metrics by ``run``, kept with the recording. It changes no verdict.
+
+    ``step`` is the trainer's. ``rollout`` names the rollout, or the rollouts of a group together.
+    """
+
+    run: Annotated[str, Field(max_length=256)] = ""
+    step: Annotated[int | None, Field(ge=0, lt=2**53)] = None
+    rollout: Annotated[str, Field(max_length=256)] = ""
+
+
 class GroupIn(Own):
     """A query and its n responses, judged jointly. ``id`` comes back as it was; the server makes one if it is null."""
 
@@ -140,6 +151,7 @@ class GroupIn(Own):
     tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
+    metadata: MetadataIn | None = None
 
 
 class UsageOut(Out):

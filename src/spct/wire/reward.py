@@ -14,6 +14,7 @@ from spct.wire.parts import (
     Deadline,
     ErrorBody,
     GroupIn,
+    MetadataIn,
     Options,
     Out,
     Own,
@@ -68,6 +69,8 @@ class CohortIn(Own):
 class RewardRollout(Own):
     """The reward of one rollout, judged jointly with the rest of its group under the server's own options.
 
+    Its run is ``group.run``, unless ``metadata`` says another, and its name ``group.member``.
+
     With ``hold_s`` the answer is PendingError (425) if the group is not judged by then; the rollout stays in its group,
     and the same request sent again goes on waiting. It needs ``group.member``.
     """
@@ -86,6 +89,7 @@ class RewardRollout(Own):
     tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None
+    metadata: MetadataIn | None = None
     normalisation: Normalisation = "mean"
     deadline_s: Deadline = None
     hold_s: Annotated[float | None, Field(ge=0, le=3600)] = None

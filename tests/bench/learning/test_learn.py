@@ -75,6 +75,40 @@ async def test_nothing_is_found_where_the_better_one_is_drawn_by_lot():
     assert list(learned_lines(found))[-1].startswith("nothing was gained: no question raised accuracy")
 
 
+async def test_what_has_no_answer_is_counted_and_costs_only_the_question_that_lacks_it():
+    def silent(request, j):
+        text = request.messages[-1].content
+        number = int(re.findall(r"^query (\d+)$", text, re.MULTILINE)[0])
+        if number % 10 == 0 and not any(word in text for word in (*TRAITS.values(), "Name what makes the difference")):
+            return "no box"  # the judge
+        if any(number % every == 0 and TRAITS[trait] in text for every, trait in ((3, "RHYMES"), (7, "CITES"))):
+            return "no box"
+        return model(request, j)
+
+    items = [*world(300), Item("lone", (Message("user", "query 1"),), ("a",))]
+    found = await learn(ScriptedEngine(silent), items, judge_settings(k=1, retries=0), name="world")
+    parts = split(items, 0)
+    of = {part: [int(item.id[1:]) for item in of_part] for part, of_part in parts.items()}
+    assert found.unjudged == {part: sum(n % 10 == 0 for n in of[part]) for part in ("fit", "test")}
+    assert [one.ask for one in found.kept] == [TRAITS["CITES"], TRAITS["POLITE"]]
+    assert found.unanswered == {part: sum(n % 7 == 0 for n in of[part]) for part in of}  # RHYMES costs nothing
+    told = list(learned_lines(found))
+    assert told[0].endswith("; 1 left out, without one best response of several") and found.left_out == 1
+    assert f"{found.unanswered['fit']} to fit, {found.unanswered['choose']} to choose" in told[3]
+    assert told[2].endswith("have no verdict of the judge: not learned from, and counted as wrong")
+    row = found.as_row()
+    assert row["unanswered"] == found.unanswered and row["unjudged"] == found.unjudged
+
+
+async def test_a_model_that_answers_no_question_is_an_error():
+    def deaf(request, j):
+        return "no box" if any(q in request.messages[-1].content for q in TRAITS.values()) else model(request, j)
+
+    with pytest.raises(InputError, match="the model answered no question validly"):
+        engine = ScriptedEngine(lambda request, j: deaf(request, j).replace("- Is it better?", ""))
+        await learn(engine, world(120), judge_settings(k=1, retries=0), name="world")
+
+
 def test_items_of_one_conversation_are_in_one_part():
     items = [
         Item(f"{n}-{m}", (Message("user", f"query {n}"),), ("a", f"b{m}"), best=0) for n in range(60) for m in (1, 2)
@@ -96,7 +130,8 @@ def test_questions_are_read_from_lists_alone_and_each_once():
 
 
 def answered(rows):
-    return [Answered(str(n), str(n), 0, tuple(map(tuple, row))) for n, row in enumerate(rows)]
+    worths = [tuple(one and tuple(one) for one in row) for row in rows]
+    return [Answered(str(n), str(n), 0, len(next(filter(None, row))), row) for n, row in enumerate(worths)]
 
 
 def test_weights_follow_the_truth_and_what_never_differs_weighs_nothing():
@@ -113,10 +148,31 @@ def test_doubles_and_questions_that_tell_nothing_are_left_out():
     assert without_doubles(items, 5) == [0, 4]
 
 
+def test_an_item_is_left_out_only_where_an_answer_that_counts_is_missing():
+    items = answered([((1, 0), None), ((1, 0), (1, 0)), (None, (0, 1))])
+    assert [one.under([0, 1]) for one in items] == [None, [(1, 0), (1, 0)], None]
+    assert credits(items, [0], [1.0]) == [1, 1, 0] and credits(items, [1], [1.0]) == [0, 1, 0]
+    assert credits(items, [0, 1], [1.0, 1.0]) == [0, 1, 0]
+    assert fitted(items, [0]) == fitted(items[:2], [0]) and fitted(items, [0, 1]) == fitted(items[1:2], [0, 1])
+    assert fitted(items[:1], [1]) == [0.0]
+    assert without_doubles(items, 2) == [0]  # alike where both are answered
+    assert without_doubles([items[0], items[2]], 2) == [0, 1]  # which is nowhere
+
+
 def test_a_question_is_kept_only_if_its_gain_is_clear():
     fit = answered([((1, 0),)] * 20)
     assert [one.place for one in chosen(fit, answered([((1, 0),)] * 28 + [((0, 1),)] * 2), [0], 3)] == [0]
     assert chosen(fit, answered([((1, 0),)] * 16 + [((0, 1),)] * 14), [0], 3) == []
+
+
+def test_the_best_of_many_has_to_be_clearer():
+    def rows(count):
+        return answered([((1, 0), *[(0, 0)] * 30)] * count + [((0, 1), *[(0, 0)] * 30)] * (30 - count))
+
+    fit = rows(20)
+    assert [one.place for one in chosen(fit, rows(23), [0], 3)] == [0]  # 23 of 30 by chance: p = 0.005
+    assert chosen(fit, rows(23), list(range(31)), 3) == []
+    assert [one.place for one in chosen(fit, rows(28), list(range(31)), 3)] == [0]
 
 
 def test_the_command_writes_a_rubric_that_loads_and_its_report(tmp_path):

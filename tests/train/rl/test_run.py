@@ -119,6 +119,11 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
     assert same(weights(tmp_path / "whole" / "model"), weights(tmp_path / "parts" / "model"))
     assert same(weights(tmp_path / "whole" / "checkpoint-6"), weights(tmp_path / "parts" / "checkpoint-6"))
     assert figures(whole["train"]) == figures(parts["train"])
+    kept, again = (
+        {file.name: file.read_bytes() for file in (tmp_path / name / "rollouts").iterdir()}
+        for name in ("whole", "parts")
+    )
+    assert sorted(kept) == [f"step-00000{n}.jsonl" for n in range(1, 7)] and kept == again
     assert {"eval_probe_gain/lost"} <= set(whole["heldout"][0])
     assert whole["heldout"] == parts["heldout"] and whole["best_step"] == parts["best_step"]
 

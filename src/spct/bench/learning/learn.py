@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from spct.bench.learning.choosing import Answered, chosen, credits, fitted, without_doubles
@@ -30,6 +30,8 @@ from spct.voting.orders import keyed_hash
 from spct.voting.verdict import Verdict
 
 Part = Literal["fit", "choose", "test"]
+JUDGED: tuple[Part, ...] = ("fit", "test")
+"""The parts whose items the judge is asked about."""
 FEWEST = 10
 """Items that each part needs."""
 LARGEST = 5.0
@@ -48,19 +50,25 @@ class KeptQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What came of it: items by part, how many the judge got wrong, questions proposed and told apart, those kept; and, on the
-    items never used, the accuracy of the judge and of the rubric, and by how much the rubric's is higher.
+    """What came of it: items by part and those ``left_out``, how many the judge got wrong, questions proposed and told apart,
+    those kept; and, on the items never used, the accuracy of the judge and of the rubric, and by how much the rubric's is higher.
+
+    ``unjudged`` items have no verdict of the judge, ``unanswered`` ones no valid answer to some question that was kept (to any,
+    if none was). Neither is learned from, and each earns nothing. The judge is not asked about the items to choose by.
     """
 
     items: dict[Part, int]
+    left_out: int
     wrong: int
     proposed: int
-    distinct: int
-    kept: tuple[KeptQuestion, ...]
     before: Figure
-    after: Figure | None
-    gain: Figure | None
-    rubric: Rubric | None
+    unjudged: dict[Part, int]
+    unanswered: dict[Part, int] = field(default_factory=dict)
+    distinct: int = 0
+    kept: tuple[KeptQuestion, ...] = ()
+    after: Figure | None = None
+    gain: Figure | None = None
+    rubric: Rubric | None = None
 
     @property
     def gained(self) -> bool:
@@ -81,37 +89,35 @@ async def learn(
     """
     parts = split(items, settings.seed)
     judge = judge_of(engine, settings)
-    judged = await _verdicts(engine, judge, [*parts["fit"], *parts["test"]])
+    judged = await _verdicts(engine, judge, [item for part in JUDGED for item in parts[part]])
     wrong = [(item, rival) for item in parts["fit"] if (rival := _mistaken(item, judged.get(item.id))) is not None]
     asked = await proposals(engine, _some(wrong, pairs, settings.seed), settings.resolved_sampling, settings.seed)
     clusters = [cluster_of(item) for item in parts["test"]]
     earned = [_credit(item, judged.get(item.id)) for item in parts["test"]]
     before = mean_figure(earned, clusters)
     counts = {part: len(of_part) for part, of_part in parts.items()}
-    nothing = Learned(counts, len(wrong), len(asked), 0, (), before, None, None, None)
+    unjudged = {part: sum(judged[item.id].best is None for item in parts[part]) for part in JUDGED}
+    nothing = Learned(counts, len(items) - sum(counts.values()), len(wrong), len(asked), before, unjudged)
     if not asked:
         return nothing
     draft = _rubric(name, asked, [1.0] * len(asked))
     answers = await _answers(engine, draft, settings, parts)
     apart = without_doubles(answers["fit"], len(asked))
     kept = chosen(answers["fit"], answers["choose"], apart, most)
-    if not kept:
-        return replace(nothing, distinct=len(apart))
     places = [one.place for one in kept]
+    needed = places or range(len(asked))
+    unanswered = {part: sum(one.under(needed) is None for one in of_part) for part, of_part in answers.items()}
+    nothing = replace(nothing, distinct=len(apart), unanswered=unanswered)
+    if not kept:
+        return nothing
     weights = _in_points(fitted([*answers["fit"], *answers["choose"]], places))
-    by_id = {
-        item.id: credit for item, credit in zip(answers["test"], credits(answers["test"], places, weights), strict=True)
-    }
-    after = [
-        by_id.get(item.id, 0.0) for item in parts["test"]
-    ]  # an item without answers earns nothing, as by the judge
+    after = credits(answers["test"], places, weights)
     rubric = _rubric(name, [asked[place] for place in places], weights)
     questions = [
         KeptQuestion(c.id, c.ask, float(c.weight), one.gain) for c, one in zip(rubric.criteria, kept, strict=True)
     ]
     return replace(
         nothing,
-        distinct=len(apart),
         kept=tuple(questions),
         after=mean_figure(after, clusters),
         gain=mean_figure([new - old for new, old in zip(after, earned, strict=True)], clusters),
@@ -162,7 +168,7 @@ def _some(wrong: Sequence[tuple[Item, int]], most: int, seed: int) -> list[tuple
 async def _answers(
     engine: Engine, rubric: Rubric, settings: JudgeSettings, parts: dict[Part, list[Item]]
 ) -> dict[Part, list[Answered]]:
-    """Every item's answers to every question; one that lacks some is left out."""
+    """Every item's answers to every question, in the order of its part."""
     judge = judge_of(
         engine, replace(settings, template="grm", principles="self", adaptive=None, rule="sum", rubric=rubric)
     )
@@ -171,15 +177,12 @@ async def _answers(
     for part, items in parts.items():
         found[part] = []
         for item in items:
+            assert item.best is not None  # as ``split`` takes them
             table = verdicts[item.id].criteria
-            worth = [] if table is None else [result.worth for result in table.results]
-            known = [row for row in worth if row is not None]
-            if item.best is not None and known and len(known) == len(worth):
-                found[part].append(Answered(item.id, cluster_of(item), item.best, tuple(known)))
-    if not all(found.values()):
-        raise InputError(
-            "the model answered the questions on too few items; see with --no-grammar, or a larger --max-tokens"
-        )
+            worth = [None] * len(rubric.criteria) if table is None else [result.worth for result in table.results]
+            found[part].append(Answered(item.id, cluster_of(item), item.best, len(item.responses), tuple(worth)))
+    if not any(row for part in found.values() for one in part for row in one.worth_CN):
+        raise InputError("the model answered no question validly; see with --no-grammar, or a larger --max-tokens")
     return found
 
 
@@ -204,7 +207,14 @@ def _rubric(name: str, asked: Sequence[str], weights: Sequence[float]) -> Rubric
 def learned_lines(learned: Learned) -> Iterator[str]:
     """The report, for a terminal and for Markdown alike."""
     parts = ", ".join(f"{count:,} to {part}" for part, count in learned.items.items())
-    yield f"items: {parts}; the judge got {learned.wrong:,} of those to fit wrong or level"
+    left_out = f"; {learned.left_out:,} left out, without one best response of several" if learned.left_out else ""
+    yield f"items: {parts}{left_out}"
+    yield f"the judge got {learned.wrong:,} of those to fit wrong or level"
+    for counts, what in ((learned.unjudged, "have no verdict of the judge"),
+                         (learned.unanswered, "lack an answer to a question")):  # fmt: skip
+        if any(counts.values()):
+            lost = ", ".join(f"{count:,} to {part}" for part, count in counts.items() if count)
+            yield f"{lost} {what}: not learned from, and counted as wrong"
     apart = f"{learned.distinct} tell responses apart each in its own way"
     yield f"questions: {learned.proposed} proposed, {apart}, {len(learned.kept)} kept"
     if learned.kept:

@@ -166,16 +166,20 @@ def read_probes(path: Path | None = None, only: Sequence[str] = ()) -> tuple[Pro
     return tuple(probe for name, probe in by_name.items() if not only or name in only)
 
 
+def target_of(item: Item, seed: int) -> int:
+    """The response that changes are made to: drawn by the seed among those that are not known to be best."""
+    worse = [i for i in range(len(item.responses)) if i != item.best] or [0]
+    return worse[keyed_hash(seed, fingerprint(item), "target") % len(worse)]
+
+
 def probe_items(items: Sequence[Item], probes: Sequence[ProbeIn], seed: int = 0) -> list[Item]:
     """Every item as it is, and behind it one for each probe that can be made of it.
 
-    The change is made to one response, drawn by the seed among those that are not known to be best. A probe's item has no
-    truth: it is held against the item that it is of.
+    A probe's item has no truth: it is held against the item that it is of.
     """
     made = []
     for place, item in enumerate(items):
-        worse = [i for i in range(len(item.responses)) if i != item.best]
-        target = worse[keyed_hash(seed, fingerprint(item), "target") % len(worse)] if worse else 0
+        target = target_of(item, seed)
         other = items[(place + 1) % len(items)].responses[0]
         made.append(replace(item, extra={**item.extra, KEY: {"name": "", "of": item.id, "target": target}}))
         for probe in probes:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from spct.bench.scoring.ballots import ScoreKind, ballots_of, missing_share, unread_of
-from spct.bench.selection import PartOf
+from spct.bench.selection import PartOf, selected
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
 from spct.errors import InputError, RunError
@@ -103,7 +103,7 @@ def open_stored(
         spent = _spent(store)
         scale = scale_in(store.templates(), str(settings.get("template")))
         meta = settings.get("meta") or next(iter(store.metas()), None)
-        ratings = {} if meta is None else _ratings(store, str(meta))
+        ratings = {} if meta is None else ratings_of(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
     name = label or _label(settings) or directory.name
     whole = StoredBench(
@@ -112,6 +112,18 @@ def open_stored(
     if whole.complete and not settings.get("limit") and not settings.get("subset"):
         return whole
     return replace(whole, benchmark=PartOf(benchmark))
+
+
+def part_of(run: StoredBench, most: int) -> StoredBench:
+    """The run over about ``most`` of its items, drawn as ``--limit`` draws them; the run itself where it has no more.
+
+    What it spent stays that of the whole.
+    """
+    if len(run.loaded.items) <= most:
+        return run
+    benchmark = run.benchmark if isinstance(run.benchmark, PartOf) else PartOf(run.benchmark)
+    loaded = selected(run.benchmark, run.loaded, limit=most)
+    return replace(run, benchmark=benchmark, loaded=loaded, ballots={id: run.ballots[id] for id in loaded.items})
 
 
 def common_part(a: StoredBench, b: StoredBench) -> tuple[StoredBench, StoredBench, dict[str, tuple[str, ...]]]:
@@ -182,8 +194,8 @@ def _spent(store: RunStore) -> Spent:
     return Spent(store.usage(), float(seconds) if seconds else None, store.count("judgments"), invalid)
 
 
-def _ratings(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
-    """The rating of each sample that has one, by item."""
+def ratings_of(store: RunStore, meta: str) -> dict[str, dict[int, float]]:
+    """The rating that the meta RM called ``meta`` gave each sample of a run, by item; samples without one are left out."""
     names = dict(store.item_ids())
     valid: dict[int, list[Place]] = defaultdict(list)
     for position, place, _, scores, _ in store.score_rows():

@@ -60,9 +60,7 @@ def train_by_recipe(
     check_stage(stage)
     if launch is not None and launched(launch):
         return 0
-    from spct.recipe import flag_values, load_recipe
-
-    recipe = load_recipe(resolved(stage.recipe), path, flag_values({**options, **values}, more))
+    recipe = recipe_of(stage, path, {**options, **values}, more)
     if recipe.out is None:
         raise InputError("the recipe says nowhere to write; add the key out, or give --out DIR")
     speaks = main_process()
@@ -71,6 +69,13 @@ def train_by_recipe(
         for line in [orjson.dumps(report).decode()] if as_json else lines(report):
             write_line(sys.stdout, line)
     return 0
+
+
+def recipe_of(stage: Stage, path: Path | None, values: Mapping[str, Any], more: tuple[str, ...]) -> Any:
+    """The stage's recipe in ``path``, with ``values`` and the ``more`` of ``--set`` over it. Raises InputError."""
+    from spct.recipe import flag_values, load_recipe
+
+    return load_recipe(resolved(stage.recipe), path, flag_values(values, more))
 
 
 def stage_command(stage: Stage) -> click.Command:

@@ -14,7 +14,7 @@ from spct.serve.problems import Json, documented, entry
 from spct.serve.routing import JudgingRoute, caller_of
 from spct.service.service import Answer, Answers
 from spct.wire.answers import verdict_out
-from spct.wire.asked import item_of, options_of
+from spct.wire.asked import asked_of, item_of, options_of
 from spct.wire.judge import BatchAnswer, BatchLine, BatchRequest, JudgeRequest, VerdictOut
 
 router = APIRouter(route_class=JudgingRoute, tags=["judge"], responses=documented())
@@ -33,7 +33,7 @@ def _described_lines() -> dict[int | str, dict[str, Any]]:
 async def judge(body: JudgeRequest, request: Request) -> Response:
     """Judge one query's responses."""
     caller = caller_of(request)
-    answer = await caller.ask(item_of(body), options_of(body.options), body.deadline_s)
+    answer = await caller.ask(item_of(body), options_of(body.options), body.deadline_s, asked_of(body))
     return Json(verdict_out(answer, caller.model, body.judgments))
 
 
@@ -42,7 +42,9 @@ async def judge_batch(body: BatchRequest, request: Request) -> Response:
     """Judge many; one that fails does not keep the others from their verdicts."""
     caller = caller_of(request)
     items = [item_of(group) for group in body.items]
-    answers = caller.ask_each(items, options_of(body.options), body.deadline_s)
+    answers = caller.ask_each(
+        items, options_of(body.options), body.deadline_s, [asked_of(group) for group in body.items]
+    )
     if body.stream:
         return StreamingResponse(_lines(answers, len(items), caller.model, body.judgments), media_type=NDJSON)
     # As JSON one by one as they come: all at once they would hold the loop for long, and be held as Python's values till then.

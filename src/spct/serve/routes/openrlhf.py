@@ -22,7 +22,7 @@ from spct.serve.problems import Json, documented
 from spct.serve.routing import JudgingRoute, caller_of
 from spct.serve.state import Caller
 from spct.service.joined import response_in
-from spct.service.member import Member
+from spct.service.member import Member, Metadata
 from spct.service.rewards import COMPARING, Normalisation, check_normalisation, rewards_of
 from spct.types import Item
 from spct.voting.verdict import Verdict
@@ -56,7 +56,7 @@ async def openrlhf(body: OpenRLHFRequest, request: Request, params: Annotated[Op
     check_normalisation(params.normalisation, 2, caller.scale())
     rollouts = _rollouts(body, params)
     if params.size is None:
-        judged = await _together(rollouts, caller)
+        judged = await _together(rollouts, params.run, caller)
     else:
         judged = await _in_cohorts(rollouts, params, caller)
     rewards = _of_each(judged, params.normalisation, caller)
@@ -90,7 +90,7 @@ def _rollouts(body: OpenRLHFRequest, params: OpenRLHFParams) -> list[_Rollout]:
     return rollouts
 
 
-async def _together(rollouts: Sequence[_Rollout], caller: Caller) -> list[_Judged]:
+async def _together(rollouts: Sequence[_Rollout], run: str, caller: Caller) -> list[_Judged]:
     """Rollouts of one request: those of the same prompt jointly."""
     groups: dict[tuple[str, str | None], list[int]] = {}
     for i, rollout in enumerate(rollouts):
@@ -100,7 +100,8 @@ async def _together(rollouts: Sequence[_Rollout], caller: Caller) -> list[_Judge
         for (prompt, reference), members in groups.items()
     ]
     judged: dict[int, _Judged] = {}
-    for answer, members in zip(await caller.ask_all(items), groups.values(), strict=True):
+    asked = [Metadata(run).of_group(len(item.responses)) for item in items]
+    for answer, members in zip(await caller.ask_all(items, asked=asked), groups.values(), strict=True):
         if isinstance(answer, SpctError):
             raise answer
         judged |= {i: _Judged(answer.verdict, place) for place, i in enumerate(members)}

@@ -13,7 +13,7 @@ from spct.serve.state import Caller
 from spct.service.rewards import Normalisation, Scale, check_normalisation, place_rewards, rewards_of
 from spct.service.service import Answer
 from spct.wire.answers import group_rewards, rollout_reward
-from spct.wire.asked import item_of, member_of, options_of
+from spct.wire.asked import asked_of, item_of, member_of, options_of
 from spct.wire.reward import (
     GroupRewards,
     GroupsRewards,
@@ -42,7 +42,7 @@ async def _of_group(body: RewardGroup, caller: Caller) -> Response:
     options = options_of(body.options)
     scale = caller.scale(options)
     check_normalisation(body.normalisation, len(body.responses), scale)
-    answer = await caller.ask(item_of(body), options, body.deadline_s)
+    answer = await caller.ask(item_of(body), options, body.deadline_s, asked_of(body))
     rewards = rewards_of(answer.verdict, body.normalisation, scale)
     return Json(group_rewards(answer, rewards, caller.model))
 
@@ -52,7 +52,8 @@ async def _of_groups(body: RewardGroups, caller: Caller) -> Response:
     scale = caller.scale(options)
     for group in body.groups:
         check_normalisation(body.normalisation, len(group.responses), scale)
-    answers = await caller.ask_all([item_of(group) for group in body.groups], options, body.deadline_s)
+    asked = [asked_of(group) for group in body.groups]
+    answers = await caller.ask_all([item_of(group) for group in body.groups], options, body.deadline_s, asked)
     results = [_outcome(i, answer, body.normalisation, scale, caller.model) for i, answer in enumerate(answers)]
     return Json({"results": results, "failed": sum(result["error"] is not None for result in results)})
 

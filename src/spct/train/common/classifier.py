@@ -44,7 +44,7 @@ def load_classifier(name: str, max_tokens: int | None = None, seed: int = 0) -> 
     if getattr(model, HEAD, None) is None or model.config.num_labels != 1:
         raise TrainingError(f"the model {name} has no head of one label in transformers' form; train from another base")
     pad_unlike(model, tokenizer, [chat_ids(tokenizer, _PROBE, name)[-1]])
-    return Trainable(name, model, tokenizer, encoder, context_of(model, name, max_tokens))
+    return Trainable(name, model, tokenizer, encoder, context_of(model.config, name, max_tokens))
 
 
 def pad_unlike(model: Any, tokenizer: Any, last: Iterable[int]) -> None:

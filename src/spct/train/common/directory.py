@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 REPORT = "report.json"
 TOKENS = "tokens"
 """The folder of the rows to train on, until that is done."""
-FREE = {"out", "save_every", "keep", "log_every", "report_to"}
+FREE = {"out", "save_every", "keep", "keep_rollouts", "log_every", "report_to"}
 """Keys of a recipe that change nothing about the result."""
 
 State = Literal["new", "interrupted", "finished"]

@@ -53,12 +53,12 @@ def load_trainable(name: str, max_tokens: int | None = None) -> Trainable:
         options["quantization_config"] = GgufConfig(dequantize=True)
     model = _load(AutoModelForCausalLM, name, source, {**options, "dtype": torch.float32})
     vars(model.config).pop("quantization_config", None)  # it is an ordinary model now, and is saved as one
-    return Trainable(name, model, tokenizer, encoder, context_of(model, name, max_tokens))
+    return Trainable(name, model, tokenizer, encoder, context_of(model.config, name, max_tokens))
 
 
-def context_of(model: Any, name: str, max_tokens: int | None) -> int:
+def context_of(config: Any, name: str, max_tokens: int | None) -> int:
     """The longest sequence to train on: ``max_tokens``, or else all that the model can see. Raises TrainingError."""
-    limit: int | None = getattr(model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    limit: int | None = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
     if limit is None and max_tokens is None:
         raise TrainingError(f"the model {name} does not say how long its context is; set max_tokens")
     if limit is not None and max_tokens is not None and max_tokens > limit:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spct.bench.probing.changes import read_probes
+from spct.bench.probing.changes import read_probes, target_of
 from spct.bench.scoring.statistics import mean_figure
 from spct.bench.suites.assembly import cluster_of
 from spct.errors import InputError
@@ -56,8 +56,7 @@ def drawn_probes(items: Sequence[Item], share: float, seed: int) -> tuple[Probe 
     changes = [change for change in read_probes() if change.must_not == "raise"]
     for turn, place in enumerate(several[: math.ceil(share * len(several))]):
         item = items[place]
-        worse = [i for i in range(len(item.responses)) if i != item.best]
-        target = worse[keyed_hash(seed, fingerprint(item), "target") % len(worse)]
+        target = target_of(item, seed)
         # A change may change nothing here, as half of an empty text; then the next one in turn is made.
         dealt = (changes[(turn + more) % len(changes)].changed(item, target) for more in range(len(changes)))
         changed = next((found for found in dealt if found is not None), None)

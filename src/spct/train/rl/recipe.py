@@ -43,7 +43,7 @@ class RLRecipe(TrainingRecipe):
 
     ``template`` judges items of two or more responses, ``single_template`` (0 or 1) those of one. ``rollouts``: "shared"
     processes a group's prompt once, "generate" is the library's own, "vllm" needs vLLM, ``vllm`` being TRL's options for it
-    without their prefix (``mode``, ...).
+    without their prefix (``mode``, ...). Of each step, the rollouts of ``keep_rollouts`` prompts are kept to be looked at.
     """
 
     data: Path
@@ -64,6 +64,7 @@ class RLRecipe(TrainingRecipe):
     rollout_batch: int = Field(default=64, ge=1)
     vllm: dict[str, Any] = Field(default_factory=dict)
     log_every: int = Field(default=1, ge=1)
+    keep_rollouts: int = Field(default=2, ge=0)
 
     @model_validator(mode="after")
     def _divisible(self) -> RLRecipe:

@@ -20,18 +20,21 @@ CORRECT, ELSE = 1.0, -1.0
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A sampled judgment with its reward. ``shown`` are its scores in shown order, None if it is invalid."""
+    """A sampled judgment with its reward. ``shown`` are its scores in shown order, None if it is invalid; ``problem`` says why."""
 
     reward: float
     grade: Grade
     shown: tuple[float, ...] | None
+    problem: str | None = None
 
 
 def score_rollout(text: str, finish: FinishReason, item: Item, order: Sequence[int], template: Template) -> Scored:
     """Eq 11 on a completion of the prompt that showed ``item``'s responses in ``order``."""
-    shown = template.parse(text, len(order), finish, sections=False).scores
+    parsed = template.parse(text, len(order), finish, sections=False)
+    shown = parsed.scores
     scores = None if shown is None else [score for _, score in sorted(zip(order, shown, strict=True))]
     found = grade(scores, item)
     if found is None:
         raise InputError(f"item {item.id!r} has no ground truth; check_label refuses such items")
-    return Scored(CORRECT if found == "correct" else ELSE, found, shown)
+    problem = None if parsed.problem is None else f"{parsed.problem.code}: {parsed.problem.detail}"
+    return Scored(CORRECT if found == "correct" else ELSE, found, shown, problem)

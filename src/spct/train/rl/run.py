@@ -1,8 +1,8 @@
 """Stage 2 from recipe to model: items in, GRPO with the rule-based reward, the best policy out.
 
 A directory holds one training: ``stage.json`` (what it is), ``too_easy/`` (the weak model's judgments), ``checkpoint-N``,
-``model/`` (and ``adapter/``), ``report.json``, and last ``manifest.json``. Failure rule: what is wrong with recipe, items or
-labels is said before the model is loaded; what goes wrong later leaves the last good checkpoint.
+``rollouts/``, ``model/`` (and ``adapter/``), ``report.json``, and last ``manifest.json``. Failure rule: what is wrong with
+recipe, items or labels is said before the model is loaded; what goes wrong later leaves the last good checkpoint.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from spct.train.common.saving import save_trained
 from spct.train.rl.console import Console
 from spct.train.rl.heldout import HeldOut
 from spct.train.rl.judging import Asking
+from spct.train.rl.kept_rollouts import KeptRollouts
 from spct.train.rl.probing import drawn_probes
 from spct.train.rl.prompts import Schedule, Templates
 from spct.train.rl.recipe import HeldOutRecipe, RLRecipe
@@ -89,6 +90,9 @@ def make_trainer(
         visits=recipe.steps * recipe.batch,
         rollouts=_rollouts(recipe, policy.eos),
         heldout=heldout,
+        kept=KeptRollouts(out, recipe.keep_rollouts)
+        if recipe.keep_rollouts and PartialState().is_main_process
+        else None,
         peft_config=None if recipe.lora is None else lora_config(recipe.lora, loaded.model),
         callbacks=[Console(say)],
     )

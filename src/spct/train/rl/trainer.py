@@ -24,6 +24,7 @@ from spct.engines.transformers import as_loaded
 from spct.errors import InputError
 from spct.train.common.guarded import Guarded
 from spct.train.rl.heldout import HeldOut, as_metrics, summed
+from spct.train.rl.kept_rollouts import KeptRollouts
 from spct.train.rl.monitors import figures_of
 from spct.train.rl.probing import gain_figures
 from spct.train.rl.prompts import Schedule
@@ -33,28 +34,44 @@ from spct.types import FinishReason
 
 
 class RuleReward:
-    """Eq 11 as a reward function of TRL. ``decode`` reads tokens as the judge does; ``eos`` are those that end a turn."""
+    """Eq 11 as a reward function of TRL. ``decode`` reads tokens as the judge does; ``eos`` are those that end a turn.
+
+    ``kept`` keeps some rollouts of each step, if anything does.
+    """
 
     __name__ = "rule"
 
-    def __init__(self, schedule: Schedule, decode: Callable[[Sequence[int]], str], eos: frozenset[int]) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        decode: Callable[[Sequence[int]], str],
+        eos: frozenset[int],
+        kept: KeptRollouts | None = None,
+    ) -> None:
         self._schedule = schedule
         self._decode = decode
         self._eos = eos
+        self._kept = kept
 
     def __call__(
         self,
         completion_ids: Sequence[Sequence[int]],
         visit: Sequence[int],
         log_metric: Callable[[str, float], None],
+        trainer_state: Any,
         **_: Any,
     ) -> list[float | None]:
         """One reward per completion; ``visit`` names its prompt."""
         prompts = [self._schedule.prompt(number) for number in visit]
-        scored = []
-        for ids, prompt in zip(completion_ids, prompts, strict=True):
-            finish: FinishReason = "stop" if ids[-1] in self._eos else "length"
-            scored.append(score_rollout(self._decode(ids), finish, prompt.item, prompt.order, prompt.template))
+        texts: list[tuple[str, FinishReason]] = [
+            (self._decode(ids), "stop" if ids[-1] in self._eos else "length") for ids in completion_ids
+        ]
+        scored = [
+            score_rollout(*text, prompt.item, prompt.order, prompt.template)
+            for text, prompt in zip(texts, prompts, strict=True)
+        ]
+        if self._kept is not None:
+            self._kept.keep(trainer_state.global_step + 1, prompts, texts, scored)
         for name, value in figures_of(scored, [len(prompt.order) for prompt in prompts], self._schedule.scale):
             log_metric(name, value)
         return [one.reward for one in scored]
@@ -74,7 +91,7 @@ class RLTrainer(Guarded, GRPOTrainer):
     """GRPO over the first ``steps`` x ``prompts`` visits of a schedule.
 
     ``rollouts`` None leaves the sampling to TRL (``generate`` or vLLM), as do sharded weights. ``heldout`` is judged at every
-    evaluation. Raises InputError where it cannot be.
+    evaluation. ``kept`` keeps some of the rollouts that this process has. Raises InputError where it cannot be.
     """
 
     def __init__(
@@ -86,12 +103,13 @@ class RLTrainer(Guarded, GRPOTrainer):
         visits: int,
         rollouts: RolloutSettings | None,
         heldout: HeldOut | None = None,
+        kept: KeptRollouts | None = None,
         peft_config: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         super().__init__(
             model=policy.model,
-            reward_funcs=[RuleReward(schedule, policy.chat.decode, policy.eos)],
+            reward_funcs=[RuleReward(schedule, policy.chat.decode, policy.eos, kept)],
             args=args,
             train_dataset=Dataset.from_dict({"visit": list(range(visits))}),
             eval_dataset=None if heldout is None else Dataset.from_dict({"id": [item.id for item in heldout.items]}),

@@ -31,7 +31,7 @@ from spct.view.index.cells import Cells, cells_of, extras_of
 from spct.view.index.tables import attach, connect
 
 T = TypeVar("T")
-CELLS_AT_ONCE, ITEMS_AT_ONCE, JUDGMENTS_AT_ONCE = 500, 200, 500
+CELLS_AT_ONCE, ITEMS_AT_ONCE, JUDGMENTS_AT_ONCE = 500, 200, 2000
 AT_ONCE_S = 0.4
 """How long a page waits for the index; the rest is done in the background."""
 
@@ -60,8 +60,9 @@ class Index:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._seen: object = None
+        self._listed: object = None
         self._parts = 0
-        self._memory: tuple[object, Any] | None = None
+        self._memory: dict[str, tuple[object, Any]] = {}
 
     def close(self) -> None:
         """Stop indexing in the background."""
@@ -111,11 +112,14 @@ class Index:
             with contextlib.closing(RunStore.open(self.directory)) as store, self.reading() as db:
                 attach(db, self.directory)
                 source = _Source(store, db)
-                for step in (source.update_cells, source.update_item_words, source.update_judgment_words):
+                # to look for cells that are missing means to look at every item: not again while nothing has changed
+                cells = () if now == self._listed else (source.update_cells,)
+                for step in (*cells, source.update_item_words, source.update_judgment_words):
                     while step():
                         self._parts += 1
                         if time.monotonic() >= until:
                             return True
+                    self._listed = now  # after the first step, whichever that is
         except sqlite3.Error as error:
             raise RunError(f"{self.directory} cannot be read: {error}") from error
         self._seen = now
@@ -133,12 +137,12 @@ class Index:
                 found.append((0, 0, 0))
         return tuple(found)
 
-    def remembered(self, make: Callable[[], T]) -> T:
-        """What ``make`` returned last, as long as neither run nor index has changed since. One kind of thing only."""
+    def remembered(self, what: str, make: Callable[[], T]) -> T:
+        """What ``make`` returned last under the name ``what``, as long as neither run nor index has changed since."""
         state = self._file_state(), self._parts
-        if self._memory is None or self._memory[0] != state:
-            self._memory = (state, make())
-        value: T = self._memory[1]
+        if self._memory.get(what, (None,))[0] != state:
+            self._memory[what] = (state, make())
+        value: T = self._memory[what][1]
         return value
 
     def progress(self, db: sqlite3.Connection) -> Progress:

@@ -11,7 +11,7 @@ from pathlib import Path
 from spct.errors import RunError
 from spct.run.connection import FILE
 
-FORMAT = "3"
+FORMAT = "4"
 """Raised with every change of the tables or of what stands in them: an index of another format is made again."""
 
 SCHEMA = """
@@ -22,7 +22,7 @@ CREATE TABLE cells (
     invalid INTEGER NOT NULL, kinds TEXT NOT NULL, finished INTEGER NOT NULL, tokens INTEGER,
     error TEXT, verdict TEXT, worded INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX unworded ON cells (position) WHERE worded = 0;
+CREATE INDEX worded ON cells (worded);
 CREATE TABLE extras (key TEXT NOT NULL, value TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (key, value, position))
     WITHOUT ROWID;
 CREATE TABLE judged (judgment INTEGER PRIMARY KEY, position INTEGER NOT NULL);

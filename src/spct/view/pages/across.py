@@ -27,7 +27,7 @@ def across(request: Request) -> Response:
     index = library.index(name)
     index.update()
     with index.reading() as db:
-        found = found_across(index.directory, db)
+        found = index.remembered("across", lambda: found_across(index.directory, db))
     return page(request, "across.html", run=name, found=found)
 
 

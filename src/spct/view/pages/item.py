@@ -12,7 +12,8 @@ from spct.errors import InputError
 from spct.harmless import lines
 from spct.items.names import letter
 from spct.run import RunStore
-from spct.run.labels import Label, labelled, labels_of
+from spct.run.criteria_labels import by_criterion
+from spct.run.labels import CRITERIA, Label, labelled, labels_of
 from spct.types import Item
 from spct.view.index.query import neighbours
 from spct.view.item_page import ItemReader
@@ -100,9 +101,10 @@ def _check_there(store: RunStore, position: int) -> None:
 def _said(item: Item, label: Label) -> str:
     """A person's label in words."""
     truth = None if label.entry is None else labelled(item, {label.name: label}).truth
-    return (
-        "skipped" if truth is None else truth_text(truth).replace("the item says that ", "").replace("the item's ", "")
-    )
+    if label.entry is None or truth is None:
+        return "skipped"
+    said = truth_text(truth).replace("the item says that ", "").replace("the item's ", "")
+    return f"{by_criterion(label.entry[CRITERIA])}; {said}" if CRITERIA in label.entry else said
 
 
 def _pair(request: Request, n: int) -> tuple[int, int] | None:

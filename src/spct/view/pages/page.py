@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from spct.harmless import line
 from spct.items.names import letter, letters
+from spct.rubrics import Rubric
 from spct.view.index.query import Query, query_of
 from spct.view.library import Library
 from spct.views.kinds import KINDS
@@ -30,14 +31,16 @@ BRIEF = 300
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """What is shown, and for whom labels are kept, if for anyone. ``task`` is what a labeller is asked: best, rank, score.
+    """What is shown, and for whom labels are kept, if for anyone. ``task`` is what is asked: best, rank, score or criteria.
 
-    ``handed`` is when an item of a run was last given to a window to be labelled.
+    ``criteria`` are those asked by the task of that name, None for the run's own. ``handed`` is when an item of a run was
+    last given to a window to be labelled.
     """
 
     library: Library
     labeller: str | None = None
     task: str = "best"
+    criteria: Rubric | None = None
     handed: dict[tuple[str, int], float] = field(default_factory=dict)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from spct.errors import InputError, RunError
+from spct.view.bench_page import bench_card, benches_below
 from spct.view.pages.page import page, viewer
+from spct.view.pipeline_page import pipelines_below
 from spct.view.runs_page import SORTS, RunCard, Unreadable, run_cards
-from spct.view.training_page import Training, training, trainings_below
+from spct.view.training_page import training, trainings_below
+
+T = TypeVar("T")
 
 
 def runs(request: Request) -> Response:
@@ -27,22 +32,25 @@ def runs(request: Request) -> Response:
     known.sort(key=lambda card: (getattr(card, column), card.name), reverse=sort.startswith("-"))
     found = known + [card for card in found if getattr(card, column) is None]
     found.sort(key=lambda card: not card.live)
-    trainings, unread = _trainings(viewer(request).library.roots)
+    roots = viewer(request).library.roots
+    trainings, unread = _read(trainings_below(roots), training)
+    benches, unread_benches = _read(benches_below(roots), bench_card)
     busy = any(map(_busy, cards))
-    return page(request, "runs.html", cards=found, bad=[*bad, *unread], words=words, sort=sort, of=len(cards), busy=busy,
-                trainings=trainings)  # fmt: skip
+    return page(request, "runs.html", cards=found, bad=[*bad, *unread, *unread_benches], words=words, sort=sort, of=len(cards),
+                busy=busy, trainings=trainings, benches=benches, pipelines=list(pipelines_below(roots)))  # fmt: skip
 
 
 def _busy(card: RunCard) -> bool:
     return card.live or not card.indexed
 
 
-def _trainings(roots: Iterable[Path]) -> tuple[list[Training], list[Unreadable]]:
-    found: list[Training] = []
+def _read(folders: Mapping[str, Path], reading: Callable[[str, Path], T]) -> tuple[list[T], list[Unreadable]]:
+    """What each folder is in a line, and which cannot be read."""
+    found: list[T] = []
     bad: list[Unreadable] = []
-    for name, folder in trainings_below(roots).items():
+    for name, folder in folders.items():
         try:
-            found.append(training(name, folder))
+            found.append(reading(name, folder))
         except RunError as error:
             bad.append(Unreadable(name, str(error)))
     return found, bad

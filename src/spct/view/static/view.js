@@ -29,7 +29,20 @@
   };
   // Labelling: everything by one key, so that the eyes stay on the texts.
   const form = at("label");
+  const questions = form ? [...form.querySelectorAll(".ask")] : [];
+  const asked = () => {  // the question that a key answers: where the focus is, or the first one open; -1 when all are answered
+    const here = questions.findIndex((one) => one.contains(document.activeElement));
+    return here >= 0 ? here : questions.findIndex((one) => !one.querySelector(":checked"));
+  };
+  const ask = (number) => questions[Math.min(questions.length - 1, Math.max(0, number))].querySelector("input").focus();
   const choose = (value) => {
+    if (questions.length) {
+      const now = asked(), choice = now >= 0 && questions[now].querySelector(`input[value="${value}"]`);
+      if (!choice) return;
+      choice.checked = true;
+      if (now + 1 < questions.length) ask(now + 1); else form.querySelector("button.main").focus();
+      return;
+    }
     const choice = form.querySelector(`input[type=radio][value="${value}"]`);
     if (choice) { choice.checked = true; choice.focus(); return; }
     const ranking = at("ranking");
@@ -46,6 +59,7 @@
       Backspace: () => { if (at("ranking")) at("ranking").value = at("ranking").value.replace(/ ?\S$/, ""); },
       Enter: () => form.querySelector("button.main").click(),
     });
+    if (questions.length) Object.assign(ACTIONS, { j: () => ask(asked() + 1), k: () => ask((asked() < 0 ? questions.length : asked()) - 1) });
     form.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && typing(event.target)) event.target.blur();
     });
