@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spct.cli.ending import STOP_WITHIN_S, STOPPED
+from spct.cli.help import Command
 from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
 from spct.cli.session import ENGINE_OPTIONS, engine_options
-from spct.cli.stopping import STOP_WITHIN_S, STOPPED, Background, leave
+from spct.cli.stopping import Background, leave
 from spct.errors import InputError, RunError, TemplateError
 from spct.judges import Backend, Judge
 from spct.judges.settings import JudgeSettings
@@ -47,7 +49,7 @@ def _read_config(context: click.Context, option: click.Parameter, path: Path | N
     return file
 
 
-@click.command()
+@click.command(cls=Command)
 @engine_options
 @judging_options
 @click.option("--config", type=PATH, is_eager=True, callback=_read_config, metavar="FILE",
@@ -80,6 +82,10 @@ def serve(**options: Any) -> int:
     """Answer requests for verdicts and rewards over HTTP, until SIGTERM or Ctrl-C.
 
     One JSON line per event goes to stderr. See docs/serving.md for the endpoints and what keeps them safe.
+
+    \b
+    Example:
+      spct serve --model openai:NAME --port 8080 --out served
     """
     _check_installed()
     from spct.serve.auth import Keys, check_address
@@ -111,11 +117,16 @@ def serve(**options: Any) -> int:
     return 0
 
 
-@click.command("serve-key")
+@click.command("serve-key", cls=Command)
 @click.argument("name")
 @click.option("--keys", type=PATH, metavar="FILE", help="Add it to this file of keys.")
 def serve_key(name: str, keys: Path | None) -> None:
-    """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file."""
+    """Make a key called NAME for spct serve: the key itself on stdout, once, and only its digest in the file.
+
+    \b
+    Example:
+      spct serve-key anna --keys keys.txt
+    """
     from spct.serve.auth import Keys, new_key
 
     key, line = new_key(name)

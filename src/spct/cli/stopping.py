@@ -22,11 +22,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import click
 
+from spct.cli.ending import STOP_WITHIN_S, STOPPED
 from spct.cli.streams import OutputError
-
-STOPPED = 130
-STOP_WITHIN_S = 0.7
-"""From a signal to the end of a process whose work does not end by itself."""
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ of ``spct.errors`` that the service names. Cancelling a call closes its connecti
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -34,7 +35,10 @@ from spct.errors import (
     ReplyError,
     SpctError,
 )
+from spct.logs import logger
 from spct.wire.parts import In, Told, faults_of, json_fault
+
+_log = logger(__name__)
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 5.0
 CONNECT_S = 30.0
@@ -264,4 +268,6 @@ class _Clock:
                 f"no answer from the reward service at {endpoint.shown} {after}: it {failure.what}; "
                 "start it with spct serve, or raise patience_s"
             )
+        level = logging.WARNING if self._tries == 1 else logging.INFO
+        _log.log(level, "%s does not answer; try %d in %.1f s", endpoint.shown, self._tries + 1, wait_s)
         await asyncio.sleep(wait_s * random.uniform(1.0, 1.1))  # not all callers in one instant
