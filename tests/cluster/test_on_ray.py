@@ -106,13 +106,15 @@ def test_a_batch_is_the_run_of_one_process(cluster, folder):
 
 
 def test_an_item_that_kills_its_actor_is_set_aside_after_two_tries(cluster, folder):
-    items = write_items(folder / "items.jsonl", 24, at_9="poison")
+    items = write_items(folder / "items.jsonl", 24, at_3="poison 1", at_5="poison 2", at_9="poison 3")
     done = run(folder, items, "out", "--ray", "--shard-items", "12", "--actors", "1")
-    assert "set aside: 1 items" in done.stderr, done.output
+    assert "set aside: 3 items" in done.stderr, done.output
     (folder / "harmless").touch()
     run(folder, items, "whole")
     found, whole = rows_of(folder / "out"), rows_of(folder / "whole")
-    assert [row for row in found if row[0] != 9] == [row for row in whole if row[0] != 9]
+    killers = (3, 5, 9)
+    assert [row for row in found if row[0] not in killers] == [row for row in whole if row[0] not in killers]
+    assert [orjson.loads(found[place][3])["best"] for place in killers] == [None] * 3
     error = orjson.loads(found[9][3])["error"]
     assert error["type"] == "ActorDied"
     assert error["message"].startswith("an actor died while it judged this item beside others, and another while")

@@ -174,3 +174,4 @@ async def test_what_is_foreseen_comes_back_as_a_failure(work):
     actor._judge = judge_by(ScriptedEngine([EngineError("the server is gone")]))
     assert await actor.judge(work()) == Failure("EngineError", "the server is gone")
     assert await actor.progress() == Progress()
+    assert isinstance(await asyncio.wait_for(actor.judge(work("next")), 60), Failure)  # the turn is given on
