@@ -32,7 +32,7 @@ DEPTH = 2
 """Shards that an actor has at a time: of the first the last items are judged while the second begins."""
 TRIES = 4
 DEATHS = 10
-"""How many actors may die over a shard, or lose their node, before it is left undone. Items take two for the first, one for more."""
+"""How many actors may die over a shard, or lose their node, before it is left undone; n items that kill take n + 1 of them."""
 COPY_EVERY_S = 30.0
 LOOK_EVERY_S = 1.0
 SAY_EVERY_S = 10.0
