@@ -57,7 +57,7 @@ docs: setup
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs build/site
 
-# The package without extras, on every Python it is for that is installed here.
+# The package without extras, as sdist and as wheel, on every Python it is for that is installed here.
 wheels: setup
 	$(BIN)/python tests/wheels.py
 

@@ -91,8 +91,8 @@ async def test_a_response_may_be_a_trajectory_alone_in_a_batch_and_in_a_cohort()
         assert (first.status, second.status, first.json["members"], first.json["reward"]) == (200, 200, 2, 2)
         again = await server.post("/v1/reward", {"query": "q", "response": TURNS, "group": {**group, "member": "1"}})
         assert again.json["reward"] == second.json["reward"]
-        other = {"query": "q", "tools": [TOOL], "response": "3", "group": {**group, "member": "2"}}
-        assert (await server.post("/v1/reward", other)).status == 409  # a group has one query, its tools among it
+        with_tool = {"query": "q", "tools": [TOOL], "response": "3", "group": {**group, "member": "2"}}
+        assert (await server.post("/v1/reward", with_tool)).status == 409  # a group has one query, its tools among it
         text = "\n".join(engine.requests[0].messages[-1].content.split("\n")[-20:])
         other = await server.post("/v1/reward", {"query": "q", "response": text, "group": {**group, "member": "1"}})
         assert other.status == 409

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 REFUSED = {
+    "cache": "--cache",
     "estimated": "--estimate",
     "pilot": "--pilot",
     "max_cost": "--max-cost",
@@ -50,17 +51,19 @@ def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(1),
             default=1000,
             show_default=True,
-            help="With --ray: items that an actor takes at a time.",
+            help="With --ray: give an actor so many items at a time.",
         ),
         click.option(
-            "--actors", type=click.IntRange(1), help="With --ray: judges side by side  [default: as fit the cluster]."
+            "--actors",
+            type=click.IntRange(1),
+            help="With --ray: have so many judges side by side  [default: as fit the cluster].",
         ),
         click.option(
             "--gpus-per-actor",
             type=click.FloatRange(0),
             default=0.0,
             show_default=True,
-            help="With --ray: GPUs of each actor, for engines in its process.",
+            help="With --ray: give each actor so many GPUs, for engines in its process.",
         ),
     ]
     for option in reversed(options):

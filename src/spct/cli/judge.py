@@ -18,6 +18,7 @@ import click
 from spct.cli.batch import BatchItems, batch_options, check_batch, judge_batch
 from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.estimate import estimate, print_estimate
+from spct.cli.help import Command
 from spct.cli.judging import judge_of_options, judging_options
 from spct.cli.paths import PATH
 from spct.cli.reading import make_reading, reading_options
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from spct.cluster.files import InputFile
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="FILE|-")
 @engine_options
 @judging_options
@@ -51,10 +52,8 @@ if TYPE_CHECKING:
 @batch_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
-@click.option("--price-in", type=click.FloatRange(0), help="Price of a million prompt tokens, to show the cost.")
-@click.option("--price-out", type=click.FloatRange(0), help="Price of a million completion tokens.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per item on stdout, and nothing else there.")
 @click.option(
     "--estimate",
     "estimated",
@@ -70,6 +69,11 @@ def judge(source: str, **options: Any) -> int:
     """Judge the items of FILE and print one verdict each.
 
     FILE holds JSONL, JSON, CSV, TSV, XLSX, ODS, Parquet or Arrow, compressed or not; - is stdin.
+
+    \b
+    Examples:
+      spct judge items.jsonl --model embedded:smollm2-135m --out run
+      spct judge answers.xlsx --model openai:NAME -k 4 --estimate --pilot 5
     """
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")

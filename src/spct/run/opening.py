@@ -21,9 +21,12 @@ import orjson
 
 from spct.errors import ResumeRefusedError
 from spct.judges.judge import Judge
+from spct.logs import logger
 from spct.run.connection import holds_run
 from spct.run.store import RunStore
 from spct.templates import Template
+
+_log = logger(__name__)
 
 
 @contextlib.contextmanager
@@ -84,6 +87,7 @@ def begun(
     text = orjson.dumps(dict(settings), option=orjson.OPT_INDENT_2).decode()
     going_on = resume and holds_run(directory)
     store = RunStore.open(directory, write=True) if going_on else RunStore.create(directory, {"settings": text})
+    _log.info("run %s is %s", directory, "gone on with" if going_on else "made")
     try:
         check_same(orjson.loads(store.meta("settings") or "{}"), settings)
         store.set_meta("settings", text)

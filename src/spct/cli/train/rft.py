@@ -14,6 +14,7 @@ import click
 import orjson
 
 from spct.cli.batch import BatchItems, batch_options, check_batch, judge_batch
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -40,35 +41,66 @@ from spct.train.rft.run import (
     write_trajectories,
 )
 from spct.types import Item
+from spct.wording import count
 
 SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering", "grammar")
 
 
-@click.command(name="rft-data")
+@click.command(cls=Command, name="rft-data")
 @click.argument("items", type=PATH)
 @engine_options
-@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where runs and results go.")
-@click.option("--n-rft", type=click.IntRange(1), default=3, show_default=True, help="Judgments an item without a hint.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Write runs and results here.")
+@click.option(
+    "--n-rft",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Sample so many judgments of each item without a hint.",
+)
 @click.option("--hinted/--no-hinted", default=True, show_default=True, help="Also sample one with the answer told.")
-@click.option("--temperature", default=0.5, show_default=True)
-@click.option("--top-p", default=1.0, show_default=True)
+@click.option("--temperature", default=0.5, show_default=True, help="Sample at this temperature; 0 is greedy.")
+@click.option(
+    "--top-p", default=1.0, show_default=True, help="Sample from the likeliest tokens that make up this share."
+)
 @click.option("--max-tokens", default=1024, show_default=True, help="Longest judgment.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--template", default="grm", show_default=True, metavar="NAME|PATH", help="For two responses or more.")
-@click.option("--single-template", default="grm-single", show_default=True, metavar="NAME|PATH", help="For one.")
-@click.option("--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True)
-@click.option("--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine where it can.")
+@click.option("--seed", default=0, show_default=True, help="Draw orders and samples by this seed.")
+@click.option(
+    "--template",
+    default="grm",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Ask by this prompt about two responses or more.",
+)
+@click.option(
+    "--single-template",
+    default="grm-single",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="Ask by this prompt about one response.",
+)
+@click.option("--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True,
+              help="Show the responses in balanced orders, in random ones, or in their own.")  # fmt: skip
+@click.option(
+    "--grammar/--no-grammar",
+    default=True,
+    show_default=True,
+    help="Hold judgments to the answer's form where the engine can.",
+)
 @click.option("--rejection/--no-rejection", default=True, show_default=True,
               help="Without: the ablation that drops invalid and partial judgments only.")  # fmt: skip
 @batch_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read or trained on, and count them.")
 @click.option("--resume", is_flag=True, help="Go on with what is in --out.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there.")
 def rft_data(items: Path, **options: Any) -> int:
     """Sample judgments of ITEMS (a split of spct data build, or any file of items with ground truth), reject, keep.
 
     Of the --n-rft judgments of an item those that are not correct are dropped, and all of them if all are correct; the hinted
     one is dropped only if it is not correct. Writes trajectories.jsonl, report.json, report.md and manifest.json.
+
+    \b
+    Example:
+      spct train rft-data data/rft.jsonl --model openai:NAME --out rft
     """
     return run_stoppable(_rft_data(items, options), options["out"])
 
@@ -149,4 +181,4 @@ class _Source:
                 continue
             yield item
         if say and bad:
-            click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+            click.echo(f"{count(len(bad), 'row')} left out; the first: {bad[0]}", err=True)
