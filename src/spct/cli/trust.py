@@ -26,6 +26,7 @@ _REFUSED = {
     "base_url": ADDRESS,
     "jury": f"it names a file of judges; {ADDRESS}",
     "launch": CODE,
+    "ray": "it names a cluster, whose machines get the key, and can run code in this process",
     "host": OPEN,
     "insecure_no_key": OPEN,
     "keys": OPEN,
