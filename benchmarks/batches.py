@@ -138,7 +138,8 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        parents, facts = {}, {}
+        parents: dict[int, int] = {}
+        facts: dict[int, tuple[bytes, float]] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
