@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ class Watch:
         self._look()
 
     def by_kind(self) -> dict[str, float]:
-        found: Counter[str] = Counter()
+        found: dict[str, float] = defaultdict(float)
         for pid, (kind, cpu) in self._seen.items():
             found[kind] += cpu - self._before.get(pid, 0.0)
         return dict(found)
