@@ -1,8 +1,11 @@
 """Batches on a Ray of this machine: equal to one process, whoever dies on the way."""
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import orjson
 import pytest
@@ -55,8 +58,12 @@ def cluster():
 
 @pytest.fixture
 def folder(tmp_path):
+    """Where a test works; what its actors leave on this disk for a next start goes with it."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    return tmp_path
+    yield tmp_path
+    for made in tmp_path.rglob("cut.json"):
+        batch = orjson.loads(made.read_bytes())["id"]
+        shutil.rmtree(Path(tempfile.gettempdir()) / f"spct-ray-{batch}", ignore_errors=True)
 
 
 def write_items(path, count, repeats=False, **texts):
