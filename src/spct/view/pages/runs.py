@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spct.errors import InputError, RunError
-from spct.view.bench_page import bench_card
+from spct.view.bench_page import bench_card, is_report
 from spct.view.pages.page import page, viewer
 from spct.view.runs_page import SORTS, RunCard, Unreadable, run_cards
 from spct.view.training_page import training
@@ -35,7 +35,8 @@ def runs(request: Request) -> Response:
     found = known + [card for card in found if getattr(card, column) is None]
     found.sort(key=lambda card: not card.live)
     trainings, unread = _read(library.folders("training"), training)
-    benches, unread_benches = _read(library.folders("bench"), bench_card)
+    reports = {name: folder for name, folder in library.folders("bench").items() if is_report(folder)}
+    benches, unread_benches = _read(reports, bench_card)
     reasons = sorted({card.cost.words for card in found if card.cost and card.cost.value is None})
     return page(
         request,
