@@ -18,6 +18,9 @@ from spct.engines.http.grammar import Style
 from spct.engines.http.presets import UNKNOWN, Preset
 from spct.engines.http.wire import Form, payload
 from spct.errors import InputError
+from spct.logs import logger
+
+_log = logger(__name__)
 
 OPTIONAL = frozenset({"temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"})
 """Parameters that a request can do without."""
@@ -110,6 +113,11 @@ class Dialect:
             body.update(self.preset.continuing or {})
         return body
 
+    def echoed(self, request: SampleRequest) -> str:
+        """What a reply may begin with that is the request's own: a turn begun for the assistant."""
+        last = request.messages[-1]
+        return last.content if self.preset.echoes and last.role == "assistant" else ""
+
     def lacks(self, *names: str) -> bool:
         """Whether any of these parameters is left out."""
         return not self.form.left_out.isdisjoint(names)
@@ -175,3 +183,7 @@ class Dialect:
     def note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes += (sentence,)
+            _log.info(
+                "%s: %s", self._model, sentence.partition(": ")[0]
+            )  # what comes after may be a server's own words
+            _log.debug("%s: %s", self._model, sentence)
