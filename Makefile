@@ -16,7 +16,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade pip
 	$(PIP) install --quiet --constraint constraints.txt torch==2.13.0
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[all,ray]' --group dev
 	@touch $@
 
 # A browser for the tests of the viewer, from Debian's packages; where none can be had those tests are skipped.
@@ -57,7 +57,7 @@ docs: setup
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet docs build/site
 
-# The package without extras, on every Python it is for that is installed here.
+# The package without extras, as sdist and as wheel, on every Python it is for that is installed here.
 wheels: setup
 	$(BIN)/python tests/wheels.py
 

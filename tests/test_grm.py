@@ -116,7 +116,7 @@ def test_the_options_of_an_engine_stand_beside_the_settings():
 def test_the_settings_and_their_defaults_are_those_of_a_judge():
     parameters = inspect.signature(GRM).parameters
     named = {name: p.default for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    assert named.keys() - {"meta", "in_flight"} == SETTINGS == SETTING_NAMES - {"jury"}
+    assert named.keys() - {"meta", "in_flight", "cache"} == SETTINGS == SETTING_NAMES - {"jury"}
     assert judge_settings(**{name: named[name] for name in SETTINGS}) == JudgeSettings()
 
 

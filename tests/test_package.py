@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +17,15 @@ PUBLIC = (
 ).split()
 
 
-def test_importing_spct_is_light():
-    code = f"import spct, sys; print([name for name in {HEAVY} if name in sys.modules])"
+def test_importing_spct_loads_what_is_asked_for():
+    code = "import sys; import spct; print([name for name in sys.modules if name.startswith('spct.')], spct.Item, dir(spct)[0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] <class 'spct.types.Item'> Capabilities"
+
+
+def test_the_public_names_are_light():
+    code = "import spct, sys; [getattr(spct, name) for name in spct.__all__ if name != 'Run']; "
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -44,3 +53,11 @@ def test_every_error_is_also_the_builtin_a_caller_would_catch():
     assert issubclass(errors.WeightsError, OSError)
     everything = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert all(issubclass(kind, errors.SpctError) for kind in everything)
+
+
+def test_the_version_stands_in_one_place_and_has_its_changes():
+    root = Path(__file__).parent.parent
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\n## {version} " in (root / "CHANGELOG.md").read_text()
+    code = [path for path in (root / "src").rglob("*.py") if f'"{version}"' in path.read_text()]
+    assert code == []

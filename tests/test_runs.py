@@ -73,3 +73,22 @@ def test_no_run(tmp_path):
         Run.open(tmp_path)
     with pytest.raises(AttributeError, match="has no attribute 'Runs'"):
         spct.Runs  # noqa: B018
+
+
+def test_two_runs_side_by_side(tmp_path):
+    pytest.importorskip("numpy")
+    rows = [{"id": f"q{i}\x1b<b>", "prompt": f"q{i}", "responses": ["a", "b"], "best": int(i < 9)} for i in range(12)]
+    for name, scores in (("first", [2, 9]), ("second", [9, 2])):
+        engine = ScriptedEngine([judgment_text(scores)] * len(rows))
+        with GRM(engine, k=1, ordering="fixed") as grm:
+            list(grm.judge_many(rows, out=tmp_path / name))
+    with Run.open(tmp_path / "first") as run, Run.open(tmp_path / "second") as other:
+        found = run.compare(other)
+        assert found.result == run.compare(str(tmp_path / "second")).result
+        with pytest.raises(InputError):
+            run.compare(other, benchmark="none-such")
+    assert found.result.values == (0.75, 0.25)
+    assert "  A - B: +50.00, 95% interval [" in str(found) and "right in A alone: 9" in str(found)
+    page = found._repr_html_()
+    assert page.startswith("<b>items, ") and page.count("<b>") == 1
+    assert "q0\\x1b&lt;b&gt;" in page and "\x1b" not in page + str(found)

@@ -18,6 +18,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from spct.aio import OwnLoop
 from spct.engines import Engine, engine_options, load_engine
+from spct.engines.cached import CachedEngine
 from spct.errors import InputError
 from spct.items import parse_item
 from spct.items.ids import Ids
@@ -39,7 +40,7 @@ Responses = Sequence[str | Mapping[str, Any] | Turns]
 
 SETTINGS = SETTING_NAMES - {"jury"}
 """What a GRM may be set to; a jury is a judge of another kind."""
-_SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTINGS))}, meta and in_flight"
+_SETTINGS = f"; the settings of a GRM are {', '.join(sorted(SETTINGS))}, meta, in_flight and cache"
 """How a message that refuses an option goes on."""
 
 
@@ -65,8 +66,8 @@ class GRM(OwnLoop):
     ``engine`` is an Engine, or the spec of one with its own options beside it (``base_url`` of "openai:...", ...; see
     ``load_engine``). The settings are those of ``JudgeSettings`` and ``SamplingSettings``. ``meta`` is a meta RM or what
     ``load_meta`` takes: the vote is then over the k_meta judgments that it rates best. ``in_flight`` items are judged
-    side by side by ``judge_many``. Raises InputError or TemplateError for what cannot be, an option that nobody takes
-    among it.
+    side by side by ``judge_many``. ``cache`` is a folder that samples are kept in over runs, so that none is paid twice. Raises
+    InputError or TemplateError for what cannot be, an option that nobody takes among it.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class GRM(OwnLoop):
         meta: MetaRM | str | None = None,
         k_meta: int | None = None,
         in_flight: int | None = None,
+        cache: Path | str | None = None,
         **engine_options: Any,
     ) -> None:
         super().__init__()
@@ -123,7 +125,7 @@ class GRM(OwnLoop):
         if in_flight is not None and (type(in_flight) is not int or in_flight < 1):
             raise InputError(f"in_flight is {in_flight!r}; expected a whole number, 1 or more")
         self._in_flight = in_flight
-        self._named = (engine, meta, engine_options)
+        self._named = (engine, meta, engine_options if cache is None else {**engine_options, "cache": cache})
         self._open()
 
     def _open(self) -> None:
@@ -223,9 +225,9 @@ class GRM(OwnLoop):
 def _engine(engine: Engine | str, options: Mapping[str, Any]) -> Engine:
     """The engine itself, or the one that a spec and options name. Raises InputError."""
     if not isinstance(engine, str):
-        if options:
-            raise InputError(f"a GRM over an object takes no {', '.join(sorted(options))}{_SETTINGS}")
-        return engine
+        if others := sorted(options.keys() - {"cache"}):
+            raise InputError(f"a GRM over an object takes no {', '.join(others)}{_SETTINGS}")
+        return CachedEngine(engine, options["cache"]) if options else engine
     try:
         return load_engine(engine, **options)
     except InputError as error:

@@ -3,6 +3,7 @@
     with Run.open("runs/first") as run:
         print(run.summary())
         frame = run.to_pandas()
+        run.compare("runs/second")
 
 A run can be read at any time by any number of processes, also while it is written.
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spct.errors import InputError, RunError
 from spct.harmless import line
@@ -26,6 +27,11 @@ from spct.views.export import run_table
 from spct.views.surface import PLAIN
 from spct.views.table import verdict_header, verdict_line
 from spct.voting.verdict import Verdict
+from spct.wording import count
+
+if TYPE_CHECKING:
+    from spct.bench.scoring.compare import Agreed, Comparison
+    from spct.bench.scoring.curve import CreditRule
 
 SHOWN = 20
 """Verdicts that a notebook shows of a run."""
@@ -69,7 +75,7 @@ class Run:
         if len(found) > 1:
             places = ", ".join(str(position) for position, _ in found)
             raise InputError(f"{self.directory}: got the id {id!r} at the places {places}; take one of list(run)")
-        row = dict(self._store.verdict_rows()).get(found[0][0])
+        row = self._store.verdict_row(found[0][0])
         return stored_item(self._store, self._settings, *found[0], row, self.settings.get("meta"))
 
     def items(self) -> Iterator[Item]:
@@ -98,6 +104,29 @@ class Run:
         table = run_table(self._store, rows)
         return pandas.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
 
+    def compare(
+        self,
+        other: Run | Path | str,
+        *,
+        k: int | None = None,
+        rule: CreditRule = "own",
+        benchmark: str | None = None,
+        common: bool = False,
+        seed: int = 0,
+    ) -> RunComparison:
+        """This run less ``other`` over the same items, as by ``spct compare``, whose options these are.
+
+        Raises InputError where they cannot be compared, or numpy is not installed.
+        """
+        try:
+            from spct.bench.scoring.compare import compare_directories
+        except ModuleNotFoundError as error:
+            raise InputError(f"compare computes its intervals with {error.name}: pip install 'spct[bench]'") from error
+        there = other.directory if isinstance(other, Run) else Path(other)
+        return RunComparison(
+            compare_directories(self.directory, there, benchmark=benchmark, k=k, rule=rule, seed=seed, common=common)
+        )
+
     def close(self) -> None:
         self._store.close()
 
@@ -108,7 +137,7 @@ class Run:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r}, {len(self)} items, {self.settings.get('model')!r})"
+        return f"Run({str(self.directory)!r}, {count(len(self), 'item')}, {self.settings.get('model')!r})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary and the first verdicts."""
@@ -128,6 +157,23 @@ class Run:
                 totals.add(stored.verdict, stored.item)
         totals.usage = self._store.usage()
         return totals
+
+
+class RunComparison:
+    """Two runs side by side: ``result`` has the figures, printing it and a notebook show them."""
+
+    def __init__(self, result: Comparison | Agreed) -> None:
+        self.result = result
+
+    def __str__(self) -> str:
+        from spct.bench.report import comparison_lines
+
+        return "\n".join(comparison_lines(self.result))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first line as a title, then the figures and the units that the runs differ on."""
+        title, _, rest = str(self).partition("\n")
+        return f"<b>{escape(title)}</b><pre>{escape(rest)}</pre>"
 
 
 def _judgment_rows(stored: StoredItem) -> Iterator[dict[str, Any]]:

@@ -6,9 +6,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from spct.cli.budget import Budget, Duration, part_of, part_size
+from spct.cli.budget import Budget, Duration, part_of, part_size, prices_of
 from spct.cli.judge import judge
 from spct.errors import InputError
+from spct.prices import Prices
 from spct.types import Item, Message, Usage
 
 ITEMS = [Item(f"q{i}", (Message("user", "q"),), ("a",)) for i in range(10)]
@@ -50,9 +51,9 @@ USED = Usage(80, 20, 0, 1)
         ({"max_tokens": 350}, 2, 3),  # what is in flight is counted at the mean
         ({"max_tokens": 350}, 5, 5),  # nothing is known before the first is done
         ({"max_tokens": 1}, 1, 1),
-        ({"max_cost": 0.0005, "price_in": 1.0, "price_out": 1.0}, 1, 5),
-        ({"max_cost": 0.0005, "price_out": 5.0}, 1, 5),
-        ({"max_cost": 0.0004, "price_in": 1.0}, 1, 5),
+        ({"max_cost": 0.0005, "prices": Prices(1.0, 1.0)}, 1, 5),
+        ({"max_cost": 0.0005, "prices": Prices(None, 5.0)}, 1, 5),
+        ({"max_cost": 0.0004, "prices": Prices(1.0)}, 1, 5),
     ],
 )
 def test_no_item_is_begun_that_would_pass_a_limit(limits, in_flight, count):
@@ -151,3 +152,23 @@ def test_a_part_of_a_file_is_a_whole_run(run, tmp_path):
 def test_a_cost_needs_prices(run):
     with pytest.raises(InputError, match="--max-cost needs the price of a million tokens"):
         run("--max-cost", "1")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"price_in": 1.0}, "--prices and a price of a million tokens"),
+        ({"model": ("openai:a", "openai:b")}, "--prices is for one model"),
+        ({"model": None}, "--prices is for one model"),
+        ({"jury": "jury.yaml"}, "--prices is for one model"),
+    ],
+)
+def test_prices_by_name_are_those_of_one_model(more, message):
+    with pytest.raises(InputError, match=message):
+        prices_of({"prices": "known", "model": "openai:gpt-4o-mini", **more})
+
+
+def test_prices_by_name_are_looked_up_at_the_address_that_is_asked():
+    assert prices_of({"prices": "known", "model": ("openai:gpt-4o-mini",)}).unit == "USD"
+    with pytest.raises(InputError, match="at http://here"):
+        prices_of({"prices": "known", "model": "openai:gpt-4o-mini", "base_url": ("http://here/v1",)})

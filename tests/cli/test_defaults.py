@@ -2,7 +2,6 @@
 
 import json
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -22,6 +21,7 @@ def judge(request, j):
 def folder(tmp_path, monkeypatch):
     """A project folder that the process is in, and a configuration folder of the user's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     project = tmp_path / "project"
     (project / "below").mkdir(parents=True)
     (tmp_path / "own" / "spct").mkdir(parents=True)
@@ -50,19 +50,19 @@ def held(command, **env):
 
 def test_files_profiles_and_the_environment_in_order(folder, monkeypatch):
     (folder / "spct.toml").write_text(
-        'model = "m:project"\nseed = 1\ntemplate = "judge"\n[judge]\nk = 3\n[profiles.fast]\nseed = 2\n'
+        'model = "openai:project"\nseed = 1\ntemplate = "judge"\n[judge]\nk = 3\n[profiles.fast]\nseed = 2\n'
         "[profiles.fast.judge]\nk = 4\n"
     )
     own(folder, 'seed = 7\nconcurrency = 9\n[bench]\nk = 8\n[profiles.fast]\ntemplate = "grm"\n')
     project, mine = str(folder / "spct.toml"), str(folder.parent / "own" / "spct" / "spct.toml")
     assert held("judge") == {
-        "--model": ("m:project", project), "--seed": ("1", project), "--template": ("judge", project),
+        "--model": ("openai:project", project), "--seed": ("1", project), "--template": ("judge", project),
         "-k": ("3", project), "--concurrency": ("9", mine),
     }  # fmt: skip
     assert held("bench")["-k"] == ("8", mine)
     monkeypatch.chdir(folder / "below")  # a file above is found
     assert held("judge", SPCT_PROFILE="fast") == {
-        "--model": ("m:project", project), "--seed": ("2", f"{project} (profile fast)"), "--concurrency": ("9", mine),
+        "--model": ("openai:project", project), "--seed": ("2", f"{project} (profile fast)"), "--concurrency": ("9", mine),
         "--template": ("judge", project), "-k": ("4", f"{project} (profile fast)"),
     }  # fmt: skip
     assert held("judge", SPCT_JUDGE_K="5")["-k"] == ("5", "$SPCT_JUDGE_K")
@@ -78,6 +78,7 @@ def test_the_defaults_are_what_a_command_goes_by(folder):
         "[tool.spct.profiles.more.judge]\nk = 6\n"
     )
     (folder / "pyproject.toml").write_text((folder / "pyproject.toml").read_text().replace('lora = "x"\n', ""))
+    run("config", "trust")  # a script of its own is code
     assert judged_k() == 3
     assert judged_k(SPCT_JUDGE_K="4") == 4
     assert judged_k("-k", "5", SPCT_JUDGE_K="4") == 5
@@ -86,10 +87,10 @@ def test_the_defaults_are_what_a_command_goes_by(folder):
 
 
 def test_one_value_of_an_option_that_may_be_repeated(folder):
-    (folder / "spct.toml").write_text('model = "m:a"\n[judge]\nmap = "prompt=Frage"\n[train.sft]\nepochs = 2\n')
+    (folder / "spct.toml").write_text('model = "openai:a"\n[judge]\nmap = "prompt=Frage"\n[train.sft]\nepochs = 2\n')
     nested = default_map(found_defaults(spct, folder, None))
-    assert nested["judge"] == {"map": ["prompt=Frage"], "model": ["m:a"]}
-    assert nested["bench"] == {"model": ["m:a"]}
+    assert nested["judge"] == {"map": ["prompt=Frage"], "model": ["openai:a"]}
+    assert nested["bench"] == {"model": ["openai:a"]}
     assert nested["train"] == {"sft": {"epochs": 2}}
 
 
@@ -144,13 +145,3 @@ def test_without_files_everything_is_built_in(folder):
     assert run("config").splitlines()[-1] == "every option has the default that is built in"
     with pytest.raises(InputError, match="got 'judg', which is no command"):
         run("config", "judg")
-
-
-def test_spct_alone_says_what_to_try_first(folder):
-    assert "spct models pull smollm2-135m" in run()
-
-
-@pytest.mark.parametrize(("typed", "meant"), [("jduge", "judge"), ("exprt", "export"), ("shwo", "show")])
-def test_a_mistyped_command_is_answered(folder, typed, meant):
-    with pytest.raises(click.UsageError, match=f"No such command '{typed}'. Did you mean .*{meant}"):
-        run(typed)

@@ -9,6 +9,7 @@ from spct.cli.progress import RunProgress, write_line
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
+from spct.prices import Prices
 from spct.run import Outcome, RunStore, judge_items
 from spct.types import Item, Judgment, Message, Problem, Usage
 from spct.voting.vote import decide
@@ -83,7 +84,7 @@ def sample(progress, clock, seconds, tokens=50, invalid=0):
 
 def test_plain_lines_where_there_is_no_terminal():
     clock = Clock()
-    progress, stream, out = make(10, clock, k=2, price_in=1.0, price_out=2.0)
+    progress, stream, out = make(10, clock, k=2, prices=Prices(1.0, 2.0))
     with progress:
         sample(progress, clock, 4, invalid=1)
         for i in range(3):
@@ -200,7 +201,7 @@ def test_a_run_that_stops_says_so():
 
 def test_totals():
     clock = Clock()
-    progress, _, _ = make(2, clock, price_out=10.0)
+    progress, _, _ = make(2, clock, prices=Prices(None, 10.0))
     with progress:
         progress.on_request([judgment(0)], Usage(10, 20, 5, 1))
         progress.on_item(outcome(0, replayed=1))
@@ -208,7 +209,7 @@ def test_totals():
     clock.now += 100
     totals = progress.totals
     assert (totals.planned, totals.items, totals.verdicts, totals.judgments, totals.replayed) == (2, 1, 1, 2, 1)
-    assert (totals.usage, totals.seconds, totals.cost) == (Usage(10, 20, 5, 1), 3.0, 0.0002)
+    assert (totals.usage, totals.seconds, totals.prices) == (Usage(10, 20, 5, 1), 3.0, Prices(None, 10.0))
     assert not totals.no_verdict
 
 
@@ -284,7 +285,7 @@ def test_a_terminal_has_one_live_line_that_makes_room():
 )
 def test_a_narrow_terminal_keeps_what_is_done_and_what_is_left(width, live):
     clock = Clock()
-    progress, screen = on_terminal(10, width, k=2, clock=clock, price_in=2.0)
+    progress, screen = on_terminal(10, width, k=2, clock=clock, prices=Prices(2.0))
     sample(progress, clock, 5)
     progress.on_item(outcome(0))
     progress.on_item(outcome(1))

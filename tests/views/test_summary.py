@@ -1,5 +1,6 @@
 from spct.items import parse_item
 from spct.judges.settings import judge_settings
+from spct.prices import Prices
 from spct.types import Item, ItemError, Judgment, Message, Problem, Usage
 from spct.views import Totals, run_summary
 from spct.views.surface import PLAIN, Surface
@@ -43,7 +44,7 @@ def test_counts():
 
 
 def test_a_run_in_full():
-    totals = counted(planned=8, usage=Usage(5000, 1200, 100, 12), seconds=75.0, cost=0.0123)
+    totals = counted(planned=8, usage=Usage(5000, 1200, 100, 12), seconds=75.0, prices=Prices(1.26, 5.0))
     assert run_summary(totals, judge_settings(k=2), bad_rows=1, surface=PLAIN).splitlines() == [
         "items       6 of 8 items, 4 verdicts, 2 without one (ContextLengthError 1, NoValidJudgment 1), "
         "1 unreadable row left out",

@@ -9,6 +9,7 @@ from spct.bench.scoring.compare import Agreed, Comparison, Flip
 from spct.bench.scoring.curve import CREDIT_RULES
 from spct.bench.scoring.results import RunResult, ScoredPoint
 from spct.bench.scoring.statistics import Figure
+from spct.harmless import line
 from spct.measures.agreement import Agreement
 from spct.measures.text import kind_lines, kind_title, measure_text
 from spct.wording import count
@@ -237,7 +238,7 @@ def _left_out_lines(left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _flip_lines(title: str, flips: Sequence[Flip]) -> Iterator[str]:
     yield f"{title}: {len(flips)}"
     for flip in flips[:MOST_FLIPS]:
-        yield f"  {flip.id}  ({flip.subset}; {flip.grades[0]} / {flip.grades[1]})"
+        yield f"  {line(flip.id)}  ({line(flip.subset)}; {flip.grades[0]} / {flip.grades[1]})"
     if len(flips) > MOST_FLIPS:
         yield f"  and {len(flips) - MOST_FLIPS} more; --json lists all"
 
@@ -286,7 +287,7 @@ def _spent_line(result: RunResult) -> str:
     if spent["seconds"] is not None:
         parts.append(f"{spent['seconds']:,.0f} s")
     if spent["price"] is not None:
-        parts.append(f"cost {spent['price']:,.4f}")
+        parts.append(f"cost {spent['price']:,.4f}" + (f" ({spent['prices']})" if spent["prices"] else ""))
     return f"{result.label}: " + "; ".join(parts)
 
 

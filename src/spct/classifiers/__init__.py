@@ -6,9 +6,12 @@ class that follows ``classifier.Scorer``, a line below, a row in ``tests/classif
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
+from spct.classifiers.cached import CachedPairScorer, CachedScorer
 from spct.classifiers.classifier import Conversation, Pair, PairScorer, Score, Scorer
+from spct.engines.cache_file import made_by
 from spct.loading import Family
 
 __all__ = [
@@ -37,15 +40,17 @@ _SCORERS = Family("model", Scorer, SCORERS)
 _PAIR_SCORERS = Family("model", PairScorer, PAIR_SCORERS)
 
 
-def load_scorer(spec: str, **options: Any) -> Scorer:
+def load_scorer(spec: str, *, cache: Path | str | None = None, **options: Any) -> Scorer:
     """The scalar model that ``spec``, ``KIND:NAME``, names; ``options`` are its constructor's keyword arguments.
 
-    Nothing is loaded or connected before ``start()``. Raises InputError for an unknown kind or option,
-    EngineMissingError if its package is not installed.
+    ``cache`` is a folder that its numbers are kept in. Nothing is loaded or connected before ``start()``. Raises InputError
+    for an unknown kind or option, EngineMissingError if its package is not installed.
     """
-    return cast(Scorer, _SCORERS.find(spec).make(**options))
+    model = cast(Scorer, _SCORERS.find(spec).make(**options))
+    return model if cache is None else CachedScorer(model, cache, made_by(spec, options))
 
 
-def load_pairs(spec: str, **options: Any) -> PairScorer:
+def load_pairs(spec: str, *, cache: Path | str | None = None, **options: Any) -> PairScorer:
     """The same for models that compare two responses."""
-    return cast(PairScorer, _PAIR_SCORERS.find(spec).make(**options))
+    model = cast(PairScorer, _PAIR_SCORERS.find(spec).make(**options))
+    return model if cache is None else CachedPairScorer(model, cache, made_by(spec, options))

@@ -6,7 +6,6 @@ happened; the environment's SPCT_TRACEBACK=1 shows the whole way there.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import sys
@@ -17,7 +16,9 @@ from typing import NoReturn
 
 import click
 
-from spct.cli.stopping import STOP_WITHIN_S, STOPPED
+from spct.cli.ending import STOP_WITHIN_S, STOPPED
+from spct.cli.help import COMMANDS as HELP
+from spct.cli.help import Group
 from spct.cli.streams import OutputError, give_up_output, prepare_streams
 from spct.errors import (
     EngineError,
@@ -84,8 +85,8 @@ MEANINGS = {
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
-class _Commands(click.Group):
-    """Imports a command when it is called for, so that ``spct --help`` and each command stay quick."""
+class _Commands(Group):
+    """Imports a command when it is called for, and none for the first page, so that both stay quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -97,29 +98,32 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant, or an error that names those that are near it."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=3)
-            meant = f" Did you mean {' or '.join(near)}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{meant}")
-        return super().resolve_command(ctx, args)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in HELP.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
 FIRST = """\
-spct judges responses by a generative reward model. To try it without a server or a key:
+spct judges responses with a generative reward model.
+To try it without a server or a key, with a small model that shows how it works:
 
-  spct models pull smollm2-135m                         a small model, to see how it works
-  echo '{"prompt": "Name a prime above 10.", "responses": ["12", "11"]}' > items.jsonl
+  spct models pull smollm2-135m
+  echo '{"prompt": "Name a prime.", "responses": ["12", "11"]}' > items.jsonl
   spct judge items.jsonl --model embedded:smollm2-135m --out run
 
 With a server that speaks the OpenAI protocol:
 
-  spct judge items.jsonl --model openai:NAME --base-url http://localhost:8000/v1 --out run
+  export OPENAI_BASE_URL=http://localhost:8000/v1
+  spct judge items.jsonl --model openai:NAME --out run
 
-Then look at the run: spct show run, spct export run --to verdicts.xlsx. All commands: spct --help
+Then look at the run:
+
+  spct show run
+  spct view run
+  spct export run --to verdicts.xlsx
+
+All commands: spct --help
 """
 
 
@@ -132,7 +136,7 @@ Then look at the run: spct show run, spct export run --to verdicts.xlsx. All com
 @click.option("--profile", metavar="NAME", help="Take the defaults of this profile of spct.toml.")
 @click.pass_context
 def spct(context: click.Context, profile: str | None) -> None:
-    """Generative reward models: judge, look, fetch models.
+    """Judge responses with a generative reward model; look at runs, measure, train and serve judges.
 
     Every option can be given as SPCT_COMMAND_OPTION in the environment (SPCT_JUDGE_K=16), and in spct.toml: see spct config.
     """

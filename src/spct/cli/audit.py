@@ -11,6 +11,7 @@ import orjson
 
 from spct.bench.suites import load_benchmark
 from spct.cli.bench import check_extra
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.probe import check_installed, report, stored_results
 from spct.cli.progress import write_line
@@ -18,7 +19,7 @@ from spct.errors import InputError
 from spct.run import RunStore
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--judge-name", metavar="NAME", help="The judge's name among the writers of the responses.")
 @click.option("--benchmark", metavar="NAME", help="The benchmark  [default: the run's own, or items].")
@@ -29,7 +30,9 @@ from spct.run import RunStore
 )
 @click.option("--probes", is_flag=True, help="Of a run made by spct probe: what each change did to the judge.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the (first) run].")
-@click.option("--plots/--no-plots", default=True, show_default=True)
+@click.option(
+    "--plots/--no-plots", default=True, show_default=True, help="Draw the figures, where matplotlib is installed."
+)
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON on stdout, and nothing else there.")
 def audit(
     runs: tuple[Path, ...],
@@ -44,6 +47,10 @@ def audit(
     """Audit the judge of each RUN: position, length, style, domains, use of scores, self-preference.
 
     Writes audit.json, audit.md and a figure; several runs on the same items are also ranked over the domains.
+
+    \b
+    Example:
+      spct audit run
     """
     check_extra()
     if probes:

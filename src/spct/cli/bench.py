@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ import orjson
 
 from spct.bench.selection import selected
 from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, load_benchmark
+from spct.cli.batch import BatchItems, check_batch, judge_batch
+from spct.cli.budget import prices_of
+from spct.cli.help import Command
 from spct.cli.judge import judge as judge_command
-from spct.cli.judging import make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.judging import judge_of_options
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -53,29 +56,37 @@ _NOT_SHARED = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", metavar="NAME|list")
 @click.option("--data", type=PATH, metavar="PATH",
-              help="The benchmark's files as they are distributed, or 'hub' to fetch them.")  # fmt: skip
-@click.option("--model", multiple=True, metavar="ENGINE:NAME", help="A model to judge with; several make several runs.")
-@click.option("-k", default=32, show_default=True, help="Judgments per item; the curve goes up to it.")
+              help="Read the benchmark's files here, as they are distributed; 'hub' fetches them.")  # fmt: skip
+@click.option("--model", multiple=True, metavar="ENGINE:NAME", help="Judge with this model; several make several runs.")
+@click.option(
+    "-k", default=32, show_default=True, help="Sample so many judgments of each item; the curve goes up to that."
+)
 @click.option("--greedy", is_flag=True, help="Add a pass of its own with k = 1 at temperature 0.")
-@click.option("--subset", multiple=True, metavar="NAME", help="Only this subset (or all that begin with NAME/).")
-@click.option("--limit", type=click.IntRange(1), help="About so many items, random (by --seed), stratified by subset.")
+@click.option("--subset", multiple=True, metavar="NAME", help="Take only this subset, or all that begin with NAME/.")
+@click.option("--limit", type=click.IntRange(1), help="Take about so many items, drawn by --seed from every subset.")
 @click.option("--run", "runs", multiple=True, type=PATH, metavar="DIR",
               help="Score this run (live or imported) instead of judging.")  # fmt: skip
-@click.option("--out", type=PATH, metavar="DIR", help="Run directory and reports.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--rescore", is_flag=True, help="Only score again what --out holds.")
-@click.option("--all-k", is_flag=True, help="Every k, not only the powers of two.")
+@click.option("--out", type=PATH, metavar="DIR", help="Keep every sample and the reports in this directory.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
+@click.option("--rescore", is_flag=True, help="Judge nothing, and score again what --out holds.")
+@click.option("--all-k", is_flag=True, help="Give figures for every k, not only for the powers of two.")
+@click.option("--scored", type=click.Choice(["scores", "expected"]), help="Vote on these  [default: as --rule says].")
+@click.option("--replicates", default=1000, show_default=True, help="Draw so many bootstrap replicates for intervals.")
 @click.option(
-    "--scored", type=click.Choice(["scores", "expected"]), help="What is voted on  [default: as --rule says]."
+    "--plots/--no-plots", default=True, show_default=True, help="Draw the figures, where matplotlib is installed."
 )
-@click.option("--replicates", default=1000, show_default=True, help="Bootstrap replicates.")
-@click.option("--plots/--no-plots", default=True, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, and nothing else there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout, and nothing else there.")
 def bench(name: str, **options: Any) -> int:
-    """Run a judge on the benchmark NAME, or say what each is (list)."""
+    """Run a judge on the benchmark NAME, or say what each is (list).
+
+    \b
+    Examples:
+      spct bench judgebench --data hub --model openai:NAME --out run
+      spct bench list
+    """
     if name == "list":
         _list(options["as_json"])
         return 0
@@ -126,6 +137,8 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
     """Judge with every model; the exit code and the run directories."""
     if options["data"] is None or options["out"] is None:
         raise InputError("judging needs --data PATH and --out DIR (the run directory that keeps every sample)")
+    if options["ray"] is not None:
+        check_batch(options, options["out"])
     if options["scored"] == "expected" and options["top_logprobs"] is None:
         options["top_logprobs"] = LOGPROBS_FOR_EXPECTED
     loaded, whole = _loaded(benchmark, options)
@@ -146,8 +159,8 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
 
 
 async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path) -> int:
-    """Judge the items into ``out``; 1 if some got no verdict."""
-    judge = make_judge(options, make_meta_if_named(options))
+    """Judge the items into ``out``, on a cluster if that is asked for; 1 if some got no verdict."""
+    judge = judge_of_options(options)
     counted = {name for unit in loaded.units for name in unit.items}
     for name, item in loaded.items.items():
         if name in counted or not counted:  # no figure depends on the verdicts of the others, and some may get none
@@ -155,9 +168,14 @@ async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str
     chosen = {"subset": list(options["subset"]), "limit": options["limit"]}
     settings = {"benchmark": benchmark.name, "data": loaded.data_hash, **chosen}
     session = {"input": str(options["data"]), "items": len(loaded.items)}
-    async with begun_run(judge, out, options, settings=settings, session=session) as store:
-        totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
-        click.echo(run_summary(totals, judge.settings), err=True)
+    if options["ray"] is not None:
+        items = BatchItems(settings, loaded.items.values)
+        build = partial(judge_of_options, options)
+        totals = (await judge_batch(build, items, out, options, settings=settings, session=session)).totals
+    else:
+        async with begun_run(judge, out, options, settings=settings, session=session) as store:
+            totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
+    click.echo(run_summary(totals, judge.settings), err=True)
     return 1 if totals.no_verdict or totals.items < len(loaded.items) else 0
 
 
@@ -206,11 +224,10 @@ def _stored(benchmark: Benchmark, directories: Sequence[Path], options: Mapping[
 def _scored(
     benchmark: Benchmark, stored: Sequence[StoredBench], directories: Sequence[Path], options: Mapping[str, Any]
 ) -> list[RunResult]:
-    from spct.bench.scoring.results import Prices, Scoring, score_run
+    from spct.bench.scoring.results import Scoring, score_run
     from spct.bench.scoring.stored import open_stored
 
-    prices = Prices(options["price_in"], options["price_out"])
-    scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices)
+    scoring = Scoring(every_k=options["all_k"], replicates=options["replicates"], prices=prices_of(options))
     results = []
     for run, directory in zip(stored, directories, strict=True):
         greedy = directory / GREEDY

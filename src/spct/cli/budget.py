@@ -6,6 +6,7 @@ its limit, a new item is begun only if the items begun would not pass the limit,
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from spct.errors import InputError
+from spct.prices import TABLE, Prices, find_prices
 from spct.types import Item, Usage
 from spct.wording import spell_seconds
 
@@ -51,7 +53,7 @@ def budget_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-cost",
             type=click.FloatRange(0, min_open=True),
-            help="Begin no item that would take the cost above this, by --price-in and --price-out.",
+            help="Begin no item that would take the cost above this.",
         ),
         click.option(
             "--max-tokens-total",
@@ -61,6 +63,13 @@ def budget_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-time", type=Duration(), metavar="TIME", help="Begin no item after this time: 90s, 10m, 1.5h."
         ),
+        click.option(
+            "--prices",
+            metavar=f"FILE|{TABLE}",
+            help=f"Show the cost, by the prices of this file, or by the dated table of genai-prices ({TABLE}).",
+        ),
+        click.option("--price-in", type=click.FloatRange(0), help="Take this price of a million prompt tokens."),
+        click.option("--price-out", type=click.FloatRange(0), help="Take this price of a million completion tokens."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -85,9 +94,28 @@ def part_size(total: int, options: Mapping[str, Any]) -> int:
     return total if size is None else min(total, size)
 
 
+def prices_of(options: Mapping[str, Any]) -> Prices:
+    """The prices that the options name, of their one model. Raises InputError."""
+    given = options.get("price_in"), options.get("price_out")
+    where = options.get("prices")
+    if where is None:
+        return Prices(*given)
+    if given != (None, None):
+        raise InputError("got --prices and a price of a million tokens; expected one or the other")
+    named = options["model"] or ()
+    models = [named] if isinstance(named, str) else list(named)
+    if len(models) != 1 or options.get("jury") or options.get("escalate"):
+        raise InputError(
+            "--prices is for one model; for several give --price-in and --price-out, which then hold for all"
+        )
+    elsewhere = os.environ.get("OPENAI_BASE_URL") if models[0].startswith("openai:") else None
+    urls = options.get("base_url") or (elsewhere,)
+    return find_prices(where, models[0], urls[0] or None)
+
+
 @dataclass(slots=True)
 class Budget:
-    """What a run may use, and what it has used so far; prices are for a million tokens.
+    """What a run may use, and what it has used so far.
 
     ``stopped`` says why no further item is begun, None while that may be. ``clock`` gives seconds.
     """
@@ -95,8 +123,7 @@ class Budget:
     max_cost: float | None = None
     max_tokens: int | None = None
     max_time_s: float | None = None
-    price_in: float = 0.0
-    price_out: float = 0.0
+    prices: Prices = field(default_factory=Prices)
     clock: Callable[[], float] = time.monotonic
     stopped: str | None = None
     _begun: int = 0
@@ -109,16 +136,12 @@ class Budget:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Budget:
         """The budget that the options give. Raises InputError for a cost without prices."""
-        prices = options.get("price_in"), options.get("price_out")
-        if options.get("max_cost") is not None and prices == (None, None):
-            raise InputError("--max-cost needs the price of a million tokens: --price-in, --price-out or both")
-        return cls(
-            options.get("max_cost"),
-            options.get("max_tokens_total"),
-            options.get("max_time"),
-            prices[0] or 0.0,
-            prices[1] or 0.0,
-        )
+        prices = prices_of(options)
+        if options.get("max_cost") is not None and not prices:
+            raise InputError(
+                f"--max-cost needs the price of a million tokens: --price-in, --price-out or both, or --prices FILE|{TABLE}"
+            )
+        return cls(options.get("max_cost"), options.get("max_tokens_total"), options.get("max_time"), prices)
 
     def within(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, as long as there is budget to begin another one."""
@@ -159,7 +182,7 @@ class Budget:
         return max(measure(self._spent), at_the_mean)
 
     def _cost(self, usage: Usage) -> float:
-        return (usage.prompt_tokens * self.price_in + usage.completion_tokens * self.price_out) / 1e6
+        return self.prices.of_usage(usage) or 0.0
 
 
 def _tokens(usage: Usage) -> float:

@@ -12,13 +12,14 @@ import click
 import orjson
 
 from spct.cli.bench import check_extra
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError, RunError
 from spct.run import RunStore
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=PATH, metavar="RUN")
 @click.option("--min", "least", multiple=True, metavar="NAME=VALUE", help="Fail if this figure is below VALUE.")
 @click.option("--max", "most", multiple=True, metavar="NAME=VALUE", help="Fail if this figure is above VALUE.")
@@ -53,6 +54,10 @@ def check(
     """Hold the run in directory RUN against limits, and exit with 1 if one of them is not kept.
 
     A run that has not judged all of its items fails, and so does a limit on a figure that has no value.
+
+    \b
+    Example:
+      spct check run --min accuracy=0.8 --max invalid=0.02 --junit gate.xml
     """
     check_extra()
     from spct.bench import gate, gate_report

@@ -8,26 +8,31 @@ from pathlib import Path
 import click
 import orjson
 
+from spct.cli.help import Group
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Make training data: sources, overlap with benchmarks, splits."""
 
 
 @data.command()
 @click.argument("recipe", type=PATH)
-@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
+@click.option("--out", type=PATH, metavar="DIR", help="Write here  [default: where the recipe says].")
 @click.option("--rebuild", is_flag=True, help="Build even if nothing has changed.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there.")
 def build(recipe: Path, out: Path | None, rebuild: bool, as_json: bool) -> int:
     """Build the data of a RECIPE (YAML): a JSONL file per split, a report, a manifest.
 
     Paths in the recipe are relative to the working directory. Does nothing where the recipe and all that it reads are
     as they were.
+
+    \b
+    Example:
+      spct data build recipe.yaml --out data
     """
     check_extra()
     from spct.data.build import REPORT
@@ -53,9 +58,14 @@ def build(recipe: Path, out: Path | None, rebuild: bool, as_json: bool) -> int:
 
 
 @data.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per kind on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per kind on stdout.")
 def list_(as_json: bool) -> int:
-    """Say which kinds of sources there are, what their rows look like and where they come from."""
+    """Say which kinds of sources there are, what their rows look like and where they come from.
+
+    \b
+    Example:
+      spct data list
+    """
     from dataclasses import asdict
 
     from spct.data.sources import SOURCES, load_source

@@ -3,7 +3,8 @@
 Files, the nearer one first: ``spct.toml``, or ``[tool.spct]`` of ``pyproject.toml``, in this folder or the nearest above it
 that has one; then ``spct.toml`` in the user's own configuration folder. Keys at the top are for the commands that judge
 (``JUDGING``), ``[bench]`` for that command alone, ``[profiles.NAME]`` for both where the profile is asked for. Keys to servers
-are never read from a file; ``api-key-command`` names what prints one, and only the user's own file may do so.
+are never read from a file; ``api-key-command`` names what prints one, and only the user's own file may do so. What else a project's
+file may not say is in ``trust``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import platformdirs
 
+from spct.cli.trust import Refused, is_trusted, why_refused
 from spct.errors import InputError
 
 FILE = "spct.toml"
@@ -42,6 +44,16 @@ class Default:
 
 
 Found = dict[Command, dict[str, Default]]
+
+
+class _Place(NamedTuple):
+    """A file or one of its profiles, and whether it may give what ``trust`` refuses."""
+
+    file: Path
+    source: str
+    is_trusted: bool
+
+
 JUDGING: tuple[Command, ...] = (("judge",), ("bench",), ("serve",))
 """Commands that the keys at the top are for: in others an option of the same name may mean something else."""
 
@@ -54,7 +66,7 @@ def config_files(start: Path) -> list[Path]:
         if (folder / FILE).is_file():
             found.append(folder / FILE)
             break
-        if project.is_file() and "spct" in _read(project).get("tool", {}):
+        if project.is_file() and "spct" in read_toml(project).get("tool", {}):
             found.append(project)
             break
     own = own_file()
@@ -72,15 +84,15 @@ def found_defaults(group: click.Group, start: Path, profile: str | None) -> Foun
     found: Found = {command: {} for command in commands}
     files, profiles = config_files(start), set[str]()
     for file in files:
-        table = _read(file)
-        table = table.get("tool", {}).get("spct", {}) if file.name == "pyproject.toml" else table
+        table = table_of(file)
+        trusts = file == own_file() or is_trusted(file, table)
         own = table.pop("profiles", {})
         if not isinstance(own, dict) or not all(isinstance(chosen, dict) for chosen in own.values()):
             raise InputError(f"{file}: profiles: expected a table for each, such as [profiles.local]")
         profiles |= own.keys()
         if profile is not None and profile in own:
-            _add(found, own[profile], commands, file, f" (profile {profile})")
-        _add(found, table, commands, file, "")
+            _add(found, own[profile], commands, _Place(file, f"{file} (profile {profile})", trusts))
+        _add(found, table, commands, _Place(file, str(file), trusts))
     if profile is not None and profile not in profiles:
         known = f"expected one of {', '.join(sorted(profiles))}" if profiles else "no file has a profile"
         raise InputError(
@@ -116,45 +128,53 @@ def _add(
     found: Found,
     table: Mapping[str, Any],
     commands: Mapping[Command, Mapping[str, click.Parameter]],
-    file: Path,
-    of: str,
+    place: _Place,
 ) -> None:
     """Put a file's values below those that are there: of a command first, then those for all that have the option."""
-    source = f"{file}{of}"
     everywhere = {}
     for key, value in table.items():
         if isinstance(value, dict):
-            _add_section(found, (key,), value, commands, source)
+            _add_section(found, (key,), value, commands, place)
         else:
             everywhere[key] = value
     judging = {command: commands[command] for command in JUDGING}
     for key, value in everywhere.items():
-        name = _option(key, {option for options in judging.values() for option in options}, file, source)
-        value = _value(name, value, source)
+        name = _option(key, {option for options in judging.values() for option in options}, place.file, place.source)
+        default = _default(name, value, place)
         name = "api_key" if name == _KEY_COMMAND else name
         for command, options in judging.items():
             if name in options:
-                _put(found, command, options[name], name, Default(value, source))
+                _put(found, command, options[name], name, default)
 
 
 def _add_section(
-    found: Found, command: Command, table: Mapping[str, Any], commands: Mapping[Command, Mapping[str, Any]], source: str
+    found: Found,
+    command: Command,
+    table: Mapping[str, Any],
+    commands: Mapping[Command, Mapping[str, Any]],
+    place: _Place,
 ) -> None:
     if command not in commands:
         known = [" ".join(name) for name in commands]
         near = difflib.get_close_matches(" ".join(command), known, n=1) or ["judge"]
         raise InputError(
-            f"{source}: got the table [{'.'.join(command)}], which is no command; did you mean [{near[0].replace(' ', '.')}]?"
+            f"{place.source}: got the table [{'.'.join(command)}], which is no command; did you mean [{near[0].replace(' ', '.')}]?"
         )
     for key, value in table.items():
         if isinstance(value, dict):
-            _add_section(found, (*command, key), value, commands, source)
+            _add_section(found, (*command, key), value, commands, place)
             continue
-        file = Path(source.partition(" (profile")[0])
-        name = _option(key, set(commands[command]), file, f"{source}, [{'.'.join(command)}]")
-        value = _value(name, value, source)
+        name = _option(key, set(commands[command]), place.file, f"{place.source}, [{'.'.join(command)}]")
+        default = _default(name, value, place)
         name = "api_key" if name == _KEY_COMMAND else name
-        _put(found, command, commands[command][name], name, Default(value, source))
+        _put(found, command, commands[command][name], name, default)
+
+
+def _default(name: str, value: Any, place: _Place) -> Default:
+    """The value as the place gives it; one that it may not give is refused when a command would go by it."""
+    value = _value(name, value, place.source)
+    reason = "" if place.is_trusted else why_refused(name, value)
+    return Default(Refused(value, reason, place.source, name.replace("_", "-")) if reason else value, place.source)
 
 
 def _put(found: Found, command: Command, option: click.Parameter, name: str, default: Default) -> None:
@@ -211,18 +231,28 @@ class _Key:
     def __call__(self) -> str | None:
         if os.environ.get("OPENAI_API_KEY"):
             return None  # the environment goes before files
-        try:
-            done = subprocess.run(
-                shlex.split(self._command), capture_output=True, text=True, timeout=COMMAND_S, check=True
-            )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise InputError(
-                f"{self._where}: api-key-command failed: {type(error).__name__}; it prints a key on stdout"
-            ) from error
-        return done.stdout.strip() or None
+        return printed_key(self._command, self._where)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def printed_key(command: str, where: str) -> str | None:
+    """The key that ``command`` prints, None if it prints nothing. Raises InputError, which begins with ``where``."""
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=COMMAND_S, check=True)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise InputError(
+            f"{where}: api-key-command failed: {type(error).__name__}; it prints a key on stdout"
+        ) from error
+    return done.stdout.strip() or None
+
+
+def table_of(file: Path) -> dict[str, Any]:
+    """What a file says to spct. Raises InputError."""
+    table = read_toml(file)
+    return table.get("tool", {}).get("spct", {}) if file.name == "pyproject.toml" else table
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The keys and values of a TOML file. Raises InputError."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -249,6 +279,8 @@ def holding(
 
 
 def _shown(value: Any) -> Any:
+    if isinstance(value, Refused):
+        return f"{_shown(value.value)} - REFUSED: {value.reason}"
     if callable(value):
         return "(what a command prints)"
     return ", ".join(value) if isinstance(value, list) else value

@@ -7,28 +7,32 @@ measured by a trial (``--pilot``), or assumed and said to be.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any
 
 import click
 
-from spct.cli.judging import make_judge, settings_of
+from spct.cli.budget import prices_of
+from spct.cli.judging import judge_of_options, make_judge, settings_of
 from spct.cli.juries import asks_several
-from spct.cli.meta import make_meta_if_named
-from spct.cli.running import begun_run, judge_all
+from spct.cli.running import begun_run, judge_all, side_by_side
 from spct.cli.session import make_engine
 from spct.engines.engine import Sample, SampleRequest
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError
 from spct.judges import Judge, kind_of
-from spct.types import Item
+from spct.prices import Prices
+from spct.types import Item, Judgment, Usage
 from spct.views import Totals
 from spct.wording import count, spell_seconds
 
 CHARACTERS_A_TOKEN = 4.0
 TOKENS_A_JUDGMENT = 300
 """Assumed of English text and of a judgment with critique where nothing is measured."""
+TURNS = 2
+"""So many items for each place side by side must a trial have, to measure how fast a run is."""
 FIRST_TEXT = "word " * int(TOKENS_A_JUDGMENT * CHARACTERS_A_TOKEN / 5)
 """What every first step is taken to write, which the prompts after it show."""
 
@@ -47,16 +51,16 @@ class Prompts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Tokens and seconds of a run; ``seconds`` is None where nothing was measured."""
+    """Tokens and seconds of a run; ``time`` is None where nothing was measured."""
 
     items: int
     prompts: Prompts
     prompt_tokens: float
     completion_tokens: float
-    seconds: float | None
+    time: Time | None
     tried: int
 
-    def lines(self, price_in: float | None, price_out: float | None) -> Iterator[tuple[str, str]]:
+    def lines(self, prices: Prices) -> Iterator[tuple[str, str]]:
         """What to print, as labels and facts."""
         assumed = "" if self.tried else f", assumed {CHARACTERS_A_TOKEN:g} characters a token"
         per = f", assumed {TOKENS_A_JUDGMENT} a judgment" if not self.tried else ""
@@ -69,11 +73,65 @@ class Estimate:
         yield "requests", f"{self.prompts.requests:,}, for {count(self.prompts.samples, 'completion')}"
         yield "tokens in", f"about {self.prompt_tokens:,.0f} ({self.prompts.characters:,} characters{assumed})"
         yield "tokens out", f"about {self.completion_tokens:,.0f}{per}"
-        if price_in is not None or price_out is not None:
-            cost = (self.prompt_tokens * (price_in or 0) + self.completion_tokens * (price_out or 0)) / 1e6
-            yield "cost", f"about {cost:,.4f} in the unit of the prices given"
-        yield "time", "-" if self.seconds is None else f"about {spell_seconds(self.seconds)}"
+        if (cost := prices.of(self.prompt_tokens, self.completion_tokens)) is not None:
+            yield "cost", f"about {prices.told(cost)}"
+        yield "time", "-" if self.time is None else self.time.told()
         yield "", how
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Seconds that a run takes by ``in_flight`` items at once, from ``low`` to ``high``; both the same where it was measured."""
+
+    low: float
+    high: float
+    in_flight: int
+
+    def told(self) -> str:
+        if self.low == self.high:
+            return f"about {spell_seconds(self.low)}, {count(self.in_flight, 'item')} side by side"
+        return (
+            f"{spell_seconds(self.low)} to {spell_seconds(self.high)}: the trial never had {count(self.in_flight, 'item')} side "
+            f"by side, as the run will; --pilot {TURNS * self.in_flight} measures it"
+        )
+
+
+class _Trial:
+    """The trial by the clock: when items were begun, and what was answered when.
+
+    A rate is that of the time in which as many items were judged at once as the run will have: from the first answer, when
+    all places have long been taken, to the begin of the last item, after which they empty. A trial that ends before has only
+    bounds: the run is as fast as the trial was (where the machine is what limits), or faster by as many more items as it has at
+    once (where only waiting does).
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.in_flight = 1
+        self.samples = 0
+        self._clock = clock
+        self._begun: list[float] = []
+        self._answers: list[tuple[float, int]] = []
+
+    def begin(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self._begun.append(self._clock())
+            yield item
+
+    def answered(self, judgments: Sequence[Judgment], usage: Usage) -> None:
+        self.samples += len(judgments)
+        self._answers.append((self._clock(), len(judgments)))
+
+    def time(self, samples: float) -> Time | None:
+        """What so many samples take."""
+        if not self._answers or not self.samples:
+            return None
+        begin, (first, of_first), last = self._begun[0], self._answers[0], self._begun[-1]
+        in_time = sum(n for at, n in self._answers[1:] if at <= last)
+        if len(self._begun) >= TURNS * self.in_flight and in_time:
+            seconds = first - begin + max(0.0, samples - of_first) * (last - first) / in_time
+            return Time(seconds, seconds, self.in_flight)
+        slow = (self._answers[-1][0] - begin) * samples / self.samples
+        return Time(slow * min(1.0, len(self._begun) / self.in_flight), slow, self.in_flight)
 
 
 async def estimate(items: Iterable[Item], total: int, options: Mapping[str, Any]) -> Estimate:
@@ -97,14 +155,15 @@ async def estimate(items: Iterable[Item], total: int, options: Mapping[str, Any]
     if not tried:
         tokens_in = whole.characters / CHARACTERS_A_TOKEN
         return Estimate(total, whole, tokens_in, whole.samples * float(TOKENS_A_JUDGMENT), None, 0)
-    totals = await _judged(tried, options)
+    trial = _Trial()
+    totals = await _judged(tried, options, trial)
     share = whole.samples / part.samples
     return Estimate(
         total,
         whole,
         totals.usage.prompt_tokens * whole.characters / part.characters,
         totals.usage.completion_tokens * share,
-        None if totals.seconds is None else totals.seconds * share,
+        trial.time(whole.samples * trial.samples / part.samples),
         len(tried),
     )
 
@@ -130,14 +189,15 @@ def _asked(requests: Iterable[SampleRequest]) -> Prompts:
     return found
 
 
-async def _judged(items: list[Item], options: Mapping[str, Any]) -> Totals:
-    """The sums of judging these items by the judge itself."""
-    judge = make_judge(options, make_meta_if_named(options))
+async def _judged(items: list[Item], options: Mapping[str, Any], trial: _Trial) -> Totals:
+    """The sums of judging these items by the judge itself, which is asked for all: what a cache has would look like free."""
+    judge = judge_of_options({**options, "cache": None})
     async with begun_run(judge, None, options):
-        return await judge_all(judge, items, len(items), None, options)
+        trial.in_flight = side_by_side(judge, options)
+        return await judge_all(judge, trial.begin(items), len(items), None, options, watch=trial.answered)
 
 
 def print_estimate(found: Estimate, options: Mapping[str, Any]) -> None:
     """The estimate on stdout."""
-    for label, fact in found.lines(options["price_in"], options["price_out"]):
+    for label, fact in found.lines(prices_of(options)):
         click.echo(f"{label:<12}{fact}")

@@ -6,22 +6,27 @@ from pathlib import Path
 
 import click
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.errors import InputError
 
 
-@click.command(name="import")
+@click.command(cls=Command, name="import")
 @click.argument("kind")
 @click.argument("path", type=PATH)
-@click.option("--out", type=PATH, required=True, metavar="DIR", help="The run directory to make.")
+@click.option("--out", type=PATH, required=True, metavar="DIR", help="Make this run directory.")
 @click.option(
-    "--option", multiple=True, metavar="NAME=VALUE", help="An option of this kind, as docs/benchmark-data.md says."
+    "--option", multiple=True, metavar="NAME=VALUE", help="Set an option of this kind (docs/benchmark-data.md)."
 )
 def import_(kind: str, path: Path, out: Path, option: tuple[str, ...]) -> None:
     """Bring the recorded judgments at PATH into a new run directory.
 
     KIND is jsonl (the general form), alpaca-eval, auto-j, judgebench, llmbar, pandalm, reward-bench, rewardbench2-k8,
     rewardmath or verifications.
+
+    \b
+    Example:
+      spct import jsonl judgments.jsonl --out run
     """
     from spct.bench.importers import import_recorded
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spct.cli.juries import asks_several, make_jury
+from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
@@ -51,9 +52,9 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="grm",
             show_default=True,
             metavar="KIND",
-            help=f"One of {', '.join(JUDGES)}, or package.module:Class.",
+            help=f"Judge by this method: {', '.join(JUDGES)}, or package.module:Class of your own (docs/judges.md).",
         ),
-        click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="An option of that judge."),
+        click.option("--judge-option", multiple=True, metavar="NAME=VALUE", help="Set an option of that judge."),
         click.option(
             "--rubric",
             metavar="FILE|NAME",
@@ -70,7 +71,7 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--jury",
             type=PATH,
             metavar="FILE",
-            help="Several judges that vote together (docs/juries.md); of several --model too, alike in all else.",
+            help="Have several judges vote together (docs/juries.md). Several --model do so too, alike in all else.",
         ),
         click.option(
             "--escalate",
@@ -82,36 +83,47 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.FloatRange(0, 1),
             default=0.9,
             show_default=True,
-            help="The confidence under which --escalate asks.",
+            help="Take the first judge to be unsure below this confidence, for --escalate.",
         ),
-        click.option("-k", default=8, show_default=True, help="Judgments per item."),
-        click.option("--temperature", default=0.5, show_default=True, help="0 is greedy."),
-        click.option("--top-p", default=1.0, show_default=True),
-        click.option("--max-tokens", default=1024, show_default=True, help="Longest judgment."),
-        click.option("--seed", default=0, show_default=True),
+        click.option("-k", default=8, show_default=True, help="Sample so many judgments of each item."),
+        click.option("--temperature", default=0.5, show_default=True, help="Sample at this temperature; 0 is greedy."),
+        click.option(
+            "--top-p", default=1.0, show_default=True, help="Sample from the likeliest tokens that make up this share."
+        ),
+        click.option("--max-tokens", default=1024, show_default=True, help="Cut a judgment off after so many tokens."),
+        click.option("--seed", default=0, show_default=True, help="Draw orders and samples by this seed."),
         click.option(
             "--template",
             default="grm",
             show_default=True,
             metavar="NAME|PATH",
-            help="grm, grm-single, judge, ... or a file.",
+            help="Ask by this prompt: grm, grm-single, judge, ... or a file of your own (docs/templates.md).",
         ),
         click.option(
             "--principles",
             type=click.Choice(["self", "given", "query"]),
             default="self",
             show_default=True,
-            help="Written with each judgment, given with the item, or written once from the query alone.",
+            help="Let the judge write principles with each judgment, show it those given with the item, or have them written once "
+            "from the query alone.",
         ),
-        click.option("--retries", default=2, show_default=True, help="Attempts after an invalid judgment."),
         click.option(
-            "--ordering", type=click.Choice(["balanced", "random", "fixed"]), default="balanced", show_default=True
+            "--retries", default=2, show_default=True, help="Ask so often again for a judgment that cannot be read."
         ),
-        click.option("--block-size", type=int, help="Most responses in one prompt  [default: as many as fit]."),
+        click.option(
+            "--ordering",
+            type=click.Choice(["balanced", "random", "fixed"]),
+            default="balanced",
+            show_default=True,
+            help="Show the responses in orders in which each has every place equally often, in random ones, or in their own.",
+        ),
+        click.option(
+            "--block-size", type=int, help="Show at most so many responses in one prompt  [default: as many as fit]."
+        ),
         click.option(
             "--trajectory-chars",
             type=click.IntRange(LEAST_CHARS),
-            help="Most characters that are shown of a trajectory, and of the tools that could be called; the longest texts are "
+            help="Show at most so many characters of a trajectory, and of the tools that could be called; the longest texts are "
             "cut in the middle, visibly  [default: all].",
         ),
         click.option(
@@ -124,15 +136,30 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "given). -k is the most; the first 32 items are taken to it, to learn how noisy the judge is.",
         ),
         click.option(
-            "--adaptive-round", default=1, show_default=True, help="Judgments between two looks of --adaptive."
+            "--adaptive-round",
+            default=1,
+            show_default=True,
+            help="Look after every so many judgments whether --adaptive may stop.",
         ),
-        click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), default="sum", show_default=True),
-        click.option("--tie-rule", type=click.Choice(["random", "first", "last"]), default="random", show_default=True),
+        click.option(
+            "--rule",
+            type=click.Choice(["sum", "mean", "expected"]),
+            default="sum",
+            show_default=True,
+            help="Vote by the sum of the scores, by their mean, or by what token probabilities expect them to be.",
+        ),
+        click.option(
+            "--tie-rule",
+            type=click.Choice(["random", "first", "last"]),
+            default="random",
+            show_default=True,
+            help="Break a tie for first place at random, or by the place in the item.",
+        ),
         click.option(
             "--grammar/--no-grammar",
             default=True,
             show_default=True,
-            help="Constrain the engine's output where it can.",
+            help="Hold judgments to the answer's form where the engine can.",
         ),
         click.option(
             "--top-logprobs",
@@ -142,9 +169,11 @@ def judging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--meta", metavar="SPEC", help="Vote over the judgments that this meta RM rates best (see spct meta)."
         ),
-        click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM."),
+        click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="Set an option of the meta RM."),
         click.option(
-            "--k-meta", type=click.IntRange(1), help="How many judgments it keeps  [default: half of k, rounded up]."
+            "--k-meta",
+            type=click.IntRange(1),
+            help="Keep so many judgments by their rating  [default: half of k, rounded up].",
         ),
     ]
     for option in reversed(options):
@@ -174,6 +203,11 @@ def make_judge(
     return make_jury(options, own, lambda given, engine: make_one(given, None, backend=engine), backend)
 
 
+def judge_of_options(options: Mapping[str, Any]) -> Judge:
+    """The judge of the options with its meta RM: on a cluster it is made in every actor. Raises InputError."""
+    return make_judge(options, make_meta_if_named(options))
+
+
 def make_one(
     options: Mapping[str, Any],
     meta: MetaRM | None,
@@ -199,4 +233,6 @@ def make_one(
         given = {name: value for name, value in given.items() if name in judge_options(kind)}
     elif needs == "engine" and model is not None:
         backend = make_engine(model, options)
+    elif options.get("cache") is not None:
+        given["cache"] = options["cache"]
     return load_judge(kind, backend or model, settings or settings_of(options), meta=meta, **given)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
@@ -16,13 +17,17 @@ from spct.run.labels import labelled_items
 from spct.wording import count
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=PATH, metavar="RUN")
-@click.option("--out", type=PATH, metavar="FILE", help="Write here  [default: stdout].")
+@click.option("--out", type=PATH, metavar="FILE", help="Write to this file  [default: stdout].")
 def labels(run: Path, out: Path | None) -> int:
     """Write the items of RUN that somebody labelled with spct view --label, one a line, with the labels as ground truth.
 
     Every command that takes items takes them: judge, bench, data build, training.
+
+    \b
+    Example:
+      spct labels run --out labelled.jsonl
     """
     rows = [orjson.dumps(item_to_row(item)).decode() for item in labelled_items(run)]
     if not rows:

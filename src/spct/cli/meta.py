@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.session import started
 from spct.cli.stopping import run_stoppable
@@ -17,12 +18,13 @@ from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
 from spct.run.rating import RatingTotals, rate_run
 from spct.run.stored import stored_settings
+from spct.wording import count
 from spct.yaml_file import named_value
 
 META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=PATH, metavar="RUN")
 @click.option("--meta", required=True, metavar="SPEC", help=META_HELP)
 @click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM.")
@@ -31,6 +33,10 @@ def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool) -> int:
     """Rate the valid judgments in run directory RUN that have no rating yet; then vote with: spct vote RUN --meta ID.
 
     Ratings are kept with the run; stopped at any moment, the command goes on where it was.
+
+    \b
+    Example:
+      spct meta run --meta llm:openai:NAME
     """
     model = make_meta(meta, meta_option)
     with contextlib.closing(RunStore.open(run, write=True)) as store:
@@ -60,7 +66,7 @@ async def _rate(store: RunStore, settings: Any, model: MetaRM, retry: bool) -> i
 
 
 def _progress(totals: RatingTotals) -> None:
-    click.echo(f"{totals.rated + totals.problems:,} judgments rated", err=True)
+    click.echo(f"{count(totals.rated + totals.problems, 'judgment')} rated", err=True)
 
 
 def _summary(model: MetaRM, totals: RatingTotals) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 import orjson
 
+from spct.cli.help import Group
 from spct.weights import CATALOGUE, cached, pull, resolve
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """Get and find model files for the embedded engines."""
 
@@ -19,6 +20,10 @@ def pull_command(names: tuple[str, ...]) -> None:
     """Fetch models into the cache, check them, and re-encode them where an engine needs it.
 
     NAME is a name from `spct models list` or hf:OWNER/REPO/FILE.gguf. A model that is there already is checked only.
+
+    \b
+    Example:
+      spct models pull smollm2-135m
     """
     for name in names:
         file = pull(name, lambda line: click.echo(line, err=True))
@@ -28,12 +33,16 @@ def pull_command(names: tuple[str, ...]) -> None:
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per model on stdout.")
 def list_command(as_json: bool) -> None:
     """Show the models known by name: owner, licence, size, memory needed, and which of them are on this disk.
 
     The memory is computed for llama.cpp as spct sets it, 8 samples of up to 4096 tokens at once. Use a model as
     --model llamacpp:NAME; it is fetched at its first use, or by `spct models pull NAME`.
+
+    \b
+    Example:
+      spct models list
     """
     for name, model in CATALOGUE.items():
         here = cached(name)
@@ -61,8 +70,13 @@ def list_command(as_json: bool) -> None:
 
 @models.command("path")
 @click.argument("name")
-@click.option("--encoding", help="Q8_0 or F16: the path of a copy in that encoding, made if need be.")
+@click.option("--encoding", help="Print the path of a copy in this encoding, Q8_0 or F16, made if need be.")
 def path_command(name: str, encoding: str | None) -> None:
-    """Print the path of a model that is on this disk. Fetches nothing."""
+    """Print the path of a model that is on this disk. Fetches nothing.
+
+    \b
+    Example:
+      spct models path smollm2-135m
+    """
     file = resolve(name, encoding=encoding, fetch=False)
     click.echo(file.path)

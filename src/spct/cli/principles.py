@@ -12,6 +12,7 @@ import click
 import orjson
 
 from spct.aio import gather_all
+from spct.cli.help import Group
 from spct.cli.paths import PATH
 from spct.cli.session import engine_options, make_engine, started
 from spct.cli.stopping import run_stoppable
@@ -27,7 +28,7 @@ from spct.wording import count
 STEP = Step("principles", load_template("principles"))
 
 
-@click.group()
+@click.group(cls=Group)
 def principles() -> None:
     """Principles apart from judgments."""
 
@@ -35,19 +36,25 @@ def principles() -> None:
 @principles.command()
 @click.argument("source", type=PATH, metavar="FILE")
 @engine_options
-@click.option("--out", type=PATH, metavar="FILE", required=True, help="Where the items go, each with its principles.")
-@click.option("--temperature", default=0.5, show_default=True, help="0 is greedy.")
-@click.option("--top-p", default=1.0, show_default=True)
-@click.option("--max-tokens", default=1024, show_default=True, help="Longest principles.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--retries", default=2, show_default=True, help="Attempts after a text that is none.")
+@click.option("--out", type=PATH, metavar="FILE", required=True, help="Write the items here, each with its principles.")
+@click.option("--temperature", default=0.5, show_default=True, help="Sample at this temperature; 0 is greedy.")
 @click.option(
-    "--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine's output where it can."
+    "--top-p", default=1.0, show_default=True, help="Sample from the likeliest tokens that make up this share."
+)
+@click.option("--max-tokens", default=1024, show_default=True, help="Cut principles off after so many tokens.")
+@click.option("--seed", default=0, show_default=True, help="Draw orders and samples by this seed.")
+@click.option("--retries", default=2, show_default=True, help="Ask so often again where the text has no principles.")
+@click.option(
+    "--grammar/--no-grammar", default=True, show_default=True, help="Hold answers to their form where the engine can."
 )
 def write(source: Path, **options: Any) -> int:
     """Write principles for every query of FILE from the query alone, and the items with them to --out.
 
     Items of one query share them. Edit the file, then judge by it: spct judge OUT --principles given.
+
+    \b
+    Example:
+      spct principles write items.jsonl --model openai:NAME --out given.jsonl
     """
     if options["out"].exists():
         raise InputError(f"{options['out']} is there already, and may have been edited; name another --out")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from spct.cli.judging import judging_options, make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.help import Command
+from spct.cli.judging import judge_of_options, judging_options
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spct.bench.probing.figures import ProbeResult
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", type=PATH, metavar="FILE")
 @engine_options
 @judging_options
@@ -44,7 +44,12 @@ if TYPE_CHECKING:
 @click.option("--plots/--no-plots", default=True, show_default=True, help="Draw the results into --out.")
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON on stdout, and nothing else there.")
 def probe(source: Path, **options: Any) -> int:
-    """Judge the items of FILE as they are and changed, and say what each change did to the judge."""
+    """Judge the items of FILE as they are and changed, and say what each change did to the judge.
+
+    \b
+    Example:
+      spct probe items.jsonl --model openai:NAME --out probed
+    """
     check_installed()
     if options["resume"] and options["out"] is None:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
@@ -55,7 +60,7 @@ async def _probe(source: Path, options: Mapping[str, Any]) -> int:
     from spct.bench.probing.changes import probe_items, read_probes
     from spct.bench.probing.figures import probe_results
 
-    judge = make_judge(options, make_meta_if_named(options))
+    judge = judge_of_options(options)
     probes = read_probes(options["probes"], options["only"])
     seed = judge.settings.seed
     items = _chosen(list(read_items(source)), options["limit"], seed)

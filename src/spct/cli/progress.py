@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from spct.cli.pace import Pace, samples_left
 from spct.measures.case import Scale
+from spct.prices import Prices
 from spct.run import Outcome
 from spct.types import Judgment, Usage
 from spct.views import Totals
@@ -36,6 +37,7 @@ BARS = (40, 32, 24, 16, 8)
 LEFT_OUT = ("cost", "before", "invalid", "samples", "rate")
 """What a narrow terminal goes without, in this order, so that there is room for the bar."""
 _GAP = "  "
+NO_PRICES = Prices()
 _GONE = contextlib.suppress(OSError, ValueError)
 """stderr may be gone: the run must not suffer from that, nor the error be hidden that ended it."""
 
@@ -44,8 +46,8 @@ class RunProgress:
     """Counts a run and shows how it goes, between ``with`` and its end.
 
     ``total`` items are to be judged, by ``k`` samples each; ``k`` is None where that is not fixed, ``total`` where nobody
-    knows. ``scale`` is that of the scores, None if unknown. ``price_in`` and ``price_out`` are for a million tokens; a cost
-    is shown if one of them is given. ``interval_s`` is the least time between two plain lines. ``clock`` gives seconds.
+    knows. ``scale`` is that of the scores, None if unknown. A cost is shown where there are ``prices``.
+    ``interval_s`` is the least time between two plain lines. ``clock`` gives seconds.
     """
 
     def __init__(
@@ -55,8 +57,7 @@ class RunProgress:
         k: int | None = None,
         scale: Scale | None = None,
         lenient: str | None = None,
-        price_in: float | None = None,
-        price_out: float | None = None,
+        prices: Prices = NO_PRICES,
         console: Console | None = None,
         out: IO[str] | None = None,
         interval_s: float = 10.0,
@@ -66,9 +67,9 @@ class RunProgress:
         self._console = console or Console(file=sys.stderr, force_terminal=sys.stderr.isatty())
         self._out = out or sys.stdout
         self._live = self._console.is_interactive and not _is_pipe(self._out)
-        self._k, self._prices = k, (price_in, price_out)
+        self._k = k
         self._interval_s, self._tick_s, self._clock = interval_s, tick_s, clock
-        self._totals = Totals(planned=total, scale=scale, lenient=lenient)
+        self._totals = Totals(planned=total, scale=scale, lenient=lenient, prices=prices)
         self._sampled = self._invalid = 0
         self._replayed_before = 0
         self._started = self._said_at = clock()
@@ -121,7 +122,7 @@ class RunProgress:
     @property
     def totals(self) -> Totals:
         """Everything counted so far."""
-        return replace(self._totals, seconds=(self._ended or self._clock()) - self._started, cost=self._cost())
+        return replace(self._totals, seconds=(self._ended or self._clock()) - self._started)
 
     def tick(self) -> None:
         """Note the state, and show it if it is time to."""
@@ -169,7 +170,7 @@ class RunProgress:
             facts["invalid"] = f"{percent(self._invalid, self._sampled)} invalid"
         if totals.replayed:
             facts["before"] = f"{totals.replayed:,} from before"
-        if (cost := self._cost()) is not None:
+        if (cost := totals.prices.of_usage(totals.usage)) is not None:
             facts["cost"] = f"cost {cost:,.4f}"
         if self._ended is not None:
             seconds = self._ended - self._started
@@ -188,13 +189,6 @@ class RunProgress:
             how = "" if self._k is not None else ", by items done"
             facts["left"] = f"about {spell_seconds(left / per_s)} left{how}"
         return facts
-
-    def _cost(self) -> float | None:
-        price_in, price_out = self._prices
-        if price_in is None and price_out is None:
-            return None
-        usage = self._totals.usage
-        return (usage.prompt_tokens * (price_in or 0.0) + usage.completion_tokens * (price_out or 0.0)) / 1e6
 
     def _wipe(self) -> None:
         if self._live:

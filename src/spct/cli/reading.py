@@ -25,9 +25,11 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="COLUMN",
             help="Take rows with the same value in COLUMN for the responses of one item.",
         ),
-        click.option("--sheet", metavar="NAME", help="The sheet of a workbook  [default: the first with any rows]."),
         click.option(
-            "--encoding", metavar="NAME", help="The encoding of a CSV file  [default: UTF-8, or found and told]."
+            "--sheet", metavar="NAME", help="Read this sheet of a workbook  [default: the first with any rows]."
+        ),
+        click.option(
+            "--encoding", metavar="NAME", help="Read a CSV file in this encoding  [default: UTF-8, or found and told]."
         ),
     ]
     for option in reversed(options):

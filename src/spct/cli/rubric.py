@@ -12,6 +12,7 @@ import orjson
 import yaml
 
 from spct.cli.bench import check_extra
+from spct.cli.help import Group
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.session import engine_options, make_engine, started
@@ -21,12 +22,13 @@ from spct.items import read_items
 from spct.judges.settings import judge_settings
 from spct.rubrics import Rubric
 from spct.rubrics.lint import lint as remarks_on
+from spct.wording import count
 
 if TYPE_CHECKING:
     from spct.bench.learning.learn import Learned
 
 
-@click.group()
+@click.group(cls=Group)
 def rubric() -> None:
     """Look at rubrics, or learn one (docs/rubrics.md)."""
 
@@ -34,14 +36,19 @@ def rubric() -> None:
 @rubric.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE|NAME...")
 def lint(files: tuple[str, ...]) -> int:
-    """Check each rubric, and say what may be wrong with it though it can be used; exit code 1 if there is anything."""
+    """Check each rubric, and say what may be wrong with it though it can be used; exit code 1 if there is anything.
+
+    \b
+    Example:
+      spct rubric lint rubric.yaml
+    """
     found = 0
     for file in files:
         read = Rubric.load(file)
         remarks = remarks_on(read)
         found += len(remarks)
         judged = len(read.judged)
-        write_line(sys.stdout, f"{file}: {judged} criteria to judge, {len(read.criteria) - judged} checks")
+        write_line(sys.stdout, f"{file}: {judged} criteria to judge, {count(len(read.criteria) - judged, 'check')}")
         for remark in remarks:
             write_line(sys.stdout, f"  {remark}")
     return 1 if found else 0
@@ -56,7 +63,7 @@ def lint(files: tuple[str, ...]) -> int:
 @click.option("-k", default=2, show_default=True, help="Judgments of each item, and answers to each question.")
 @click.option("--temperature", default=0.5, show_default=True, help="0 is greedy.")
 @click.option("--max-tokens", default=1024, show_default=True, help="Longest answer.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Draw orders and samples by this seed.")
 @click.option("--retries", default=2, show_default=True, help="Attempts after an invalid answer.")
 @click.option(
     "--grammar/--no-grammar", default=True, show_default=True, help="Constrain the engine's output where it can."
@@ -69,6 +76,10 @@ def learn(source: Path, **options: Any) -> int:
     """Learn a rubric from the items of FILE whose best response is known.
 
     Exit code 1 where nothing was gained: without a question that helps, no rubric is written.
+
+    \b
+    Example:
+      spct rubric learn labelled.jsonl --model openai:NAME --out rubric.yaml
     """
     check_extra()
     if options["out"].exists():

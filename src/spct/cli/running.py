@@ -16,6 +16,7 @@ from spct.judges import Judge, kind_of
 from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.run.connection import holds_run
+from spct.run.runner import OnRequest
 from spct.types import Item, Judgment, Usage
 from spct.views import Totals
 from spct.wording import count
@@ -49,6 +50,11 @@ def _doubt(judge: Judge, options: Mapping[str, Any]) -> str:
     return f"that a sample of {judge.engine.model_id} depends on its seed alone {found}"
 
 
+def side_by_side(judge: Judge, options: Mapping[str, Any]) -> int:
+    """How many items are judged at once."""
+    return int(options["concurrency"] or judge.engine.capabilities.concurrency)
+
+
 async def judge_all(
     judge: Judge,
     items: Iterable[Item],
@@ -57,9 +63,13 @@ async def judge_all(
     options: Mapping[str, Any],
     line: Callable[[Outcome], str | None] | None = None,
     header: str | None = None,
+    watch: OnRequest | None = None,
 ) -> Totals:
-    """Judge ``total`` items with their progress on the terminal, and for each the ``line`` on stdout that it gives; their sums."""
-    in_flight = options["concurrency"] or judge.engine.capabilities.concurrency
+    """Judge ``total`` items with their progress on the terminal, and for each the ``line`` on stdout that it gives; their sums.
+
+    ``watch`` is told of every request that is answered.
+    """
+    in_flight = side_by_side(judge, options)
     budget = Budget.of(options)
     k = judge.settings.k if judge.settings.adaptive is None else None
     scale = scale_in(judge.templates, judge.settings.template)
@@ -68,13 +78,14 @@ async def judge_all(
         k=k,
         scale=scale,
         lenient=lenience_in(judge.templates),
-        price_in=options.get("price_in"),
-        price_out=options.get("price_out"),
+        prices=budget.prices,
     )
 
     def on_request(judgments: Sequence[Judgment], usage: Usage) -> None:
         progress.on_request(judgments, usage)
         budget.spend(usage)
+        if watch is not None:
+            watch(judgments, usage)
 
     with progress:
         if header is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError, RunError
@@ -15,11 +16,16 @@ from spct.run.listing import RunFacts, run_facts, runs_below
 from spct.views.runs import runs_table
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", default=".", type=PATH, metavar="[DIR]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per run on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per run on stdout.")
 def runs(directory: Path, as_json: bool) -> int:
-    """List the runs in DIR and below it (default: here), the latest first: what judged, how much, how well."""
+    """List the runs in DIR and below it (default: here), the latest first: what judged, how much, how well.
+
+    \b
+    Example:
+      spct runs results
+    """
     found: list[RunFacts] = []
     for place in runs_below(directory):
         try:

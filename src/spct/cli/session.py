@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import click
 
+from spct.cli.paths import PATH
 from spct.engines import Engine, load_engine
 from spct.engines import engine_options as options_of
 from spct.errors import InputError
@@ -27,6 +28,7 @@ ENGINE_OPTIONS = (
     "context_tokens",
     "threads",
     "lora",
+    "cache",
 )
 
 
@@ -38,26 +40,26 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             callback=_one_or_several,
             metavar="ENGINE:NAME",
-            help="e.g. openai:gpt-4o-mini, gemini:NAME, embedded:smollm2-135m.",
+            help="Ask this model, such as openai:gpt-4o-mini, gemini:NAME or embedded:smollm2-135m (docs/engines.md).",
         ),
         click.option(
             "--base-url",
             multiple=True,
             metavar="URL",
-            help="Server of a model behind HTTP [env OPENAI_BASE_URL for openai:]. Several share the load: give it again, or a "
-            "list with commas.",
+            help="Ask the server at this address [env OPENAI_BASE_URL for openai:]. Several share the load: give it again, or "
+            "give a list with commas.",
         ),
         click.option(
             "--api-key",
             metavar="KEY",
-            help="Better given as the environment's OPENAI_API_KEY, or the preset's own variable.",
+            help="Send this key. It is better given as OPENAI_API_KEY in the environment, or as the preset's own variable.",
         ),
         click.option(
             "--header",
             "headers",
             multiple=True,
             metavar="NAME=VALUE",
-            help="A header of every request; its value is never printed or stored.",
+            help="Send this header with every request; its value is never printed or stored.",
         ),
         click.option(
             "--param",
@@ -66,14 +68,36 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME=VALUE|none",
             help="Set any other field of every request, or leave one out with none.",
         ),
-        click.option("--concurrency", type=click.IntRange(1), help="Requests in flight  [default: the engine's]."),
-        click.option("--timeout-s", type=float, help="Seconds one request may take (openai:)."),
-        click.option("--requests-per-minute", type=float, help="Rate limit (openai:)."),
-        click.option("--tokens-per-minute", type=float, help="Rate limit (openai:)."),
-        click.option("--context-tokens", type=int, help="Context length, prompt and completion together."),
-        click.option("--threads", type=int, help="CPU threads (in-process engines)."),
-        click.option("--lora", multiple=True, metavar="PATH[=SCALE]", help="LoRA adapter (in-process engines)."),
-        click.option("--engine-option", multiple=True, metavar="NAME=VALUE", help="Any other option of the engine."),
+        click.option(
+            "--concurrency", type=click.IntRange(1), help="Have so many requests in flight  [default: the engine's]."
+        ),
+        click.option("--timeout-s", type=float, help="Give a request up after so many seconds (servers)."),
+        click.option("--requests-per-minute", type=float, help="Send at most so many requests a minute (servers)."),
+        click.option("--tokens-per-minute", type=float, help="Use at most so many tokens a minute (servers)."),
+        click.option(
+            "--context-tokens",
+            type=int,
+            help="Take the model to have room for so many tokens in all.",
+        ),
+        click.option("--threads", type=int, help="Use so many CPU threads (models in this process)."),
+        click.option(
+            "--lora",
+            multiple=True,
+            metavar="PATH[=SCALE]",
+            help="Put this LoRA adapter on the model (in this process).",
+        ),
+        click.option(
+            "--cache",
+            type=PATH,
+            metavar="DIR",
+            help="Keep samples in this folder over runs, and pay for none that is there (docs/costs.md).",
+        ),
+        click.option(
+            "--engine-option",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Set another option of the engine (docs/engines.md).",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

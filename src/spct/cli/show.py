@@ -14,6 +14,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
@@ -60,7 +61,7 @@ GROUPS = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=PATH, metavar="RUN")
 @click.argument("item", required=False, metavar="[ITEM]")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout: a line per verdict, or one object with ITEM.")
@@ -90,6 +91,11 @@ def show(
 
     ITEM is an id, or the item's place in the input, counted from 0: '#3' (quote it), or 3 where no item has that id.
     Its responses are called A, B, C and so on, in the order of the item. See also spct view.
+
+    \b
+    Examples:
+      spct show run --filter wrong
+      spct show run '#0' --full
     """
     check_kinds_known(kinds)
     if kinds and (item is not None or templates or as_json):

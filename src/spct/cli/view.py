@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.serve import listening_on
 from spct.cli.stopping import Background
@@ -32,7 +33,7 @@ STOP_S = 2.0
 PACKAGES = ("starlette", "uvicorn", "nh3", "markdown_it", "mdit_py_plugins", "latex2mathml")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=PATH, metavar="[RUN_OR_FOLDER]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535),
@@ -66,6 +67,11 @@ def view(
     """Look at the runs in RUN_OR_FOLDER (default: here) and below, as web pages that this command serves until Ctrl-C.
 
     Nothing of a run is changed. See docs/viewer.md.
+
+    \b
+    Examples:
+      spct view results
+      spct view run --label anna
     """
     _check_installed()
     from spct.run.criteria_labels import rubric_of_questions

@@ -11,6 +11,7 @@ from typing import get_args
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.errors import InputError
@@ -21,17 +22,22 @@ from spct.run.stored import stored_scale, stored_settings
 from spct.views import Totals, run_summary, verdict_header, verdict_line
 from spct.voting.jury import Comparable, Jury
 from spct.voting.verdict import Rule, TieRule
+from spct.wording import count
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", type=PATH, metavar="RUN")
 @click.option("-k", "--k", type=click.IntRange(1), help="Vote over the first K judgments of each item  [default: all].")
 @click.option(
     "--meta", metavar="ID", help="Go by this meta RM's ratings; none for a plain vote  [default: as the run]."
 )
-@click.option("--k-meta", type=click.IntRange(1), help="Judgments kept by rating  [default: half of K, rounded up].")
-@click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), help="[default: the run's]")
-@click.option("--tie-rule", type=click.Choice(["random", "first", "last"]), help="[default: the run's]")
+@click.option(
+    "--k-meta", type=click.IntRange(1), help="Keep so many judgments by their rating  [default: half of K, rounded up]."
+)
+@click.option("--rule", type=click.Choice(["sum", "mean", "expected"]), help="Vote by this rule  [default: the run's].")
+@click.option(
+    "--tie-rule", type=click.Choice(["random", "first", "last"]), help="Vote by this rule  [default: the run's]."
+)
 @click.option("--judges", metavar="A,B", help="Of a jury's run: vote over these judges only, in this order.")
 @click.option("--comparable", type=click.Choice(get_args(Comparable)),
               help="Of a jury's run: how the scores of several judges are added up  [default: the run's].")  # fmt: skip
@@ -44,8 +50,8 @@ from spct.voting.verdict import Rule, TieRule
               help="Of a jury's run: only weights learned from its labelled items, and their worth on others.")  # fmt: skip
 @click.option("--agreement", is_flag=True, help="Of a jury's run: only how its judges agree and what each adds.")
 @click.option("--escalate-curve", is_flag=True, help="Of a jury's run: only accuracy against calls, over --below.")
-@click.option("--summary", is_flag=True, help="Only the summary, not a line per item.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line per item on stdout, and nothing else there.")
+@click.option("--summary", is_flag=True, help="Print only the summary, not a line per item.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line per item on stdout, and nothing else there.")
 def vote(
     run: Path,
     k: int | None,
@@ -66,6 +72,10 @@ def vote(
     """Vote again over the judgments kept in run directory RUN; nothing is sampled and the run is not changed.
 
     The output is that of spct judge. The first K judgments are those that a run with -k K would have made.
+
+    \b
+    Example:
+      spct vote run -k 4 --summary
     """
     with contextlib.closing(RunStore.open(run)) as store:
         written, settings = stored_settings(store)
@@ -104,7 +114,7 @@ def vote(
         if chosen is not None:
             click.echo(f"meta        {chosen}", err=as_json)
         if unfinished:
-            click.echo(f"unfinished  {unfinished:,} items are not judged to the end; resume the run first", err=True)
+            click.echo(f"unfinished  {count(unfinished, 'item')} not judged to the end; resume the run first", err=True)
     return 1 if totals.no_verdict or unfinished else 0
 
 

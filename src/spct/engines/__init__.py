@@ -8,8 +8,11 @@ To add an engine: one file with a class following ``engine.Engine``, one line be
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
+from spct.engines.cache_file import made_by
+from spct.engines.cached import CachedEngine
 from spct.engines.engine import Capabilities, Engine, Sample, SampleBatch, SampleRequest
 from spct.engines.http.presets import PRESETS
 from spct.errors import InputError
@@ -40,11 +43,12 @@ ENGINES = {
 _FAMILY = Family("model", Engine, ENGINES)
 
 
-def load_engine(spec: str, **options: Any) -> Engine:
+def load_engine(spec: str, *, cache: Path | str | None = None, **options: Any) -> Engine:
     """Make the engine that ``spec`` names: ``KIND:NAME``, or ``module:Class:NAME`` for one of your own.
 
-    ``options`` are the keyword arguments of that engine's constructor. Nothing is loaded or connected before
-    ``start()``. Raises InputError for an unknown kind or option, EngineMissingError if its package is not installed.
+    ``options`` are the keyword arguments of that engine's constructor. ``cache`` is a folder that its samples are kept in, so
+    that none is paid twice (``cached``). Nothing is loaded or connected before ``start()``. Raises InputError for an unknown
+    kind or option, EngineMissingError if its package is not installed.
     """
     kind = spec.partition(":")[0]
     if kind in PRESETS:
@@ -53,9 +57,10 @@ def load_engine(spec: str, **options: Any) -> Engine:
                 f"preset={options['preset']}: a preset is named in front of the model, as {options['preset']}:NAME"
             )
         options["preset"] = kind
-    return cast(Engine, _FAMILY.find(spec).make(**options))
+    engine = cast(Engine, _FAMILY.find(spec).make(**options))
+    return engine if cache is None else CachedEngine(engine, cache, made_by(spec, options))
 
 
 def engine_options(spec: str) -> frozenset[str]:
     """The options that ``load_engine`` takes for this spec. Raises InputError for an unknown kind."""
-    return _FAMILY.find(spec).options - {"preset"}
+    return _FAMILY.find(spec).options - {"preset"} | {"cache"}

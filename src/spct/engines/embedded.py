@@ -33,7 +33,10 @@ from spct.engines.embedded_check import (
 from spct.engines.engine import Capabilities, Engine, SampleBatch, SampleRequest, special_tokens_of
 from spct.engines.processor import Processor, this_processor
 from spct.errors import EngineError, EngineMissingError
+from spct.logs import logger
 from spct.types import Message
+
+_log = logger(__name__)
 
 PACKAGES = {"openvino": "openvino-genai", "llamacpp": "xllamacpp"}
 
@@ -126,9 +129,11 @@ class EmbeddedEngine:
             choice_file, self._name, packages, this_processor(), self._options.get("threads")
         )
         if (choice := read_choice(file)) is None:
+            _log.info("%s is new on this processor: its engines are compared", self._name)
             choice = await self._compare(packages)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(asdict(choice), indent=1) + "\n", "utf-8")
+        _log.info("%s is sampled from by %s, which was found to be right and faster here", self._name, choice.engine)
         engine = self._make(choice.engine)
         await engine.start()
         self._engine, self._choice = engine, choice

@@ -130,6 +130,17 @@ def check_context(prompt_tokens: int, max_tokens: int, context_tokens: int | Non
         )
 
 
+def runs_of(ordinals: Sequence[int], max_n: int | None = None) -> list[list[int]]:
+    """Rising ordinals cut into runs of consecutive ones, no longer than ``max_n``: a request's seeds are consecutive."""
+    runs: list[list[int]] = []
+    for ordinal in ordinals:
+        if runs and runs[-1][-1] == ordinal - 1 and (max_n is None or len(runs[-1]) < max_n):
+            runs[-1].append(ordinal)
+        else:
+            runs.append([ordinal])
+    return runs
+
+
 class Engine(Protocol):
     """Samples completions of chat prompts. Safe to call from many tasks of one event loop at once."""
 

@@ -45,7 +45,10 @@ from spct.engines.http.presets import DEFAULT_BASE_URL, PRESETS, UNKNOWN, preset
 from spct.engines.http.probe import Facts, probe, together
 from spct.engines.http.wire import Reply
 from spct.errors import ContextLengthError, EngineAuthError, InputError, RequestError
+from spct.logs import logger
 from spct.types import Message, Usage
+
+_log = logger(__name__)
 
 CHARS_PER_TOKEN = 4
 MOST_CHARS_PER_TOKEN = 12
@@ -210,6 +213,9 @@ class OpenAIEngine:
             )
             try:
                 there = await self._meet(client)
+                _log.info(
+                    "%s at %s, which says it is %s", self.model_id, self.base_url, self._facts.software or "nothing"
+                )
                 style = await find_style(self._grammar_style, self._dialect, there, partial(self._ask, client))
                 self._dialect.constrain(style)
             except BaseException:

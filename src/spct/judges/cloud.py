@@ -13,11 +13,11 @@ from typing import Any
 
 from spct.aio import gather_all
 from spct.classifiers import Scorer, load_scorer
-from spct.engines.engine import Capabilities, Engine
+from spct.engines.engine import Capabilities, Engine, runs_of
 from spct.errors import InputError
 from spct.judges.critiques import CRITIQUE_REQUEST, CritiqueSampler, critique_options, critique_template, head_reads
 from spct.judges.rival import Rival, Trial, row
-from spct.judges.sampling import Stream, runs_of
+from spct.judges.sampling import Stream
 from spct.judges.scalar import problem_of, usage_of, values_of
 from spct.judges.settings import JudgeSettings
 from spct.types import Judgment, Problem

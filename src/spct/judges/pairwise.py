@@ -17,10 +17,10 @@ from itertools import combinations
 from typing import Any, Literal, get_args
 
 from spct.aio import gather_all
-from spct.engines.engine import Engine
+from spct.engines.engine import Engine, runs_of
 from spct.errors import InputError
 from spct.judges.rival import Rival, Trial, row
-from spct.judges.sampling import Stream, StreamSampler, runs_of
+from spct.judges.sampling import Stream, StreamSampler
 from spct.judges.settings import JudgeSettings
 from spct.templates import load_template
 from spct.types import Judgment, Problem

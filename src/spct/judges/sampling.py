@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 from spct.aio import gather_all
 from spct.engines.asking import Held, ask, held_to
-from spct.engines.engine import Engine, Sample, SampleRequest
+from spct.engines.engine import Engine, Sample, SampleRequest, runs_of
 from spct.judges.memory import Record
+from spct.logs import logger
 from spct.templates import Template
 from spct.types import Divide, Judgment, Message, Problem
 from spct.voting.expected import ExpectedScores, expected_scores
 from spct.voting.orders import sample_seed
+
+_log = logger(__name__)
 
 History = Mapping[tuple[int, int, int], Judgment]
 """Judgments of one item by (index, block, attempt)."""
@@ -95,6 +98,10 @@ class StreamSampler:
             pending = [ordinal for ordinal, judgment in zip(pending, made, strict=True) if judgment.scores is None]
             if not pending:
                 break
+            codes = {judgment.problem.code for judgment in made if judgment.problem is not None}
+            _log.debug(
+                "attempt %d: %d of %d samples cannot be read: %s", attempt, len(pending), len(made), sorted(codes)
+            )
         return judgments
 
     async def _sample(
@@ -202,14 +209,3 @@ def _replayed(stream: Stream, history: History, attempt: int, pending: Sequence[
         return {}
     found = {ordinal: history.get((stream.indices[ordinal], stream.block, attempt)) for ordinal in pending}
     return {ordinal: j for ordinal, j in found.items() if j is not None and j.order == stream.order}
-
-
-def runs_of(ordinals: Sequence[int], max_n: int | None = None) -> list[list[int]]:
-    """Rising ordinals cut into runs of consecutive ones, no longer than ``max_n``: a request's seeds are consecutive."""
-    runs: list[list[int]] = []
-    for ordinal in ordinals:
-        if runs and runs[-1][-1] == ordinal - 1 and (max_n is None or len(runs[-1]) < max_n):
-            runs[-1].append(ordinal)
-        else:
-            runs.append([ordinal])
-    return runs

@@ -21,9 +21,12 @@ import orjson
 
 from spct.errors import ResumeRefusedError
 from spct.judges.judge import Judge
+from spct.logs import logger
 from spct.run.connection import holds_run
 from spct.run.store import RunStore
 from spct.templates import Template
+
+_log = logger(__name__)
 
 
 @contextlib.contextmanager
@@ -57,10 +60,19 @@ def open_run(
     session: Mapping[str, Any] | None = None,
 ) -> RunStore:
     """Like ``opened_run``, for a run that outlives one block of code; close it after use."""
+    facts = {**session_of(judge), **(session or {})}
+    return begun(directory, described(judge, settings or {}), facts, judge.templates, resume=resume)
+
+
+def described(judge: Judge, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run of ``judge``, which has been started, with those that are added."""
     params = judge.engine.configuration.get("params")  # fields of the request that a user set or left out
-    described = {**judge.describe(), **({"params": params} if params else {}), **(settings or {})}
-    facts = {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **(session or {})}
-    return begun(directory, described, facts, judge.templates, resume=resume)
+    return {**judge.describe(), **({"params": params} if params else {}), **settings}
+
+
+def session_of(judge: Judge) -> dict[str, Any]:
+    """What a session of a run keeps of its judge."""
+    return {"engine": dict(judge.engine.configuration), "k": judge.settings.k}
 
 
 def begun(
@@ -75,6 +87,7 @@ def begun(
     text = orjson.dumps(dict(settings), option=orjson.OPT_INDENT_2).decode()
     going_on = resume and holds_run(directory)
     store = RunStore.open(directory, write=True) if going_on else RunStore.create(directory, {"settings": text})
+    _log.info("run %s is %s", directory, "gone on with" if going_on else "made")
     try:
         check_same(orjson.loads(store.meta("settings") or "{}"), settings)
         store.set_meta("settings", text)

@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic
 
 from spct.errors import EngineError, RunError, TemplateError
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
 from spct.judges.verdicts import no_verdict
+from spct.logs import logger
 from spct.run.pilot import Pilot
 from spct.run.store import RunStore
 from spct.types import Item, ItemError, Judgment, Usage
 from spct.voting.ratings import Place, Ratings, place_of
 from spct.voting.verdict import Verdict
+
+_log = logger(__name__)
 
 GIVE_UP_AFTER = 10
 WINDOW = 4
@@ -49,15 +54,18 @@ async def judge_items(
     in_flight: int,
     store: RunStore | None = None,
     on_request: OnRequest | None = None,
+    positions: Iterable[int] | None = None,
 ) -> AsyncGenerator[Outcome, None]:
     """Yield one Outcome per item, in input order, each only after its samples are safely stored.
 
+    ``positions`` are the items' places in the run, where they are not all of it from its beginning.
     Raises EngineError when the engine cannot go on, RunError when the store cannot; what is in flight is cancelled.
     """
     run = _Run(judge, store, on_request)
     clock = None if store is None else _Clock(store)
     tasks: deque[asyncio.Task[_Done]] = deque()
-    source = enumerate(items)
+    source = zip(items, count() if positions is None else positions, strict=False)
+    _log.info("judging by %s, up to %d items side by side", judge.engine.model_id, in_flight)
     try:
         exhausted = False
         while tasks or not exhausted:
@@ -67,7 +75,8 @@ async def judge_items(
                     exhausted = True
                 else:
                     run.judging += 1
-                    tasks.append(asyncio.create_task(run.one(*following)))
+                    item, position = following
+                    tasks.append(asyncio.create_task(run.one(position, item)))
             while tasks and tasks[0].done() and tasks[0].result().is_stored():
                 if clock is not None:
                     clock.tick()
@@ -137,6 +146,7 @@ class _Run:
                 if (commit := self.store.next_commit) is not None:
                     commit.add_done_callback(lambda _: self.moved.set())
             self._watch(outcome.verdict)
+            self._log(outcome)
             return _Done(outcome, commit)
         except Exception as error:
             self.failure = self.failure or error
@@ -156,6 +166,13 @@ class _Run:
         if memory.pilot:
             self.pilot.done(position, verdict)
         return Outcome(position, item, verdict, len(memory.history))
+
+    def _log(self, outcome: Outcome) -> None:
+        verdict = outcome.verdict
+        if verdict.error is not None:  # its message may quote the item
+            _log.info("item %d has no verdict: %s", outcome.position, verdict.error.type)
+        elif _log.isEnabledFor(logging.DEBUG):
+            _log.debug("item %d has a verdict from %d judgments", outcome.position, len(verdict.judgments))
 
     def _watch(self, verdict: Verdict) -> None:
         """A server that answers every request with garbage fails item after item: stop before the whole input is spent."""

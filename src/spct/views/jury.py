@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from spct.types import Item
 from spct.voting.accuracy import Grades, grades_of
 from spct.voting.verdict import Verdict
-from spct.wording import percent
+from spct.wording import count, percent
 
 
 @dataclass(slots=True)
@@ -48,12 +48,12 @@ class JuryTotals:
                 for name, n in self.judgments.items()]  # fmt: skip
         said = [f"judgments of {', '.join(each)}"]
         if self.missing:
-            said.append("no vote: " + ", ".join(f"{name} on {n:,} items" for name, n in self.missing.items()))
+            said.append("no vote: " + ", ".join(f"{name} on {count(n, 'item')}" for name, n in self.missing.items()))
         if self.errors:
             said.append("failed: " + ", ".join(f"{name} {n:,} x {type}" for (name, type), n in self.errors.items()))
         if total := sum(self.counts.values()):
             handed = self.counts[True]
-            said.append(f"{handed:,} of {total:,} items handed on ({percent(handed, total)})")
+            said.append(f"{handed:,} of {count(total, 'item')} handed on ({percent(handed, total)})")
             sides = [(what, self.grades[side]) for what, side in (("kept", False), ("handed on", True))]
             told = [
                 f"{100 * grades.random_tie:.1f}% of {grades.count:,.0f} {what}"

@@ -41,7 +41,7 @@ def summary_facts(totals: Totals, settings: JudgeSettings, *, bad_rows: int = 0)
         ("ties", _ties(totals, settings)),
         *truth_facts(totals),
         ("tokens", _tokens(totals)),
-        ("cost", "" if totals.cost is None else f"{totals.cost:,.4f} in the unit of the prices given"),
+        ("cost", "" if (cost := totals.prices.of_usage(totals.usage)) is None else totals.prices.told(cost)),
     ]
     return [(label, fact) for label, fact in facts if fact]
 

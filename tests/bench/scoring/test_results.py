@@ -7,12 +7,13 @@ from bench.runs import pair, write_run
 from spct.bench.report import curve_table, markdown, picks_line, points, terminal_lines
 from spct.bench.scoring.curve import curve, guided_by
 from spct.bench.scoring.figures import Intervals
-from spct.bench.scoring.results import Prices, Scoring, score_run, write_results
+from spct.bench.scoring.results import Scoring, score_run, write_results
 from spct.bench.scoring.statistics import Figure, Resamples
 from spct.bench.scoring.stored import open_stored
 from spct.bench.suites import Metrics, Unit
 from spct.bench.suites.llmbar import LLMBar
 from spct.errors import RunError
+from spct.prices import Prices
 from spct.run import RunStore
 from spct.types import Judgment, Problem, Usage
 from spct.voting.guided import decide_guided

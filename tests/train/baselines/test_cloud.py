@@ -158,7 +158,7 @@ def test_the_command_writes_the_valid_ones_and_goes_on(tmp_path):
     found = [json.loads(line) for line in (tmp_path / "out" / "critiques.jsonl").read_text().splitlines()]
     assert [row["id"] for row in found] == ["a#0.0", "a#2.0", "a#0.1", "a#2.1", "c#0.0", "c#1.0", "c#0.1", "c#1.1"]
     assert "no score, no verdict" in found[0]["messages"][-1]["content"]
-    assert "1 items left out, with one response or no best one" in done.stderr
+    assert "1 item left out, with one response or no best one" in done.stderr
     before = (tmp_path / "out" / "critiques.jsonl").read_bytes()
     again = CliRunner().invoke(spct, [*command, *options, "--resume"])
     assert again.exit_code == 0 and (tmp_path / "out" / "critiques.jsonl").read_bytes() == before

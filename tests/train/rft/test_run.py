@@ -216,7 +216,7 @@ def test_an_item_that_no_judgment_could_be_right_about_stops_or_is_counted(tmp_p
     assert isinstance(CliRunner().invoke(spct, command).exception, InputError)
     done = CliRunner().invoke(spct, [*command, "--skip-bad"])
     assert orjson.loads(done.stdout)["sources"]["items"]["items"] == 1
-    assert "1 rows left out; the first: " in done.stderr
+    assert "1 row left out; the first: " in done.stderr
 
 
 def test_changed_settings_are_not_mixed_into_what_is_there(tmp_path):

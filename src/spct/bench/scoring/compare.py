@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,8 +19,9 @@ import numpy as np
 from spct.bench.scoring.curve import GRADES, CreditRule, Expected, Point, curve
 from spct.bench.scoring.figures import Intervals, resampled
 from spct.bench.scoring.statistics import REPLICATES, Figure, Floats, Resamples, bounded, ratio, sign_flip_p
-from spct.bench.scoring.stored import StoredBench, common_part
+from spct.bench.scoring.stored import StoredBench, common_part, open_stored
 from spct.bench.scoring.truth import votes_of
+from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Benchmark, Graded, Loaded, Unit
 from spct.errors import InputError
 from spct.measures.agreement import agreement
@@ -280,3 +282,21 @@ def _moves(
 
 def _likely(expected: Expected) -> str:
     return GRADES[max(range(len(GRADES)), key=lambda place: expected.grades[place])]
+
+
+def compare_directories(
+    a: Path,
+    b: Path,
+    *,
+    benchmark: str | None = None,
+    k: int | None = None,
+    rule: CreditRule = "own",
+    seed: int = 0,
+    common: bool = False,
+) -> Comparison | Agreed:
+    """The runs in two directories: compared, or their agreement where nothing else can be said. Raises InputError, RunError."""
+    named = None if benchmark is None else load_benchmark(benchmark)
+    first, second = (open_stored(directory, named, label=str(directory)) for directory in (a, b))
+    if first.loaded.units and second.loaded.units:
+        return compare(first, second, k=k, rule=rule, seed=seed, common=common)
+    return agree(first, second, k=k, common=common)

@@ -27,24 +27,12 @@ from spct.bench.suites.items import RewardUnit
 from spct.errors import RunError
 from spct.measures import TruthMeasured
 from spct.measures.agreement import Agreement
+from spct.prices import Prices
 from spct.types import Item
 
 Agreements = Mapping[tuple[str, str], Agreement]
 FORMAT = 1
 FILE = "results.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Prices of a million tokens, in any unit."""
-
-    per_million_in: float | None = None
-    per_million_out: float | None = None
-
-    def of(self, prompt_tokens: float, completion_tokens: float) -> float | None:
-        if self.per_million_in is None and self.per_million_out is None:
-            return None
-        return (prompt_tokens * (self.per_million_in or 0) + completion_tokens * (self.per_million_out or 0)) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +296,8 @@ def _spent(stored: StoredBench, prices: Prices) -> dict[str, Any]:
     return {
         **asdict(spent.usage),
         "seconds": spent.seconds,
-        "price": prices.of(spent.usage.prompt_tokens, spent.usage.completion_tokens),
+        "price": prices.of_usage(spent.usage),
+        "prices": prices.source,
         "completions": spent.completions,
         "samples": sum(len(row) for row in stored.ballots.values()),
         "invalid_share": stored.missing_share,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from spct.cli.help import Group
 from spct.loading import imported
 from spct.train import STAGES, Stage, load_stage
 
 
-class _Stages(click.Group):
+class _Stages(Group):
     """The commands that the stages have, ``all``, and by ``package.module:NAME`` that of a stage of your own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

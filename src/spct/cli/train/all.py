@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import click
 import orjson
 
 from spct.cli.bench import check_extra
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.by_recipe import say
@@ -24,30 +26,37 @@ from spct.errors import InputError
 from spct.train import STAGES, load_stage, load_stages
 
 STAGE_HELP = "\b\nStages, in the order of their running:\n" + "\n".join(
-    f"  {name:10} {load_stage(name).help}" for name in STAGES
+    textwrap.fill(load_stage(name).help, 76, initial_indent=f"  {name:10} ", subsequent_indent=" " * 13)
+    for name in STAGES
 )
 
 
-@click.command(name="all", epilog=STAGE_HELP)
+@click.command(cls=Command, name="all", epilog=STAGE_HELP)
 @click.argument("recipe", type=PATH)
-@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
-@click.option("--only", metavar="STAGE", help="Only this stage; what it needs must be done.")
-@click.option("--from", "start", metavar="STAGE", help="Only this stage and those after it.")
+@click.option("--out", type=PATH, metavar="DIR", help="Write here  [default: where the recipe says].")
+@click.option("--only", metavar="STAGE", help="Run only this stage; what it needs must be done.")
+@click.option("--from", "start", metavar="STAGE", help="Run only this stage and those after it.")
 @click.option(
     "--dry-run", is_flag=True, help="Say what would run, why, for about how many tokens, and which inputs are missing."
 )
-@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in rl.beta=0.01.")
+@click.option(
+    "--set", "more", multiple=True, metavar="NAME=VALUE", help="Set any key of the recipe, as in rl.beta=0.01."
+)
 @click.option("--launch", type=PATH, metavar="CONFIG",
               help="Run the stages that train by accelerate with this file  [default: the recipe's].")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with what is in --out, which happens without it too.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="The plan or the report as JSON on stdout, and nothing else there."
+    "--json", "as_json", is_flag=True, help="Print the plan or the report as JSON on stdout, and nothing else there."
 )
 def all_(recipe: Path, **options: Any) -> int:
     """Run every stage of a RECIPE (YAML), and its ablations.
 
     A stage whose keys and inputs are as they were is skipped, one that was begun goes on. Writes a directory for each, and
     report.json and report.md.
+
+    \b
+    Example:
+      spct train all recipe.yaml --dry-run
     """
     if importlib.util.find_spec("pydantic") is None:
         raise InputError("spct train all checks recipes with pydantic: pip install 'spct[train]'")

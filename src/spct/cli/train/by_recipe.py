@@ -10,6 +10,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.launch import launched, main_process
@@ -18,21 +19,25 @@ from spct.train import Stage
 from spct.train.common.packages import check_stage
 from spct.train.stage import resolved
 
-Command = Callable[..., Any]
+Function = Callable[..., Any]
 
 
-def recipe_options(command: Command) -> Command:
+def recipe_options(command: Function) -> Function:
     """The options that come last, after the command's own."""
     for option in reversed(
         [
-            click.option("--seed", type=int),
+            click.option("--seed", type=int, help="Draw batches and samples by this seed."),
             click.option(
-                "--set", "more", multiple=True, metavar="NAME=VALUE", help="Any key of the recipe, as in lora.rank=8."
+                "--set",
+                "more",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Set any key of the recipe, as in lora.rank=8.",
             ),
             click.option("--launch", type=PATH, metavar="CONFIG", help="Run by accelerate with this file."),
             click.option("--resume", is_flag=True, help="Go on from the last good checkpoint."),
             click.option(
-                "--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there."
+                "--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there."
             ),
         ]
     ):
@@ -81,9 +86,9 @@ def recipe_of(stage: Stage, path: Path | None, values: Mapping[str, Any], more: 
 def stage_command(stage: Stage) -> click.Command:
     """The command of a stage that has none of its own: its recipe, and the options that all of them have."""
 
-    @click.command(name=stage.id, help=stage.help)
+    @click.command(cls=Command, name=stage.id, help=stage.help)
     @click.argument("recipe", type=PATH, required=False)
-    @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
+    @click.option("--out", type=PATH, metavar="DIR", help="Write here  [default: where the recipe says].")
     @recipe_options
     def command(recipe: Path | None, **options: Any) -> int:
         return train_by_recipe(stage, recipe, {}, **options)

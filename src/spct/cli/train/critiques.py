@@ -10,6 +10,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -29,26 +30,37 @@ from spct.train.baselines.critiques import (
 from spct.train.baselines.pairs import gives_pairs
 from spct.train.common.directory import finish_sampling
 from spct.types import Item
+from spct.wording import count
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("items", type=PATH, nargs=-1, required=True)
 @engine_options
-@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where run and results go.")
-@click.option("-k", type=click.IntRange(1), default=1, show_default=True, help="Critiques of each response.")
-@click.option("--temperature", default=0.5, show_default=True)
-@click.option("--top-p", default=1.0, show_default=True)
-@click.option("--max-tokens", default=1024, show_default=True, help="Longest critique.")
-@click.option("--retries", default=2, show_default=True, help="Attempts after one that is empty or cut off.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--template", default="grm", metavar="PATH", help="Your own prompt  [default: the judge cloud's].")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Write run and results here.")
+@click.option(
+    "-k", type=click.IntRange(1), default=1, show_default=True, help="Sample so many critiques of each response."
+)
+@click.option("--temperature", default=0.5, show_default=True, help="Sample at this temperature; 0 is greedy.")
+@click.option(
+    "--top-p", default=1.0, show_default=True, help="Sample from the likeliest tokens that make up this share."
+)
+@click.option("--max-tokens", default=1024, show_default=True, help="Cut a critique off after so many tokens.")
+@click.option("--retries", default=2, show_default=True, help="Ask so often again for one that is empty or cut off.")
+@click.option("--seed", default=0, show_default=True, help="Draw orders and samples by this seed.")
+@click.option(
+    "--template", default="grm", metavar="PATH", help="Ask by a prompt of your own  [default: the judge cloud's]."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--resume", is_flag=True, help="Go on with what is in --out.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there.")
 def critiques(items: tuple[Path, ...], **options: Any) -> int:
     """Sample critiques of every response of ITEMS (files) that have a best one, by the prompt of the judge cloud.
 
     Writes critiques.jsonl, which spct train baseline cloud learns from (and spct train sft, for a critic), and report.json.
+
+    \b
+    Example:
+      spct train critiques data/pairs.jsonl --model openai:NAME --out said
     """
     return run_stoppable(_critiques(items, options), options["out"])
 
@@ -85,6 +97,6 @@ def _items(paths: Sequence[Path], skip_bad: bool, *, say: bool = False) -> Itera
         else:
             left += 1
     if say and bad:
-        click.echo(f"{len(bad):,} rows left out; the first: {bad[0]}", err=True)
+        click.echo(f"{count(len(bad), 'row')} left out; the first: {bad[0]}", err=True)
     if say and left:
-        click.echo(f"{left:,} items left out, with one response or no best one", err=True)
+        click.echo(f"{count(left, 'item')} left out, with one response or no best one", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.by_recipe import say
@@ -21,16 +22,22 @@ if TYPE_CHECKING:
     from spct.train.export.gguf import Encoding
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model")
-@click.option("--out", type=PATH, metavar="DIR", required=True, help="Where the files go.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="Write the files here.")
 @click.option("--encoding", multiple=True, type=click.Choice(["F16", "Q8_0"]), help="[default: both]")
 @click.option("--base", metavar="MODEL", help="MODEL is a LoRA adapter for this model: write a LoRA GGUF.")
-@click.option("--name", help="What the files are called  [default: after the model].")
-@click.option("--prompts", type=click.File(encoding="utf-8"), help="A prompt per line for the check  [default: ten].")
-@click.option("--check/--no-check", default=True, show_default=True, help="Compare with transformers, greedily.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads of the check  [default: the engines'].")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout, and nothing else there.")
+@click.option("--name", help="Call the files this  [default: after the model].")
+@click.option(
+    "--prompts", type=click.File(encoding="utf-8"), help="Check by these prompts, one a line  [default: ten of ours]."
+)
+@click.option(
+    "--check/--no-check", default=True, show_default=True, help="Compare greedy texts with those of transformers."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Use so many CPU threads for the check  [default: the engines']."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there.")
 def export(
     model: str,
     out: Path,
@@ -46,6 +53,10 @@ def export(
 
     A file is kept only if transformers and llama.cpp agree on greedy texts: prompts of equal tokens, and 90% of the texts equal
     or parting at a near tie. Writes DIR/NAME.ENCODING.gguf and DIR/export.json.
+
+    \b
+    Example:
+      spct train export rl/model --out gguf
     """
     check_stage(load_stage("export"))
     if check and importlib.util.find_spec("xllamacpp") is None:

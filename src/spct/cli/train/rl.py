@@ -10,6 +10,7 @@ from typing import Any
 import click
 import orjson
 
+from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.train.by_recipe import recipe_of, recipe_options, say, train_by_recipe
@@ -19,20 +20,20 @@ from spct.train.common.packages import check_stage
 from spct.train.rl.handover import TRAINERS
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("recipe", type=PATH, required=False)
-@click.option("--model", metavar="MODEL", help="The model to train: the model/ of spct train sft, or any chat model.")
-@click.option("--data", type=PATH, help="Items with ground truth (a split of spct data build).")
-@click.option("--heldout", type=PATH, help="Items judged at every checkpoint; the best is kept.")
+@click.option("--model", metavar="MODEL", help="Train this model: the model/ of spct train sft, or any chat model.")
+@click.option("--data", type=PATH, help="Learn from these items with ground truth (a split of spct data build).")
+@click.option("--heldout", type=PATH, help="Judge these items at every checkpoint; the best one is kept.")
 @click.option("--too-easy", metavar="ENGINE:NAME", help="Leave out what this weak model judges right 3 of 3 times.")
-@click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the recipe's].")
-@click.option("--steps", type=int, help="[default: 900]")
-@click.option("--batch", type=int, help="Prompts per step, over all processes  [default: 512].")
-@click.option("--group", type=int, help="Rollouts per prompt, G  [default: 4].")
-@click.option("--micro-batch", type=int, help="Rollouts in memory at once, per process  [default: 1].")
-@click.option("--beta", type=float, help="Weight of the KL to the model before training  [default: 0.08].")
-@click.option("--learning-rate", type=float, help="[default: 4e-7]")
-@click.option("--max-new-tokens", type=int, help="Longest judgment  [default: 1024].")
+@click.option("--out", type=PATH, metavar="DIR", help="Write here  [default: where the recipe says].")
+@click.option("--steps", type=int, help="Train for so many steps  [default: 900].")
+@click.option("--batch", type=int, help="Take so many prompts per step, over all processes  [default: 512].")
+@click.option("--group", type=int, help="Sample so many rollouts per prompt, G  [default: 4].")
+@click.option("--micro-batch", type=int, help="Have so many rollouts in memory at once, per process  [default: 1].")
+@click.option("--beta", type=float, help="Weigh the KL to the model before training by this  [default: 0.08].")
+@click.option("--learning-rate", type=float, help="Learn at this rate  [default: 4e-7].")
+@click.option("--max-new-tokens", type=int, help="Cut a judgment off after so many tokens  [default: 1024].")
 @click.option("--rollouts", type=click.Choice(["shared", "generate", "vllm"]), help="[default: shared]")
 @click.option("--to", nargs=2, type=(click.Choice(sorted(TRAINERS)), PATH), metavar="TRAINER DIR",
               help="Train nothing: write into DIR what the trainer verl needs to train the same on many GPUs.")  # fmt: skip
@@ -43,6 +44,10 @@ def rl(
     """Train a judge by GRPO: +1 for a correct judgment, -1 for any other. By a RECIPE (YAML), options, or both.
 
     Writes checkpoints, then model/ (safetensors, tokenizer, chat template, card), report.json and manifest.json.
+
+    \b
+    Example:
+      spct train rl --model sft/model --data data/rl.jsonl
     """
     values = {"heldout.path": heldout, "too_easy.model": too_easy}
     if to is not None:

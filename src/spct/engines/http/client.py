@@ -21,7 +21,10 @@ from spct.engines.http.errors import Endpoint, Failure, Refusal, Transient, Unre
 from spct.engines.http.fleet import Fleet, Server
 from spct.engines.http.limits import Limits, Pace
 from spct.errors import EngineError, EngineUnreachableError, ReplyError
+from spct.logs import logger
 from spct.wording import count
+
+_log = logger(__name__)
 
 T = TypeVar("T")
 
@@ -113,7 +116,9 @@ class HTTPClient:
                 counted += 1
             if counted >= self._attempts:
                 raise self._given_up(last, outcome, told, tries)
+            _log.debug("try %d at %s failed: it %s", tries, last.address.endpoint.shown, outcome.what)
             if outcome.wait_s:
+                _log.info("%s asks to wait for %.1f s", last.address.endpoint.shown, outcome.wait_s)
                 last.pause.begin(outcome.wait_s)
             elif not elsewhere:
                 await self._pace.wait(tries, answered=outcome.answered)

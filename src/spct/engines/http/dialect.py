@@ -18,6 +18,9 @@ from spct.engines.http.grammar import Style
 from spct.engines.http.presets import UNKNOWN, Preset
 from spct.engines.http.wire import Form, payload
 from spct.errors import InputError
+from spct.logs import logger
+
+_log = logger(__name__)
 
 OPTIONAL = frozenset({"temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"})
 """Parameters that a request can do without."""
@@ -180,3 +183,7 @@ class Dialect:
     def note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes += (sentence,)
+            _log.info(
+                "%s: %s", self._model, sentence.partition(": ")[0]
+            )  # what comes after may be a server's own words
+            _log.debug("%s: %s", self._model, sentence)

@@ -8,6 +8,7 @@ out for a while, at least as long as it asks for, then tried again with one requ
 from __future__ import annotations
 
 import bisect
+import logging
 from collections import deque
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ from yarl import URL
 from spct.engines.http.address import Address
 from spct.engines.http.limits import Pause, longest_backoff_s
 from spct.engines.http.proxy import find_proxy
+from spct.logs import logger
+
+_log = logger(__name__)
 
 FIRST_LEFT_OUT_S = 1.0
 SLACK = 4
@@ -41,13 +45,23 @@ class Server:
 
     def serve(self) -> None:
         self.served += 1
+        if self.failures:
+            _log.info("%s answers again, and takes requests as before", self.address.endpoint.shown)
         self.failures = 0
         self.out_until = 0.0
 
     def fail(self, now: float) -> None:
         """Leave it out for a while, longer each time."""
         self.failures += 1
-        self.out_until = now + longest_backoff_s(self.failures, FIRST_LEFT_OUT_S)
+        left_out_s = longest_backoff_s(self.failures, FIRST_LEFT_OUT_S)
+        self.out_until = now + left_out_s
+        level = logging.WARNING if self.failures == 1 else logging.INFO
+        _log.log(
+            level,
+            "%s failed: where there is another, it is left out for %.0f s",
+            self.address.endpoint.shown,
+            left_out_s,
+        )
 
     def free_at(self) -> float:
         return max(self.out_until, self.pause.until)

@@ -27,6 +27,7 @@ from spct.train.common.models import Trainable
 from spct.train.common.saving import MODEL, save_trained
 from spct.train.common.token_rows import token_rows
 from spct.train.stage import Say
+from spct.wording import count
 
 
 def train_baseline(
@@ -51,7 +52,9 @@ def train_baseline(
     with processes.main_process_first():
         rows, counts = _rows(made, pairs, trainable, recipe, out)
     steps = recipe.steps_for(len(rows["train"]))
-    say(f"{counts['train']['pairs']:,} pairs to learn, {counts['heldout']['pairs']:,} held out, {steps:,} steps")
+    say(
+        f"{count(counts['train']['pairs'], 'pair')} to learn, {counts['heldout']['pairs']:,} held out, {count(steps, 'step')}"
+    )
     trainer = made.trainer(Course(recipe, with_adapter(trainable, recipe.lora), rows, out, steps, accumulation))
     speak(trainer, say)
     train_on(trainer, out, say, evaluate=True)

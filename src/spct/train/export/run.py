@@ -41,7 +41,7 @@ class Checking:
     def run(self, trainable: Trainable, model: str, file: Path, adapters: tuple[Path, Path] | None = None) -> Checked:
         """``model`` by transformers and ``file`` by llama.cpp; with ``adapters``, each under its own of these two."""
         lora: list[dict[str, Any]] = [{"lora": (str(one),)} for one in adapters] if adapters else [{}, {}]
-        threads = {} if self.threads is None else {"threads": self.threads}
+        threads: dict[str, Any] = {} if self.threads is None else {"threads": self.threads}
         reference = load_engine(f"transformers:{model}", device="cpu", dtype="float32", **threads, **lora[0])
         exported = load_engine(f"llamacpp:{file}", parallel=1, context_tokens=CHECK_CONTEXT, **threads, **lora[1])
         return asyncio.run(compare_greedily(reference, exported, trainable, self.prompts))

@@ -36,6 +36,7 @@ from spct.train.rl.rollout import RolloutSettings
 from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.rl.trainer import Policy, RLTrainer, grpo_config
 from spct.train.stage import Say
+from spct.wording import count
 
 VLLM = "vllm_"
 
@@ -55,7 +56,9 @@ def train_rl(recipe: RLRecipe, out: Path, *, resume: bool = False, say: Say = pr
         items = training_items(recipe, templates, out, say if process.is_main_process else _silent)
     loaded = load_trainable(recipe.model, recipe.max_tokens)
     items = items.fitting(loaded.encoder, loaded.context_tokens - recipe.max_new_tokens, recipe, say)
-    say(f"{len(items.kept):,} items, {recipe.steps:,} steps of {recipe.batch:,} prompts x {recipe.group} rollouts")
+    say(
+        f"{count(len(items.kept), 'item')}, {count(recipe.steps, 'step')} of {recipe.batch:,} prompts x {recipe.group} rollouts"
+    )
     trainer = make_trainer(recipe, out, loaded, items, heldout, say=say, processes=process.num_processes)
     train_on(trainer, out, say, evaluate=heldout is not None)
     return _finish(trainer, recipe, out, facts, items)

@@ -21,6 +21,7 @@ from spct.train.rl.prompts import Templates
 from spct.train.rl.recipe import EasyRecipe, RLRecipe
 from spct.train.stage import Say
 from spct.types import Item
+from spct.wording import count
 
 EASY = "too_easy"
 SLACK = 8
@@ -62,7 +63,7 @@ class TrainingItems:
         if not kept:
             raise InputError(f"all {len(self.kept):,} items are too long for the context; lower max_new_tokens")
         if long := len(self.kept) - len(kept):
-            say(f"{long:,} items left out: their prompts have more than {room:,} tokens")
+            say(f"{count(long, 'item')} left out, by prompts of more than {room:,} tokens")
         return replace(self, kept=tuple(kept), long=long)
 
 
@@ -102,7 +103,9 @@ def _sifted(recipe: RLRecipe, easy: EasyRecipe, items: tuple[Item, ...], out: Pa
         return Sifted(tuple(found["kept"]), found["easy"], found["unjudged"])
     engine = load_engine(easy.model, **easy.options)
     asking = Asking(recipe.template, recipe.single_template, easy.k, easy.temperature, easy.max_tokens, recipe.seed)
-    say(f"judging {len(items):,} items {easy.k} times with {easy.model}, to leave out the too easy ones")
+    say(
+        f"judging {count(len(items), 'item')} {count(easy.k, 'time')} with {easy.model}, to leave out the too easy ones"
+    )
     thread = LoopThread()
     try:
         sifted = thread.run(leave_out_easy(engine, items, asking, out=out, on_item=_counter(len(items), say)))

@@ -27,6 +27,7 @@ from spct.train.common.token_rows import order, token_rows
 from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
 from spct.train.stage import Say
+from spct.wording import count
 
 
 class SftTrainer(Guarded, SFTTrainer):
@@ -48,7 +49,7 @@ def run_sft(recipe: SftRecipe, out: Path, *, resume: bool = False, say: Say = la
         rows, counts = _token_rows(recipe, trainable, out)
     steps = recipe.steps_for(len(rows))
     say(
-        f"{counts['trajectories']:,} trajectories, {counts['general']:,} general rows, {steps:,} steps of {recipe.batch:,}"
+        f"{counts['trajectories']:,} trajectories, {counts['general']:,} general rows, {count(steps, 'step')} of {recipe.batch:,}"
     )
     trainer = make_trainer(recipe, trainable, rows, out, steps, accumulation)
     speak(trainer, say)
