@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=8)
     parser.add_argument("-k", type=int, default=2)
     parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--arms", nargs="+", default=ARMS)
     options = parser.parse_args()
     items, rubric = list(islice(read_items(ITEMS), options.items)), Rubric.load(options.rubric)
