@@ -176,9 +176,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--threads", type=int, help="Those of llama.cpp; one where others keep the cores busy."
-    )
+    parser.add_argument("--threads", type=int, help="Those of llama.cpp; one where others keep the cores busy.")
     parser.add_argument("--out", type=Path, help="Also write the report to this file.")
     options = parser.parse_args()
     where = options.live.absolute(), options.folder.absolute()
