@@ -22,9 +22,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ ROOT = Path(__file__).parent.parent
 SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
 TEXTS = [judgment_text([1 + v % 10, 1 + v // 10 % 10]) for v in range(100)]
 IN_FLIGHT = 64
+KINDS = (
+    ("actors", b"JudgeActor"),
+    ("driver", b"spct.cli"),
+    ("raylets and GCS", b"raylet/raylet"),
+    ("raylets and GCS", b"gcs_server"),
+)
+"""What a process is by its command line."""
 
 
 class CountedEngine:
@@ -97,6 +105,58 @@ def cluster(nodes: int, cpus: int, folder: Path, lose_disks: bool) -> Iterator[A
         yield made.address, replace
     finally:
         made.shutdown()
+
+
+class Watch:
+    """CPU seconds of everything below this process, by what it is, looked at twice a second: where the time of a batch goes."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[str, float]] = {}
+        self._before: dict[int, float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._look()
+        self._before = {pid: cpu for pid, (_, cpu) in self._seen.items()}
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+
+    def by_kind(self) -> dict[str, float]:
+        found: dict[str, float] = defaultdict(float)
+        for pid, (kind, cpu) in self._seen.items():
+            found[kind] += cpu - self._before.get(pid, 0.0)
+        return dict(found)
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.5):
+            self._look()
+
+    def _look(self) -> None:
+        parents: dict[int, int] = {}
+        facts: dict[int, tuple[bytes, float]] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError, IndexError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+                cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                facts[int(entry.name)] = ((entry / "cmdline").read_bytes(), cpu)
+        for pid, (words, cpu) in facts.items():
+            above = parents.get(pid, 0)
+            while above > 1 and above != os.getpid():
+                above = parents.get(above, 0)
+            if above == os.getpid():
+                kind = next((name for name, mark in KINDS if mark in words), "Ray's other processes")
+                if not words and pid in self._seen:  # it has ended
+                    kind = self._seen[pid][0]
+                self._seen[pid] = (kind, cpu)
 
 
 def judged(options: argparse.Namespace, items: Path, out: Path, model: str, *more: str) -> tuple[list[str], Path]:
@@ -194,16 +254,22 @@ def main() -> int:
         wall, cpu = run(*judged(options, items, whole, options.model))
         samples = options.items * options.k
         print(f"{options.items:,} items, k = {options.k}, {options.shard_items:,} items a shard")
-        print(f"one process: {wall:.1f} s, {cpu:.1f} s of CPU, {samples / wall:,.0f} samples/s")
+        print(f"one process: {wall:.1f} s, {cpu:.1f} s of CPU, {samples / cpu:,.0f} samples a second of it")
         same = [killed(options, items, folder, whole)] if options.kills or options.drivers else []
         for actors in options.actors:
             with cluster(2, max(1, actors), folder, False) as (address, _):
                 out = folder / f"actors-{actors}"
                 more = ["--ray", address, "--actors", str(actors), "--shard-items", str(options.shard_items)]
                 command, words = judged(options, items, out, options.model, *more)
-                wall, cpu = run(command, words)
+                with Watch() as watch:
+                    wall, _ = run(command, words)
             told = [line for line in words.read_text().splitlines() if line.startswith(("done:", "time:"))]
-            print(f"{actors} actors: {wall:.1f} s, {cpu:.1f} s of CPU in the driver")
+            spent = watch.by_kind()
+            rate = samples / sum(spent.values())
+            print(
+                f"{actors} actors: {wall:.1f} s, {sum(spent.values()):.1f} s of CPU, {rate:,.0f} samples a second of it"
+            )
+            print("  CPU: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in sorted(spent.items())))
             print("\n".join(f"  {line}" for line in told))
             same.append(stored(out) == stored(whole))
             print(f"  verdicts: {'equal to the byte' if same[-1] else 'DIFFERENT'}")

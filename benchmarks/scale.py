@@ -44,7 +44,7 @@ def cost(*arguments: str) -> Cost:
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def steps(folder: Path, judgments: int) -> tuple[dict[str, Cost], float]:
+def steps(folder: Path, judgments: int, labelled: bool) -> tuple[dict[str, Cost], float]:
     """The cost of each step, and bytes a judgment of the merged run."""
     halves = [folder / "a", folder / "b"]
     found: dict[str, Cost] = {}
@@ -53,7 +53,8 @@ def steps(folder: Path, judgments: int) -> tuple[dict[str, Cost], float]:
         items = half.with_suffix(".jsonl")
         with items.open("wb") as file:
             for n in range(place * count, (place + 1) * count):
-                row = {"prompt": f"question {n}", "responses": [f"answer {n}", f"{n} is it"], "best": n % 2}
+                row = {"prompt": f"question {n}", "responses": [f"answer {n}", f"{n} is it"]}
+                row |= {"best": n % 2} if labelled else {}
                 file.write(orjson.dumps(row) + b"\n")
         found[f"judge, half {place + 1}"] = cost(
             "judge", str(items), "--model", MODEL, "-k", str(K), "--out", str(half)
@@ -71,13 +72,14 @@ def steps(folder: Path, judgments: int) -> tuple[dict[str, Cost], float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judgments", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--unlabelled", action="store_true", help="Items of which no best response is known.")
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     before: dict[str, Cost] = {}
     for judgments in options.judgments:
         folder = Path(tempfile.mkdtemp(prefix="spct-scale-"))
         try:
-            found, size = steps(folder, judgments)
+            found, size = steps(folder, judgments, not options.unlabelled)
         finally:
             shutil.rmtree(folder)
         print(f"{judgments:,} judgments on {judgments // K:,} items, {size:,.0f} bytes a judgment")

@@ -77,7 +77,7 @@ def test_an_output_block_agrees_with_what_was_printed_only_if_every_line_does(sh
     assert shows(shown, "a\nb  \nc\n") is agrees
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_blocks_run(page, server, tmp_path):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -102,7 +102,7 @@ def test_code_blocks_run(page, server, tmp_path):
         printed = done.stdout
 
 
-@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_within_the_project_lead_somewhere(page):
     for path, heading in LINK.findall(page.read_text()):
         target = page.parent / path if path else page

@@ -35,8 +35,11 @@ def meets(weight: int) -> Answer:
 
 
 TRUE: Mapping[str, Answer] = {
-    f"Does it meet what the query says {word} be so?": meets(weight) for word, weight in WEIGHTS.items()
+    "Does it keep to what is demanded?": meets(WEIGHTS["must"]),
+    "Are the recommendations of the query followed?": meets(WEIGHTS["should"]),
+    "Has it the optional part as well?": meets(WEIGHTS["may"]),
 }
+"""In words far from each other: ``rubric learn`` takes questions of nearly the same words for one."""
 OTHERS: Mapping[str, Answer] = {
     "Is everything that was asked for there?": lambda query, words: all(one.met_by(words) for one in query),
     "Does it do two of the things that were wanted?": lambda query, words: sum(o.met_by(words) for o in query) >= 2,

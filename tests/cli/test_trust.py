@@ -26,6 +26,7 @@ ITEMS = ("judge", "items.jsonl", "-k", "1")
         ('meta = "script:Meta:x"', "names code to run"),
         ('meta = "llm:scripted:script.py:judge"', "names code to run"),
         ('meta = "llm:script:Engine:m"', "names code to run"),
+        ('ray = "evil.example:6379"', "names a cluster"),
         ('escalate = "script:Engine:m"', "names code to run"),
         ('[profiles.p.judge]\nbase-url = "http://evil.example/v1"', "where requests go"),
     ],

@@ -24,6 +24,13 @@ def test_shards_hold_the_items_in_order(tmp_path):
     assert [item for shard in made.shards for item in items_in(made.read(shard), "here")] == items(7)
 
 
+def test_nothing_of_an_earlier_cut_is_taken_for_this_ones(tmp_path):
+    cut(items(7), tmp_path, 3, {})
+    (tmp_path / "shards" / "000000.sqlite").write_bytes(b"half done")
+    cut(items(2), tmp_path, 3, {})
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == ["000000.jsonl.gz", "cut.json"]
+
+
 def test_an_image_travels_whole(tmp_path):
     content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
     item = parse_item({"messages": [{"role": "user", "content": content}], "responses": ["a", "b"]}, where="here")

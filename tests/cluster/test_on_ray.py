@@ -1,14 +1,19 @@
 """Batches on a Ray of this machine: equal to one process, whoever dies on the way."""
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import orjson
 import pytest
 from click.testing import CliRunner
 
+from spct.cli.bench import bench
 from spct.cli.judge import judge
+from spct.cli.train.rft import rft_data
 from spct.cli.vote import vote
 from spct.cluster.dataset import judge_dataset
 
@@ -28,7 +33,7 @@ def judge(request, j):
         os._exit(1)
     if "locked" in text and (HERE / "lock").exists():
         raise EngineAuthError("the key is refused")
-    if "gone" in text:
+    if "gone" in text and not (HERE / "harmless").exists():
         raise EngineError("the server is gone")
     return "no box" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10])
 """
@@ -40,7 +45,7 @@ def cluster():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(
         address="local",
-        num_cpus=4,
+        num_cpus=2,
         _node_ip_address="127.0.0.1",
         include_dashboard=False,
         log_to_driver=False,
@@ -53,8 +58,12 @@ def cluster():
 
 @pytest.fixture
 def folder(tmp_path):
+    """Where a test works; what its actors leave on this disk for a next start goes with it."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    return tmp_path
+    yield tmp_path
+    for made in tmp_path.rglob("cut.json"):
+        batch = orjson.loads(made.read_bytes())["id"]
+        shutil.rmtree(Path(tempfile.gettempdir()) / f"spct-ray-{batch}", ignore_errors=True)
 
 
 def write_items(path, count, repeats=False, **texts):
@@ -99,23 +108,27 @@ def test_a_batch_is_the_run_of_one_process(cluster, folder):
     assert arrow.read_table(folder / "out" / "verdicts").column("means").to_pylist() == [row["means"] for row in kept]
 
     asked = (folder / "asked").read_text()
-    again = run(folder, folder / "many", "out", *batch, "--resume")
+    again = run(folder, folder / "many", "out", *batch, "--resume", "--actors", "1")
     assert (again.return_value, (folder / "asked").read_text()) == (0, asked)
-    refused = run(folder, folder / "many", "out", *batch, "--resume", "-k", "5")
-    assert (refused.exit_code, "k: 3 in the run, 5 now" in str(refused.exception)) == (1, True)
 
 
-def test_an_item_that_kills_its_actor_is_set_aside_after_two_tries(cluster, folder):
-    items = write_items(folder / "items.jsonl", 24, at_9="poison")
+def test_items_that_kill_are_set_aside_and_a_shard_that_fails_everywhere_is_named(cluster, folder):
+    items = write_items(folder / "items.jsonl", 36, at_3="poison 1", at_9="poison 2", at_15="gone")
     done = run(folder, items, "out", "--ray", "--shard-items", "12", "--actors", "1")
-    assert "set aside: 1 items" in done.stderr, done.output
+    assert (done.return_value, "set aside: 2 items" in done.stderr) == (1, True), done.output
+    assert "undone: shard 1: the server is gone" in done.stderr
     (folder / "harmless").touch()
     run(folder, items, "whole")
     found, whole = rows_of(folder / "out"), rows_of(folder / "whole")
-    assert [row for row in found if row[0] != 9] == [row for row in whole if row[0] != 9]
-    error = orjson.loads(found[9][3])["error"]
-    assert error["type"] == "ActorDied"
-    assert error["message"].startswith("an actor died while it judged this item beside others, and another while")
+    undone, killers = range(12, 24), (3, 9)
+    assert [row for row in found if row[0] not in killers] == [
+        row for row in whole if row[0] not in (*undone, *killers)
+    ]
+    verdicts = [orjson.loads(row) for position, _, _, row in found if position in killers]
+    assert [(row["best"], row["error"]["type"]) for row in verdicts] == [(None, "ActorDied")] * 2
+    assert verdicts[0]["error"]["message"].startswith(
+        "an actor died while it judged this item beside others, and another"
+    )
 
 
 def test_what_ends_a_batch_leaves_what_was_done_for_the_next_start(cluster, folder):
@@ -132,11 +145,33 @@ def test_what_ends_a_batch_leaves_what_was_done_for_the_next_start(cluster, fold
     assert rows_of(folder / "out") == rows_of(folder / "whole")
 
 
-def test_a_shard_that_fails_everywhere_is_left_undone_and_named(cluster, folder):
-    items = write_items(folder / "items.jsonl", 30, at_15="gone")
-    done = run(folder, items, "out", "--ray", "--shard-items", "10", "--actors", "1")
-    assert (done.return_value, "undone: shard 1: the server is gone" in done.stderr) == (1, True), done.output
-    assert [position for position, *_ in rows_of(folder / "out")] == [*range(10), *range(20, 30)]
+def test_a_benchmark_and_training_data_are_those_of_one_process(cluster, folder):
+    pytest.importorskip("numpy")
+    items = write_items(folder / "items.jsonl", 16)
+    items.write_bytes(
+        b"\n".join(orjson.dumps({**orjson.loads(row), "best": 0}) for row in items.read_bytes().split(b"\n"))
+    )
+    model = ["--model", f"scripted:{folder / 'script.py'}:judge"]
+    for name, more in (("out", ["--ray", "--actors", "1"]), ("whole", [])):
+        benched = [
+            "items",
+            "--data",
+            str(items),
+            *model,
+            "-k",
+            "2",
+            "--no-plots",
+            "--out",
+            str(folder / f"bench-{name}"),
+            *more,
+        ]
+        CliRunner().invoke(bench, benched, catch_exceptions=False)
+        sampled = [str(items), *model, "--no-hinted", "--out", str(folder / f"rft-{name}"), *more]
+        CliRunner().invoke(rft_data, sampled, catch_exceptions=False)
+    assert rows_of(folder / "bench-out") == rows_of(folder / "bench-whole")
+    assert rows_of(folder / "bench-out", JUDGMENTS) == rows_of(folder / "bench-whole", JUDGMENTS)
+    for file in ("trajectories.jsonl", "report.json", "manifest.json"):
+        assert (folder / "rft-out" / file).read_bytes() == (folder / "rft-whole" / file).read_bytes() != b""
 
 
 def test_adaptive_k_learns_from_the_first_shard_alone(cluster, folder):

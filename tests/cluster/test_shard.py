@@ -169,8 +169,18 @@ async def test_an_actor_begins_the_next_shard_while_the_last_items_of_one_are_ju
     assert not other.directory.exists()
 
 
+async def test_a_disk_that_refuses_is_a_failure_of_this_machine(work):
+    work().directory.parent.write_text("in the way")
+    actor = JudgeActor(lambda: None, {}, 1)
+    actor._judge = judge_by(ScriptedEngine(by_seed))
+    failure = await actor.judge(work())
+    work().directory.parent.unlink()
+    assert (failure.kind, str(work().directory) in failure.message) == ("RunError", True)
+
+
 async def test_what_is_foreseen_comes_back_as_a_failure(work):
     actor = JudgeActor(lambda: None, {}, 1)
     actor._judge = judge_by(ScriptedEngine([EngineError("the server is gone")]))
     assert await actor.judge(work()) == Failure("EngineError", "the server is gone")
     assert await actor.progress() == Progress()
+    assert isinstance(await asyncio.wait_for(actor.judge(work("next")), 60), Failure)  # the turn is given on

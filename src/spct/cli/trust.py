@@ -27,6 +27,7 @@ _REFUSED = {
     "jury": f"it names a file of judges; {ADDRESS}",
     "config": f"it names a file of judges; {ADDRESS}",
     "launch": CODE,
+    "ray": "it names a cluster, whose machines get the key, and can run code in this process",
     "host": OPEN,
     "insecure_no_key": OPEN,
     "keys": OPEN,

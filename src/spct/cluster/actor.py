@@ -94,6 +94,8 @@ class JudgeActor:
             return await ShardRun(self._judge, self._settings, work, in_flight, self._progress, begun).run()
         except SpctError as error:
             return Failure(type(error).__name__, str(error))
+        except OSError as error:  # of this machine's disk, where the run's own writes did not meet it first
+            return Failure("RunError", f"{work.directory}: {error}")
         finally:
             begun()
 

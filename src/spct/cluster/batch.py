@@ -1,9 +1,11 @@
 """The driver of a batch: it hands shards to actors, takes back what dead ones held, and brings all of it home.
 
-Plain actors and not Ray Data, which asks a batch that killed its actor again for ever and does not say over which item. Failure
-rules: an actor that dies, or whose node is lost, is replaced, and its shards go on from what is left of them on that disk or at
-home. A shard that fails ``TRIES`` times is left undone and named in the end; an actor that fails ``TRIES`` times in a row, such as
-one whose disk is full, is given up, and with the last one the batch. What a second start would meet again ends it at once.
+Plain actors and not Ray Data, which asks a batch that killed its actor again for ever and does not say over which item.
+
+Failure rules: an actor that dies, or whose node is lost, is replaced, and its shards go on from what is left of them on that disk
+or at home. A shard that fails ``TRIES`` times, or over which ``DEATHS`` actors die, is left undone and named in the end. An actor
+that fails ``TRIES`` times in a row, such as one whose disk is full, is given up, and with the last one the batch. What every actor
+would meet ends it at once.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from spct.voting.noise import PILOT_ITEMS
 DEPTH = 2
 """Shards that an actor has at a time: of the first the last items are judged while the second begins."""
 TRIES = 4
-LOST_NODES = 10
-"""How often the node of a shard may be lost before the shard is left undone: an item can bring down a whole machine."""
+DEATHS = 10
+"""How many actors may die over a shard, or lose their node, before it is left undone; n items that kill take n + 1 of them."""
 COPY_EVERY_S = 30.0
 LOOK_EVERY_S = 1.0
 SAY_EVERY_S = 10.0
@@ -92,7 +94,7 @@ class Batch:
         self._queue: deque[Shard] = deque()
         self.settled = asyncio.Event()
         self._failed: Counter[int] = Counter()
-        self._lost: Counter[int] = Counter()
+        self._deaths: Counter[int] = Counter()
         self._progress: dict[int, Progress] = {}
         self._before = Progress()
         self._working = 0
@@ -158,6 +160,8 @@ class Batch:
                 with contextlib.suppress(Exception):
                     self._ray.kill(actor)
             await asyncio.sleep(min(failures, 5) * LOOK_EVERY_S)
+        for shard, _ in again:
+            self.put_back(shard)
 
     def _actor(self, number: int, node: str | None) -> Any:
         """An actor for this seat, on the node of the one before it if that lives: there is what that one had not brought home."""
@@ -202,18 +206,15 @@ class Batch:
         self._settle()
 
     def fail(self, shard: Shard, failure: Failure) -> None:
-        """A shard that failed by an error is given to the next actor, unless it has failed too often."""
+        """A shard that failed by an error goes behind the others, as it may fail everywhere; left undone after ``TRIES``."""
         self._count(failure)
-        self._give_back(shard, failure.message)
-
-    def _give_back(self, shard: Shard, why: str) -> bool:
-        """Whether the shard may be tried again; it is in the queue then, behind the others: it may fail everywhere."""
         self._failed[shard.number] += 1
         if self._failed[shard.number] >= TRIES:
-            self._leave(shard, why)
-            return False
-        self._queue.append(shard)
-        return True
+            self._leave(shard, failure.message)
+        elif shard.number:
+            self._queue.append(shard)
+        else:  # with adaptive k the others wait for it
+            self._queue.appendleft(shard)
 
     def _leave(self, shard: Shard, why: str) -> None:
         if self._adaptive and not shard.number:
@@ -231,16 +232,14 @@ class Batch:
         why = " ".join(str(error).split())[:300]
         self._last = why
         self._say(f"an actor died{'' if alive else ' with its node'}: {why}")
-        for shard in [shard for shard, _ in seat.running.values()]:
-            if not alive:
-                self._lost[shard.number] += 1
-                if self._lost[shard.number] >= LOST_NODES:
-                    self._leave(shard, why)
-                else:
-                    self._queue.appendleft(shard)
-            elif self._give_back(shard, why):
-                self._queue.remove(shard)
+        for shard, _ in seat.running.values():
+            self._deaths[shard.number] += 1
+            if self._deaths[shard.number] >= DEATHS:
+                self._leave(shard, why)
+            elif alive:
                 seat.again.append((shard, why))
+            else:
+                self.put_back(shard)
         return node if alive else None
 
     def _count(self, failure: Failure) -> None:

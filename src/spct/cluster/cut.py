@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,9 +88,13 @@ def kept_cut(out: Path, facts: Mapping[str, Any]) -> Cut | None:
 
 
 def cut(items: Iterable[Item], out: Path, shard_items: int, facts: Mapping[str, Any]) -> Cut:
-    """Write the items into shards, one shard in memory at a time. ``facts`` are JSON, all that the cut depends on."""
+    """Write the items into shards, one shard in memory at a time; what an earlier cut left is deleted.
+
+    ``facts`` are JSON, all that the cut depends on.
+    """
     folder = out / FOLDER
     with as_run_error(out):
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
     shards: list[Shard] = []
     stream, begin = iter(items), 0
