@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -63,6 +64,9 @@ def at(server: Server, name: str) -> Target:
 
 
 def judge(target: Target, out: Path, *more: str, items: Path = ITEMS) -> subprocess.CompletedProcess[str]:
+    """A run in ``out``, in place of one that was there unless that is to be resumed."""
+    if "--resume" not in more:
+        shutil.rmtree(out, ignore_errors=True)
     command = [*target.spct, "judge", str(items), "--model", target.model, *target.arguments, "--out", str(out), *more]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -199,6 +203,7 @@ async def of_engine(target: Target) -> list[Finding]:
 def of_killed_server(server: Server, target: Target, folder: Path, items: Path, max_tokens: int) -> list[Finding]:
     """The server is killed once the first verdict is there; the run says so, and goes on when the server is back."""
     out = folder / f"{target.name}-killed"
+    shutil.rmtree(out, ignore_errors=True)
     more = ("-k", "8", "--retries", "0", "--json", "--concurrency", "2", "--max-tokens", str(max_tokens))
     command = [*target.spct, "judge", str(items), "--model", target.model, *target.arguments, "--out", str(out), *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
