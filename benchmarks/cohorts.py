@@ -7,6 +7,7 @@
 All rollouts are sent one by one in random order over a few connections. Some are sent twice; some callers go away while
 they wait and ask again. The judge's scores depend on the whole prompt, so on every member of the group and their order:
 a rollout judged with one member too few, or in another order, gets another reward. Ends with 1 if any reward is wrong.
+A caller that is told to try again, by a proxy before a replica that is down or by a server that stops, does so.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ from spct.service.holding import Holding
 from spct.service.member import CohortPlace, Member, joint_item, place_in
 from spct.types import Item, Message
 from spct.voting.orders import keyed_hash
+from spct.wire import COHORT_HEADER
+from spct.wire.asked import cohort_of
+from spct.wire.reward import RewardRollout
 
 HOLD_S = 0.02
+AGAIN_S = 0.25
 WAIT_S = 600.0
 ROLLOUT = re.compile(r"^Rollout \d+\.\d+\.", re.M)
 
@@ -78,6 +83,7 @@ class Outcome:
     partial: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     asked_again: int = 0
+    told_to_try_again: int = 0
     judged: int | None = None
     seconds: float = 0.0
 
@@ -89,6 +95,10 @@ class Outcome:
         self.rewards += 1
         self.wrong += answer.value != expected
         self.partial += answer.partial
+
+
+class TryAgainError(Exception):
+    """No answer, and no harm in asking again: the connection was lost, or the answer is 429, 502, 503 or 504."""
 
 
 Ask = Callable[[Member, float | None], Coroutine[Any, Any, Reward]]
@@ -163,8 +173,15 @@ async def over_http(url: str, key: str | None, plan: Plan, outcome: Outcome) -> 
     timeout = aiohttp.ClientTimeout(total=None)
 
     async def ask(session: aiohttp.ClientSession, member: Member, hold_s: float | None) -> Reward:
-        async with session.post(f"{url}/v1/reward", json=body_of(member, hold_s)) as response:
-            answer = await response.json()
+        body = body_of(member, hold_s)
+        cohort = {COHORT_HEADER: cohort_of(RewardRollout.model_validate(body))}
+        try:
+            async with session.post(f"{url}/v1/reward", json=body, headers=cohort) as response:
+                if response.status in (429, 502, 503, 504):
+                    raise TryAgainError
+                answer = await response.json()
+        except aiohttp.ClientError as error:
+            raise TryAgainError from error
         if response.status != 200:
             kind = getattr(errors, answer["error"]["type"], RuntimeError)
             raise kind(f"{response.status}: {answer['error']['message']}")
@@ -189,7 +206,7 @@ async def rewarded(
 ) -> Reward:
     """The member's reward; a caller that goes away does so ``goes_after_s`` after it was first sent."""
     if goes_after_s is not None:
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, TryAgainError):
             async with connections, asyncio.timeout(goes_after_s):
                 return await ask(member, None)
         outcome.disconnects += 1
@@ -199,6 +216,9 @@ async def rewarded(
                 return await ask(member, HOLD_S)
         except PendingError:
             outcome.asked_again += 1
+        except TryAgainError:
+            outcome.told_to_try_again += 1
+            await asyncio.sleep(AGAIN_S)
 
 
 async def send_all(plan: Plan, url: str | None, key: str | None) -> Outcome:

@@ -114,7 +114,7 @@ async def paths(requests: int) -> None:
     )
     judge = GRMJudge(InstantEngine("judge"), settings)
     async with service:
-        application = create_app(ServerState(service), metrics=metrics)
+        application = create_app(ServerState({"default": service}), metrics=metrics)
         ways: dict[str, tuple[Ask, Callable[[], Any]]] = {
             "floor": (asked(floor()), body),
             "the whole application": (asked(application), body),

@@ -38,6 +38,7 @@ class Place:
     items: int
     max_tokens: int
     rounds: int
+    threads: int
 
     @property
     def vllm_in_process(self) -> Target:
@@ -48,7 +49,8 @@ class Place:
 
     @property
     def llamacpp_in_process(self) -> Target:
-        return Target("llamacpp: in process", "llamacpp:smollm2-135m")
+        threads = ("--engine-option", f"threads={self.threads}") if self.threads else ()
+        return Target("llamacpp: in process", "llamacpp:smollm2-135m", threads)
 
 
 class Report:
@@ -86,7 +88,9 @@ def of_server(report: Report, place: Place, parts: set[str], name: str, style: s
     items = checks.first_items(place.items, place.folder)
     length = ("--max-tokens", str(place.max_tokens))
     in_process = place.vllm_in_process if style == "vllm" else place.llamacpp_in_process
-    server = vllm_server(place.live, place.folder / "model", log) if style == "vllm" else llamacpp_server(log)
+    server = (
+        vllm_server(place.live, place.folder / "model", log) if style == "vllm" else llamacpp_server(log, place.threads)
+    )
     served = None
     with server:
         target = checks.at(server, style)
@@ -172,9 +176,13 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--threads", type=int, default=0, help="Those of llama.cpp; one where others keep the cores busy."
+    )
     parser.add_argument("--out", type=Path, help="Also write the report to this file.")
     options = parser.parse_args()
-    place = Place(options.live.absolute(), options.folder.absolute(), options.items, options.max_tokens, options.rounds)
+    where = options.live.absolute(), options.folder.absolute()
+    place = Place(*where, options.items, options.max_tokens, options.rounds, options.threads)
     place.folder.mkdir(parents=True, exist_ok=True)
     parts, report = set(options.only), Report()
     make_weights(place.folder)

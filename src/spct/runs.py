@@ -75,7 +75,7 @@ class Run:
         if len(found) > 1:
             places = ", ".join(str(position) for position, _ in found)
             raise InputError(f"{self.directory}: got the id {id!r} at the places {places}; take one of list(run)")
-        row = dict(self._store.verdict_rows()).get(found[0][0])
+        row = self._store.verdict_row(found[0][0])
         return stored_item(self._store, self._settings, *found[0], row, self.settings.get("meta"))
 
     def items(self) -> Iterator[Item]:

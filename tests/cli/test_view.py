@@ -43,6 +43,9 @@ def called(command, *arguments):
         (["nowhere"], "nowhere is no folder; name a run directory, or a folder with runs in it"),
         ([".", "--host", "0.0.0.0"], "there are no keys: anyone could read these runs"),
         ([".", "--label", " "], "--label: got a blank name"),
+        ([".", "--criterion", "kind"], "--criterion asks a labeller for pass or fail: give --label NAME"),
+        ([".", "--label", "ann", "--task", "rank", "--criterion", "kind"], "and no other --task"),
+        ([".", "--label", "ann", "--criterion", "Is it kind?"], "expected a name and a question, such as"),
         ([".", "--export", "x.html"], "got 0 runs to export; name one run directory"),
     ],
 )

@@ -1,4 +1,6 @@
 import asyncio
+import pickle
+import re
 
 import orjson
 import pytest
@@ -30,7 +32,7 @@ from spct.errors import (
     RejectedError,
     ReplyError,
 )
-from spct.service.member import digest_of
+from spct.service.member import Member, digest_of, key_of
 from spct.types import Message
 
 TWO = answering(lambda body: group_answer([3.0, 8.5]))
@@ -416,3 +418,74 @@ def test_a_new_member_sorts_as_its_text_does_and_is_never_another():
     ids = [new_member(text) for text in texts]
     assert [texts[ids.index(id)] for id in sorted(ids)] == sorted(texts, key=digest_of)
     assert new_member("text 1") != ids[1]
+
+
+async def test_the_rollouts_of_a_group_carry_the_same_header_and_nothing_else_has_it():
+    async with (
+        RewardServer(answering(lambda body: rollout_answer(7.5) if "group" in body else group_answer([1.0]))) as server,
+        RewardClient(server.url, patience_s=20) as client,
+    ):
+        turns = [{"role": "user", "content": "q"}]
+        same = [
+            [client.arollout_reward("q", text, run="r", group="g", size=2) for text in ("a", "b")],
+            [client.arollout_reward(query, "a", run="r", size=2) for query in ("q", turns, tuple(turns))],
+            [client.arollout_reward("q", "a", run="r", size=2, reference="b")],
+            [client.arollout_reward("q", "a", run="r", size=3)],
+            [client.arollout_reward("q", "a", run="r2", group="g")],
+            [client.arollout_reward("q", "a", run="", group="g")],
+        ]
+        for calls in same:
+            for call in calls:
+                await call
+        await client.areward("q", ["a"])
+    sent = [headers.get("Spct-Cohort") for headers in server.headers]
+    groups = [sent[:2], sent[2:5], sent[5:6], sent[6:7], sent[7:8], sent[8:9]]
+    assert [len(set(group)) for group in groups] == [1] * 6
+    assert len({group[0] for group in groups}) == 6
+    assert all(re.fullmatch("[0-9a-f]{32}", value) for value in sent[:9])
+    assert sent[9] is None
+    member = Member(run="r", query=(Message("user", "q"),), response="a", size=2)
+    assert sent[2] == digest_of(key_of(member))  # what the service gathers by
+
+
+async def test_the_header_stays_over_the_tries_of_a_call():
+    async def bad_gateway(request, body):
+        return web.Response(status=502, text="<html>502 Bad Gateway</html>", content_type="text/html")
+
+    script = [bad_gateway, hang_up, refusal(503, "DrainingError", Retry_After="0")]
+    async with (
+        RewardServer(answering(lambda body: rollout_answer(7.5)), script) as server,
+        RewardClient(server.url, patience_s=20) as client,
+    ):
+        assert (await client.arollout_reward("q", "a", run="r", group="g", size=2)).reward == 7.5
+    assert len(server.headers) == 4
+    assert len({headers["Spct-Cohort"] for headers in server.headers}) == 1
+
+
+async def test_the_judge_of_the_client_is_named_in_every_request():
+    def answer(body):
+        if "documents" in body:
+            return {"id": "x", "model": "m", "results": [], "usage": TOKENS}
+        if "text_1" in body:
+            score = {"index": 0, "object": "score", "score": 0.5}
+            return {"id": "x", "object": "list", "created": 1, "model": "m", "data": [score], "usage": TOKENS}
+        if "judgments" in body:
+            return verdict_answer()
+        return rollout_answer(1) if "group" in body else group_answer([1.0])
+
+    async with RewardServer(answering(answer)) as server:
+        client = pickle.loads(pickle.dumps(RewardClient(server.url, judge_name="strict", patience_s=20)))
+        async with client:
+            await client.areward("q", ["a"])
+            await client.arollout_reward("q", "a", size=2)
+            await client.ajudge("q", ["a", "b"])
+            await client.arerank("q", ["a"])
+            await client.ascore("q", ["a"])
+        async with RewardClient(server.url, patience_s=20) as plain:
+            await plain.areward("q", ["a"])
+            await plain.arerank("q", ["a"])
+    named = [(body.get("judge"), body.get("model")) for body in server.bodies]
+    assert named == [("strict", None)] * 3 + [(None, "strict")] * 2 + [(None, None)] * 2
+
+
+TOKENS = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}

@@ -214,6 +214,22 @@ async def test_a_top_p_of_one_is_sent_only_where_the_server_would_put_another_in
         assert ["top_p" in call.body for call in server.chats] == [sent, True]
 
 
+@pytest.mark.parametrize(("software", "said"), [("llamacpp", "It is five"), ("vllm", "It isIt is five")])
+async def test_what_llamacpp_repeats_of_a_begun_turn_is_taken_off(software, said):
+    """With the tokens' log-probabilities, which are those of what was sampled; other servers give that alone."""
+    tokens = [{"token": " five", "logprob": -0.5, "top_logprobs": []}]
+    reply = does.completion([does.choice("It is five", logprobs={"content": tokens})])
+    begun = SampleRequest((*REQUEST.messages, Message("assistant", "It is")), seed=7, top_logprobs=1)
+    async with ChatServer(does.replies(reply), models=models(owned_by=software)) as server:
+        engine = engine_at(server.base_url)
+        await engine.start()
+        (sample,) = (await ask(engine, begun)).samples
+        (plain,) = (await engine.sample(REQUEST)).samples
+        await engine.close()
+    assert (sample.text, plain.text) == (said, "It is five")
+    assert (sample.logprobs is not None) == (software == "llamacpp")
+
+
 @pytest.mark.parametrize(
     ("software", "fields"),
     [

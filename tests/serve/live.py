@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from spct.serve.log import JsonLog
 from spct.serve.metrics import Metrics
 from spct.serve.server import Server
 from spct.serve.state import ServerState
+from spct.service.closed_groups import ClosedGroups
 from spct.service.judges import grm_judges
 from spct.service.service import RewardService
 
@@ -72,7 +74,7 @@ class Live:
 
     @property
     def service(self) -> RewardService:
-        return self.serving.service
+        return self.serving.judges[self.serving.default]
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -99,17 +101,22 @@ async def live(
     cohort_wait_s: float = 60.0,
     drain_s: float = 5.0,
     make_judge: Any = None,
+    others: Mapping[str, Engine] = MappingProxyType({}),
+    weights: Mapping[str, float] = MappingProxyType({}),
+    closed_groups: ClosedGroups | None = None,
     **service: Any,
 ) -> AsyncIterator[Live]:
-    """Serve ``engine`` (one that scores by digits) until the block ends."""
+    """Serve ``engine`` (one that scores by digits), and ``others`` as judges of these names, until the block ends."""
     metrics, log_bytes = Metrics(), BytesIO()
     make = make_judge or grm_judges(engine or ScriptedEngine(by_digit))
     callers = max(1, len(keys.digests) if keys else 0)
+    named = {"default": make, **{name: grm_judges(other) for name, other in others.items()}}
+    judges = {
+        name: RewardService(one, settings, callers=callers, weights=weights, on_judged=metrics.judged, **service)
+        for name, one in named.items()
+    }
     serving = ServerState(
-        RewardService(make, settings, callers=callers, on_judged=metrics.judged, **service),
-        limits or Limits(),
-        cohort_wait_s,
-        keys=callers,
+        judges, limits or Limits(), cohort_wait_s, keys=callers, weights=weights, closed_groups=closed_groups
     )
     log = JsonLog(log_bytes)
     server = Server(create_app(serving, keys=keys, metrics=metrics, log=log), serving, log, drain_s=drain_s)

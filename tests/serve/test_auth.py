@@ -1,4 +1,5 @@
 import hashlib
+import os
 
 import pytest
 
@@ -62,3 +63,14 @@ def test_only_an_address_that_others_reach_needs_keys():
         check_address(host, Keys(), insecure=True)
         check_address(host, Keys((("alice", bytes(32)),)), insecure=False)
     check_address("127.0.0.1", Keys(), insecure=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o622])
+def test_a_file_that_others_may_write_is_refused(tmp_path, mode):
+    (tmp_path / "keys").write_text(f"alice {DIGEST}\n")
+    (tmp_path / "keys").chmod(mode)
+    with pytest.raises(InputError, match=f"keys has the mode {mode:o}, so others .* chmod go-w"):
+        Keys.read(tmp_path / "keys")
+    (tmp_path / "keys").chmod(0o644)
+    assert Keys.read(tmp_path / "keys").name_of(b"Bearer k") == "alice"

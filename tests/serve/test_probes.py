@@ -126,7 +126,7 @@ async def test_the_document_describes_every_route_its_answers_and_its_errors():
         "/score",
         "/v1/openrlhf/reward",
     }
-    assert set(document["paths"]) - set(posts) == {"/healthz", "/readyz", "/metrics"}
+    assert set(document["paths"]) - set(posts) == {"/healthz", "/readyz", "/metrics", "/v1/models"}
     for route in posts.values():
         assert route["requestBody"]["required"] is True
         assert route["responses"]["200"]["content"]["application/json"]["schema"]

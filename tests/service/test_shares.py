@@ -36,3 +36,11 @@ def test_another_number_of_places():
     shares.take("a")
     shares.resize(4)
     assert shares.has_room("a", 3) and shares.has_room("b", 3) and not shares.has_room("b", 4)
+
+
+def test_a_part_goes_by_weight():
+    shares = Shares(12, callers=3, weights={"a": 4})
+    assert [shares.part(name) for name in "abc"] == [8, 2, 2]
+    shares.take("b", 12)
+    assert shares.has_room("a", 8) and not shares.has_room("a", 9)
+    assert shares.has_room("c", 2) and not shares.has_room("c", 3)

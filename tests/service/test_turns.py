@@ -9,8 +9,8 @@ from spct.service.turns import Turn, Turns
 class Work:
     """Pieces of work that wait for their turn; ``begun`` lists them as they begin."""
 
-    def __init__(self, places):
-        self.turns = Turns(places)
+    def __init__(self, places, **weights):
+        self.turns = Turns(places, weights)
         self.begun = []
         self.charged = {}
         self.tasks = {}
@@ -105,3 +105,17 @@ async def test_work_that_is_under_way_already_is_in_no_line():
     work.turns.join(work.turn_of["a0"], "b")
     await work.end("a0")
     assert work.begun == ["a0", "a1"]
+
+
+async def test_a_caller_of_twice_the_weight_has_twice_as_many_under_way():
+    work = Work(3, a=2)
+    work.line_up("b", "b0", "b1", "b2", "b3")
+    work.line_up("a", "a0", "a1", "a2", "a3")
+    await settle()
+    assert work.begun == ["b0", "b1", "b2"]
+    await work.end("b0", "b1")  # one of b is left: a may have two
+    assert work.begun[3:] == ["a0", "a1"]
+    await work.end("a0")
+    assert work.begun[5:] == ["a2"]
+    await work.end("b2")
+    assert work.begun[6:] == ["b3"]

@@ -1,19 +1,22 @@
 import json
+import shutil
 
 import pytest
 
 from spct.errors import RunError
 from spct.run.lock import DirectoryLock
 from spct.view.bench_page import bench_page
-from spct.view.library import Library
+from spct.view.library import Library, folders_below
 from spct.view.pipeline_page import pipeline
 from spct.view.rollouts_page import rollouts_of, steps_kept
-from spct.view.training_page import training, training_page, trainings_below
+from spct.view.training_page import training, training_page
 
 
 def test_stages_are_found_by_their_place(runs):
-    assert list(trainings_below([runs])) == ["all~rl-0000000b", "train~rl", "train~sft", "train~torn"]
-    assert list(trainings_below([runs / "train" / "rl"])) == ["rl"]
+    found = folders_below([runs])
+    assert list(found["training"]) == ["all~rl-0000000b", "train~rl", "train~sft", "train~torn"]
+    assert (found["pipeline"], found["bench"]) == ({"all": runs / "all"}, {"bench": runs / "bench"})
+    assert list(folders_below([runs / "train" / "rl"])["training"]) == ["rl"]
 
 
 def test_a_finished_stage_has_the_curves_of_its_report(runs):
@@ -89,12 +92,27 @@ def test_a_pipeline_lists_its_jobs_in_the_order_of_their_stages(runs, tmp_path):
     lock.close()
 
 
+def test_a_job_of_a_pipeline_leads_to_what_it_made(runs, tmp_path):
+    for job, made in {"rft-0000000d": runs / "small", "bench-items-base-0000000e": runs / "bench"}.items():
+        (tmp_path / "all" / f"{job}.yaml").parent.mkdir(exist_ok=True)
+        (tmp_path / "all" / f"{job}.yaml").write_text("")
+        shutil.copytree(made, tmp_path / "all" / job / ("plain" if job.startswith("rft") else ""))
+    (tmp_path / "all" / "rft-0000000d" / "report.json").write_text(
+        '{"trajectories": 3, "rejection": true, "sources": []}'
+    )
+    found = pipeline("all", tmp_path / "all", Library([tmp_path], tmp_path / "cache"))
+    assert [(job.figures, job.address) for job in found.jobs] == [
+        ([("trajectories", "3")], "/run/all~rft-0000000d~plain/"),
+        ([("accuracy (%), k = 6", "50.0 [20.2, 79.8]")], "/bench/all~bench-items-base-0000000e"),
+    ]
+
+
 def test_a_report_of_bench_has_its_curves_and_tables(runs):
     found = bench_page("bench", runs / "bench")
     assert [plot.x for plot in found.plots] == [[1.0, 6.0]] * 2  # a user's own items have the rule 1/#tied
     assert [line["name"] for line in found.plots[0].series] == [found.curve[1][0]]
     assert [(row[1], row[5:8]) for row in found.curve[1:]][1] == ("6", ["42.9", "28.6", "14.3"])
-    assert found.card.judges[0][1].startswith("50.0 [")
+    assert found.card.judges[0][2].startswith("50.0 [")
 
 
 @pytest.mark.parametrize("content", ['{"runs": []}', '{"format": 1}', '{"runs": [{"points": [{}]}]}', "[]"])

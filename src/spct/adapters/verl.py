@@ -44,12 +44,13 @@ async def compute_score(
     *,
     url: str | None = None,
     key: str | None = None,
+    judge_name: str | None = None,
     patience_s: float = 300.0,
     judge_model: str | None = None,
     judge: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, float]:
-    """The reward of one rollout from the service at ``url`` (or the environment's SPCT_URL).
+    """The reward of one rollout from the service at ``url`` (or the environment's SPCT_URL), of its judge ``judge_name``.
 
     Without one the judge is the generative reward model that verl serves behind ``reward_router_address``: ``judge_model`` is
     its name there, by default that of its tokenizer, and ``judge`` holds settings of a GRM. It judges in this process, so
@@ -57,8 +58,8 @@ async def compute_score(
     """
     address = url or os.environ.get("SPCT_URL")
     if address:
-        made = (address, key, "")
-        source = _sources.get(made) or reward_source(address, key=key, patience_s=patience_s)
+        made = (address, key, judge_name or "")
+        source = _sources.get(made) or reward_source(address, key=key, judge_name=judge_name, patience_s=patience_s)
     elif reward_router_address:
         model = judge_model or getattr(reward_model_tokenizer, "name_or_path", None)
         if not model:

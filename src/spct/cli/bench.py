@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,11 @@ import orjson
 
 from spct.bench.selection import selected
 from spct.bench.suites import BENCHMARKS, Benchmark, Loaded, fetch_benchmark, load_benchmark
+from spct.cli.batch import BatchItems, check_batch, judge_batch
 from spct.cli.budget import prices_of
 from spct.cli.help import Command
 from spct.cli.judge import judge as judge_command
-from spct.cli.judging import make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.judging import judge_of_options
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -136,6 +137,8 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
     """Judge with every model; the exit code and the run directories."""
     if options["data"] is None or options["out"] is None:
         raise InputError("judging needs --data PATH and --out DIR (the run directory that keeps every sample)")
+    if options["ray"] is not None:
+        check_batch(options, options["out"])
     if options["scored"] == "expected" and options["top_logprobs"] is None:
         options["top_logprobs"] = LOGPROBS_FOR_EXPECTED
     loaded, whole = _loaded(benchmark, options)
@@ -156,8 +159,8 @@ def _judge_all(benchmark: Benchmark, options: dict[str, Any]) -> tuple[int, list
 
 
 async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str, Any], out: Path) -> int:
-    """Judge the items into ``out``; 1 if some got no verdict."""
-    judge = make_judge(options, make_meta_if_named(options))
+    """Judge the items into ``out``, on a cluster if that is asked for; 1 if some got no verdict."""
+    judge = judge_of_options(options)
     counted = {name for unit in loaded.units for name in unit.items}
     for name, item in loaded.items.items():
         if name in counted or not counted:  # no figure depends on the verdicts of the others, and some may get none
@@ -165,9 +168,14 @@ async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str
     chosen = {"subset": list(options["subset"]), "limit": options["limit"]}
     settings = {"benchmark": benchmark.name, "data": loaded.data_hash, **chosen}
     session = {"input": str(options["data"]), "items": len(loaded.items)}
-    async with begun_run(judge, out, options, settings=settings, session=session) as store:
-        totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
-        click.echo(run_summary(totals, judge.settings), err=True)
+    if options["ray"] is not None:
+        items = BatchItems(settings, loaded.items.values)
+        build = partial(judge_of_options, options)
+        totals = (await judge_batch(build, items, out, options, settings=settings, session=session)).totals
+    else:
+        async with begun_run(judge, out, options, settings=settings, session=session) as store:
+            totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)
+    click.echo(run_summary(totals, judge.settings), err=True)
     return 1 if totals.no_verdict or totals.items < len(loaded.items) else 0
 
 

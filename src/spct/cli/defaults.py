@@ -66,7 +66,7 @@ def config_files(start: Path) -> list[Path]:
         if (folder / FILE).is_file():
             found.append(folder / FILE)
             break
-        if project.is_file() and "spct" in _read(project).get("tool", {}):
+        if project.is_file() and "spct" in read_toml(project).get("tool", {}):
             found.append(project)
             break
     own = own_file()
@@ -231,24 +231,28 @@ class _Key:
     def __call__(self) -> str | None:
         if os.environ.get("OPENAI_API_KEY"):
             return None  # the environment goes before files
-        try:
-            done = subprocess.run(
-                shlex.split(self._command), capture_output=True, text=True, timeout=COMMAND_S, check=True
-            )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise InputError(
-                f"{self._where}: api-key-command failed: {type(error).__name__}; it prints a key on stdout"
-            ) from error
-        return done.stdout.strip() or None
+        return printed_key(self._command, self._where)
+
+
+def printed_key(command: str, where: str) -> str | None:
+    """The key that ``command`` prints, None if it prints nothing. Raises InputError, which begins with ``where``."""
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=COMMAND_S, check=True)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise InputError(
+            f"{where}: api-key-command failed: {type(error).__name__}; it prints a key on stdout"
+        ) from error
+    return done.stdout.strip() or None
 
 
 def table_of(file: Path) -> dict[str, Any]:
     """What a file says to spct. Raises InputError."""
-    table = _read(file)
+    table = read_toml(file)
     return table.get("tool", {}).get("spct", {}) if file.name == "pyproject.toml" else table
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The keys and values of a TOML file. Raises InputError."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

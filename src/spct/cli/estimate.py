@@ -15,9 +15,8 @@ from typing import Any
 import click
 
 from spct.cli.budget import prices_of
-from spct.cli.judging import make_judge, settings_of
+from spct.cli.judging import judge_of_options, make_judge, settings_of
 from spct.cli.juries import asks_several
-from spct.cli.meta import make_meta_if_named
 from spct.cli.running import begun_run, judge_all, side_by_side
 from spct.cli.session import make_engine
 from spct.engines.engine import Sample, SampleRequest
@@ -192,7 +191,7 @@ def _asked(requests: Iterable[SampleRequest]) -> Prompts:
 
 async def _judged(items: list[Item], options: Mapping[str, Any], trial: _Trial) -> Totals:
     """The sums of judging these items by the judge itself, which is asked for all: what a cache has would look like free."""
-    judge = make_judge({**options, "cache": None}, make_meta_if_named(options))
+    judge = judge_of_options({**options, "cache": None})
     async with begun_run(judge, None, options):
         trial.in_flight = side_by_side(judge, options)
         return await judge_all(judge, trial.begin(items), len(items), None, options, watch=trial.answered)

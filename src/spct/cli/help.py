@@ -31,6 +31,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "What it costs": (
         "cache", "estimated", "pilot", "max_cost", "max_tokens_total", "max_time", "prices", "price_in", "price_out",
     ),
+    "On a Ray cluster": ("ray", "shard_items", "actors", "gpus_per_actor"),
     "What is kept and printed": ("out", "resume", "plots", "as_json", "verbose", "log_level", "help"),
 }  # fmt: skip
 OWN = frozenset({("serve", "limit"), ("serve", "out")})

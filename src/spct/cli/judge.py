@@ -7,19 +7,19 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from spct.cli.batch import BatchItems, batch_options, check_batch, judge_batch
 from spct.cli.budget import budget_options, part_of, part_options, part_size
 from spct.cli.estimate import estimate, print_estimate
 from spct.cli.help import Command
-from spct.cli.judging import judging_options, make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.judging import judge_of_options, judging_options
 from spct.cli.paths import PATH
 from spct.cli.reading import make_reading, reading_options
 from spct.cli.running import begun_run, judge_all
@@ -38,6 +38,9 @@ from spct.run.opening import file_facts
 from spct.types import Item
 from spct.views import run_summary, verdict_header, verdict_line
 
+if TYPE_CHECKING:
+    from spct.cluster.files import InputFile
+
 
 @click.command(cls=Command)
 @click.argument("source", metavar="FILE|-")
@@ -46,6 +49,7 @@ from spct.views import run_summary, verdict_header, verdict_line
 @reading_options
 @part_options
 @budget_options
+@batch_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read, and count them.")
 @click.option("--out", type=PATH, metavar="DIR", help="Keep every sample in this run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
@@ -75,6 +79,9 @@ def judge(source: str, **options: Any) -> int:
         raise InputError("--resume goes on with a run directory; name it with --out DIR")
     if options["pilot"] is not None and not options["estimated"]:
         raise InputError("--pilot measures for --estimate; add that, or judge a part by --sample")
+    if options["ray"] is not None:
+        check_batch(options, options["out"])
+        return run_stoppable(_judge_by_ray(source, options), options["out"])
     with _source_file(source) as path:
         work = _judge(
             _Input("stdin" if source == "-" else source, path, options["skip_bad"], make_reading(options), options),
@@ -85,13 +92,17 @@ def judge(source: str, **options: Any) -> int:
 
 @dataclass
 class _Input:
-    """The rows to judge. ``check`` reads them all once before anything is sampled; ``items`` streams them."""
+    """The rows to judge. ``check`` reads them all once before anything is sampled; ``items`` streams them.
+
+    ``files`` are they where they are judged on many machines; otherwise there is one, ``path``.
+    """
 
     name: str
     path: Path
     skip_bad: bool
     reading: Reading
     options: Mapping[str, Any]
+    files: Sequence[InputFile] = ()
     total: int = 0
     bad: int = 0
 
@@ -126,7 +137,7 @@ class _Input:
         self, judge: Judge, on_bad: Callable[[SpctError], None] | None = None, reading: Reading | None = None
     ) -> Iterator[Item]:
         reading = reading or self.reading
-        for item in read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name, reading=reading):
+        for item in self._read(on_bad, reading):
             try:
                 judge.check(item)
             except TemplateError as error:
@@ -136,6 +147,13 @@ class _Input:
                     on_bad(error)
                 continue
             yield item
+
+    def _read(self, on_bad: Callable[[SpctError], None] | None, reading: Reading) -> Iterator[Item]:
+        if self.files:
+            from spct.cluster.files import read_files
+
+            return read_files(self.files, skip_bad=self.skip_bad, on_bad=on_bad, reading=reading)
+        return read_items(self.path, skip_bad=self.skip_bad, on_bad=on_bad, name=self.name, reading=reading)
 
     def facts(self) -> dict[str, Any]:
         """What a session of the run records of it."""
@@ -151,7 +169,7 @@ class _Input:
 
 
 async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
-    judge = make_judge(options, make_meta_if_named(options))
+    judge = judge_of_options(options)
     source.check(judge)
     if options["estimated"]:
         print_estimate(await estimate(source.chosen(judge), source.planned, options), options)
@@ -166,6 +184,35 @@ async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
         totals = await judge_all(judge, source.chosen(judge), source.planned, store, options, printed, header)
         click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
     return 1 if totals.no_verdict or totals.items < source.planned else 0
+
+
+async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
+    from spct.cluster.files import input_files
+
+    if name == "-":
+        raise InputError("--ray reads files, folders and patterns, and not stdin; name one")
+    files = input_files(name)
+    source = _Input(name, Path(name), options["skip_bad"], make_reading(options), options, files)
+    judge = judge_of_options(options)
+
+    def checked() -> Iterator[Item]:
+        source.check(judge)
+        return source.chosen(judge)
+
+    part = {option: options[option] for option in ("limit", "sample", "map", "group_by", "sheet", "encoding")}
+    facts = {"files": [file.as_row() for file in files], **part, "seed": options["seed"], "skip_bad": source.skip_bad}
+    done = await judge_batch(
+        partial(judge_of_options, options),
+        BatchItems(facts, checked),
+        options["out"],
+        options,
+        settings={"skip_bad": source.skip_bad},
+        session={"input": name},
+        printed=options["as_json"],
+    )
+    totals = done.totals
+    click.echo(run_summary(totals, judge.settings, bad_rows=source.bad), err=options["as_json"])
+    return 1 if totals.no_verdict or totals.items < (totals.planned or 0) else 0
 
 
 def _json_line(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spct.cli.juries import asks_several, make_jury
+from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
 from spct.cli.session import make_engine
 from spct.errors import InputError
@@ -200,6 +201,11 @@ def make_judge(
     if settings is not None and settings != own:
         raise InputError("the judges of a jury have settings of their own; ask without options")
     return make_jury(options, own, lambda given, engine: make_one(given, None, backend=engine), backend)
+
+
+def judge_of_options(options: Mapping[str, Any]) -> Judge:
+    """The judge of the options with its meta RM: on a cluster it is made in every actor. Raises InputError."""
+    return make_judge(options, make_meta_if_named(options))
 
 
 def make_one(

@@ -12,8 +12,7 @@ import click
 import orjson
 
 from spct.cli.help import Command
-from spct.cli.judging import judging_options, make_judge
-from spct.cli.meta import make_meta_if_named
+from spct.cli.judging import judge_of_options, judging_options
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
@@ -61,7 +60,7 @@ async def _probe(source: Path, options: Mapping[str, Any]) -> int:
     from spct.bench.probing.changes import probe_items, read_probes
     from spct.bench.probing.figures import probe_results
 
-    judge = make_judge(options, make_meta_if_named(options))
+    judge = judge_of_options(options)
     probes = read_probes(options["probes"], options["only"])
     seed = judge.settings.seed
     items = _chosen(list(read_items(source)), options["limit"], seed)

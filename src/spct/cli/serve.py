@@ -1,4 +1,4 @@
-"""``spct serve``: a judge as a reward service over HTTP; ``spct serve-key``: a key for it."""
+"""``spct serve``: one judge or several as a reward service over HTTP; ``spct serve-key``: a key for it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,44 @@ from spct.cli.help import Command
 from spct.cli.judging import judging_options, make_judge, settings_of
 from spct.cli.meta import make_meta_if_named
 from spct.cli.paths import PATH
-from spct.cli.session import engine_options
+from spct.cli.session import ENGINE_OPTIONS, engine_options
 from spct.cli.stopping import Background, leave
-from spct.errors import InputError, RunError
-from spct.judges import Judge
+from spct.errors import InputError, RunError, TemplateError
+from spct.judges import Backend, Judge
 from spct.judges.settings import JudgeSettings
 
 if TYPE_CHECKING:
+    from spct.cli.serve_file import ServeFile
     from spct.serve.auth import Keys
     from spct.serve.limits import Limits
     from spct.serve.log import JsonLog
     from spct.serve.metrics import Metrics
     from spct.serve.server import Server
+    from spct.serve.state import ServerState
     from spct.service.service import RewardService
+
+
+OF_A_BACKEND = (*("kind", "judge_option", "jury", "escalate", "model", "grammar", "engine_option"), *ENGINE_OPTIONS)
+"""The options that say what a judge judges with."""
+
+
+def _read_config(context: click.Context, option: click.Parameter, path: Path | None) -> ServeFile | None:
+    """The file of several judges; what stands at its top becomes the defaults of the other options."""
+    if path is None:
+        return None
+    _check_installed()
+    from spct.cli.serve_file import read_serve_file
+
+    file = read_serve_file(path, context)
+    context.default_map = {**(context.default_map or {}), **file.top}
+    return file
 
 
 @click.command(cls=Command)
 @engine_options
 @judging_options
+@click.option("--config", type=PATH, is_eager=True, callback=_read_config, metavar="FILE",
+              help="Serve the judges of this file, in TOML (docs/serving.md).")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--keys", type=PATH, metavar="FILE", help="Who may ask: see spct serve-key.")
@@ -44,6 +64,9 @@ if TYPE_CHECKING:
 @click.option("--deadline", type=float, default=600.0, show_default=True, help="Seconds until 504, at most.")
 @click.option("--cohort-wait", type=float, default=60.0, show_default=True,
               help="Seconds that a rollout waits for the rest of its group.")  # fmt: skip
+@click.option("--keep-groups", type=PATH, metavar="DIR",
+              help="Note here which rollouts were judged together, so that a server that was killed gives the others of a group "
+              "the same rewards once it is started again.")  # fmt: skip
 @click.option("--cache-mb", type=click.FloatRange(0), default=64, show_default=True, help="Size of the verdict cache.")
 @click.option("--cache-ttl", type=click.FloatRange(0), default=3600, show_default=True, help="Seconds a verdict stays.")
 @click.option("--limit", multiple=True, metavar="NAME=NUMBER",
@@ -74,10 +97,9 @@ def serve(**options: Any) -> int:
     limits = _limits(options["limit"])
     log, metrics = JsonLog(requests=not options["quiet"]), Metrics()
     log.take_errors_of("uvicorn", "asyncio")
-    callers = max(1, len(keys.digests))
-    service = _service(options, metrics, log, callers)
+    serving = _serving(options, keys, limits, metrics, log)
     servers: list[Server] = []
-    background = Background(_serve(service, options, limits, keys, metrics, log, servers.append))
+    background = Background(_serve(serving, options, keys, metrics, log, servers.append))
 
     def stop(name: str, count: int) -> float:
         if not servers:  # the engine is still starting
@@ -113,22 +135,62 @@ def serve_key(name: str, keys: Path | None) -> None:
     else:
         if keys.exists() and name in dict(Keys.read(keys).digests):
             raise InputError(f"keys: {keys} has a key named {name!r} already; take another name")
+        keys.touch(0o600)
         with keys.open("a") as file:
             file.write(f"{line}\n")
     click.echo(key)
 
 
-def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers: int) -> RewardService:
+def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Metrics, log: JsonLog) -> ServerState:
+    """What is served: the judges of the file, or that of the command's own options. Raises InputError."""
+    from spct.serve.state import ServerState
+    from spct.service.closed_groups import ClosedGroups
+
+    keep: Path | None = options["keep_groups"]
+    file: ServeFile | None = options["config"]
+    shares = {} if file is None else file.shares
+    if strangers := sorted(shares.keys() - dict(keys.digests).keys()):
+        known = ", ".join(name for name, _ in keys.digests) or "none"
+        raise InputError(f"{file and file.path}: shares: got {', '.join(strangers)}; expected names of keys ({known})")
+    callers = max(1, len(keys.digests))
+    backends: dict[str, Backend] = {}
+    judges: dict[str, RewardService] = {}
+    for name, own in {"default": options}.items() if file is None else file.judges.items():
+        out = options["out"] if file is None or options["out"] is None else options["out"] / name
+        try:
+            judges[name] = _service({**options, "out": out, **own}, metrics, log, callers, shares, backends)
+        except (InputError, TemplateError) as error:
+            raise error if file is None else type(error)(f"{file.path}: judges.{name}: {error}") from error
+    return ServerState(
+        judges,
+        limits,
+        cohort_wait_s=options["cohort_wait"],
+        keys=callers,
+        weights=shares,
+        default="" if file is None else file.default,
+        closed_groups=None if keep is None else ClosedGroups(keep, _on_fault(log, "groups_not_kept")),
+    )
+
+
+def _service(
+    options: Mapping[str, Any],
+    metrics: Metrics,
+    log: JsonLog,
+    callers: int,
+    weights: Mapping[str, float],
+    backends: dict[str, Backend],
+) -> RewardService:
+    """The service of one judge; judges whose models are named alike share what is in ``backends``."""
     from spct.service.cache import VerdictCache
     from spct.service.probing import Prober
     from spct.service.recording import Recording
     from spct.service.service import RewardService
 
-    def on_fault(error: RunError) -> None:
-        log.write("recording_failed", message=str(error))
-
     meta = make_meta_if_named(options)
-    backend = make_judge(options, meta).engine
+    alike = repr([(name, options[name]) for name in OF_A_BACKEND])
+    if alike not in backends:
+        backends[alike] = make_judge(options, meta).engine
+    backend = backends[alike]
 
     def make(settings: JudgeSettings) -> Judge:
         return make_judge(options, meta, backend=backend, settings=settings)
@@ -140,17 +202,23 @@ def _service(options: Mapping[str, Any], metrics: Metrics, log: JsonLog, callers
         queue=options["queue"],
         deadline_s=options["deadline"],
         cache=VerdictCache(int(options["cache_mb"] * 2**20), options["cache_ttl"]),
-        recording=None if options["out"] is None else Recording(options["out"], on_fault, callers=callers),
+        recording=None
+        if options["out"] is None
+        else Recording(options["out"], _on_fault(log, "recording_failed"), callers=callers),
         callers=callers,
+        weights=weights,
         on_judged=metrics.judged,
         prober=Prober(options["probe_share"], metrics.probed, seed=options["seed"]) if options["probe_share"] else None,
     )
 
 
+def _on_fault(log: JsonLog, event: str) -> Callable[[RunError], None]:
+    return lambda error: log.write(event, message=str(error))
+
+
 async def _serve(
-    service: RewardService,
+    serving: ServerState,
     options: Mapping[str, Any],
-    limits: Limits,
     keys: Keys,
     metrics: Metrics,
     log: JsonLog,
@@ -158,11 +226,9 @@ async def _serve(
 ) -> None:
     from spct.serve.app import create_app
     from spct.serve.server import Server
-    from spct.serve.state import ServerState
 
     with listening_on(options["host"], options["port"]) as listening:
-        async with service:  # here, so that an engine that does not start is this command's own error
-            serving = ServerState(service, limits, cohort_wait_s=options["cohort_wait"], keys=len(keys.digests))
+        async with serving:  # here, so that an engine that does not start is this command's own error
             app = create_app(serving, keys=keys, metrics=metrics, log=log)
             server = Server(app, serving, log, drain_s=options["drain"])
             began(server)

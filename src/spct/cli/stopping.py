@@ -154,6 +154,11 @@ _SECRET = frozenset(
 )
 
 
+def names_secret(name: str) -> bool:
+    """Whether something of this name, as a header or an option, is most likely a secret."""
+    return not _SECRET.isdisjoint(name.lower().replace("_", "-").split("-"))
+
+
 def without_secrets(arguments: Sequence[str]) -> list[str]:
     """The arguments with ``...`` in place of every value that may hold a key, and no login or query in an address."""
     kept: list[str] = []
@@ -175,6 +180,6 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
 def _pair_shown(pair: str) -> str:
     name, equals, value = pair.partition("=")
     words = name.lower().replace("_", "-")
-    if words in _WORDY or (_PLAIN.fullmatch(value) and _SECRET.isdisjoint(words.split("-"))):
+    if words in _WORDY or (_PLAIN.fullmatch(value) and not names_secret(name)):
         return pair
     return f"{name}={HIDDEN}" if equals else HIDDEN

@@ -15,10 +15,14 @@ from spct.client.transport import Patience, Transport
 from spct.engines.http.address import find_address
 from spct.errors import InputError, ReplyError
 from spct.items.values import plain
+from spct.wire import COHORT_HEADER
+from spct.wire.asked import cohort_of
 from spct.wire.judge import BatchEntry, BatchLine, BatchRequest, JudgeRequest, VerdictOut
+from spct.wire.models import ModelOut, ModelsAnswer
 from spct.wire.parts import GroupIn, In, Told
 from spct.wire.probes import Ready
 from spct.wire.rerank import RerankAnswer, RerankRequest, RerankResult
+from spct.wire.reward import RewardRollout
 from spct.wire.score import ScoreAnswer, ScoreTexts
 
 KEY_VARIABLE = "SPCT_API_KEY"
@@ -30,20 +34,29 @@ class RewardClient(RewardSource):
     """A reward service at ``base_url``, asked under ``key`` (or the environment's SPCT_API_KEY).
 
     ``timeout_s`` bounds one try and ``patience_s`` how long a call goes on trying after its first failure, a restart of
-    the service included. Every method raises what the service names: BusyError, DeadlineError, RejectedError,
-    EngineError, CohortError, ... of ``spct.errors``. What comes back are the frozen models of ``spct.wire``; ``options``
-    are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
+    the service included. ``judge_name`` is which judge of the service is asked, its default one if None. Every method raises
+    what the service names: BusyError, DeadlineError, RejectedError, EngineError, CohortError, ... of ``spct.errors``. What comes
+    back are the frozen models of ``spct.wire``; ``options`` are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
     """
 
     def __init__(
-        self, base_url: str, key: str | None = None, *, timeout_s: float = 600.0, patience_s: float = 300.0
+        self,
+        base_url: str,
+        key: str | None = None,
+        *,
+        judge_name: str | None = None,
+        timeout_s: float = 600.0,
+        patience_s: float = 300.0,
     ) -> None:
         super().__init__()
+        self.judge_name = judge_name
         if not base_url:
             raise InputError("the client has no base_url; expected one like http://127.0.0.1:8000")
         address = find_address("reward service", base_url, key, KEY_VARIABLE)
         self._transport = Transport(address, Patience(timeout_s, patience_s))
-        self._made = partial(RewardClient, base_url, key, timeout_s=timeout_s, patience_s=patience_s)
+        self._made = partial(
+            RewardClient, base_url, key, judge_name=judge_name, timeout_s=timeout_s, patience_s=patience_s
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, in another process too, is a client of its own."""
@@ -53,7 +66,8 @@ class RewardClient(RewardSource):
         return f"RewardClient({self._transport.shown!r})"
 
     async def ask(self, path: str, asked: In, kind: type[Told]) -> Told:
-        return await self._transport.call("POST", path, kind, asked)
+        headers = {COHORT_HEADER: cohort_of(asked)} if isinstance(asked, RewardRollout) else None
+        return await self._transport.call("POST", path, kind, asked, headers)
 
     async def ajudge(
         self,
@@ -79,6 +93,7 @@ class RewardClient(RewardSource):
             reference=reference,
             principles=principles,
             metadata=metadata,
+            judge=self.judge_name,
             judgments=judgments,
             deadline_s=deadline_s,
             options=options,
@@ -106,7 +121,7 @@ class RewardClient(RewardSource):
             if not left:
                 return None
             items = list(left.values())
-            given = {"judgments": judgments, "deadline_s": deadline_s, "options": options}
+            given = {"judge": self.judge_name, "judgments": judgments, "deadline_s": deadline_s, "options": options}
             return request(BatchRequest, items=items, stream=True, **given)
 
         async for line in self._transport.stream("v1/judge/batch", BatchLine, missing):
@@ -122,12 +137,20 @@ class RewardClient(RewardSource):
         self, query: str, documents: Sequence[str], *, top_n: int | None = None
     ) -> tuple[RerankResult, ...]:
         """The documents best first, through the rerank endpoint that other clients use."""
-        asked = request(RerankRequest, query=query, documents=listed(documents), top_n=top_n, return_documents=False)
+        asked = request(
+            RerankRequest,
+            model=self.judge_name,
+            query=query,
+            documents=listed(documents),
+            top_n=top_n,
+            return_documents=False,
+        )
         return (await self.ask("v1/rerank", asked, RerankAnswer)).results
 
     async def ascore(self, query: str, responses: Sequence[str]) -> tuple[float, ...]:
         """A score on 0..1 per response, through the score endpoint that other clients use."""
-        told = await self.ask("v1/score", request(ScoreTexts, text_1=query, text_2=listed(responses)), ScoreAnswer)
+        asked = request(ScoreTexts, model=self.judge_name, text_1=query, text_2=listed(responses))
+        told = await self.ask("v1/score", asked, ScoreAnswer)
         by_index = {entry.index: entry.score for entry in told.data}
         if by_index.keys() != set(range(len(responses))):
             raise ReplyError(f"the service sent scores for {sorted(by_index)} of {len(responses)} responses")
@@ -136,6 +159,10 @@ class RewardClient(RewardSource):
     async def ahealth(self) -> Ready:
         """What the service says of itself; waits for one that is not up yet, as long as patience lasts."""
         return await self._transport.call("GET", "readyz", Ready)
+
+    async def amodels(self) -> tuple[ModelOut, ...]:
+        """The judges of the service; the names are for ``judge_name``."""
+        return (await self._transport.call("GET", "v1/models", ModelsAnswer)).data
 
     async def aclose(self) -> None:
         """Close the connections; the object can be used again."""
@@ -162,6 +189,10 @@ class RewardClient(RewardSource):
     def health(self) -> Ready:
         """Like ``ahealth``, from plain code."""
         return self.run(self.ahealth())
+
+    def models(self) -> tuple[ModelOut, ...]:
+        """Like ``amodels``, from plain code."""
+        return self.run(self.amodels())
 
 
 def _group(group: GroupIn | Mapping[str, Any]) -> GroupIn:

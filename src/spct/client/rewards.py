@@ -31,8 +31,10 @@ class RewardSource(OwnLoop):
     """What gives rewards. ``ask`` is what the sources differ in.
 
     As with a GRM: the plain methods run on a loop of their own in a background thread, the ``a...`` methods on the
-    caller's; use one kind or the other per object.
+    caller's; use one kind or the other per object. ``judge_name`` is which judge of a service is asked, its default one if None.
     """
+
+    judge_name: str | None = None
 
     async def ask(self, path: str, asked: In, kind: type[Told]) -> Told:
         """The answer to a request for ``path``. Raises SpctError."""
@@ -65,6 +67,7 @@ class RewardSource(OwnLoop):
             reference=reference,
             principles=principles,
             metadata=metadata,
+            judge=self.judge_name,
             normalisation=normalisation,
             options=options,
             deadline_s=deadline_s,
@@ -108,6 +111,7 @@ class RewardSource(OwnLoop):
             reference=reference,
             principles=principles,
             metadata=metadata,
+            judge=self.judge_name,
             normalisation=normalisation,
             deadline_s=deadline_s,
             hold_s=hold_s,

@@ -13,7 +13,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +80,19 @@ class Transport:
     def shown(self) -> str:
         return self._address.endpoint.shown
 
-    async def call(self, method: str, path: str, kind: type[Told], asked: In | None = None) -> Told:
-        """The answer to ``asked``, read as what it should be. Raises SpctError."""
+    async def call(
+        self,
+        method: str,
+        path: str,
+        kind: type[Told],
+        asked: In | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Told:
+        """The answer to ``asked``, read as what it should be; ``headers`` go with every try. Raises SpctError."""
         payload = None if asked is None else encode(asked)
         clock = _Clock(self._patience.patience_s)
         while True:
-            answer = await self._try(method, path, payload)
+            answer = await self._try(method, path, payload, headers)
             if isinstance(answer, bytes):
                 return decode(answer, self._address.endpoint, kind)
             await clock.wait(answer, self._address.endpoint)
@@ -119,9 +126,11 @@ class Transport:
         if session is not None and self._process == os.getpid() and self._loop is asyncio.get_running_loop():
             await session.close()
 
-    async def _try(self, method: str, path: str, payload: bytes | None) -> bytes | Transient | Held:
+    async def _try(
+        self, method: str, path: str, payload: bytes | None, headers: Mapping[str, str] | None
+    ) -> bytes | Transient | Held:
         try:
-            async with self._send(method, path, payload) as response:
+            async with self._send(method, path, payload, headers=headers) as response:
                 if response.status == 200:
                     answer: bytes = await response.read()
                     return answer
@@ -131,10 +140,17 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             return self._of_exception(error)
 
-    def _send(self, method: str, path: str, payload: bytes | None, timeout: aiohttp.ClientTimeout | None = None) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        payload: bytes | None,
+        timeout: aiohttp.ClientTimeout | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         url = self._address.url(*path.split("/"))
         timeout = timeout or aiohttp.ClientTimeout(total=self._patience.timeout_s, sock_connect=CONNECT_S)
-        return self._open().request(method, url, data=payload, timeout=timeout, allow_redirects=False)
+        return self._open().request(method, url, data=payload, headers=headers, timeout=timeout, allow_redirects=False)
 
     def _open(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()

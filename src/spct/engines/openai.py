@@ -295,11 +295,10 @@ class OpenAIEngine:
         prompt = "\n".join([turn.content for turn in request.messages])
         tokens = len(prompt) / CHARS_PER_TOKEN + request.n * request.max_tokens
         while True:
-            body = self._dialect.body(request)
+            body, echoed = self._dialect.body(request), self._dialect.echoed(request)
+            read = partial(http_wire.read_reply, request=request, echoed=echoed)
             try:
-                outcome = await client.post(
-                    http_wire.encode(body), tokens, lambda raw: http_wire.read_reply(raw, request), prompt, server
-                )
+                outcome = await client.post(http_wire.encode(body), tokens, read, prompt, server)
             except ContextLengthError as error:
                 self._context_tokens = self._context_tokens or error.context_tokens
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spct.errors import InputError
+from spct.items.item import ID_DIGITS, fingerprint
 from spct.types import Item
 
 
@@ -31,3 +32,9 @@ class Ids:
             item = replace(item, id=f"{name}-{copy}")
         self._seen.add(hash(item.id))
         return item
+
+    def again(self, item: Item, where: str) -> Item:
+        """``add`` for an item that another file has named: what is named by its content is numbered anew."""
+        mark = fingerprint(item)[:ID_DIGITS]
+        by_content = item.id.partition("-")[0] == mark
+        return self.add(replace(item, id=mark) if by_content else item, where, given=not by_content)

@@ -49,16 +49,16 @@ def parse_item(row: Mapping[str, Any], *, where: str) -> Item:
     return item if item.id else replace(item, id=fingerprint(item)[:ID_DIGITS])
 
 
-def item_to_row(item: Item) -> dict[str, Any]:
+def item_to_row(item: Item, *, kept: bool = True) -> dict[str, Any]:
     """The canonical row of an item: ``parse_item`` of it gives the item back. Keys without a value are left out.
 
-    Of images that came as data it has a reference.
+    ``kept`` is for what is stored: of images that came as data it has a reference.
     """
     row: dict[str, Any] = {
         **item.extra,
         "id": item.id,
-        "messages": [turn_row(message, kept=True) for message in item.messages],
-        "responses": [response_row(response, kept=True) for response in item.responses],
+        "messages": [turn_row(message, kept=kept) for message in item.messages],
+        "responses": [response_row(response, kept=kept) for response in item.responses],
         **truth_row(item),
         "reference": item.reference,
         "principles": item.principles,

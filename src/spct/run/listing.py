@@ -48,10 +48,9 @@ def run_facts(directory: Path) -> RunFacts:
     """Raises RunError for a run that cannot be read."""
     with contextlib.closing(RunStore.open(directory)) as store, as_damage(str(directory)):
         written, settings = stored_settings(store)
-        rows = dict(store.verdict_rows())
         graded = GradesByKind(stored_scale(store, settings))
-        for position, item in store.items():
-            if (row := rows.get(position)) is not None:
+        for _, item, row in store.items_and_verdicts():
+            if row is not None:
                 single = len(item.responses) == 1
                 graded.add(row["means" if single or settings.rule != "sum" else "totals"], item)
         grades = graded.grades
@@ -64,7 +63,7 @@ def run_facts(directory: Path) -> RunFacts:
             judge=str(written.get("judge") or written.get("imported") or "grm"),
             k=settings.k,
             items=store.count("items"),
-            verdicts=len(rows),
+            verdicts=store.count("verdicts"),
             accuracy=grades.strict if grades.count else None,
             graded=int(grades.count),
             invalid=sum(store.problem_counts().values()) / completions if completions else None,

@@ -18,8 +18,8 @@ import orjson
 
 from spct.errors import InputError, ResumeRefusedError
 from spct.items.ids import Ids
-from spct.items.item import ID_DIGITS, fingerprint
 from spct.judges.template_choice import noise_in
+from spct.run.connection import FILE
 from spct.run.labels import Label, add_labels, labels_of
 from spct.run.opening import begun, differences
 from spct.run.revote import voted_anew
@@ -42,73 +42,87 @@ def merge_runs(directories: Sequence[Path], out: Path) -> Merged:
     """Join the runs in ``directories`` into a new one in ``out``. Raises ResumeRefusedError, InputError, RunError."""
     if len(directories) < 2 or len({directory.resolve() for directory in directories}) < len(directories):
         raise InputError(f"got {len(directories)} runs to merge; expected two or more different ones")
-    with contextlib.ExitStack() as stack:
-        parts = [stack.enter_context(contextlib.closing(RunStore.open(directory))) for directory in directories]
-        settings = _shared_settings(parts)
-        renamed = _renamed(parts)
-        session = {"merged": [str(directory) for directory in directories]}
-        merged = begun(out, settings, session)
-        with contextlib.closing(merged):
-            for part in parts:
-                merged.absorb(part)
-            _rename(merged, renamed)
-            labels = add_labels(out, _labels(parts, merged))
-            unfinished = merged.count("items") - merged.count("verdicts")
-            return Merged(merged.count("items"), merged.count("judgments"), unfinished, labels)
+    settings = _shared_settings(directories)
+    renamed = _renamed(directories)
+    session = {"merged": [str(directory) for directory in directories]}
+    with contextlib.closing(begun(out, settings, session)) as merged:
+        for directory in directories:
+            with _opened(directory) as part:
+                _absorb(merged, part)
+        _rename(merged, renamed)
+        labels = add_labels(out, _labels(directories, merged))
+        unfinished = merged.count("items") - merged.count("verdicts")
+        return Merged(merged.count("items"), merged.count("judgments"), unfinished, labels)
 
 
-def _shared_settings(parts: Sequence[RunStore]) -> dict[str, Any]:
-    first, *others = parts
-    settings: dict[str, Any] = orjson.loads(first.meta("settings") or "{}")
-    for other in others:
-        changed = differences(
-            settings, orjson.loads(other.meta("settings") or "{}"), f"in {first.directory}", f"in {other.directory}"
-        )
-        if changed:
+def _opened(directory: Path) -> contextlib.closing[RunStore]:
+    """A part, open for as long as it is looked at: there may be more parts than files that can be open."""
+    return contextlib.closing(RunStore.open(directory))
+
+
+def _absorb(merged: RunStore, part: RunStore) -> None:
+    merged.absorb(part.directory / FILE)
+    for started, facts in part.sessions():
+        merged.add_session(started, facts)
+    if part.takes_asks:
+        merged.take_asks()
+        for ask in part.asks():
+            merged.add_ask(ask)
+    merged.keep_notes(part.notes())
+    merged.set_meta("seconds", f"{float(merged.meta('seconds') or 0) + float(part.meta('seconds') or 0):.3f}")
+
+
+def _shared_settings(directories: Sequence[Path]) -> dict[str, Any]:
+    """The settings of the first run. Raises ResumeRefusedError unless they are those of all."""
+    settings: dict[str, Any] = {}
+    for directory in directories:
+        with _opened(directory) as part:
+            own: dict[str, Any] = orjson.loads(part.meta("settings") or "{}")
+        settings = settings or own
+        if changed := differences(settings, own, f"in {directories[0]}", f"in {directory}"):
             raise ResumeRefusedError("the runs were made with different settings:\n" + "\n".join(changed))
     return settings
 
 
-def _renamed(parts: Sequence[RunStore]) -> dict[int, str]:
+def _renamed(directories: Sequence[Path]) -> dict[int, str]:
     """The places at which items get another id, and which. Raises InputError for an id given in two runs."""
     ids = Ids()
     renamed: dict[int, str] = {}
     begin = 0
-    for part in parts:
+    for directory in directories:
         position = -1
-        for position, item in part.items():
-            mark = fingerprint(item)[:ID_DIGITS]
-            by_content = item.id.partition("-")[0] == mark
-            named = ids.add(replace(item, id=mark) if by_content else item, str(part.directory), given=not by_content)
-            if named.id != item.id:
-                renamed[begin + position] = named.id
+        with _opened(directory) as part:
+            for position, item in part.items():
+                named = ids.again(item, str(directory))
+                if named.id != item.id:
+                    renamed[begin + position] = named.id
         begin += position + 1
     return renamed
 
 
-def _labels(parts: Sequence[RunStore], merged: RunStore) -> Iterator[tuple[Item, Label]]:
+def _labels(directories: Sequence[Path], merged: RunStore) -> Iterator[tuple[Item, Label]]:
     """What people said of the items, each at its place in the merged run."""
     begin = 0
-    for part in parts:
-        for position, given in labels_of(part.directory).items():
+    for directory in directories:
+        for position, given in labels_of(directory).items():
             item = merged.item(begin + position)
             for label in given.values():
                 yield item, replace(label, position=begin + position)
-        begin += part.items_end()
+        with _opened(directory) as part:
+            begin += part.items_end()
 
 
 def _rename(merged: RunStore, renamed: Mapping[int, str]) -> None:
     """Give the items that need one another name, and vote on them under it: ties are broken by the item's name."""
     _, settings = stored_settings(merged)
     meta = orjson.loads(merged.meta("settings") or "{}").get("meta")
-    rows = dict(merged.verdict_rows())
     noise = noise_in(merged.templates(), settings.template)
     for position, name in renamed.items():
         item: Item = replace(merged.item(position), id=name)
         merged.rename_item(position, item)
-        if position in rows:
+        if (row := merged.verdict_row(position)) is not None:
             ratings = None if meta is None else merged.ratings(position, meta)
-            verdict = voted_anew(item, settings, merged.history(position), ratings, rows[position], noise)
+            verdict = voted_anew(item, settings, merged.history(position), ratings, row, noise)
             if verdict is not None:
                 merged.put_verdict(position, verdict.as_row())
     merged.flush()

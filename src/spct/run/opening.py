@@ -60,10 +60,19 @@ def open_run(
     session: Mapping[str, Any] | None = None,
 ) -> RunStore:
     """Like ``opened_run``, for a run that outlives one block of code; close it after use."""
+    facts = {**session_of(judge), **(session or {})}
+    return begun(directory, described(judge, settings or {}), facts, judge.templates, resume=resume)
+
+
+def described(judge: Judge, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run of ``judge``, which has been started, with those that are added."""
     params = judge.engine.configuration.get("params")  # fields of the request that a user set or left out
-    described = {**judge.describe(), **({"params": params} if params else {}), **(settings or {})}
-    facts = {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **(session or {})}
-    return begun(directory, described, facts, judge.templates, resume=resume)
+    return {**judge.describe(), **({"params": params} if params else {}), **settings}
+
+
+def session_of(judge: Judge) -> dict[str, Any]:
+    """What a session of a run keeps of its judge."""
+    return {"engine": dict(judge.engine.configuration), "k": judge.settings.k}
 
 
 def begun(

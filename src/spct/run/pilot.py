@@ -18,6 +18,7 @@ from spct.voting.rows import ScoreRow, rows_of
 from spct.voting.verdict import Verdict
 
 KEY = "noise"
+"""The fact of a run under which it keeps what was learned, and of how many ``items``: 0 where another run learned it."""
 
 
 class Pilot:
@@ -29,12 +30,14 @@ class Pilot:
         self._rows: dict[int, Sequence[ScoreRow]] = {}
         self._learned: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         kept = orjson.loads((store and store.meta(KEY)) or "{}")
+        self._items = PILOT_ITEMS
         if kept.get("k") == judge.settings.k:
             self._learned.set_result(kept["learned"])
+            self._items = kept["items"]
 
     def has(self, position: int) -> bool:
         """Whether the item at this place of the input is one of the pilot."""
-        return self._judge.settings.adaptive is not None and position < PILOT_ITEMS
+        return self._judge.settings.adaptive is not None and position < self._items
 
     def done(self, position: int, verdict: Verdict) -> None:
         """Note that an item of the pilot is judged."""

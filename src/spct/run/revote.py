@@ -87,12 +87,10 @@ def choose_meta(store: RunStore, named: str | None, of_run: str | None) -> str |
 
 def revote(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[Revoted]:
     """Vote on every item of the run, in input order, under ``revote_settings``; reads the file once, front to back."""
-    verdict_rows = dict(store.verdict_rows())
     noise = noise_in(store.templates(), settings.template)
     judgments = _Cursor(store.judgments())
     ratings = _Cursor(iter(()) if meta is None else store.all_ratings(meta))
-    for position, item in store.items():
-        row = verdict_rows.get(position)
+    for position, item, row in store.items_and_verdicts():
         of_item = [
             judgment
             for judgment in judgments.at(position, [])

@@ -48,7 +48,6 @@ INSERT INTO judgments SELECT position + :items, idx, block, attempt, shown, seed
     problem, detail, expected, unresolved, completion_tokens, request + :requests FROM part.judgments;
 INSERT INTO ratings SELECT meta, position + :items, idx, block, attempt, rating, problem FROM part.ratings;
 INSERT INTO verdicts SELECT position + :items, row FROM part.verdicts;
-INSERT INTO sessions SELECT started, facts FROM part.sessions;
 INSERT OR IGNORE INTO prompts SELECT digest, messages FROM part.prompts;
 INSERT OR IGNORE INTO principles SELECT key, text FROM part.principles;
 INSERT OR IGNORE INTO templates SELECT name, texts FROM part.templates;

@@ -14,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from time import monotonic
 
 from spct.errors import EngineError, RunError, TemplateError
@@ -53,15 +54,17 @@ async def judge_items(
     in_flight: int,
     store: RunStore | None = None,
     on_request: OnRequest | None = None,
+    positions: Iterable[int] | None = None,
 ) -> AsyncGenerator[Outcome, None]:
     """Yield one Outcome per item, in input order, each only after its samples are safely stored.
 
+    ``positions`` are the items' places in the run, where they are not all of it from its beginning.
     Raises EngineError when the engine cannot go on, RunError when the store cannot; what is in flight is cancelled.
     """
     run = _Run(judge, store, on_request)
     clock = None if store is None else _Clock(store)
     tasks: deque[asyncio.Task[_Done]] = deque()
-    source = enumerate(items)
+    source = zip(items, count() if positions is None else positions, strict=False)
     _log.info("judging by %s, up to %d items side by side", judge.engine.model_id, in_flight)
     try:
         exhausted = False
@@ -72,7 +75,8 @@ async def judge_items(
                     exhausted = True
                 else:
                     run.judging += 1
-                    tasks.append(asyncio.create_task(run.one(*following)))
+                    item, position = following
+                    tasks.append(asyncio.create_task(run.one(position, item)))
             while tasks and tasks[0].done() and tasks[0].result().is_stored():
                 if clock is not None:
                     clock.tick()

@@ -19,6 +19,7 @@ from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import orjson
@@ -64,6 +65,7 @@ class RunStore:
         self._writer = Writer(directory, connection)
         self._end: int | None = None
         self._request: int | None = None
+        self._made: dict[tuple[str, str], Template] = {}
         self.first_texts: MutableMapping[str, str] = _FirstTexts(self)
 
     @classmethod
@@ -107,6 +109,10 @@ class RunStore:
         found = self._one("SELECT value FROM meta WHERE key = ?", key)
         return None if found is None else str(found[0])
 
+    def metas_like(self, begin: str) -> dict[str, str]:
+        """The run's own facts whose keys begin so."""
+        return dict(self._rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(begin), begin))
+
     def set_meta(self, key: str, value: str) -> None:
         self._writer.put("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(key, value)])
 
@@ -125,30 +131,37 @@ class RunStore:
         self._writer.put("INSERT OR REPLACE INTO templates VALUES (?, ?)", rows)
 
     def templates(self) -> dict[str, Template]:
-        """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it."""
+        """Every template that the run was judged by, by its name or path in the settings, from the texts kept of it.
+
+        Whoever goes through the items asks for each of them, and a template takes long to make: it is made once.
+        """
 
         def read(row: Any) -> tuple[str, Template]:
-            name, texts = row[0], dict(orjson.loads(row[1]))
-            check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
-            return name, Template.of_texts(Path(name).stem, texts)
+            name, text = row
+            if (name, text) not in self._made:
+                texts = dict(orjson.loads(text))
+                check_kinds((name, *texts, *texts.values()), [str] * (1 + 2 * len(texts)))
+                self._made[name, text] = Template.of_texts(Path(name).stem, texts)
+            return name, self._made[name, text]
 
         return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
 
-    def absorb(self, other: RunStore) -> None:
-        """Add everything of another run behind what there is, its items behind the last one."""
-        here = {"items": self.items_end(), "requests": self._next_request() - 1}
+    def absorb(self, other: Path, *, at: int | None = None, meta: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Add everything of the run in the file ``other``, its items from the place ``at`` on: behind the last one if None.
+
+        The facts ``meta`` of this run are kept in the same transaction: all of it is there after it, or none.
+        """
+        here = {"items": self.items_end() if at is None else at, "requests": self._next_request() - 1}
         self.flush()
         with as_run_error(self.directory):
-            self._db.execute("ATTACH ? AS part", [f"{(other.directory / FILE).resolve().as_uri()}?mode=ro"])
-            for statement in ABSORB.split(";")[:-1]:
-                self._db.execute(statement, here)
-            self._db.commit()
-            self._db.execute("DETACH part")
-        if other.takes_asks:
-            self.take_asks()
-            self._writer.put("INSERT INTO asks VALUES (?, ?, ?, ?, ?)", list(map(ask_row, other.asks())))
-        self.keep_notes(other.notes())
-        self.set_meta("seconds", f"{float(self.meta('seconds') or 0) + float(other.meta('seconds') or 0):.3f}")
+            self._db.execute("ATTACH ? AS part", [f"{other.resolve().as_uri()}?mode=ro"])
+            try:
+                with self._db:
+                    for statement in ABSORB.split(";")[:-1]:
+                        self._db.execute(statement, here)
+                    self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*meta.items()])
+            finally:
+                self._db.execute("DETACH part")
         self._end = self._request = None
 
     def rename_item(self, position: int, item: Item) -> None:
@@ -327,6 +340,15 @@ class RunStore:
         """Every item the run has begun, in input order, with its position."""
         query = "SELECT position, row FROM items ORDER BY position"
         yield from self._decoded(lambda row: (row[0], self._item(row[1], row[0])), query)
+
+    def items_and_verdicts(self) -> Iterator[tuple[int, Item, dict[str, Any] | None]]:
+        """Every item the run has begun, in input order, with its position and its verdict's row, None without one."""
+        query = "SELECT position, i.row, v.row FROM items i LEFT JOIN verdicts v USING (position) ORDER BY position"
+
+        def read(row: Any) -> tuple[int, Item, dict[str, Any] | None]:
+            return row[0], self._item(row[1], row[0]), None if row[2] is None else verdict_of(row[2])
+
+        yield from self._decoded(read, query)
 
     def item(self, position: int) -> Item:
         """The item at this place of the input, which must be there."""

@@ -96,9 +96,8 @@ def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float
 
 def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:
     """All items in input order, those that are being judged right now included; ``meta`` as in ``stored_item``."""
-    rows = dict(store.verdict_rows())
-    for position, item in store.items():
-        yield stored_item(store, settings, position, item, rows.get(position), meta)
+    for position, item, row in store.items_and_verdicts():
+        yield stored_item(store, settings, position, item, row, meta)
 
 
 def stored_item(

@@ -1,4 +1,4 @@
-"""The application: routes, errors and the layer around them, over one service."""
+"""The application: routes, errors and the layer around them, over the judges of one server."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _NAMES = {404: "NotFound", 405: "MethodNotAllowed"}
 def create_app(
     serving: ServerState, *, keys: Keys | None = None, metrics: Metrics | None = None, log: JsonLog | None = None
 ) -> FastAPI:
-    """The ASGI application of ``serving``, which starts its service with the application and closes it with it.
+    """The ASGI application of ``serving``, which starts its judges with the application and closes them with it.
 
-    ``keys`` None lets everyone in. ``metrics`` are those that the service's ``on_judged`` tells, if it tells any.
+    ``keys`` None lets everyone in. ``metrics`` are those that the judges' ``on_judged`` tells, if it tells any.
     """
     metrics = metrics or Metrics()
     metrics.watch(serving)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with serving.service:
+        async with serving:
             yield
 
     app = FastAPI(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -28,11 +29,15 @@ class Keys:
 
     @classmethod
     def read(cls, path: Path) -> Keys:
-        """Raises InputError for a file that cannot be read, holds no key or a line that is none."""
+        """Raises InputError for a file that cannot be read, that others may write, without a key or with a line that is none."""
         try:
             lines = path.read_text().splitlines()
         except (OSError, ValueError) as error:
             raise InputError(f"keys: {path} cannot be read: {error}") from error
+        if os.name == "posix" and (mode := path.stat().st_mode) & 0o022:
+            raise InputError(
+                f"keys: {path} has the mode {mode & 0o777:o}, so others than its owner may add keys; chmod go-w {path}"
+            )
         found: dict[str, bytes] = {}
         for number, line in enumerate(map(str.strip, lines), 1):
             if not line or line.startswith("#"):

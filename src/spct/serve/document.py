@@ -30,6 +30,6 @@ def document_of(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
     if keyed:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]
-        for path in OPEN_PATHS:
+        for path in OPEN_PATHS & document["paths"].keys():
             document["paths"][path]["get"]["security"] = []
     return document

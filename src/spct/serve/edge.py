@@ -15,7 +15,8 @@ from spct.serve.metrics import Metrics
 from spct.serve.problems import problem
 from spct.serve.state import ServerState
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/docs.css"})
+"""What needs no key: what watches the server, and the page that a browser shows, which can send none."""
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, Summary, generate_latest
 from prometheus_client import Counter as PromCounter
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from spct.serve.state import ServerState
 from spct.service.run_figures import RunFigures, RunsSeen
-from spct.service.service import Timing
+from spct.service.service import RewardService, Timing
 
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 
@@ -82,39 +82,62 @@ class _ServiceCounts(Collector):
         self._serving = serving
 
     def collect(self) -> Iterator[Metric]:
-        serving, service = self._serving, self._serving.service
-        counters = service.counters
-        for name, text, value in (
-            ("spct_callers", "Callers being served or waiting", service.callers),
-            ("spct_queue_waiting", "Verdicts whose turn has not come", service.waiting),
-            ("spct_running", "Verdicts being made", service.running),
-            ("spct_capacity", "Callers that there is room for", service.capacity),
-            ("spct_cohorts_open", "Groups of rollouts gathering or being judged", serving.open_groups),
-            ("spct_rollouts_held", "Rollouts held for a caller that comes again", serving.held_rollouts),
-            ("spct_cache_bytes", "Estimated bytes of the verdict cache", service.cache.bytes),
-            ("spct_cache_verdicts", "Verdicts in the cache", len(service.cache)),
-        ):
-            yield GaugeMetricFamily(name, text, value)
-        yield _counts("spct_answers", "Verdicts answered, by where they came from", "source", counters.answered)
-        yield _counts("spct_errors", "Verdicts that were not given, by error", "type", counters.errors)
-        yield _counts("spct_verdicts", "Verdicts made: winner, tied, or none", "outcome", counters.verdicts)
-        yield _counts(
-            "spct_invalid_judgments", "Judgments without valid scores, by problem", "problem", counters.problems
+        serving = self._serving
+        yield GaugeMetricFamily(
+            "spct_cohorts_open", "Groups of rollouts gathering or being judged", serving.open_groups
         )
-        yield CounterMetricFamily("spct_valid_judgments", "Judgments with valid scores", counters.valid)
-        yield CounterMetricFamily("spct_unrecorded", "Verdicts that could not be recorded", counters.lost)
-        yield CounterMetricFamily("spct_cut_short", "Escalations that a deadline ended early", counters.cut_short)
-        usage = counters.usage
-        tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
-        yield from _run_figures(counters.runs)
-        yield _counts("spct_tokens", "Tokens spent; cached are part of prompt", "kind", Counter(tokens))
-        yield CounterMetricFamily("spct_engine_requests", "Requests made of the engine", usage.requests)
+        yield GaugeMetricFamily(
+            "spct_rollouts_held", "Rollouts held for a caller that comes again", serving.held_rollouts
+        )
+        families: dict[str, Any] = {}
+        several = len(serving.judges) > 1
+        for judge, service in serving.judges.items():
+            labels = {"judge": judge} if several else {}
+            for kind, name, text, label, counts in _counts_of(service):
+                names = [label] if label else []
+                family = families.setdefault(name, kind(name, text, labels=[*names, *labels]))
+                for value, count in sorted(counts.items()):
+                    family.add_metric([*([value] if label else []), *labels.values()], count)
+        yield from families.values()
+        yield from _run_figures({name if several else "": each.counters.runs for name, each in serving.judges.items()})
 
 
-def _run_figures(runs: RunsSeen) -> Iterator[Metric]:
-    """The rewards of each training run, by its name and its key's. A run without a step, a correlation has no such sample."""
-    by = ("run", "key")
-    labelled = [([run, caller], figures) for (caller, run), figures in list(runs.by_run.items())]
+def _counts_of(service: RewardService) -> Iterator[tuple[Any, str, str, str, Mapping[str, float]]]:
+    """The kind, name and meaning of each number of a judge's service, and its values by a label; "" is no label."""
+    counters, usage = service.counters, service.counters.usage
+    tokens = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "cached": usage.cached_tokens}
+    gauge, counter = GaugeMetricFamily, CounterMetricFamily
+    yield gauge, "spct_callers", "Callers being served or waiting", "", {"": service.callers}
+    yield gauge, "spct_queue_waiting", "Verdicts whose turn has not come", "", {"": service.waiting}
+    yield gauge, "spct_running", "Verdicts being made", "", {"": service.running}
+    yield gauge, "spct_capacity", "Callers that there is room for", "", {"": service.capacity}
+    yield gauge, "spct_cache_bytes", "Estimated bytes of the verdict cache", "", {"": service.cache.bytes}
+    yield gauge, "spct_cache_verdicts", "Verdicts in the cache", "", {"": len(service.cache)}
+    yield counter, "spct_answers", "Verdicts answered, by where they came from", "source", counters.answered
+    yield counter, "spct_errors", "Verdicts that were not given, by error", "type", counters.errors
+    yield counter, "spct_verdicts", "Verdicts made: winner, tied, or none", "outcome", counters.verdicts
+    yield (
+        *(counter, "spct_invalid_judgments", "Judgments without valid scores, by problem"),
+        *("problem", counters.problems),
+    )
+    yield counter, "spct_valid_judgments", "Judgments with valid scores", "", {"": counters.valid}
+    yield counter, "spct_unrecorded", "Verdicts that could not be recorded", "", {"": counters.lost}
+    yield counter, "spct_cut_short", "Escalations that a deadline ended early", "", {"": counters.cut_short}
+    yield counter, "spct_tokens", "Tokens spent; cached are part of prompt", "kind", tokens
+    yield counter, "spct_engine_requests", "Requests made of the engine", "", {"": usage.requests}
+
+
+def _run_figures(judges: Mapping[str, RunsSeen]) -> Iterator[Metric]:
+    """The rewards of each training run, by its name and its key's, and its judge's where that is not "".
+
+    A run without a step, a correlation has no such sample.
+    """
+    by = ("run", "key", *(["judge"] if "" not in judges else []))
+    labelled = [
+        ([run, caller, *([judge] if judge else [])], figures)
+        for judge, runs in judges.items()
+        for (caller, run), figures in list(runs.by_run.items())
+    ]
     for name, text, count in _RUN_COUNTS:
         family = CounterMetricFamily(f"spct_run_{name}", text, labels=by)
         for labels, figures in labelled:
@@ -151,10 +174,3 @@ _RUN_COUNTS: tuple[tuple[str, str, Callable[[RunFigures], int]], ...] = (
     ("groups_tied", "Groups with several responses in first place", lambda figures: figures.tied),
     ("groups_without_reward", "Groups that were judged without a verdict", lambda figures: figures.without_reward),
 )
-
-
-def _counts(name: str, text: str, label: str, counts: Counter[str]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=[label])
-    for value, count in sorted(counts.items()):
-        family.add_metric([value], count)
-    return family

@@ -30,9 +30,14 @@ def serving_of(request: Request) -> ServerState:
     return serving
 
 
-def caller_of(request: Request) -> Caller:
-    """Who asks, by the key that the request came with."""
-    return serving_of(request).caller(request.scope.get("spct.key", ""))
+def caller_of(request: Request, judge: str | None = None) -> Caller:
+    """Who asks, by the key that the request came with, and whom: the default judge if None. Raises InputError."""
+    return serving_of(request).caller(request.scope.get("spct.key", ""), judge)
+
+
+def caller_of_model(request: Request, model: str | None) -> Caller:
+    """The same for a request in another's shape, which has a ``model``. Raises InputError."""
+    return caller_of(request, serving_of(request).judge_for(model))
 
 
 class JudgingRoute(APIRoute):
@@ -83,8 +88,8 @@ async def _body(request: Request) -> bytes:
     Raises _RefusedError for one that is too large, too slow or not JSON by its own account, BusyError where it and all
     others together are too large.
     """
-    caller = caller_of(request)
-    limits, bodies = caller.server.limits, caller.server.bodies
+    key, serving = request.scope.get("spct.key", ""), serving_of(request)
+    limits, bodies = serving.limits, serving.bodies
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise _RefusedError(415, "InputError", "expected the header Content-Type: application/json")
@@ -103,9 +108,9 @@ async def _body(request: Request) -> bytes:
                 size, more = size + len(parts[-1]), message["more_body"]
                 if size > limits.body_bytes:
                     raise _too_large(limits)
-                if not bodies.has_room(caller.name, len(parts[-1])):
+                if not bodies.has_room(key, len(parts[-1])):
                     raise BusyError("the requests that wait are as large as this server takes; ask again later", 2.0)
-                bodies.take(caller.name, len(parts[-1]))
+                bodies.take(key, len(parts[-1]))
                 request.scope["spct.body_bytes"] = size  # given back by the layer around the application
                 if size > limits.values:  # no text holds more values than bytes
                     for part in parts[counted:]:

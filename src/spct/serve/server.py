@@ -62,7 +62,7 @@ class Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             self._looking = asyncio.create_task(self._look())
-            self._log.write("listening", address=self.address, model=self._serving.model)
+            self._log.write("listening", address=self.address, model=self._serving.models)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for accepting in self._accepting:
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
         self._log.write("draining", signal=signal_name, active=serving.active, cohorts=serving.open_groups)
         if not await serving.drain(self._drain_s):
             self._log.write("drain_timeout", seconds=self._drain_s, active=serving.active)
-            await serving.service.close()
+            await serving.close()
         await asyncio.sleep(LINGER_S)
         self._log.write("drained")
         self.should_exit = True

@@ -1,16 +1,20 @@
-"""What the routes of one server share: the service, its limits, how it drains; and what belongs to each caller alone."""
+"""What the routes of one server share: its judges, its limits, how it drains; and what belongs to each caller alone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from spct.errors import DrainingError, SpctError
+from spct.errors import DrainingError, InputError, SpctError
 from spct.run.asks import Asked
 from spct.serve.limits import Limits
+from spct.service.closed_groups import ClosedGroups
 from spct.service.cohort import Cohorts
 from spct.service.holding import Holding
 from spct.service.member import CohortPlace, Member, joint_item
@@ -28,36 +32,73 @@ RETURN_S = 5.0
 
 @dataclass(slots=True)
 class ServerState:
-    """``draining`` refuses what is new; ``active`` counts the requests being answered.
+    """``judges`` by name; a request that names none is for ``default``, the first of them if that is "".
 
-    ``keys`` is how many callers with keys of their own there may be. ``max_open`` bounds the groups of one caller.
+    ``draining`` refuses what is new; ``active`` counts the requests being answered. ``keys`` is how many callers with keys of
+    their own there may be, ``weights`` what parts those have that are named there. ``max_open`` bounds the groups that one
+    caller has with one judge. ``closed_groups`` keeps on disk which rollouts were judged together. As a context it starts all
+    judges, and closes them.
     """
 
-    service: RewardService
+    judges: Mapping[str, RewardService]
     limits: Limits = field(default_factory=Limits)
     cohort_wait_s: float = 60.0
     max_open: int = 4096
     keys: int = 1
+    weights: Mapping[str, float] = field(default_factory=dict)
+    default: str = ""
+    closed_groups: ClosedGroups | None = None
+    created: int = field(default_factory=lambda: int(time.time()))
     draining: bool = False
     active: int = 0
-    callers: dict[str, Caller] = field(default_factory=dict)
+    callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
     bodies: Shares = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bodies = Shares(self.limits.waiting_bytes, self.keys)
+        self.bodies = Shares(self.limits.waiting_bytes, self.keys, self.weights)
+        self.default = self.default or next(iter(self.judges))
+
+    async def __aenter__(self) -> Self:
+        try:
+            for service in self.judges.values():
+                await service.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all judges, at once: what each has under way is given up before an engine that two of them share is freed."""
+        await asyncio.gather(*[service.close() for service in self.judges.values()])
+        if self.closed_groups is not None:
+            self.closed_groups.close()
 
     @property
-    def model(self) -> str:
-        """The model as callers are told it."""
-        return shown_model(self.service.model_id)
+    def models(self) -> str:
+        """The models of its judges as callers are told them, the default one first."""
+        names = sorted(self.judges, key=lambda name: name != self.default)
+        return ", ".join(dict.fromkeys(shown_model(self.judges[name].model_id) for name in names))
 
-    def caller(self, name: str) -> Caller:
-        """The caller of this name, which has been let in."""
-        if name not in self.callers:
-            self.callers[name] = Caller(name, self)
+    def caller(self, key: str, judge: str | None = None) -> Caller:
+        """The holder of this key, which has been let in, before a judge. Raises InputError for one that is not there."""
+        judge = self.default if judge is None else judge
+        found = self.callers.get((key, judge))
+        if found is None:
+            if judge not in self.judges:
+                raise InputError(f"got the judge {judge[:64]!r}; this service has {', '.join(self.judges)}")
+            found = self.callers[key, judge] = Caller(key, self, judge)
             if self.draining:
-                self.callers[name].cohorts.refuse_new()
-        return self.callers[name]
+                found.cohorts.refuse_new()
+        return found
+
+    def judge_for(self, model: str | None) -> str | None:
+        """The judge that ``model`` of a request in another's shape means: where there is but one, whatever it says."""
+        return None if len(self.judges) == 1 else model
 
     @property
     def open_groups(self) -> int:
@@ -94,7 +135,7 @@ class ServerState:
 
 @dataclass(slots=True)
 class Caller:
-    """What one caller asks: its items within the limits, and its own groups of rollouts.
+    """What one caller asks of one judge: its items within the limits, and its own groups of rollouts.
 
     ``name`` is that of its key, "" where the server has none: without keys all callers are one. No caller sees or touches
     another's groups, whatever names it gives.
@@ -102,16 +143,22 @@ class Caller:
 
     name: str
     server: ServerState
+    judge: str
+    service: RewardService = field(init=False)
     cohorts: Cohorts = field(init=False)
     holding: Holding = field(init=False)
 
     def __post_init__(self) -> None:
-        server = self.server
+        server, kept = self.server, self.server.closed_groups
+        self.service = server.judges[self.judge]
+        owner = (self.name, self.judge)
         self.cohorts = Cohorts(
             self._joint_verdict,
             wait_s=server.cohort_wait_s,
             max_open=server.max_open,
             max_size=server.limits.n,
+            closed=() if kept is None else kept.of(owner),
+            on_closed=None if kept is None else partial(kept.keep, owner),
         )
         self.holding = Holding(self.cohorts)
 
@@ -125,7 +172,7 @@ class Caller:
         """The answer to one item. ``asked`` is what the request told of itself. Raises SpctError."""
         self._check(options)
         self.server.limits.check_item(item)
-        return await self.server.service.ask(item, options, deadline_s=deadline_s, caller=self.name, asked=asked)
+        return await self.service.ask(item, options, deadline_s=deadline_s, caller=self.name, asked=asked)
 
     def ask_each(
         self,
@@ -137,7 +184,7 @@ class Caller:
         """The answers to several items as they come. Raises SpctError for what keeps all from being judged."""
         self._check(options)
         self.server.limits.check_items(items)
-        return self.server.service.ask_each(items, options, deadline_s=deadline_s, caller=self.name, asked=asked)
+        return self.service.ask_each(items, options, deadline_s=deadline_s, caller=self.name, asked=asked)
 
     async def ask_all(
         self,
@@ -157,12 +204,12 @@ class Caller:
         server.limits.check_item(joint_item([member]))
         if hold_s is not None:
             return await self.holding.join(member, hold_s=hold_s)
-        limit_s = server.cohort_wait_s + server.service.deadline_s
+        limit_s = server.cohort_wait_s + self.service.deadline_s
         return await self.cohorts.join(member, limit_s if deadline_s is None else min(deadline_s, limit_s))
 
     def scale(self, options: JudgeOptions = NO_OPTIONS) -> Scale | None:
         """The least and the greatest score of the judge with these options."""
-        return self.server.service.judges.of(options, self.name).scale
+        return self.service.judges.of(options, self.name).scale
 
     def relevance(self, verdict: Verdict) -> tuple[float, ...]:
         """Rewards for clients that expect relevance: on 0..1, or plain means where the judge states no scale."""
@@ -172,7 +219,7 @@ class Caller:
     @property
     def model(self) -> str:
         """The model as callers are told it."""
-        return self.server.model
+        return shown_model(self.service.model_id)
 
     def _check(self, options: JudgeOptions) -> None:
         self.server.limits.check_options(options)
@@ -181,7 +228,7 @@ class Caller:
 
     async def _joint_verdict(self, item: Item, asked: Asked) -> Verdict:
         """A group's verdict: its members were accepted one by one, so the group is not refused."""
-        return (await self.server.service.ask(item, accepted=True, caller=self.name, asked=asked)).verdict
+        return (await self.service.ask(item, accepted=True, caller=self.name, asked=asked)).verdict
 
 
 @cache

@@ -17,6 +17,8 @@ What happens when:
 - Judging fails: every caller gets the same error and the group is forgotten, so that a retry is judged anew. So it is
   if the verdict has no totals.
 - One group more than ``max_open``: BusyError. Two runs never share a group.
+- The service is killed, and started again on what it ``kept``: a member of a group that had been closed is judged with the
+  same others as before, so its reward is that of the group; a member of one that was gathering is gathered anew.
 
 A caller holds its connection until its group is judged: fewer connections than rollouts of unfinished groups wait for
 each other until the deadline. ``holding.Holding`` is for that.
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
@@ -42,6 +44,7 @@ from spct.errors import (
     MemberConflictError,
 )
 from spct.run.asks import Asked
+from spct.service.closed_groups import ClosedGroup
 from spct.service.member import (
     Closed,
     CohortPlace,
@@ -76,14 +79,15 @@ class _Slot:
 
 @dataclass(eq=False, slots=True)
 class _Group:
-    """A group from its first member until it is forgotten."""
+    """A group from its first member until it is forgotten. One that is ``kept`` was closed before the service began."""
 
     key: Key
     name: str | None
     topic: str
     size: int | None
     slots: list[_Slot] = field(default_factory=list)
-    state: Literal["gathering", "judging", "done"] = "gathering"
+    state: Literal["gathering", "kept", "judging", "done"] = "gathering"
+    closed: Closed = "full"
     timer: asyncio.TimerHandle | None = None
     judging: asyncio.Task[None] | None = None
 
@@ -122,7 +126,8 @@ class Cohorts:
     ``wait_s``: from a group's first member to its deadline. ``max_open``: groups gathering or being judged at a time.
     ``keep_s``: how long a judged group answers retries, at most ``max_kept`` groups, the oldest going first.
     ``max_size``: members of a group; one whose size nobody gave is full there. ``lone``: what becomes of a single member
-    at the deadline. Raises InputError for limits that cannot be.
+    at the deadline. ``closed`` are groups that an earlier service closed, and ``on_closed`` is told of each that this one
+    closes, before it is judged. Raises InputError for limits that cannot be.
     """
 
     def __init__(
@@ -135,6 +140,8 @@ class Cohorts:
         max_kept: int = 4096,
         max_size: int = 256,
         lone: Lone = "judge",
+        closed: Iterable[ClosedGroup] = (),
+        on_closed: Callable[[ClosedGroup], None] | None = None,
     ) -> None:
         for name, value, least in (
             ("wait_s", wait_s, 0),
@@ -155,6 +162,9 @@ class Cohorts:
         self._open: set[_Group] = set()
         self._refusing = False
         self._kept: deque[tuple[float, _Group]] = deque()
+        self._on_closed = on_closed
+        for group in closed:
+            self._know_again(group)
 
     @property
     def open(self) -> int:
@@ -190,6 +200,9 @@ class Cohorts:
         try:
             if group.state == "gathering" and len(group.slots) == (group.size or self._max_size):
                 self._close(group, "full")
+            elif group.state == "kept":
+                self._open.add(group)
+                self._judge_now(group)
             return await future
         finally:
             slot.waiting.discard(future)
@@ -232,6 +245,16 @@ class Cohorts:
         self._open.add(group)
         return group
 
+    def _know_again(self, known: ClosedGroup) -> None:
+        """Hold a group that was closed before this service began; another of its name goes before it."""
+        first = known.members[0]
+        group = _Group(key_of(first), first.group, topic_of(first), first.size, state="kept", closed=known.closed)
+        group.slots += [_Slot(member.member, digest_of(member.response), member) for member in known.members]
+        for other in self._groups.get(group.key, []) if first.group is not None else []:
+            self._forget(other)
+        self._groups.setdefault(group.key, []).append(group)
+        self._kept.append((asyncio.get_running_loop().time() + self._keep_s, group))
+
     def _deadline(self, group: _Group) -> None:
         if len(group.slots) > 1 or self._lone == "judge":
             self._close(group, "deadline")
@@ -243,27 +266,33 @@ class Cohorts:
     def _close(self, group: _Group, closed: Closed) -> None:
         if group.timer is not None:
             group.timer.cancel()
-        group.state = "judging"
-        group.judging = asyncio.get_running_loop().create_task(self._judge_group(group, closed))
+        group.closed = closed
+        if self._on_closed is not None:
+            self._on_closed(ClosedGroup(tuple(_members_of(group)), closed))
+        self._judge_now(group)
 
-    async def _judge_group(self, group: _Group, closed: Closed) -> None:
+    def _judge_now(self, group: _Group) -> None:
+        group.state = "judging"
+        group.judging = asyncio.get_running_loop().create_task(self._judge_group(group))
+
+    async def _judge_group(self, group: _Group) -> None:
         try:
-            members = [slot.member for slot in group.slots if slot.member is not None]
+            members = _members_of(group)
             item = joint_item(members)
-            self._settle(group, item, await self._judge(item, asked_by(members, item)), closed)
+            self._settle(group, item, await self._judge(item, asked_by(members, item)))
         except asyncio.CancelledError:
             self._fail(group, EngineError(f"{group}: its judging was stopped; ask again"))
             raise
         except Exception as error:
             self._fail(group, error)
 
-    def _settle(self, group: _Group, item: Item, verdict: Verdict, closed: Closed) -> None:
+    def _settle(self, group: _Group, item: Item, verdict: Verdict) -> None:
         """Give every caller its place. What is kept for retries holds the verdict, not the texts."""
-        came = Counter(slot.member.response for slot in group.slots if slot.member is not None)
+        came = Counter(member.response for member in _members_of(group))
         copies = tuple(came[response] for response in item.responses)
         for slot in group.slots:
             assert slot.member is not None
-            slot.place = CohortPlace(verdict, place_in(item, slot.member), closed, copies, group.size)
+            slot.place = CohortPlace(verdict, place_in(item, slot.member), group.closed, copies, group.size)
             slot.member = None
             for future in slot.waiting:
                 if not future.done():
@@ -309,3 +338,7 @@ class Cohorts:
         now = asyncio.get_running_loop().time()
         while self._kept and (self._kept[0][0] <= now or len(self._kept) > self._max_kept):
             self._forget(self._kept.popleft()[1])
+
+
+def _members_of(group: _Group) -> list[Member]:
+    return [slot.member for slot in group.slots if slot.member is not None]

@@ -19,7 +19,7 @@ What a caller can count on:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from types import TracebackType
@@ -37,7 +37,7 @@ from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.service.recording import InHand, Recording, named
 from spct.service.run_figures import RunsSeen
-from spct.service.shares import Shares
+from spct.service.shares import NO_WEIGHTS, Shares
 from spct.service.turns import Turn, Turns
 from spct.types import Item
 from spct.voting.verdict import Verdict
@@ -101,7 +101,8 @@ class RewardService:
 
     ``concurrency`` items are judged side by side (the engine's own number if None), ``queue`` callers more may wait.
     ``deadline_s`` is the longest a caller may wait. ``callers`` is how many callers by name there are to share room and turns
-    with each other. ``on_judged`` is told how long each verdict took. ``prober`` sees every verdict that is made.
+    with each other, by their ``weights`` (``shares``). ``on_judged`` is told how long each verdict took. ``prober`` sees every
+    verdict that is made.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class RewardService:
         cache: VerdictCache | None = None,
         recording: Recording | None = None,
         callers: int = 1,
+        weights: Mapping[str, float] = NO_WEIGHTS,
         on_judged: Callable[[Timing], None] | None = None,
         prober: Prober | None = None,
     ) -> None:
@@ -135,9 +137,10 @@ class RewardService:
         self._prober = prober
         self._queue = queue
         self._concurrency = concurrency
-        self._turns = Turns(self.concurrency)
+        self._weights = weights
+        self._turns = Turns(self.concurrency, weights)
         self._passes = Passes()
-        self._room = Shares(self.capacity, callers)
+        self._room = Shares(self.capacity, callers, weights)
         self._works: dict[str, _Work] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -175,7 +178,7 @@ class RewardService:
             await judge.meta.start()
         self.judges.main  # noqa: B018 - opens its run, now that the engine says what is in effect
         if not self._works:  # an engine may know its number only now
-            self._turns = Turns(self.concurrency)
+            self._turns = Turns(self.concurrency, self._weights)
             self._room.resize(self.capacity)
 
     async def drain(self, timeout_s: float | None = None) -> bool:

@@ -1,4 +1,5 @@
-"""Whose turn it is: so many at a time, and of the callers that wait the one with the fewest under way comes first.
+"""Whose turn it is: so many at a time, and of the callers that wait the one with the fewest under way comes first; a caller of
+weight 2 may have twice as many under way as one of weight 1 before it counts as equal.
 
 A caller with a thousand requests in line so delays one with a single request by one turn, not by a thousand.
 """
@@ -7,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Mapping
+
+from spct.service.shares import NO_WEIGHTS
 
 
 class Turn:
@@ -20,8 +24,9 @@ class Turn:
 class Turns:
     """``places`` turns at a time; first come, first served within each caller's line."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, weights: Mapping[str, float] = NO_WEIGHTS) -> None:
         self._free = places
+        self._weights = weights
         self._lines: dict[str, deque[Turn]] = {}
         self._running: Counter[str] = Counter()
         self._turn = 0
@@ -62,12 +67,15 @@ class Turns:
 
     def _next(self) -> None:
         # Of equals the one whose last turn is longest ago.
-        caller = min(self._lines, key=lambda name: (self._running[name], self._latest.get(name, 0)))
+        caller = min(self._lines, key=lambda name: (self._load(name), self._latest.get(name, 0)))
         turn = self._lines[caller][0]
         self._step_out(turn)
         assert turn._granted is not None
         if not turn._granted.done():  # given up a moment ago, it is still in line
             turn._granted.set_result(self._grant(caller))
+
+    def _load(self, caller: str) -> float:
+        return self._running[caller] / self._weights.get(caller, 1)
 
     def _grant(self, caller: str) -> str:
         self._free -= 1

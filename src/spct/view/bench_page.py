@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spct.errors import RunError
 from spct.view.across_page import RULE_TITLES, Plot
-from spct.view.library import folders_below
 from spct.view.training_page import read_object
 
 FILE = "results.json"
@@ -18,12 +17,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BenchCard:
-    """A report in a line: the benchmark, and each judge's accuracy by its own rule at its largest k."""
+    """A report in a line: the benchmark, and of each judge its largest k and its accuracy there by the benchmark's own rule."""
 
     name: str
     title: str
     items: int
-    judges: list[tuple[str, str]]
+    judges: list[tuple[str, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,6 @@ class BenchPage:
     curve: list[list[str]]
     parts: list[list[str]]
     notes: list[str]
-
-
-def benches_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The folders of reports by name."""
-    return folders_below(roots, FILE)
 
 
 def bench_card(name: str, folder: Path) -> BenchCard:
@@ -68,9 +62,10 @@ def bench_page(name: str, folder: Path) -> BenchPage:
 
 
 def best_of(folder: Path) -> Iterator[tuple[str, str]]:
-    """Each judge's accuracy in a report, nothing where there is none."""
+    """The accuracy in the report of a single judge, nothing where there is none."""
     if (folder / FILE).is_file():
-        yield from bench_card(folder.name, folder).judges
+        for _, k, accuracy in bench_card(folder.name, folder).judges[:1]:
+            yield f"accuracy (%), k = {k}", accuracy
 
 
 def _runs(folder: Path) -> list[Row]:
@@ -82,8 +77,8 @@ def _runs(folder: Path) -> list[Row]:
 
 def _card(name: str, runs: Sequence[Row]) -> BenchCard:
     try:
-        judges = [(f"{run['label']}, k = {run['points'][-1]['k']}", _shown(_main(run["points"][-1], "own")))
-                  for run in runs if run["points"]]  # fmt: skip
+        last = [(run["label"], run["points"][-1]) for run in runs if run["points"]]
+        judges = [(str(label), int(point["k"]), _shown(_main(point, "own"))) for label, point in last]
         return BenchCard(name, str(runs[0]["benchmark"]["title"]), int(runs[0]["data"]["items"]), judges)
     except (LookupError, TypeError, ValueError) as error:
         raise RunError(f"{name}: {FILE} cannot be read: {error!r}; was it made by another version?") from error

@@ -6,18 +6,29 @@ go. A name is the path below the folder, with ~ for each slash; two of one name 
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from spct.errors import InputError, RunError
 from spct.run.connection import holds_run
 from spct.run.listing import runs_below
+from spct.train.common.directory import FACTS
 from spct.view.index import Index
 
 LOOK_AGAIN_S = 2.0
+Kind = Literal["training", "pipeline", "bench"]
+MARKS: dict[Kind, re.Pattern[str]] = {
+    "training": re.compile(re.escape(FACTS)),
+    "pipeline": re.compile(r".+-[0-9a-f]{8}\.yaml"),
+    "bench": re.compile(r"results\.json"),
+}
+"""The file by which a folder is a training stage's, a pipeline's, or one with a report of ``spct bench``."""
 
 
 @dataclass
@@ -29,6 +40,8 @@ class Library:
     _runs: dict[str, Path] = field(default_factory=dict)
     _indexes: dict[Path, Index] = field(default_factory=dict)
     _looked: float = -LOOK_AGAIN_S
+    _folders: dict[Kind, dict[str, Path]] = field(default_factory=dict)
+    _walked: float = -LOOK_AGAIN_S
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def runs(self) -> dict[str, Path]:
@@ -54,6 +67,14 @@ class Library:
                 self._indexes[path] = Index(path, self.cache)
             return self._indexes[path]
 
+    def folders(self, kind: Kind) -> dict[str, Path]:
+        """Every folder of a kind by its name."""
+        with self._lock:
+            if time.monotonic() - self._walked >= LOOK_AGAIN_S:
+                self._folders = folders_below(self.roots)
+                self._walked = time.monotonic()
+            return dict(self._folders[kind])
+
     def close(self) -> None:
         """Stop what still indexes in the background."""
         for index in self._indexes.values():
@@ -67,12 +88,15 @@ def check_roots(roots: Sequence[Path]) -> None:
             raise InputError(f"{root} is no folder; name a run directory, or a folder with runs in it")
 
 
-def folders_below(roots: Iterable[Path], pattern: str) -> dict[str, Path]:
-    """The folders with a file of this pattern, by name: the path below the root, with ~ for each slash."""
-    found: dict[str, Path] = {}
+def folders_below(roots: Iterable[Path]) -> dict[Kind, dict[str, Path]]:
+    """The folders of each kind by name, found in one walk: a folder with packages and caches in it has 100,000 files."""
+    found: dict[Kind, dict[str, Path]] = {kind: {} for kind in MARKS}
     for root in roots:
-        for folder in sorted({file.parent for file in root.rglob(pattern)}):
-            found.setdefault(name_below(root, folder), folder)
+        for place, folders, files in os.walk(root):
+            folders.sort()
+            for kind, mark in MARKS.items():
+                if any(map(mark.fullmatch, files)):
+                    found[kind].setdefault(name_below(root, Path(place)), Path(place))
     return found
 
 

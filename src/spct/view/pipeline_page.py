@@ -7,10 +7,9 @@ were planned and not begun are known from the report, which is written whenever 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spct.errors import RunError
 from spct.run.lock import is_held
@@ -18,7 +17,7 @@ from spct.train import STAGES
 from spct.train.common.directory import FACTS, REPORT
 from spct.view.bench_page import FILE as BENCH_FILE
 from spct.view.bench_page import best_of
-from spct.view.library import Library, folders_below, name_below
+from spct.view.library import Library, name_below
 from spct.view.markup import Text, markdown
 from spct.view.training_page import plain, read_object
 
@@ -57,11 +56,6 @@ class Pipeline:
     def seconds(self) -> float:
         """Of the last sessions of all jobs."""
         return sum(job.seconds or 0.0 for job in self.jobs)
-
-
-def pipelines_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The folders of pipelines by name."""
-    return folders_below(roots, JOB)
 
 
 def pipeline(name: str, folder: Path, library: Library) -> Pipeline:
@@ -104,18 +98,18 @@ def _figures(folder: Path) -> Iterator[tuple[str, str]]:
     except RunError as error:
         yield "report", str(error)
         return
-    figures: Mapping[str, Any] = {key: value for key, value in report.items() if isinstance(value, (int, float))}
+    figures = {key: value for key, value in report.items() if type(value) in (int, float)}
     for key in sorted(figures, key=lambda key: SHOWN_FIRST.index(key) if key in SHOWN_FIRST else len(SHOWN_FIRST)):
         yield key, plain(figures[key])
 
 
 def _address(folder: Path, library: Library) -> str:
-    """The page of a job's folder: a stage's, a benchmark's, or a run's; "" where it has none."""
+    """The page of a job's folder: a stage's, a benchmark's, or that of the first run in it; "" where it has none."""
     root = next((root for root in library.roots if folder.is_relative_to(root)), None)
     for kind, file in (("training", FACTS), ("bench", BENCH_FILE)):
         if root is not None and (folder / file).is_file():
             return f"/{kind}/{name_below(root, folder)}"
-    return next((f"/run/{name}/" for name, path in library.runs().items() if path == folder), "")
+    return next((f"/run/{name}/" for name, path in library.runs().items() if folder in (path, path.parent)), "")
 
 
 def _report(file: Path) -> Text | None:

@@ -6,7 +6,7 @@ to then. Whatever is logged is drawn, so a stage of one's own needs nothing here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import orjson
 from spct.errors import RunError
 from spct.train.common.directory import FACTS, MANIFEST, REPORT
 from spct.view.across_page import Plot
-from spct.view.library import folders_below
 from spct.view.rollouts_page import steps_kept
 
 STATE = "trainer_state.json"
@@ -53,11 +52,6 @@ class TrainingPage:
     results: list[tuple[str, str]]
     left: int = 0
     rollouts: Sequence[int] = ()
-
-
-def trainings_below(roots: Iterable[Path]) -> dict[str, Path]:
-    """The stages' folders by name."""
-    return folders_below(roots, FACTS)
 
 
 def training(name: str, folder: Path) -> Training:

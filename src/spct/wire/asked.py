@@ -6,7 +6,7 @@ from spct.errors import InputError
 from spct.items.conversation import query_of, response_of
 from spct.items.tools import tools_of, with_tools
 from spct.run.asks import Asked
-from spct.service.member import NO_METADATA, Member, Metadata
+from spct.service.member import NO_METADATA, Member, Metadata, digest_of, key_of
 from spct.service.options import NO_OPTIONS, JudgeOptions
 from spct.types import Item
 from spct.wire.parts import GroupIn, MetadataIn, Options
@@ -47,6 +47,14 @@ def member_of(rollout: RewardRollout) -> Member:
         principles=_text(rollout.principles, "principles"),
         metadata=NO_METADATA if rollout.metadata is None else _metadata(rollout.metadata),
     )
+
+
+def cohort_of(rollout: RewardRollout) -> str:
+    """What only the rollouts of one group have in common, as 32 hex digits, for the header of ``wire``. Raises InputError."""
+    group = rollout.group
+    if group.id is not None:  # the most common case; it need not read the conversation
+        return digest_of([group.run, group.id])
+    return digest_of(key_of(member_of(rollout)))
 
 
 def options_of(options: Options) -> JudgeOptions:

@@ -10,7 +10,7 @@ from spct.service.service import Origin
 from spct.types import FinishReason, ProblemCode
 from spct.voting.jury import Comparable
 from spct.voting.verdict import Rule, TieRule
-from spct.wire.parts import Deadline, ErrorBody, GroupIn, Options, Out, Own, Some, UsageOut, shown_as
+from spct.wire.parts import Deadline, ErrorBody, GroupIn, JudgeName, Options, Out, Own, Some, UsageOut, shown_as
 
 
 class JudgeRequest(GroupIn):
@@ -20,6 +20,7 @@ class JudgeRequest(GroupIn):
         {"query": "Name a prime above 10.", "responses": ["12", "11"], "options": {"k": 4}, "judgments": False}
     )
 
+    judge: JudgeName = None
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True
@@ -33,6 +34,7 @@ class BatchRequest(Own):
     )
 
     items: Some[GroupIn]
+    judge: JudgeName = None
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
     judgments: bool = True

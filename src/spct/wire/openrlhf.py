@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from spct.service.rewards import Normalisation
-from spct.wire.parts import Foreign, Out, Own, Some, shown_as
+from spct.wire.parts import Foreign, JudgeName, Out, Own, Some, shown_as
 
 
 class OpenRLHFRequest(Foreign):
@@ -31,6 +31,7 @@ class OpenRLHFParams(Own):
 
     size: Annotated[int | None, Field(ge=1)] = None
     run: Annotated[str, Field(max_length=256)] = ""
+    judge: JudgeName = None
     normalisation: Normalisation = "mean"
     labels: Literal["ignore", "reference"] = "ignore"
 

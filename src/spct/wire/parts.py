@@ -113,6 +113,16 @@ Deadline = Annotated[
 ]
 
 
+JudgeName = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="Which of the service's judges (/v1/models lists them); null: its default one.",
+    ),
+]
+
+
 class Options(Own):
     """How to judge, where it differs from how the server does: what is null is the server's."""
 

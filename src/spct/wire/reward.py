@@ -14,6 +14,7 @@ from spct.wire.parts import (
     Deadline,
     ErrorBody,
     GroupIn,
+    JudgeName,
     MetadataIn,
     Options,
     Out,
@@ -34,6 +35,7 @@ class RewardGroup(GroupIn):
 
     model_config = shown_as({"query": "Name a prime above 10.", "responses": ["12", "11"], "normalisation": "centred"})
 
+    judge: JudgeName = None
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
@@ -47,6 +49,7 @@ class RewardGroups(Own):
     )
 
     groups: Some[GroupIn]
+    judge: JudgeName = None
     normalisation: Normalisation = "mean"
     options: Options = Field(default_factory=Options)
     deadline_s: Deadline = None
@@ -86,6 +89,7 @@ class RewardRollout(Own):
     query: Query = Field(validation_alias=QUERY_NAMES)
     response: Response | Turn
     group: CohortIn
+    judge: JudgeName = None
     tools: Tools = None
     reference: Text | None = None
     principles: Text | None = None

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
+from spct.cli.batch import BatchItems, batch_options, check_batch, judge_batch
 from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.progress import write_line
 from spct.cli.running import begun_run, judge_all
 from spct.cli.session import engine_options, make_engine
 from spct.cli.stopping import run_stoppable
+from spct.engines import Engine
 from spct.errors import InputError, SpctError, TemplateError
 from spct.items import read_items
+from spct.judges import Judge
 from spct.judges.settings import judge_settings
+from spct.run import RunStore
 from spct.run.opening import file_facts
 from spct.train.common.directory import finish_sampling
 from spct.train.common.mixed import MixedJudge
@@ -83,6 +88,7 @@ SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "template", "ordering"
 )
 @click.option("--rejection/--no-rejection", default=True, show_default=True,
               help="Without: the ablation that drops invalid and partial judgments only.")  # fmt: skip
+@batch_options
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read or trained on, and count them.")
 @click.option("--resume", is_flag=True, help="Go on with what is in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, and nothing else there.")
@@ -100,31 +106,58 @@ def rft_data(items: Path, **options: Any) -> int:
 
 
 async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
+    if options["ray"] is not None:
+        check_batch(options, options["out"])
     engine = make_engine(options["model"], options)
-    settings = judge_settings(k=options["n_rft"], retries=0, **{name: options[name] for name in SAMPLING})
-    sampling = Sampling(settings, options["single_template"], options["hinted"], options["rejection"])
+    sampling = _sampling(options)
     judge = sampling.judge(engine)
     source = _Source(path, judge, sampling.hinted, options["skip_bad"])
     total = sum(1 for _ in source.items(say=True))
     out: Path = options["out"]
-    facts = {"settings": {"skip_bad": options["skip_bad"]}, "session": {**file_facts(path), "items": total}}
-    async with contextlib.AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(begun_run(judge, out / PLAIN, options, **facts))
-        await judge_all(judge, source.items(), total, plain, options)
-        hinted = None
-        if sampling.hinted:
-            told = sampling.hinted_judge(engine, replace(settings, k=1))
-            hinted = await stack.enter_async_context(begun_run(told, out / HINTED, options, **facts))
-            await judge_all(told, source.items(), total, hinted, options)
-        assert plain is not None
-        report = write_trajectories(source.items(), judge, plain, hinted, out, rejection=sampling.rejection)
-        described = judge.describe()
+    settings, session = {"skip_bad": options["skip_bad"]}, {**file_facts(path), "items": total}
+    names = (PLAIN, HINTED) if sampling.hinted else (PLAIN,)
+    special: Sequence[str] = ()
+    async with contextlib.AsyncExitStack() as stack:  # the engine is one for both runs, and closed after them
+        for name in names:
+            if options["ray"] is not None:
+                given = BatchItems(session | settings, source.items)
+                build = partial(_judge_of, options, name)
+                special = (
+                    await judge_batch(build, given, out / name, options, settings=settings, session=session)
+                ).special_tokens
+                continue
+            sampler = _judge_of(options, name, engine)
+            store = await stack.enter_async_context(
+                begun_run(sampler, out / name, options, settings=settings, session=session)
+            )
+            await judge_all(sampler, source.items(), total, store, options)
+            special = engine.capabilities.special_tokens
+    with contextlib.ExitStack() as reading:
+        runs = [reading.enter_context(contextlib.closing(RunStore.open(out / name))) for name in names]
+        plain, hinted = runs[0], runs[1] if sampling.hinted else None
+        report = write_trajectories(
+            source.items(), judge, plain, hinted, out, special_tokens=special, rejection=sampling.rejection
+        )
+        described = orjson.loads(plain.meta("settings") or "{}")
     kept = {**described, "hinted": sampling.hinted, "rejection": sampling.rejection}
     finish_sampling(out, "rft-data", kept, [path], (TRAJECTORIES, REPORT, TABLE))
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
         write_line(sys.stdout, line)
     click.echo(f"{out / TRAJECTORIES} has the trajectories, {out / TABLE} this table", err=True)
     return 1 if any(row["failed_items"] for row in report["sources"].values()) else 0
+
+
+def _sampling(options: Mapping[str, Any]) -> Sampling:
+    settings = judge_settings(k=options["n_rft"], retries=0, **{name: options[name] for name in SAMPLING})
+    return Sampling(settings, options["single_template"], options["hinted"], options["rejection"])
+
+
+def _judge_of(options: Mapping[str, Any], name: str, engine: Engine | None = None) -> Judge:
+    """The judge of the run ``name``; on a cluster it is made in every actor, with an engine of its own."""
+    sampling, engine = _sampling(options), engine or make_engine(options["model"], options)
+    if name == PLAIN:
+        return sampling.judge(engine)
+    return sampling.hinted_judge(engine, replace(sampling.settings, k=1))
 
 
 @dataclass(frozen=True, slots=True)

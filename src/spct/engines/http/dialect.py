@@ -113,6 +113,11 @@ class Dialect:
             body.update(self.preset.continuing or {})
         return body
 
+    def echoed(self, request: SampleRequest) -> str:
+        """What a reply may begin with that is the request's own: a turn begun for the assistant."""
+        last = request.messages[-1]
+        return last.content if self.preset.echoes and last.role == "assistant" else ""
+
     def lacks(self, *names: str) -> bool:
         """Whether any of these parameters is left out."""
         return not self.form.left_out.isdisjoint(names)

@@ -28,7 +28,8 @@ class Preset:
     ``sends_top_p``: a top_p of 1 is sent, too, since the server puts another in its place. ``highest_temperature``: a higher
     one it lowers without a word. ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if
     choices differ but depend on the request, None where that is found out. ``owned_by``: what its list of models says of it.
-    ``continuing``: the fields that have it go on from a turn begun for the assistant, None where it is not known to.
+    ``continuing``: the fields that have it go on from a turn begun for the assistant, None where it is not known to;
+    ``echoes``: its reply may repeat what was begun.
     """
 
     base_url: str | None = None
@@ -43,6 +44,7 @@ class Preset:
     seeds: Literal["choice", "request"] | None = None
     owned_by: str | None = None
     continuing: Mapping[str, bool] | None = None
+    echoes: bool = False
 
 
 UNKNOWN = Preset()
@@ -120,6 +122,7 @@ PRESETS: Mapping[str, Preset] = {
         seeds="choice",
         owned_by="llamacpp",
         continuing=MappingProxyType({}),  # it does so by itself
+        echoes=True,
     ),
     "tgi": Preset("http://127.0.0.1:3000/v1", "TGI_API_KEY", style="response_format", max_n=1),
 }

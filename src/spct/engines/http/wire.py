@@ -128,8 +128,8 @@ class Reply:
     unknown_ends: tuple[str, ...] = ()
 
 
-def read_reply(raw: bytes, request: SampleRequest) -> Reply:
-    """Map the body of a reply. Choices beyond ``request.n`` are dropped."""
+def read_reply(raw: bytes, request: SampleRequest, echoed: str = "") -> Reply:
+    """Map the body of a reply. Choices beyond ``request.n`` are dropped; ``echoed`` is no part of what was sampled."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -142,7 +142,7 @@ def read_reply(raw: bytes, request: SampleRequest) -> Reply:
     try:
         if len(choices) > 1:
             choices = sorted(choices, key=_place)[: request.n]
-        samples = tuple([_sample(choice, request.seed + j) for j, choice in enumerate(choices)])
+        samples = tuple([_sample(choice, request.seed + j, echoed) for j, choice in enumerate(choices)])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = raw[:400].decode(errors="replace")
         raise UnreadableReplyError(f"has a choice that is no message ({type(error).__name__}): {what}") from None
@@ -168,12 +168,12 @@ def _place(choice: dict[str, Any]) -> int:
     return index if type(index) is int else 0
 
 
-def _sample(choice: dict[str, Any], seed: int) -> Sample:
+def _sample(choice: dict[str, Any], seed: int, echoed: str) -> Sample:
     if choice.get("error"):
         raise ValueError("an error in place of a message")
     message = choice["message"]
     content = message.get("content")
-    text = content if isinstance(content, str) else _joined(content)
+    text = (content if isinstance(content, str) else _joined(content)).removeprefix(echoed)
     if not text and isinstance(refusal := message.get("refusal"), str):
         text = refusal
     reasoning = message.get("reasoning_content") or message.get("reasoning")

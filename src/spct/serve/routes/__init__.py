@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from spct.serve.routes import judge, openrlhf, probes, rerank, reward, score
+from spct.serve.routes import docs, judge, models, openrlhf, probes, rerank, reward, score
 
 ROUTERS: tuple[APIRouter, ...] = (
     judge.router,
@@ -12,5 +12,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     rerank.router,
     score.router,
     openrlhf.router,
+    models.router,
     probes.router,
+    docs.router,
 )

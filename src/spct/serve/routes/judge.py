@@ -32,7 +32,7 @@ def _described_lines() -> dict[int | str, dict[str, Any]]:
 @router.post("/v1/judge", response_model=VerdictOut)
 async def judge(body: JudgeRequest, request: Request) -> Response:
     """Judge one query's responses."""
-    caller = caller_of(request)
+    caller = caller_of(request, body.judge)
     answer = await caller.ask(item_of(body), options_of(body.options), body.deadline_s, asked_of(body))
     return Json(verdict_out(answer, caller.model, body.judgments))
 
@@ -40,7 +40,7 @@ async def judge(body: JudgeRequest, request: Request) -> Response:
 @router.post("/v1/judge/batch", response_model=BatchAnswer, responses=_described_lines())
 async def judge_batch(body: BatchRequest, request: Request) -> Response:
     """Judge many; one that fails does not keep the others from their verdicts."""
-    caller = caller_of(request)
+    caller = caller_of(request, body.judge)
     items = [item_of(group) for group in body.items]
     answers = caller.ask_each(
         items, options_of(body.options), body.deadline_s, [asked_of(group) for group in body.items]

@@ -52,7 +52,7 @@ class _Judged:
 @router.post("/v1/openrlhf/reward", response_model=OpenRLHFAnswer)
 async def openrlhf(body: OpenRLHFRequest, request: Request, params: Annotated[OpenRLHFParams, Query()]) -> Response:
     """The rewards of rollouts as OpenRLHF sends them."""
-    caller = caller_of(request)
+    caller = caller_of(request, params.judge)
     check_normalisation(params.normalisation, 2, caller.scale())
     rollouts = _rollouts(body, params)
     if params.size is None:

@@ -23,13 +23,13 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Whether new work is taken: 503 while the server drains."""
     serving = serving_of(request)
-    service = serving.service
+    services = serving.judges.values()
     state = {
         "status": "draining" if serving.draining else "ready",
-        "model": serving.model,
-        "running": service.running,
-        "waiting": service.waiting,
-        "capacity": service.capacity,
+        "model": serving.models,
+        "running": sum(service.running for service in services),
+        "waiting": sum(service.waiting for service in services),
+        "capacity": sum(service.capacity for service in services),
     }
     return Json(state, 503 if serving.draining else 200)
 

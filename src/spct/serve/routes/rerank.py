@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from spct.serve.problems import Json, documented
-from spct.serve.routing import JudgingRoute, caller_of
+from spct.serve.routing import JudgingRoute, caller_of_model
 from spct.wire.answers import tokens_used
 from spct.wire.asked import item_of
 from spct.wire.parts import GroupIn
@@ -19,7 +19,7 @@ router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], response
 @router.post("/rerank", response_model=RerankAnswer)
 async def rerank(body: RerankRequest, request: Request) -> Response:
     """Rank documents as responses to the query, best first."""
-    caller = caller_of(request)
+    caller = caller_of_model(request, body.model)
     texts = [text if isinstance(text, str) else text.text for text in body.documents]
     answer = await caller.ask(item_of(GroupIn(query=body.query, responses=[*texts])))
     verdict = answer.verdict

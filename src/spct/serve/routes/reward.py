@@ -30,7 +30,7 @@ router = APIRouter(route_class=JudgingRoute, tags=["reward"], responses=document
 @router.post("/v1/reward", response_model=GroupRewards | GroupsRewards | RolloutReward)
 async def reward(body: RewardRequest, request: Request) -> Response:
     """The rewards of one group, of several groups, or of one rollout of a group."""
-    caller = caller_of(request)
+    caller = caller_of(request, body.judge)
     if isinstance(body, RewardGroup):
         return await _of_group(body, caller)
     if isinstance(body, RewardGroups):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from spct.errors import InputError, SpctError
 from spct.items.conversation import query_of
 from spct.serve.problems import Json, documented
-from spct.serve.routing import JudgingRoute, caller_of
+from spct.serve.routing import JudgingRoute, caller_of_model
 from spct.types import Item
 from spct.wire.answers import tokens_used
 from spct.wire.score import Queries, ScoreAnswer, ScoreData, ScoreDocuments, ScoreItems, ScoreRequest, Texts
@@ -21,7 +21,7 @@ router = APIRouter(route_class=JudgingRoute, tags=["shapes of others"], response
 @router.post("/v1/score", response_model=ScoreAnswer)
 async def score(body: ScoreRequest, request: Request) -> Response:
     """Score responses: one query's jointly, or several queries' each alone."""
-    caller = caller_of(request)
+    caller = caller_of_model(request, body.model)
     items = _items(*_sides(body))
     answers = await caller.ask_all(items)
     scores: list[float] = []

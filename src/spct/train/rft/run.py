@@ -100,15 +100,17 @@ def write_trajectories(
     hinted: RunStore | None,
     out: Path,
     *,
+    special_tokens: Sequence[str],
     rejection: bool = True,
 ) -> dict[str, Any]:
     """Select from what both runs hold of ``items`` (in the runs' order), write trajectories and report; the report's row.
 
+    ``special_tokens`` are those of the engine that judged.
     Raises TrainingError if no judgment is kept.
     """
     sources: dict[str, SourceReport] = {}
     places = Places()
-    rows = _rows(items, judge, plain, hinted, sources, places, rejection)
+    rows = _rows(items, judge, plain, hinted, sources, places, special_tokens, rejection)
     count = write_rows(out / TRAJECTORIES, rows)
     report = {
         "trajectories": count,
@@ -135,9 +137,9 @@ def _rows(
     hinted: RunStore | None,
     sources: dict[str, SourceReport],
     places: Places,
+    special_tokens: Sequence[str],
     rejection: bool,
 ) -> Iterator[dict[str, Any]]:
-    special = judge.engine.capabilities.special_tokens
     for position, item in enumerate(items):
         sampled = plain.history(position)
         told = hinted.history(position) if hinted else []
@@ -152,7 +154,7 @@ def _rows(
                 judge.template_of(item),
                 hinted=with_hint,
                 model=judge.engine.model_id,
-                special_tokens=special,
+                special_tokens=special_tokens,
             )
 
 

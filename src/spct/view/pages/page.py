@@ -18,6 +18,7 @@ from spct.items.names import letter, letters
 from spct.rubrics import Rubric
 from spct.view.index.query import Query, query_of
 from spct.view.library import Library
+from spct.view.markup import raw
 from spct.views.kinds import KINDS
 from spct.voting.verdict import number
 from spct.wording import percent, spell_seconds
@@ -27,6 +28,8 @@ HTMX = '{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":fals
 
 BRIEF = 300
 """Characters of a value that are shown in a list of facts."""
+MOST_OPENED = 20_000
+"""Characters of one that is opened there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,9 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"letter": letter, "letters": letters, "line": line, "brief": brief, "number": number, "spell": spell_seconds,
+                     "raw": lambda text: raw(text[:MOST_OPENED]),
                      "percent": lambda share: percent(share, 1), "named": quote}  # fmt: skip
-    made.globals |= {"KINDS": KINDS, "HTMX": HTMX, "now": lambda: datetime.datetime.now(datetime.UTC)}
+    made.globals |= {"KINDS": KINDS, "HTMX": HTMX, "BRIEF": BRIEF, "now": lambda: datetime.datetime.now(datetime.UTC)}
     return made
 
 

@@ -10,11 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spct.errors import InputError, RunError
-from spct.view.bench_page import bench_card, benches_below
+from spct.view.bench_page import bench_card
 from spct.view.pages.page import page, viewer
-from spct.view.pipeline_page import pipelines_below
 from spct.view.runs_page import SORTS, RunCard, Unreadable, run_cards
-from spct.view.training_page import training, trainings_below
+from spct.view.training_page import training
 
 T = TypeVar("T")
 
@@ -26,18 +25,28 @@ def runs(request: Request) -> Response:
     column = sort.removeprefix("-")
     if column not in SORTS:
         raise InputError(f"sort={sort}: expected one of {', '.join(SORTS)}, with a minus for the greatest first")
-    cards, bad = run_cards(viewer(request).library)
+    library = viewer(request).library
+    cards, bad = run_cards(library)
     found = [card for card in cards if words.lower() in f"{card.name} {card.model} {card.judge}".lower()]
     known = [card for card in found if getattr(card, column) is not None]
     known.sort(key=lambda card: (getattr(card, column), card.name), reverse=sort.startswith("-"))
     found = known + [card for card in found if getattr(card, column) is None]
     found.sort(key=lambda card: not card.live)
-    roots = viewer(request).library.roots
-    trainings, unread = _read(trainings_below(roots), training)
-    benches, unread_benches = _read(benches_below(roots), bench_card)
-    busy = any(map(_busy, cards))
-    return page(request, "runs.html", cards=found, bad=[*bad, *unread, *unread_benches], words=words, sort=sort, of=len(cards),
-                busy=busy, trainings=trainings, benches=benches, pipelines=list(pipelines_below(roots)))  # fmt: skip
+    trainings, unread = _read(library.folders("training"), training)
+    benches, unread_benches = _read(library.folders("bench"), bench_card)
+    return page(
+        request,
+        "runs.html",
+        cards=found,
+        bad=[*bad, *unread, *unread_benches],
+        words=words,
+        sort=sort,
+        of=len(cards),
+        busy=any(map(_busy, cards)),
+        trainings=trainings,
+        benches=benches,
+        pipelines=list(library.folders("pipeline")),
+    )
 
 
 def _busy(card: RunCard) -> bool:

@@ -1,0 +1,193 @@
+"""Judging on a Ray cluster on the command line: the options, the batch, and what it says. Shared by the commands that judge."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spct.cli.progress import write_line
+from spct.errors import InputError, ResumeRefusedError, RunError
+from spct.judges import Judge
+from spct.run import RunStore
+from spct.run.connection import holds_run
+from spct.run.stored import stored_items, stored_scale, stored_settings
+from spct.types import Item
+from spct.views import Totals
+
+if TYPE_CHECKING:
+    from spct.cluster.batch import Report
+    from spct.cluster.cut import Cut
+
+AUTO = "auto"
+REFUSED = {
+    "cache": "--cache",
+    "estimated": "--estimate",
+    "pilot": "--pilot",
+    "max_cost": "--max-cost",
+    "max_tokens_total": "--max-tokens-total",
+    "max_time": "--max-time",
+}
+"""Options that one process keeps to and many cannot together."""
+
+
+def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether, and how, items are judged on a Ray cluster."""
+    options = [
+        click.option(
+            "--ray",
+            is_flag=False,
+            flag_value=AUTO,
+            metavar="[ADDRESS]",
+            help="Judge on the Ray cluster at ADDRESS, at RAY_ADDRESS, or on one of this machine alone (docs/cluster.md).",
+        ),
+        click.option(
+            "--shard-items",
+            type=click.IntRange(1),
+            default=1000,
+            show_default=True,
+            help="With --ray: give an actor so many items at a time.",
+        ),
+        click.option(
+            "--actors",
+            type=click.IntRange(1),
+            help="With --ray: have so many judges side by side  [default: as fit the cluster].",
+        ),
+        click.option(
+            "--gpus-per-actor",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="With --ray: give each actor so many GPUs, for engines in its process.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """The sums over the whole run, and the special tokens of the engine that judged."""
+
+    totals: Totals
+    special_tokens: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItems:
+    """What is to be judged: ``facts`` are all that it depends on, as JSON; ``items`` streams it once, checked by the judge."""
+
+    facts: Mapping[str, Any]
+    items: Callable[[], Iterable[Item]]
+
+
+def check_batch(options: Mapping[str, Any], out: Path | None) -> None:
+    """Raise InputError for what does not go with --ray."""
+    if out is None:
+        raise InputError("--ray brings everything home into a run directory; name it with --out DIR")
+    for name, flag in REFUSED.items():
+        if options.get(name):
+            raise InputError(
+                f"{flag} and --ray are both given; a batch on many machines keeps no such limit: drop one of them"
+            )
+
+
+async def judge_batch(
+    build: Callable[[], Judge],
+    given: BatchItems,
+    out: Path,
+    options: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any],
+    session: Mapping[str, Any],
+    printed: bool = False,
+) -> BatchDone:
+    """Judge the items on the cluster of the options into ``out``.
+
+    ``build`` makes the judge, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
+    the verdicts go to stdout as JSON in the end.
+    """
+    from spct.cluster.batch import Batch, Seats, check_seats
+    from spct.cluster.connecting import actors_that_fit, connected
+    from spct.cluster.home import Home
+
+    cut = _cut(given, out, options)
+    check_seats(cut, options.get("adaptive"))
+    gpus, cpus = options["gpus_per_actor"], options.get("threads") or 1
+    with connected(None if options["ray"] == AUTO else options["ray"]) as ray:
+        actors = min(options["actors"] or actors_that_fit(ray, gpus, cpus), len(cut.shards))
+        _say(f"{cut.items:,} items in {len(cut.shards):,} shards, for {actors} actors")
+        facts = {**session, "items": cut.items, "shards": len(cut.shards), "actors": actors}
+        batch = Batch(
+            cut,
+            build,
+            Seats(actors, gpus, cpus, options["concurrency"]),
+            settings,
+            lambda ready: Home.begun(
+                out, cut, ready.settings, {**ready.session, **facts}, ready.templates, resume=options["resume"]
+            ),
+            _say,
+        )
+        report = await batch.run()
+        _tell(report, batch.line(report.seconds), batch.set_aside)
+    return BatchDone(_totals(out, cut.items, printed), batch.special_tokens)
+
+
+def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
+    """The shards: those that are there if the run is gone on with, or else made now."""
+    from spct.cluster.cut import cut, kept_cut
+
+    facts = {**given.facts, "shard_items": options["shard_items"]}
+    found = kept_cut(out, facts) if options["resume"] else None
+    if found is not None:
+        return found
+    if holds_run(out):
+        if options["resume"]:
+            raise ResumeRefusedError(
+                f"{out} holds a run that was not made with --ray; go on with it without, or name another --out"
+            )
+        raise RunError(f"{out} already holds a run; add --resume to go on with it, or name another --out")
+    return cut(given.items(), out, options["shard_items"], facts)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _tell(report: Report, line: str, set_aside: int) -> None:
+    """What happened on the way, once it is over."""
+    lost = f", {report.nodes_lost} nodes lost" if report.nodes_lost else ""
+    _say(f"done: {line}{lost}, {report.failures} failures")
+    _say(
+        f"time: {report.seconds:.1f} s, of which {report.started:.1f} s until an actor could judge and {report.homing:.1f} s to "
+        "add shards to the run"
+    )
+    if report.unseeded:
+        _say("note: this engine does not give each sample a seed of its own: one process would have got other samples")
+    if set_aside:
+        _say(f"set aside: {set_aside} items over which two actors died; spct show lists them by the error ActorDied")
+    for number, why in list(report.undone.items())[:5]:
+        _say(f"undone: shard {number}: {why}")
+    if report.undone:
+        _say(f"undone: {len(report.undone)} shards in all; go on with --resume")
+
+
+def _totals(out: Path, planned: int, printed: bool) -> Totals:
+    """What the run adds up to, read once from front to back; its verdicts are ``printed`` meanwhile as JSON."""
+    with contextlib.closing(RunStore.open(out)) as store:
+        written, settings = stored_settings(store)
+        totals = Totals(planned=planned, scale=stored_scale(store, settings), lenient=written.get("lenient"))
+        for stored in stored_items(store, settings, written.get("meta")):
+            if stored.finished:
+                totals.add(stored.verdict, stored.item)
+                if printed:
+                    write_line(sys.stdout, stored.verdict.to_json())
+        totals.usage = store.usage()
+        totals.seconds = float(store.meta("seconds") or 0)
+    return totals

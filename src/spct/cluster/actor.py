@@ -1,0 +1,134 @@
+"""What runs on Ray's machines: an actor that holds one judge and judges shard after shard by it.
+
+Of two shards that it is given, the second begins as soon as all items of the first are being judged, so that the engine stays
+full. What spct itself foresees, such as a full disk, comes back as a ``Failure``: errors of other processes travel badly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spct.cluster.shard import Progress, ShardDone, ShardRun, Work, copy_of
+from spct.errors import SpctError
+from spct.judges import Judge
+from spct.run.opening import described, session_of
+from spct.templates import Template
+
+METRICS = {
+    "items": ("spct_items", "Items judged by this actor."),
+    "judgments": ("spct_judgments", "Judgments sampled by this actor, invalid ones among them."),
+    "invalid": ("spct_invalid_judgments", "Judgments of this actor that hold no scores."),
+    "tokens": ("spct_completion_tokens", "Tokens that this actor's engine wrote."),
+}
+"""What Ray's dashboard and its Prometheus endpoint show of an actor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in an actor: the name of the error's class in ``spct.errors``, and its text."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An actor that has started: its node, and what its judge says of itself."""
+
+    node: str
+    settings: Mapping[str, Any]
+    session: Mapping[str, Any]
+    templates: Mapping[str, Template]
+    special_tokens: tuple[str, ...]
+    seeded: bool
+
+
+class JudgeActor:
+    """``build`` makes its judge, in this process; ``settings`` are those of the run besides the judge's.
+
+    ``in_flight`` items are judged at once, as many as suit the engine if None.
+    """
+
+    def __init__(self, build: Callable[[], Judge], settings: Mapping[str, Any], in_flight: int | None) -> None:
+        self._build = build
+        self._settings = settings
+        self._in_flight = in_flight
+        self._turn = asyncio.Lock()
+        self._progress = Progress()
+        self._shown = Progress()
+        self._meters: dict[str, Any] = {}
+
+    async def start(self) -> Ready | Failure:
+        """Make the judge and start what it asks."""
+        ray = importlib.import_module("ray")
+        counter = importlib.import_module("ray.util.metrics").Counter
+        try:
+            self._judge = self._build()
+            await self._judge.engine.start()
+            if self._judge.meta is not None:
+                await self._judge.meta.start()
+        except SpctError as error:
+            return Failure(type(error).__name__, str(error))
+        self._meters = {field: counter(name, description=text) for field, (name, text) in METRICS.items()}
+        return Ready(
+            ray.get_runtime_context().get_node_id(),
+            described(self._judge, self._settings),
+            session_of(self._judge),
+            self._judge.templates,
+            self._judge.engine.capabilities.special_tokens,
+            self._judge.engine.capabilities.seeding == "sample",
+        )
+
+    async def judge(self, work: Work) -> ShardDone | Failure:
+        """Judge a shard, once the one before it has begun all of its items."""
+        await self._turn.acquire()
+        begun = _Once(self._turn.release)
+        try:
+            in_flight = self._in_flight or self._judge.engine.capabilities.concurrency
+            return await ShardRun(self._judge, self._settings, work, in_flight, self._progress, begun).run()
+        except SpctError as error:
+            return Failure(type(error).__name__, str(error))
+        finally:
+            begun()
+
+    async def copy(self, work: Work) -> bytes | None:
+        """The run of a shard as it stands."""
+        return await asyncio.to_thread(copy_of, work.directory)
+
+    async def progress(self) -> Progress:
+        """What has been done, which Ray's own metrics are told too."""
+        for field, meter in self._meters.items():
+            if (more := getattr(self._progress, field) - getattr(self._shown, field)) > 0:
+                meter.inc(more)
+                setattr(self._shown, field, getattr(self._progress, field))
+        return self._progress
+
+    async def forget(self, work: Work) -> None:
+        """Delete what is here of a shard that is home."""
+        await asyncio.to_thread(shutil.rmtree, work.directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            work.directory.parent.rmdir()
+
+    async def stop(self) -> None:
+        """Free what the judge asks."""
+        await self._judge.engine.close()
+        if self._judge.meta is not None:
+            await self._judge.meta.close()
+
+
+class _Once:
+    """Calls ``release`` the first time that it is called."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
+
+    def __call__(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()

@@ -1,0 +1,163 @@
+"""Batches on a Ray of this machine: equal to one process, whoever dies on the way."""
+
+import os
+import sqlite3
+from collections import Counter
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from spct.cli.judge import judge
+from spct.cli.vote import vote
+from spct.cluster.dataset import judge_dataset
+
+SCRIPT = """
+import os
+from pathlib import Path
+from spct.engines.scripted import judgment_text
+from spct.errors import EngineAuthError, EngineError
+
+HERE = Path(__file__).parent
+
+def judge(request, j):
+    text, seed = request.messages[-1].content, request.seed + j
+    with (HERE / "asked").open("a") as asked:
+        asked.write(f"{seed}\\n")
+    if "poison" in text and not (HERE / "harmless").exists():
+        os._exit(1)
+    if "locked" in text and (HERE / "lock").exists():
+        raise EngineAuthError("the key is refused")
+    if "gone" in text:
+        raise EngineError("the server is gone")
+    return "no box" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10])
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray = pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(
+        address="local",
+        num_cpus=4,
+        _node_ip_address="127.0.0.1",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=80 * 2**20,
+    )
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def write_items(path, count, repeats=False, **texts):
+    """So many items, with ``repeats`` every seventh one that before it again; ``texts`` are those of items, as ``at_9``."""
+    numbers = [n - n % 7 // 6 if repeats else n for n in range(count)]
+    rows = [{"prompt": texts.get(f"at_{n}", f"question {n}"), "responses": ["a", "b"]} for n in numbers]
+    path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    return path
+
+
+def run(folder, items, out, *more):
+    options = ["--model", f"scripted:{folder / 'script.py'}:judge", "-k", "3", "--out", str(folder / out)]
+    return CliRunner().invoke(judge, [str(items), *options, *more], standalone_mode=False)
+
+
+def rows_of(
+    run, query="SELECT position, id, i.row, v.row FROM items i LEFT JOIN verdicts v USING (position) ORDER BY 1"
+):
+    with sqlite3.connect(run / "run.sqlite") as db:
+        return db.execute(query).fetchall()
+
+
+JUDGMENTS = "SELECT position, idx, attempt, shown, seed, text, scores FROM judgments ORDER BY 1, 2, 3"
+
+
+def test_a_batch_is_the_run_of_one_process(cluster, folder):
+    items = write_items(folder / "items.jsonl", 45, repeats=True)
+    data = items.read_bytes().split(b"\n")
+    (folder / "many").mkdir()
+    (folder / "many" / "1.jsonl").write_bytes(b"\n".join(data[:20]))
+    (folder / "many" / "2.jsonl").write_bytes(b"\n".join(data[20:]))
+    assert run(folder, items, "whole").return_value == 0
+    batch = ["--ray", "--shard-items", "10", "--actors", "2"]
+    done = run(folder, folder / "many", "out", *batch)
+    assert (done.return_value, "5/5 shards home" in done.stderr) == (0, True), done.output
+    assert rows_of(folder / "out") == rows_of(folder / "whole")
+    assert rows_of(folder / "out", JUDGMENTS) == rows_of(folder / "whole", JUDGMENTS)
+    votes = [CliRunner().invoke(vote, [str(folder / name), "-k", "2", "--json"]).stdout for name in ("out", "whole")]
+    assert votes[0] == votes[1] != ""
+    arrow = pytest.importorskip("pyarrow.parquet")
+    kept = [orjson.loads(row) for *_, row in rows_of(folder / "whole")]
+    assert arrow.read_table(folder / "out" / "verdicts").column("means").to_pylist() == [row["means"] for row in kept]
+
+    asked = (folder / "asked").read_text()
+    again = run(folder, folder / "many", "out", *batch, "--resume")
+    assert (again.return_value, (folder / "asked").read_text()) == (0, asked)
+    refused = run(folder, folder / "many", "out", *batch, "--resume", "-k", "5")
+    assert (refused.exit_code, "k: 3 in the run, 5 now" in str(refused.exception)) == (1, True)
+
+
+def test_an_item_that_kills_its_actor_is_set_aside_after_two_tries(cluster, folder):
+    items = write_items(folder / "items.jsonl", 24, at_9="poison")
+    done = run(folder, items, "out", "--ray", "--shard-items", "12", "--actors", "1")
+    assert "set aside: 1 items" in done.stderr, done.output
+    (folder / "harmless").touch()
+    run(folder, items, "whole")
+    found, whole = rows_of(folder / "out"), rows_of(folder / "whole")
+    assert [row for row in found if row[0] != 9] == [row for row in whole if row[0] != 9]
+    error = orjson.loads(found[9][3])["error"]
+    assert error["type"] == "ActorDied"
+    assert error["message"].startswith("an actor died while it judged this item beside others, and another while")
+
+
+def test_what_ends_a_batch_leaves_what_was_done_for_the_next_start(cluster, folder):
+    items = write_items(folder / "items.jsonl", 30, at_25="locked")
+    (folder / "lock").touch()
+    batch = ["--ray", "--shard-items", "10", "--actors", "1", "--concurrency", "2"]
+    ended = run(folder, items, "out", *batch)
+    assert "the key is refused" in str(ended.exception)
+    (folder / "lock").unlink()
+    assert run(folder, items, "out", *batch, "--resume").return_value == 0
+    asked = Counter((folder / "asked").read_text().split("\n")[:-1])
+    assert sum(asked.values()) - len(asked) <= 2 * 3  # what was in flight
+    run(folder, items, "whole")
+    assert rows_of(folder / "out") == rows_of(folder / "whole")
+
+
+def test_a_shard_that_fails_everywhere_is_left_undone_and_named(cluster, folder):
+    items = write_items(folder / "items.jsonl", 30, at_15="gone")
+    done = run(folder, items, "out", "--ray", "--shard-items", "10", "--actors", "1")
+    assert (done.return_value, "undone: shard 1: the server is gone" in done.stderr) == (1, True), done.output
+    assert [position for position, *_ in rows_of(folder / "out")] == [*range(10), *range(20, 30)]
+
+
+def test_adaptive_k_learns_from_the_first_shard_alone(cluster, folder):
+    items = write_items(folder / "items.jsonl", 80)
+    adaptive = ("-k", "6", "--adaptive", "0.8")
+    assert run(folder, items, "out", *adaptive, "--ray", "--shard-items", "40", "--actors", "1").return_value == 0
+    run(folder, items, "whole", *adaptive)
+    assert rows_of(folder / "out", JUDGMENTS) == rows_of(folder / "whole", JUDGMENTS)
+    assert rows_of(folder / "out") == rows_of(folder / "whole")
+    small = run(folder, items, "small", *adaptive, "--ray", "--shard-items", "20")
+    assert "make --shard-items that many or more" in str(small.exception)
+
+
+def test_a_dataset_is_judged_as_by_one_process(cluster, folder):
+    items = write_items(folder / "items.jsonl", 40)
+    rows = [orjson.loads(line) for line in items.read_bytes().split(b"\n")]
+    engine = f"scripted:{folder / 'script.py'}:judge"
+    given = cluster.data.from_items([{**row, "id": f"q{n}"} for n, row in enumerate(rows)])
+    found = {row["id"]: row for row in judge_dataset(given, engine, k=3, batch_size=16).take_all()}
+    run(folder, items, "whole")
+    whole = {f"q{place}": orjson.loads(row) for place, _, _, row in rows_of(folder / "whole")}
+    for name in ("means", "totals", "spread", "valid", "invalid", "tied", "confidence"):
+        assert {id: row[f"verdict_{name}"] for id, row in found.items()} == {id: row[name] for id, row in whole.items()}
+    assert {row["verdict_id"] for row in found.values()} == set(found)
