@@ -38,7 +38,7 @@ class Place:
     items: int
     max_tokens: int
     rounds: int
-    threads: int
+    threads: int | None
 
     @property
     def vllm_in_process(self) -> Target:
@@ -49,7 +49,7 @@ class Place:
 
     @property
     def llamacpp_in_process(self) -> Target:
-        threads = ("--engine-option", f"threads={self.threads}") if self.threads else ()
+        threads = ("--engine-option", f"threads={self.threads}") if self.threads is not None else ()
         return Target("llamacpp: in process", "llamacpp:smollm2-135m", threads)
 
 
@@ -176,9 +176,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--threads", type=int, default=0, help="Those of llama.cpp; one where others keep the cores busy."
-    )
+    parser.add_argument("--threads", type=int, help="Those of llama.cpp; one where others keep the cores busy.")
     parser.add_argument("--out", type=Path, help="Also write the report to this file.")
     options = parser.parse_args()
     where = options.live.absolute(), options.folder.absolute()

@@ -29,7 +29,7 @@ import sys, time, xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.port = sys.argv[1], int(sys.argv[2])
 params.n_parallel, params.n_ctx, params.kv_unified, params.verbosity = 8, 8 * 4096, False, -1
-if int(sys.argv[3]):
+if len(sys.argv) > 3:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(sys.argv[3])
 server = xllamacpp.Server(params)
 time.sleep(10**6)
@@ -107,11 +107,12 @@ def classifier_server(live: Path, model: Path, log: Path) -> Server:
     return vllm_server(live, model, log, "--runner", "pooling", "--convert", "classify", dtype="float32")
 
 
-def llamacpp_server(log: Path, threads: int = 0) -> Server:
-    """llama.cpp's own HTTP server, with eight slots, on the file that the in-process engine reads; 0 threads: as it likes."""
+def llamacpp_server(log: Path, threads: int | None = None) -> Server:
+    """llama.cpp's own HTTP server, with eight slots, on the file that the in-process engine reads."""
     port = free_port()
     path = resolve("smollm2-135m", encoding="Q8_0").path
-    return Server([sys.executable, "-c", LLAMACPP, str(path), str(port), str(threads)], port, log, {})
+    more = [] if threads is None else [str(threads)]
+    return Server([sys.executable, "-c", LLAMACPP, str(path), str(port), *more], port, log, {})
 
 
 def free_port() -> int:

@@ -112,6 +112,7 @@ ONE = '[judges.a]\nmodel = "m:a"\n'
         ('[judges."../a"]\n', "judges: got the name '../a'"),
         (ONE + "modell = 3\n", "unknown key 'judges.a.modell'; did you mean 'model'?"),
         (ONE + "port = 3\n", "unknown key 'judges.a.port'"),
+        (ONE + "verbose = true\n", "unknown key 'judges.a.verbose'"),
         (ONE + 'config = "other.toml"\n', "unknown key 'judges.a.config'"),
         ('config = "other.toml"\n' + ONE, "unknown key 'config'"),
         (ONE + 'k = "many"\n', "judges.a.k: 'many' is not a valid integer"),

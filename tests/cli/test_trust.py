@@ -47,6 +47,12 @@ def test_a_project_file_lets_nobody_in(folder, text):  # noqa: F811
         run("serve", "--model", "openai:m", "--port", "0")
 
 
+def test_a_project_file_names_no_judges_to_serve(folder):  # noqa: F811
+    (folder / "spct.toml").write_text('[serve]\nconfig = "judges.toml"\n')
+    with pytest.raises(InputError, match="is refused: it names a file of judges"):
+        run("serve", "--port", "0")
+
+
 @pytest.mark.parametrize("to", ["/etc/verdicts.csv", "../verdicts.csv", "below/../../verdicts.csv"])
 def test_a_project_file_writes_nothing_outside(folder, to):  # noqa: F811
     (folder / "spct.toml").write_text(f'[export]\nto = "{to}"\n')

@@ -11,6 +11,7 @@ from spct.client import RewardClient
 from spct.engines.scripted import ScriptedEngine
 from spct.run import RunStore
 from spct.run.asks import Asked
+from spct.run.merging import merge_runs
 from spct.service.recording import Recording
 from spct.service.run_figures import MOST_RUNS, OTHER
 
@@ -107,11 +108,8 @@ async def test_a_recording_that_is_merged_brings_along_what_was_told(tmp_path):
     for name in "ab":
         async with live(recording=Recording(tmp_path / name)) as server:
             await server.post("/v1/reward", {**GROUP, "query": name, "metadata": told(name)})
-    store, part = RunStore.open(tmp_path / "a", write=True), RunStore.open(tmp_path / "b")
-    store.absorb(part)
-    part.close()
-    store.close()
-    assert [ask.asked.run for ask in asks(tmp_path / "a")] == ["a", "b"]
+    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
+    assert [ask.asked.run for ask in asks(tmp_path / "both")] == ["a", "b"]
 
 
 async def test_hostile_names_of_runs_take_bounded_room_and_no_other_keys_place():

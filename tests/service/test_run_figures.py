@@ -87,6 +87,14 @@ def test_made_up_names_of_runs_take_no_more_than_their_places():
     assert runs.by_run["", "run 0"].groups == 1
 
 
+def test_a_run_may_be_called_what_the_others_are():
+    runs = RunsSeen()
+    assert runs.of("", OTHER, None) is runs.by_run["", OTHER]
+    for number in range(MOST_RUNS):
+        runs.of("", f"run {number}", None)
+    assert len(runs.by_run) == MOST_RUNS + 1  # it took no place of theirs
+
+
 def test_a_key_has_its_share_of_the_runs_whatever_another_names():
     runs = RunsSeen(callers=2)
     for number in range(2 * MOST_RUNS):

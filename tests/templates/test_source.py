@@ -161,6 +161,7 @@ def test_html_is_not_escaped(tmp_path):
         ('{% message "user" %}{% message "user" %}x{% endmessage %}{% endmessage %}', "a message inside a message"),
         ("---\nfirst: ../other\n---\nx", "line 2: first is '../other'; expected the name of a shipped template"),
         ("---\nresponses: 3\n---\nx", "line 2: responses is 3; expected true or false"),
+        ("---\ngrammar: none\n---\nx", "line 2: grammar is 'none'; expected true or false"),
         ("{{ 1 / 0 }}", "line 1: ZeroDivisionError"),
         ("", "asks nothing"),
         ('{% include "../secret" %}', "names the template file '../secret'"),

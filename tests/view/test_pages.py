@@ -215,6 +215,18 @@ def test_two_windows_are_handed_different_items(own_runs, tmp_path):
     assert [ann.get("/run/small/label").url.path for _ in range(2)] == ["/run/small/label/0", "/run/small/label/1"]
 
 
+def test_costs_are_shown_where_there_are_prices(runs, tmp_path):
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("date: 2026-11-01\nunit: EUR\nmodels: {scripted:small: {in: 0, out: 1000}}\n")
+    viewer = client(runs, tmp_path, prices=str(prices))
+    text = viewer.get("/?sort=-price").text
+    assert 'title="2.1780 EUR, prices of 2026-11-01">2.1780</td>' in text
+    assert f"{prices}: no price of scripted:other; it has scripted:small" in text
+    assert text.index(">small</a>") < text.index(">deep~other</a>")
+    assert "<dd>2.1780 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/").text
+    assert "<dt>cost</dt><dd>0.3600 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/item/0").text
+
+
 def test_when_everything_is_labelled_the_overview_says_so(own_runs, tmp_path):
     ann = client(own_runs, tmp_path, labeller="ann")
     answer = ann.get("/run/small/label?x.domain=maths")
@@ -254,6 +266,14 @@ def test_what_a_training_page_leaves_out_is_said(tmp_path):
     assert text.count("<figure") == 40
     assert "Not drawn, for there are too many: 3 more." in text
     assert f"<dd>{'n' * 300} … (1,000 characters)</dd>" in text
+
+
+def test_an_exported_file_says_what_it_leaves_out_for_size(runs, tmp_path):
+    said = export_run(Library([runs / "small"], tmp_path / "cache"), tmp_path / "run.html", most_bytes=10_000)
+    assert said == f"written: {tmp_path / 'run.html'}, 1 of 7 items; 6 left out for size"
+    text = (tmp_path / "run.html").read_text()
+    assert "texts are cut after 20,000 characters; the last 6 items, for size." in text
+    assert (text.count('<details class="exported"'), text.count("<h2>1 item</h2>")) == (1, 1)
 
 
 def test_the_settings_of_an_exported_run_turn_nothing_around(tmp_path):

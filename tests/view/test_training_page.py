@@ -5,7 +5,7 @@ import pytest
 
 from spct.errors import RunError
 from spct.run.lock import DirectoryLock
-from spct.view.bench_page import bench_page
+from spct.view.bench_page import bench_page, is_report
 from spct.view.library import Library, folders_below
 from spct.view.pipeline_page import pipeline
 from spct.view.rollouts_page import rollouts_of, steps_kept
@@ -113,6 +113,11 @@ def test_a_report_of_bench_has_its_curves_and_tables(runs):
     assert [line["name"] for line in found.plots[0].series] == [found.curve[1][0]]
     assert [(row[1], row[5:8]) for row in found.curve[1:]][1] == ("6", ["42.9", "28.6", "14.3"])
     assert found.card.judges[0][2].startswith("50.0 [")
+
+
+def test_a_file_of_the_same_name_by_others_is_no_report(runs, tmp_path):
+    (tmp_path / "results.json").write_text('{"results": [], "note": "' + "x" * 50 + '", "format": 1}')
+    assert [is_report(folder) for folder in (runs / "bench", tmp_path, runs)] == [True, False, False]
 
 
 @pytest.mark.parametrize("content", ['{"runs": []}', '{"format": 1}', '{"runs": [{"points": [{}]}]}', "[]"])

@@ -22,6 +22,25 @@ from spct.service.joined import END_OF_RESPONSE, response_in
 RewardFunc = Callable[[Sequence[str], Sequence[str], Sequence[Any]], dict[str, Any]]
 
 
+def rule_reward_func(compute_score: Callable[..., dict[str, float]], end_of_response: Sequence[str]) -> RewardFunc:
+    """A ``reward_func`` over a rule-based reward, for ``spct train rl --to openrlhf``; a label is what the rule needs.
+
+    OpenRLHF does not say how a rollout ended: it was cut off where nothing of ``end_of_response`` follows its text.
+    """
+
+    def one(query: str, prompt: str, label: str) -> dict[str, float]:
+        text = response_in(query, prompt, end_of_response)
+        ended = len(prompt) + len(text) < len(query)
+        return compute_score("", text, label, {"finish": "stop" if ended else "length"})
+
+    def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]) -> dict[str, Any]:
+        found = [one(*row) for row in zip(queries, prompts, labels, strict=True)]
+        logs = {name: [told[name] for told in found] for name in ("acc", "tied", "invalid")}
+        return {"rewards": [told["score"] for told in found], "scores": logs["acc"], "extra_logs": logs}
+
+    return reward_func
+
+
 def reward_func_by(
     judge: RewardFrom,
     *,

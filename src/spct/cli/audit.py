@@ -26,7 +26,7 @@ from spct.run import RunStore
 @click.option(
     "--by",
     type=click.Choice(["step"]),
-    help="Of the recording of spct serve: how the rewards moved, by the trainer's step.",
+    help="Show how the rewards in a recording of spct serve moved, by the trainer's step.",
 )
 @click.option("--probes", is_flag=True, help="Of a run made by spct probe: what each change did to the judge.")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to write  [default: the (first) run].")

@@ -84,7 +84,7 @@ class _Reader:
             raise InputError(f"{self.path}: judges.{name}: got {type(table).__name__}; expected a table of options")
         given = dict(table)
         key = _key(self.path, f"judges.{name}.", given)
-        own = {option: kind for option, kind in self.options.items() if option not in OF_THE_SERVER}
+        own = {o: kind for o, kind in self.options.items() if o not in OF_THE_SERVER and kind.expose_value}
         return {
             option: taken for option, (_, taken) in self.values(f"judges.{name}.", given, own, KEY_SOURCES).items()
         } | key

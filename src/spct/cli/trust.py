@@ -25,6 +25,7 @@ OUTSIDE = "it writes outside of the folder that the command is run in"
 _REFUSED = {
     "base_url": ADDRESS,
     "jury": f"it names a file of judges; {ADDRESS}",
+    "config": f"it names a file of judges; {ADDRESS}",
     "launch": CODE,
     "host": OPEN,
     "insecure_no_key": OPEN,
@@ -33,7 +34,7 @@ _REFUSED = {
 """Options that no project's file may give, by the names that their values are passed by."""
 _IDS = ("model", "kind", "meta", "escalate", "too_easy")
 """Options whose value may be a class of somebody's own."""
-_WRITTEN = ("out", "to", "junit", "markdown", "cache")
+_WRITTEN = ("out", "to", "junit", "markdown", "cache", "keep_groups")
 """Options that name what is written."""
 
 

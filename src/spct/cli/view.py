@@ -45,8 +45,10 @@ PACKAGES = ("starlette", "uvicorn", "nh3", "markdown_it", "mdit_py_plugins", "la
 @click.option("--task", type=click.Choice(["best", "rank", "score", "criteria"]), default="best", show_default=True,
               help="What is asked of NAME: pick the best response, rank all of them, score each from 1 to 10, or pass or "
               "fail each by every criterion of the run's rubric.")  # fmt: skip
-@click.option("--criterion", "criteria", multiple=True, metavar="NAME:QUESTION",
+@click.option("--criterion", "questions", multiple=True, metavar="NAME:QUESTION",
               help="Ask to pass or fail each response by this criterion instead of the rubric's. May be repeated.")  # fmt: skip
+@click.option("--prices", metavar="FILE",
+              help="Show what runs and items cost, by the prices in FILE, or by a table with --prices known.")  # fmt: skip
 @click.option("--export", type=PATH, metavar="FILE", help="Write the one RUN into a single HTML file instead, and end.")
 @click.option(
     "--items", "which", metavar="FILTERS", default="", help="The items to export, such as wrong or wrong,tied."
@@ -60,7 +62,8 @@ def view(
     browser: bool,
     label: str | None,
     task: str,
-    criteria: tuple[str, ...],
+    questions: tuple[str, ...],
+    prices: str | None,
     export: Path | None,
     which: str,
 ) -> int:
@@ -89,9 +92,9 @@ def view(
     check_address(host, known, insecure=insecure_no_key, risk="anyone could read these runs")
     if label is not None and not label.strip():
         raise InputError("--label: got a blank name; name whoever labels")
-    if criteria and (label is None or task not in ("best", "criteria")):
+    if questions and (label is None or task not in ("best", "criteria")):
         raise InputError("--criterion asks a labeller for pass or fail: give --label NAME, and no other --task")
-    asked = rubric_of_questions(criteria) if criteria else None
+    asked = rubric_of_questions(questions) if questions else None
     servers: list[uvicorn.Server] = []
 
     def stop(name: str, times: int) -> float:
@@ -101,7 +104,7 @@ def view(
 
     with _socket(host, port) as listening, contextlib.closing(library):
         address = _address(listening, host)
-        viewer = Viewer(library, label, "criteria" if asked else task, asked)
+        viewer = Viewer(library, label, "criteria" if asked else task, asked, prices)
         app = create_app(viewer, keys=known, hosts=() if is_loopback(host) else None)
         click.echo(f"{count(len(library.runs()), 'run')} at {address} (Ctrl-C ends it)", err=True)
         if browser and sys.stderr.isatty():

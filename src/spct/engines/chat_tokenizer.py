@@ -68,16 +68,22 @@ class ChatTokenizer:
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The ids of the rendered prompt, up to where the assistant speaks, or goes on speaking. Raises RejectedError."""
+        return [int(token) for token in self._rendered(messages, tokenize=True)]
+
+    def text(self, messages: Sequence[Message]) -> str:
+        """The rendered prompt itself. Raises RejectedError."""
+        return str(self._rendered(messages, tokenize=False))
+
+    def _rendered(self, messages: Sequence[Message], *, tokenize: bool) -> Any:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         begun = messages[-1].role == "assistant"
         options = {"continue_final_message": begun, "add_generation_prompt": not begun, "return_dict": False}
         try:
             with self._lock:
-                ids = self._tokenizer.apply_chat_template(turns, **options)
+                return self._tokenizer.apply_chat_template(turns, tokenize=tokenize, **options)
         except (jinja2.TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message.role for message in messages)
             raise RejectedError(f"the chat template of {self._name} refuses messages of {roles}: {error}") from error
-        return [int(token) for token in ids]
 
     def decode(self, tokens: Sequence[int]) -> str:
         with self._lock:

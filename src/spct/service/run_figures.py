@@ -106,14 +106,13 @@ class RunsSeen:
     def of(self, caller: str, run: str, scale: tuple[float, float] | None) -> RunFigures:
         """The figures that a run of this caller is counted in; ``scale`` is that of its judge."""
         name = (caller, line(run[:LONGEST_NAME]))
-        found = self.by_run.get(name)
-        if found is None:
-            if not self._places.has_room(caller) and not self._let_go(caller):
-                name = (caller, OTHER)
-            else:
-                self._places.take(caller)
-            found = self.by_run.setdefault(name, RunFigures(edges_of(scale)))
-        return found
+        if name in self.by_run:
+            return self.by_run[name]
+        if name[1] != OTHER and (self._places.has_room(caller) or self._let_go(caller)):
+            self._places.take(caller)
+        else:
+            name = (caller, OTHER)
+        return self.by_run.setdefault(name, RunFigures(edges_of(scale)))
 
     def _let_go(self, caller: str) -> bool:
         """Forget the run of this caller that has been still for longest, if that is long enough."""

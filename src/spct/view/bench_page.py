@@ -38,6 +38,15 @@ class BenchPage:
     notes: list[str]
 
 
+def is_report(folder: Path) -> bool:
+    """Whether the file there is one of ours: others use its name, too. Ours says its format first."""
+    try:
+        with (folder / FILE).open("rb") as file:
+            return b'"format"' in file.read(40)
+    except OSError:
+        return False
+
+
 def bench_card(name: str, folder: Path) -> BenchCard:
     """A report in a line. Raises RunError where it cannot be read."""
     return _card(name, _runs(folder))

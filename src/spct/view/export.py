@@ -26,15 +26,16 @@ from spct.view.runs_page import run_card
 from spct.wording import count
 
 MOST_BYTES = 20_000_000
-"""Items are left out once those before them are so large."""
 MOST_TEXT = 20_000
 STYLES = ("uPlot.min.css", "view.css")
 SCRIPTS = ("uPlot.iife.min.js", "plot.js", "view.js")
 ALL_S = 3600.0
 
 
-def export_run(library: Library, file: Path, show: Sequence[str] = ()) -> str:
+def export_run(library: Library, file: Path, show: Sequence[str] = (), most_bytes: int = MOST_BYTES) -> str:
     """Write the one run of ``library`` to ``file``, with the items that ``show`` (as in a grid) names; what was done.
+
+    Items are left out once those before them have more than ``most_bytes``.
 
     Raises InputError for none or several runs or an unknown filter, RunError where the file cannot be written.
     """
@@ -42,7 +43,7 @@ def export_run(library: Library, file: Path, show: Sequence[str] = ()) -> str:
     if len(names) != 1:
         raise InputError(f"got {count(len(names), 'run')} to export; name one run directory")
     name, query = names[0], query_of([("show", one) for one in show])
-    text, said = _page(library, name, query)
+    text, said = _page(library, name, query, most_bytes)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -50,7 +51,7 @@ def export_run(library: Library, file: Path, show: Sequence[str] = ()) -> str:
     return f"written: {file}, {said}"
 
 
-def _page(library: Library, name: str, query: Query) -> tuple[str, str]:
+def _page(library: Library, name: str, query: Query, most_bytes: int) -> tuple[str, str]:
     index = library.index(name)
     index.update(ALL_S)
     card = run_card(library, name)
@@ -70,7 +71,7 @@ def _page(library: Library, name: str, query: Query) -> tuple[str, str]:
                 item_page.render(item=shown, export=True, here=None, pre=f"i{position}-", compared=None, labels=[])
             )
             size += len(items[-1])
-            if size > MOST_BYTES:
+            if size > most_bytes:
                 break
     left = len(positions) - len(items)
     said = f"{len(items):,} of {count(card.items, 'item')}" + (f"; {left:,} left out for size" if left else "")

@@ -18,11 +18,13 @@ from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, 
 from spct.templates import Template
 from spct.turns import Message, Trajectory
 from spct.types import Item, Judgment
+from spct.view.costs import cost_of
 from spct.view.markup import MOST_SHOWN, Text, as_it_is, markdown, raw, tinted
 from spct.views.item_text import IMAGE_SHOWN, facts_of, parsed_by, title_of, truth_text
 from spct.views.table import graded
 from spct.voting.ratings import Place, place_of
 from spct.voting.verdict import more_tables, remarks
+from spct.wording import spell_seconds
 
 LEVELS = 10
 """Steps of the colour of a score, beside the lowest."""
@@ -108,6 +110,7 @@ class ItemPage:
     extra: list[tuple[str, str]]
     confidence: float | None
     tied: tuple[int, ...]
+    spent: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,15 @@ class Blind:
 class ItemReader:
     """Reads items of one open run for their pages.
 
-    ``raw`` shows texts as they are, not as Markdown; ``longest`` is how many characters of a text are shown.
+    ``raw`` shows texts as they are, not as Markdown; ``longest`` is how many characters of a text are shown. ``prices``
+    say where those of the model are, if anything does.
     """
 
-    def __init__(self, store: RunStore, *, raw: bool = False, longest: int = MOST_SHOWN) -> None:
+    def __init__(
+        self, store: RunStore, *, raw: bool = False, longest: int = MOST_SHOWN, prices: str | None = None
+    ) -> None:
         self._store = store
+        self._prices = prices
         self._raw = raw
         self._longest = longest
         self.written, self.settings = stored_settings(store)
@@ -162,6 +169,7 @@ class ItemReader:
             extra=[(key, _plainly(value)) for key, value in item.extra.items()],
             confidence=verdict.confidence,
             tied=verdict.tied,
+            spent=self._spent(stored.position),
         )
 
     def blind(self, item: Item, order: Sequence[int]) -> Blind:
@@ -185,6 +193,18 @@ class ItemReader:
             completion=as_it_is(found.text),
             reasoning=None if not found.reasoning else self._text(found.reasoning, places),
         )
+
+    def _spent(self, position: int) -> list[tuple[str, str]]:
+        """Tokens, time and cost of all requests about an item, those that are known."""
+        usage = self._store.usage(position)
+        if not usage.prompt_tokens and not usage.completion_tokens:
+            return []
+        found = [("tokens in", f"{usage.prompt_tokens:,}"), ("tokens out", f"{usage.completion_tokens:,}")]
+        if usage.seconds:
+            found.append(("time of its requests", spell_seconds(usage.seconds)))
+        if self._prices is not None:
+            found.append(("cost", cost_of(self._prices, self.written, self._store.sessions(), usage).words))
+        return found
 
     def _turns(self, turns: Sequence[Message]) -> Turns:
         return [(turn.role, self._text(turn.content), _more(turn)) for turn in turns]

@@ -17,6 +17,8 @@ from spct.run import RunStore
 from spct.run.connection import FILE
 from spct.run.lock import is_held
 from spct.run.stored import stored_settings
+from spct.types import Usage
+from spct.view.costs import Cost, cost_of
 from spct.view.library import Library
 from spct.voting.accuracy import Grades
 
@@ -26,7 +28,7 @@ LIVE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RunCard:
-    """``planned`` is None where nobody noted how many items there are, ``tokens`` where none were counted.
+    """``planned`` is None where nobody noted how many items there are, ``tokens`` where none were counted, ``cost`` without prices.
 
     ``accuracy`` is strict: a tie counts as wrong."""
 
@@ -47,6 +49,12 @@ class RunCard:
     tokens: int | None
     left_s: float | None
     indexed: bool
+    cost: Cost | None = None
+
+    @property
+    def price(self) -> float | None:
+        """What it cost, None where that is not known."""
+        return None if self.cost is None else self.cost.value
 
     @property
     def total(self) -> int:
@@ -68,24 +76,26 @@ class Unreadable:
     reason: str
 
 
-SORTS = ("started", "name", "model", "judge", "k", "items", "accuracy", "invalid", "tokens")
+SORTS = ("started", "name", "model", "judge", "k", "items", "accuracy", "invalid", "tokens", "price")
 
 
-def run_cards(library: Library, within_s: float = 2.0) -> tuple[list[RunCard], list[Unreadable]]:
+def run_cards(
+    library: Library, within_s: float = 2.0, prices: str | None = None
+) -> tuple[list[RunCard], list[Unreadable]]:
     """Every run; indexes that take longer than ``within_s`` together are finished in the background."""
     until = time.monotonic() + within_s
     cards: list[RunCard] = []
     bad: list[Unreadable] = []
     for name in library.runs():
         try:
-            cards.append(run_card(library, name, max(0.0, until - time.monotonic())))
+            cards.append(run_card(library, name, max(0.0, until - time.monotonic()), prices))
         except SpctError as error:
             bad.append(Unreadable(name, str(error)))
     return cards, bad
 
 
-def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
-    """One run. Raises RunError where it cannot be read."""
+def run_card(library: Library, name: str, within_s: float = 0.4, prices: str | None = None) -> RunCard:
+    """One run, with its cost by ``prices`` where they are named. Raises RunError where it cannot be read."""
     index = library.index(name)
     index.update(within_s)
     with contextlib.closing(RunStore.open(index.directory)) as store, index.reading() as db:
@@ -113,7 +123,8 @@ def run_card(library: Library, name: str, within_s: float = 0.4) -> RunCard:
             high=high,
             graded=int(grades.count),
             invalid=sums.invalid,
-            tokens=sums.tokens,
+            tokens=sums.usage.completion_tokens or None,
+            cost=None if prices is None else cost_of(prices, written, sessions, sums.usage),
             left_s=_left_s(store, started, left) if live and left > 0 else None,
             indexed=index.progress(db).complete,
         )
@@ -130,15 +141,13 @@ class _Sums:
     finished: int
     grades: Grades
     invalid: float | None
-    tokens: int | None
+    usage: Usage
 
 
 def _sums(store: RunStore, db: sqlite3.Connection) -> _Sums:
     completions = store.count("judgments")
     invalid = sum(store.problem_counts().values()) / completions if completions else None
-    return _Sums(
-        store.count("items"), store.count("verdicts"), _grades(db), invalid, store.usage().completion_tokens or None
-    )
+    return _Sums(store.count("items"), store.count("verdicts"), _grades(db), invalid, store.usage())
 
 
 def _grades(db: sqlite3.Connection) -> Grades:

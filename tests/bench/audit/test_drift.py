@@ -6,7 +6,7 @@ import pytest
 from spct.bench.audit.drift import LENGTH, drifts_of
 from spct.bench.audit.drift_report import drift_lines, drift_markdown, drift_plot
 from spct.bench.scoring.statistics import mean_figure
-from spct.errors import InputError
+from spct.errors import InputError, RunError
 from spct.run import RunStore
 from spct.run.asks import Ask, Asked
 from spct.types import Item, Message
@@ -104,6 +104,19 @@ def test_runs_are_told_apart_and_one_answered_twice_counts_twice(tmp_path):
     ]
     assert found[0].spans[0].figures["reward"].value == 4  # the group without a verdict has no reward
     store.close()
+
+
+def test_what_does_not_fit_its_item_is_damage(tmp_path):
+    store = recorded(tmp_path / "run", [("p", 1, [("a", 4.0, 1)], {"means": []})])
+    with pytest.raises(RunError, match="the file is damaged"):
+        drifts_of(store)
+    store.close()
+
+
+def test_a_mean_that_is_no_number_is_no_reward(tmp_path):
+    (drift,) = drifts_of(recorded(tmp_path / "run", [("p", 1, [("a", 4.0, 1)], {"means": [math.nan]})]))
+    assert drift.spans[0].figures["reward"] is None
+    assert drift.spans[0].figures["invalid judgments"].value == 0
 
 
 def test_a_recording_without_steps_says_what_is_missing(tmp_path):

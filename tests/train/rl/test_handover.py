@@ -1,4 +1,4 @@
-"""The same training for verl: rows, reward, configuration, without verl (``benchmarks/verl_handover.py`` has it read them)."""
+"""The same training for verl and OpenRLHF, without either (``benchmarks/handover.py`` has them read it)."""
 
 import json
 import os
@@ -31,7 +31,10 @@ def toy(tmp_path_factory):
     path = tmp_path_factory.mktemp("handover")
     recipe = toy_recipe(path, steps=12, batch=6, heldout={"path": str(path / "heldout.jsonl")})
     out = path / "verl"
-    return recipe, out, hand_over("verl", recipe, out, lambda _: None)
+    said: list[str] = []
+    report = hand_over("verl", recipe, out, said.append)
+    assert said[0] == "not handed over, since verl has its own: micro_batch, device"
+    return recipe, out, report
 
 
 def rows(path):
@@ -165,3 +168,63 @@ def test_the_command_line_writes_the_folder_and_takes_no_launch(toy, tmp_path):
     assert json.loads(ran.stdout) == json.loads((tmp_path / "out" / "handover.json").read_text())
     assert len(rows(tmp_path / "out" / "train.parquet")) == 12
     assert isinstance(CliRunner().invoke(rl, [*command, "--resume"]).exception, InputError)
+
+
+@pytest.fixture(scope="module")
+def for_openrlhf(toy, tmp_path_factory):
+    """What was handed over to OpenRLHF, of the same recipe."""
+    out = tmp_path_factory.mktemp("openrlhf") / "out"
+    return toy[0], out, hand_over("openrlhf", toy[0], out, lambda _: None)
+
+
+def test_openrlhf_gets_the_same_prompts_as_text(toy, for_openrlhf):
+    _, out, report = for_openrlhf
+    ours, theirs = rows(toy[1] / "train.parquet"), rows(out / "train.parquet")
+    assert [row["label"] for row in theirs] == [row["reward_model"]["ground_truth"] for row in ours]
+    assert theirs[0]["prompt"] == f"<|user|> {ours[0]['prompt'][0]['content']} <|end|> <|assistant|>"
+    assert len(rows(out / "validation.parquet")) == report["heldout"] == 18
+
+
+def test_openrlhfs_reward_file_knows_by_the_end_token_what_was_cut_off(for_openrlhf):
+    recipe, out, _ = for_openrlhf
+    reward_func = runpy.run_path(str(out / "reward.py"))["reward_func"]
+    schedule = Schedule(
+        list(read_items(recipe.data)), Templates(recipe.template, recipe.single_template), seed=recipe.seed
+    )
+    for visit, row in enumerate(rows(out / "train.parquet")):
+        prompt = schedule.prompt(visit)
+        texts = [*ANSWERS, f"{ANSWERS[2]} and then"]
+        for end, finish in (("<|end|>", "stop"), ("", "length")):
+            queries = [f"{row['prompt']}{text}{end}" for text in texts]
+            found = reward_func(queries, [row["prompt"]] * len(texts), [row["label"]] * len(texts))
+            wanted = [score_rollout(text, finish, prompt.item, prompt.order, prompt.template) for text in texts]
+            assert found["rewards"] == [one.reward for one in wanted]
+            assert found["extra_logs"]["invalid"] == [float(one.grade == "invalid") for one in wanted]
+
+
+def test_openrlhfs_script_has_the_recipe_and_the_size(for_openrlhf, tmp_path):
+    _, out, _ = for_openrlhf
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["bash", str(out / "launch.sh")]
+    said = subprocess.run(
+        [*command, "64", "--train.seed", "3"], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    told = said.split("\n")
+    after = {name: told[place + 1] for place, name in enumerate(told) if name.startswith("--")}
+    assert told[:2] == ["-m", "openrlhf.cli.train_ppo_ray"]
+    assert after["--reward.remote_url"] == f"{out}/reward.py"
+    assert (after["--actor.num_nodes"], after["--actor.num_gpus_per_node"]) == ("8", "8")
+    assert int(after["--vllm.num_engines"]) * int(after["--vllm.tensor_parallel_size"]) == 64
+    assert (after["--rollout.batch_size"], after["--rollout.n_samples_per_prompt"], after["--train.batch_size"]) == (
+        "6",
+        "4",
+        "24",
+    )
+    assert (after["--algo.kl.init_coef"], after["--algo.kl.estimator"], after["--algo.advantage.estimator"]) == (
+        "0.08", "k3", "group_norm",
+    )  # fmt: skip
+    assert after["--train.seed"] == "3" and "--algo.kl.use_loss" in told
+    assert subprocess.run([*command, "3"], env=env, capture_output=True, check=False).returncode == 2

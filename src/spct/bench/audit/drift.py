@@ -19,6 +19,7 @@ from spct.errors import InputError
 from spct.measures.scatter import scatter
 from spct.run import RunStore
 from spct.run.asks import Asked
+from spct.run.damage import as_damage
 from spct.types import Item
 
 MOST_STEPS = 20
@@ -89,9 +90,10 @@ def drifts_of(store: RunStore, most: int = MOST_STEPS) -> list[Drift]:
     verdicts = dict(store.verdict_rows())
     judged = {item.id: _judged(item, verdicts[place]) for place, item in store.items() if place in verdicts}
     runs: dict[str, list[_Group]] = {}
-    for ask in store.asks():
-        if ask.asked.step is not None and ask.item in judged:
-            runs.setdefault(ask.asked.run, []).append(_group(ask.asked, ask.asked.step, judged[ask.item]))
+    with as_damage(str(store.directory)):
+        for ask in store.asks():
+            if ask.asked.step is not None and ask.item in judged:
+                runs.setdefault(ask.asked.run, []).append(_group(ask.asked, ask.asked.step, judged[ask.item]))
     if not runs:
         raise InputError(
             f"{store.directory}: no request of this run told its step; expected the recording of a spct serve --out whose "
@@ -109,7 +111,7 @@ def _group(asked: Asked, step: int, judged: _Judged) -> _Group:
     verdict = judged.verdict
     sampled = verdict["valid"] + verdict["invalid"]
     values: dict[str, Values] = {"invalid judgments": (verdict["invalid"], sampled)} if sampled else {}
-    if verdict["means"] is not None:
+    if verdict["means"] is not None and None not in verdict["means"]:  # null is how a mean that is no number is kept
         values |= _rewards(asked, judged)
     return _Group(step, judged.cluster, values)
 

@@ -36,7 +36,7 @@ from spct.train.rl.handover import TRAINERS
 @click.option("--max-new-tokens", type=int, help="Cut a judgment off after so many tokens  [default: 1024].")
 @click.option("--rollouts", type=click.Choice(["shared", "generate", "vllm"]), help="[default: shared]")
 @click.option("--to", nargs=2, type=(click.Choice(sorted(TRAINERS)), PATH), metavar="TRAINER DIR",
-              help="Train nothing: write into DIR what the trainer verl needs to train the same on many GPUs.")  # fmt: skip
+              help="Train nothing: write into DIR what TRAINER (verl, openrlhf) needs to train the same on many GPUs.")  # fmt: skip
 @recipe_options
 def rl(
     recipe: Path | None, heldout: Path | None, too_easy: str | None, to: tuple[str, Path] | None, **options: Any

@@ -54,6 +54,17 @@ class ChatEncoder:
         """Tokens up to where the assistant speaks. Raises RejectedError where the chat template refuses the roles."""
         return self._chat.encode(messages)
 
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The same as text, special tokens included. Raises RejectedError."""
+        return self._chat.text(messages)
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The special tokens that end a turn, as text: the end of text, and what ends the assistant's turn."""
+        special = set(self.tokenizer.all_special_ids)
+        ids = [self.tokenizer.eos_token_id, *(token for token in self.end_ids if token in special)]
+        return tuple(dict.fromkeys(str(self.tokenizer.decode([token])) for token in ids))
+
     def example(self, messages: Sequence[Message], completion: str) -> Example:
         """The prompt, the completion, and what ends the turn. Raises RejectedError."""
         prompt = self.prompt(messages)

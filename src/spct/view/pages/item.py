@@ -28,7 +28,7 @@ def reading(request: Request) -> Iterator[tuple[RunStore, ItemReader]]:
     """The run of the address, open."""
     directory = viewer(request).library.path(request.path_params["run"])
     with contextlib.closing(RunStore.open(directory)) as store:
-        yield store, ItemReader(store, raw=bool(request.query_params.get("raw")))
+        yield store, ItemReader(store, raw=bool(request.query_params.get("raw")), prices=viewer(request).prices)
 
 
 def item(request: Request) -> Response:

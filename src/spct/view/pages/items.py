@@ -20,7 +20,7 @@ def items(request: Request) -> Response:
     """The page of items that the address asks for."""
     library, name = viewer(request).library, request.path_params["run"]
     query = asked(request)
-    card = run_card(library, name)
+    card = run_card(library, name, prices=viewer(request).prices)
     index = library.index(name)
     with index.reading() as db:
         flips_against(db, library, query)

@@ -36,14 +36,15 @@ MOST_OPENED = 20_000
 class Viewer:
     """What is shown, and for whom labels are kept, if for anyone. ``task`` is what is asked: best, rank, score or criteria.
 
-    ``criteria`` are those asked by the task of that name, None for the run's own. ``handed`` is when an item of a run was
-    last given to a window to be labelled.
+    ``criteria`` are those asked by the task of that name, None for the run's own; ``prices`` say where those of the models
+    are, if anything does. ``handed`` is when an item of a run was last given to a window to be labelled.
     """
 
     library: Library
     labeller: str | None = None
     task: str = "best"
     criteria: Rubric | None = None
+    prices: str | None = None
     handed: dict[tuple[str, int], float] = field(default_factory=dict)
 
 

@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from spct.errors import InputError, RunError
-from spct.view.bench_page import bench_card
+from spct.view.bench_page import bench_card, is_report
 from spct.view.pages.page import page, viewer
 from spct.view.runs_page import SORTS, RunCard, Unreadable, run_cards
 from spct.view.training_page import training
 
 T = TypeVar("T")
+MOST_REASONS = 5
+"""Reasons for want of a price that are listed."""
 
 
 def runs(request: Request) -> Response:
@@ -26,14 +28,16 @@ def runs(request: Request) -> Response:
     if column not in SORTS:
         raise InputError(f"sort={sort}: expected one of {', '.join(SORTS)}, with a minus for the greatest first")
     library = viewer(request).library
-    cards, bad = run_cards(library)
+    cards, bad = run_cards(library, prices=viewer(request).prices)
     found = [card for card in cards if words.lower() in f"{card.name} {card.model} {card.judge}".lower()]
     known = [card for card in found if getattr(card, column) is not None]
     known.sort(key=lambda card: (getattr(card, column), card.name), reverse=sort.startswith("-"))
     found = known + [card for card in found if getattr(card, column) is None]
     found.sort(key=lambda card: not card.live)
     trainings, unread = _read(library.folders("training"), training)
-    benches, unread_benches = _read(library.folders("bench"), bench_card)
+    reports = {name: folder for name, folder in library.folders("bench").items() if is_report(folder)}
+    benches, unread_benches = _read(reports, bench_card)
+    reasons = sorted({card.cost.words for card in found if card.cost and card.cost.value is None})
     return page(
         request,
         "runs.html",
@@ -43,6 +47,7 @@ def runs(request: Request) -> Response:
         sort=sort,
         of=len(cards),
         busy=any(map(_busy, cards)),
+        reasons=reasons[:MOST_REASONS],
         trainings=trainings,
         benches=benches,
         pipelines=list(library.folders("pipeline")),

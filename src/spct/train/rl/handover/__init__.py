@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spct.train.rl.handover.folder import Prompts
     from spct.train.rl.recipe import RLRecipe
 
-TRAINERS = {"verl": "spct.train.rl.handover.verl:VERL"}
+TRAINERS = {"openrlhf": "spct.train.rl.handover.openrlhf:OPENRLHF", "verl": "spct.train.rl.handover.verl:VERL"}
 
 
 @dataclass(frozen=True, slots=True)

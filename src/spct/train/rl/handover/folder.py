@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
 from transformers import AutoConfig
 
 import spct
 from spct.data.output import file_hash, write_json
-from spct.errors import InputError, WeightsError
+from spct.errors import InputError, RunError, WeightsError
 from spct.loading import imported
 from spct.train.common.chat import ChatEncoder
 from spct.train.common.judging_templates import file_of, keep_templates
@@ -27,6 +30,19 @@ from spct.train.rl.selection import TrainingItems, read_labelled, training_items
 from spct.train.stage import Say
 
 MANIFEST = "handover.json"
+ROWS = 1024
+ITS_OWN = (
+    "micro_batch",
+    "precision",
+    "device",
+    "gradient_checkpointing",
+    "keep",
+    "log_every",
+    "rollouts",
+    "rollout_batch",
+    "vllm",
+)
+"""Keys of a recipe that say how this trainer works, not what is trained: another has keys of its own for that."""
 
 
 @dataclass
@@ -50,6 +66,11 @@ class Prompts:
     def validation(self) -> Iterator[Prompt]:
         """The held-out items, once each."""
         return iter(()) if self.heldout is None else self._of(self.heldout, len(self.heldout))
+
+    @property
+    def template_files(self) -> str:
+        """The templates' files, as they stand in a reward file."""
+        return repr(tuple(map(str, self.templates)))
 
     def _of(self, schedule: Schedule, visits: int) -> Iterator[Prompt]:
         for visit in range(visits):
@@ -88,13 +109,28 @@ def hand_over(trainer: str, recipe: RLRecipe, out: Path, say: Say = print) -> di
         tuple(map(file_of, used)),
         encoder,
     )
+    if own := [name for name in ITS_OWN if name in recipe.model_fields_set]:
+        say(f"not handed over, since {trainer} has its own: {', '.join(own)}")
     say(f"writing {prompts.visits:,} prompts of {len(items.kept):,} items for {recipe.steps:,} steps")
     out.mkdir(parents=True, exist_ok=True)
     keep_templates(used, out)
-    files = other.write(recipe, source, prompts, out)
+    model = str(Path(source).resolve()) if Path(source).is_dir() else source
+    files = other.write(recipe, model, prompts, out)
     report = _report(trainer, recipe, items, prompts, templates, files)
     write_json(out / MANIFEST, report)
     return report
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterator[dict[str, Any]]) -> None:
+    """A Parquet file, of which ``ROWS`` rows are held at a time; there whole or not at all. Raises RunError."""
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+            while part := list(islice(rows, ROWS)):
+                writer.write_table(pa.Table.from_pylist(part, schema))
+        partial.replace(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _config(source: str) -> Any:

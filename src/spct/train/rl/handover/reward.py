@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from spct.errors import InputError
 from spct.templates import load_template
-from spct.train.rl.prompts import Prompt
 from spct.train.rl.reward import score_rollout
 from spct.types import Item
+
+if TYPE_CHECKING:
+    from spct.train.rl.prompts import Prompt
 
 ComputeScore = Callable[..., dict[str, float]]
 
@@ -51,12 +53,9 @@ def _read(truth: str) -> tuple[Item, list[int], str]:
     try:
         known = orjson.loads(truth)
         order = [int(i) for i in known["order"]]
-        rewards = (float(known["label"]),) if "label" in known else None
-        return (
-            Item("", (), ("",) * len(order), best=known.get("best"), rewards_N=rewards),
-            order,
-            str(known["template"]),
-        )
+        label = (float(known["label"]),) if "label" in known else None
+        item = Item("", (), ("",) * len(order), best=known.get("best"), rewards_N=label)
+        return item, order, str(known["template"])
     except (ValueError, TypeError, LookupError) as error:
         raise InputError(
             f"a row's ground truth is {truth!s:.80}; expected what spct train rl --to wrote there ({error})"

@@ -8,26 +8,23 @@ TRL: verl clips each token's KL estimate at 10, and keeps no best checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import yaml
-from pyarrow import parquet
 
 from spct.data.output import write_text
-from spct.errors import InputError, RunError
+from spct.errors import InputError
 from spct.train.rl.handover import Trainer
-from spct.train.rl.handover.folder import Prompts
+from spct.train.rl.handover.folder import Prompts, write_rows
 from spct.train.rl.handover.reward import truth_of
 from spct.train.rl.prompts import Prompt
 from spct.train.rl.recipe import RLRecipe
 
 SOURCE = "spct"
 """What verl reports the figures of validation under."""
-ROWS = 1024
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SCHEMA = pa.schema(
     [
@@ -71,17 +68,16 @@ exec python -m verl.trainer.main_ppo --config-dir "$here" --config-name "gpus-$g
 
 def write_verl(recipe: RLRecipe, model: str, prompts: Prompts, out: Path) -> list[str]:
     """As in ``Trainer``."""
-    _write_rows(out / "train.parquet", prompts.train(), "train")
+    write_rows(out / "train.parquet", SCHEMA, (_row(prompt, "train") for prompt in prompts.train()))
     validation = "train.parquet"  # verl wants a file even where it validates nothing
     if prompts.heldout is not None:
         validation = "validation.parquet"
-        _write_rows(out / validation, prompts.validation(), "test")
-    local = Path(model)
+        write_rows(out / validation, SCHEMA, (_row(prompt, "test") for prompt in prompts.validation()))
     configs = {f"gpus-{gpus}.yaml": _sized(size) for gpus, size in SIZES.items()}
-    configs["spct.yaml"] = config(recipe, str(local.resolve()) if local.is_dir() else model, prompts)
+    configs["spct.yaml"] = config(recipe, model, prompts)
     for name, values in configs.items():
         write_text(out / name, yaml.safe_dump(values, sort_keys=False))
-    write_text(out / "reward.py", REWARD.replace("TEMPLATES", repr(tuple(map(str, prompts.templates)))))
+    write_text(out / "reward.py", REWARD.replace("TEMPLATES", prompts.template_files))
     write_text(out / "launch.sh", LAUNCH.replace("VALIDATION", validation))
     return sorted({"train.parquet", validation, "reward.py", "launch.sh", *configs})
 
@@ -186,18 +182,6 @@ def _check(recipe: RLRecipe) -> None:
         raise InputError("schedule is linear, which verl's FSDP trainer does not have; use constant or cosine")
     if recipe.lora is not None and recipe.lora.dropout:
         raise InputError(f"lora.dropout is {recipe.lora.dropout:g}, and verl has none; use 0")
-
-
-def _write_rows(path: Path, prompts: Iterator[Prompt], split: str) -> None:
-    """A row a prompt, held ``ROWS`` at a time; there whole or not at all."""
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        with parquet.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
-            while part := [_row(prompt, split) for prompt in islice(prompts, ROWS)]:
-                writer.write_table(pa.Table.from_pylist(part, SCHEMA))
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _row(prompt: Prompt, split: str) -> dict[str, Any]:

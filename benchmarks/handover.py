@@ -1,17 +1,21 @@
-"""What ``spct train rl --to verl`` writes, read and rewarded by verl's own code, as far as a CPU goes.
+"""What ``spct train rl --to verl`` and ``--to openrlhf`` write, read and rewarded by the trainers' own code, as far as a CPU goes.
 
-    python -m venv VERL && VERL/bin/pip install -e '.[train]' ray tensordict hydra-core torchdata codetiming
-    pip download --no-deps verl==0.9.1 && unzip -d PATH verl-0.9.1-*.whl       # or installed with what it wants, CUDA among it
-    VERL/bin/python -m benchmarks.verl_handover [PATH]
+    python -m venv ENV && ENV/bin/pip install -e '.[train]' ray tensordict hydra-core torchdata codetiming
+    pip download --no-deps verl==0.9.1 openrlhf==0.11.2 && unzip ...           # neither needs to be installed
+    ENV/bin/python -m benchmarks.handover verl PATH_OF_VERL
+    ENV/bin/python -m benchmarks.handover openrlhf PATH_OF_OPENRLHF
 
-A judge too small to judge and 120 items are handed over. Then launch.sh has verl's main compose each configuration, and verl
-checks it and makes its own classes of it; verl's data set reads the rows and its tokenizer the prompts; its reward manager, as
+A judge too small to judge and 120 items are handed over. verl: launch.sh has verl's main compose each configuration, and verl
+checks it and makes its own classes of it; its data set reads the rows and its tokenizer the prompts; its reward manager, as
 the configuration names it, rewards rollouts of every kind on two Ray workers; and its advantages and its KL term are held to
-Eq 15 written out. Anything that differs ends it with an error. Not run: the engine, vLLM, a step of training.
+Eq 15 written out. OpenRLHF: launch.sh's arguments go through its own parser and checks; its data set reads the rows, and its
+executor rewards the same rollouts by the reward file, a list of answers standing for vLLM. Anything that differs ends it with
+an error. Not run: the engines, vLLM, a step of training.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -19,12 +23,16 @@ import random
 import subprocess
 import sys
 import tempfile
+import textwrap
+import types
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import load_dataset
 
 from spct.engines.scripted import judgment_text
 from spct.items import read_items
@@ -205,13 +213,104 @@ def arithmetic(config: Any) -> None:
     print("arithmetic: advantages and the KL term are those of Eq 15 written out")
 
 
-def main() -> None:
-    if len(sys.argv) > 1:
-        sys.path.insert(0, sys.argv[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join([*sys.argv[1:2], str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    sys.path.insert(0, str(ROOT / "tests"))
-    import verl
+def openrlhf(path: Path, out: Path, model: str, schedule: Schedule, encoder: ChatEncoder) -> None:
+    """OpenRLHF's parser, data set and executor; their packages' __init__ import the whole trainer and are left out."""
+    for name in ("openrlhf", "openrlhf.utils", "openrlhf.datasets"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(path.joinpath(*name.split(".")))]
+        sys.modules[name] = package
+    from openrlhf.datasets.prompts_dataset import PromptDataset
+    from openrlhf.utils.agent import SingleTurnAgentExecutor
 
+    settings = {gpus: parsed(path, out, gpus) for gpus in (1, 8, 64)}
+    for gpus, args in settings.items():
+        print(
+            f"{gpus} GPUs: {args.actor.num_nodes} x {args.actor.num_gpus_per_node}, {args.rollout.batch_size} prompts x "
+            f"{args.rollout.n_samples_per_prompt}, lr {args.actor.adam.lr}, KL {args.algo.kl.init_coef} ({args.algo.kl.estimator}, "
+            f"in the loss: {args.algo.kl.use_loss}), clip {args.actor.eps_clip}, {args.actor.loss_agg_mode}, "
+            f"{args.algo.advantage.estimator}, {args.vllm.num_engines} engines x {args.vllm.tensor_parallel_size}"
+        )
+    tokenizer = load_tokenizer(model)
+    strategy = types.SimpleNamespace(args=settings[8], is_rank_0=lambda: False)
+    found = PromptDataset(load_dataset("parquet", data_files=str(out / "train.parquet"))["train"], tokenizer, strategy)
+    for visit in range(STEPS * BATCH):
+        prompt = schedule.prompt(visit)
+        tokens = tokenizer(found[visit][1], add_special_tokens=False)["input_ids"]
+        assert tokens == encoder.prompt(prompt.messages), visit
+    print(f"data: {len(found)} rows; every prompt's tokens are the judge's")
+    asked = [(visit, *one) for visit in range(2 * BATCH) for one in completions(schedule.prompt(visit))]
+
+    class Generator:
+        """Stands for the vLLM engine: the answer to the prompt of its turn, as tokens."""
+
+        def __init__(self) -> None:
+            self.answers = [(text, cut) for _, _, text, cut in asked]
+
+        async def generate(self, prompt_ids: Any, params: Any, multi_modal_data: Any = None) -> Any:
+            text, cut = self.answers.pop(0)
+            tokens = tokenizer(text, add_special_tokens=False)["input_ids"] + ([] if cut else [tokenizer.eos_token_id])
+            choice = types.SimpleNamespace(token_ids=tokens, finish_reason="length" if cut else "stop", logprobs=None)
+            return types.SimpleNamespace(outputs=[choice])
+
+    async def rollouts() -> list[dict[str, Any]]:
+        executor, generator = SingleTurnAgentExecutor(settings[8].reward.remote_url), Generator()
+        params = types.SimpleNamespace(max_tokens=LONGEST, logprobs=None)
+        return [
+            await executor.execute(found[visit][1], found[visit][2], params, 8192, tokenizer, generator)
+            for visit, *_ in asked
+        ]
+
+    kinds: Counter[str] = Counter()
+    for output, (visit, kind, text, cut) in zip(asyncio.run(rollouts()), asked, strict=True):
+        prompt = schedule.prompt(visit)
+        wanted = score_rollout(text, "length" if cut else "stop", prompt.item, prompt.order, prompt.template)
+        assert output["reward"] == [wanted.reward], (kind, visit, output["reward"], wanted)
+        kinds[f"{kind}: {wanted.reward:+g}"] += 1
+    print(f"rewards: {len(asked)} by OpenRLHF's executor, all equal to those of spct train rl: {dict(kinds)}")
+
+
+def parsed(path: Path, out: Path, gpus: int) -> Any:
+    """What launch.sh says, as the parser and the checks of OpenRLHF's own command make it: its main up to the training."""
+    source = (path / "openrlhf" / "cli" / "train_ppo_ray.py").read_text()
+    command = textwrap.dedent(
+        source[source.index("    parser = argparse.ArgumentParser()") : source.rindex("    train(args)")]
+    )
+    (out / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (out / "python").chmod(0o755)
+    env = {**os.environ, "PATH": f"{out}{os.pathsep}{os.environ['PATH']}"}
+    told = subprocess.run(
+        ["bash", str(out / "launch.sh"), str(gpus)], env=env, capture_output=True, text=True, check=True
+    )
+    before, sys.argv = sys.argv, ["train_ppo_ray", *told.stdout.splitlines()[2:]]
+    names: dict[str, Any] = {"argparse": argparse, "datetime": datetime, "os": os}
+    try:
+        exec(command, names)
+    finally:
+        sys.argv = before
+    return names["args"]
+
+
+def verl(path: Path, out: Path, model: str, schedule: Schedule, encoder: ChatEncoder) -> None:
+    import verl
+    from verl.utils import hf_tokenizer
+
+    print(f"verl {verl.__version__}")
+    config = configurations(out)[8]
+    tokenizer = hf_tokenizer(model)
+    dataset = data(config, tokenizer, schedule, encoder)
+    config.reward.num_workers = 2
+    rewards(config, tokenizer, dataset, schedule)
+    arithmetic(config)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("trainer", choices=["verl", "openrlhf"])
+    parser.add_argument("path", type=Path, help="the unpacked wheel's folder that holds the package")
+    options = parser.parse_args()
+    path = options.path.resolve()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(path), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    sys.path[:0] = [str(path), str(ROOT / "tests")]
     from engines.tiny_models import save_model
 
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -226,22 +325,14 @@ def main() -> None:
             "group": GROUP, "max_new_tokens": LONGEST,
         }  # fmt: skip
         recipe = parse_recipe(RLRecipe, values)
-        out = where / "verl"
-        report = hand_over("verl", recipe, out)
+        out = where / "out"
+        report = hand_over(options.trainer, recipe, out)
         print(f"handed over: {report['files']}, longest prompt {report['longest_prompt']} tokens")
         encoder = ChatEncoder(load_tokenizer(recipe.model), recipe.model)
         schedule = Schedule(
             list(read_items(recipe.data)), Templates(), seed=recipe.seed, special_tokens=encoder.control_tokens
         )
-        print(f"verl {verl.__version__}, from {Path(verl.__file__).parent}")
-        config = configurations(out)[8]
-        from verl.utils import hf_tokenizer
-
-        tokenizer = hf_tokenizer(recipe.model)
-        dataset = data(config, tokenizer, schedule, encoder)
-        config.reward.num_workers = 2
-        rewards(config, tokenizer, dataset, schedule)
-        arithmetic(config)
+        {"verl": verl, "openrlhf": openrlhf}[options.trainer](path, out, recipe.model, schedule, encoder)
 
 
 if __name__ == "__main__":
