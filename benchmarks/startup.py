@@ -3,7 +3,8 @@
     python -m benchmarks.startup
     python -m benchmarks.startup --source ../before/src
 
-Each command is started ``--rounds`` times, turn by turn, so that all meet the same machine; medians are told, of wall time.
+Each command is started ``--rounds`` times, turn by turn, so that all meet the same machine. Told are medians of processor time,
+which other work on the machine changes little, and of wall time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -21,16 +23,17 @@ COMMANDS: Mapping[str, str] = {
     "python -c pass": "pass",
     "import spct": "import spct",
     "from spct import GRM": "from spct import GRM",
-    "spct": "import sys; sys.argv[1:] = []; from spct.cli import main; main()",
     "spct --help": "import sys; sys.argv[1:] = ['--help']; from spct.cli import main; main()",
     "spct judge --help": "import sys; sys.argv[1:] = ['judge', '--help']; from spct.cli import main; main()",
 }
 
 
-def seconds(code: str, environment: Mapping[str, str]) -> float:
-    begun = time.perf_counter()
+def seconds(code: str, environment: Mapping[str, str]) -> tuple[float, float]:
+    """Processor time and wall time of one start."""
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env=environment)
-    return time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.perf_counter() - begun
 
 
 def imports(code: str, environment: Mapping[str, str], most: int) -> list[tuple[str, float]]:
@@ -48,15 +51,17 @@ def main() -> None:
     parser.add_argument("--source", help="a folder to import spct from, such as another version's src")
     options = parser.parse_args()
     environment = os.environ | ({"PYTHONPATH": options.source} if options.source else {})
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for _ in range(options.rounds + 1):
         for name, code in COMMANDS.items():
             times[name].append(seconds(code, environment))
-    medians = {
-        name: statistics.median(measured[1:]) for name, measured in times.items()
-    }  # the first round fills caches
-    for name, median in medians.items():
-        print(f"{name:22} {1000 * median:7.1f} ms {median / medians['python -c pass']:6.1f}")
+    empty = None
+    for name, measured in times.items():
+        cpu, wall = (statistics.median(column) for column in zip(*measured[1:], strict=True))  # the first fills caches
+        empty = empty or (cpu, wall)
+        print(
+            f"{name:22} {1000 * cpu:6.0f} ms {cpu / empty[0]:5.1f}    wall {1000 * wall:6.0f} ms {wall / empty[1]:5.1f}"
+        )
     for name in ("from spct import GRM", "spct --help"):
         slow = ", ".join(f"{module} {ms:.1f}" for module, ms in imports(COMMANDS[name], environment, 8))
         print(f"{name}: own time of imports in ms: {slow}")

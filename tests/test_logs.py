@@ -6,15 +6,26 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from servers.behaviours import choice, completion, fails
 from servers.chat import ChatServer, write_reply
 from spct import GRM
+from spct.cli import spct
 from spct.engines.scripted import ScriptedEngine, judgment_text
 
 KEY, SECRET = "sk-a-key-that-nobody-may-see", "a text that nobody may read"
-SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
 ITEM = {"id": "one", "prompt": SECRET, "responses": ["a", "b"]}
+
+
+@pytest.fixture
+def quiet_after():
+    """Ends what the command line listens to."""
+    root = logging.getLogger("spct")
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 async def judges(call, writer):
@@ -73,13 +84,14 @@ def test_nothing_is_printed_until_somebody_listens():
         (["--verbose", "--log-level", "error"], set()),
     ],
 )
-def test_the_command_line_logs_on_stderr_from_a_level_up(tmp_path, options, levels):
+def test_the_command_line_logs_on_stderr_from_a_level_up(tmp_path, monkeypatch, quiet_after, options, levels):
     (tmp_path / "items.jsonl").write_text(json.dumps(ITEM))
     (tmp_path / "s.py").write_text(
         "from spct.engines.scripted import judgment_text\ndef say(r, j): return judgment_text([8, 3])"
     )
+    monkeypatch.chdir(tmp_path)
     command = ["judge", "items.jsonl", "--model", "scripted:s.py:say", "-k", "1", "--json", "--out", "run"]
-    done = subprocess.run([*SPCT, *command, *options], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = CliRunner().invoke(spct, [*command, *options], catch_exceptions=False)
     assert len(done.stdout.splitlines()) == 1
     logged = [words for line in done.stderr.splitlines() if len(words := line.split()) > 2 and words[2].endswith(":")]
     assert {words[1] for words in logged if words[0].count(":") == 2} == levels

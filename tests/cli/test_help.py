@@ -8,6 +8,7 @@ import sys
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from spct.cli import COMMANDS, spct
 from spct.cli.defaults import _commands
@@ -82,8 +83,8 @@ def test_options_of_serve_that_mean_something_else_stay_with_its_own():
     ],
 )
 def test_what_is_misspelt_is_answered_with_what_is_near(typed, meant):
-    done = subprocess.run([*SPCT, *typed.split()], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and meant in done.stderr
+    done = CliRunner().invoke(spct, typed.split())
+    assert done.exit_code == 2 and meant in done.stderr
 
 
 def test_the_shell_completes_commands_and_options():
@@ -96,6 +97,6 @@ def test_the_shell_completes_commands_and_options():
 
 
 def test_spct_alone_says_what_to_try_first():
-    done = subprocess.run(SPCT, capture_output=True, text=True, check=True)
+    done = CliRunner().invoke(spct, [])
     assert "spct models pull smollm2-135m" in done.stdout and "spct judge items.jsonl" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -5,15 +5,11 @@ The lines of ``spct serve`` are JSON, as its own are.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import click
-
-from spct.harmless import line
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -64,6 +60,11 @@ class _Lines(logging.Handler):
         self._as_json = as_json
 
     def emit(self, record: logging.LogRecord) -> None:
+        import json  # here, since no page of help needs any of these
+        from datetime import UTC, datetime
+
+        from spct.harmless import line
+
         at = datetime.fromtimestamp(record.created, UTC)
         told = line(record.getMessage())
         level = record.levelname.lower()
