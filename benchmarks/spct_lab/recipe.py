@@ -73,7 +73,7 @@ class Sizes:
 
 FULL = Sizes(Pretraining(), 600, 3_000, 96, 510, 120, 3.0, 90, 30, 1_000)
 SHORT = Sizes(
-    Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4, wider_seeds=1
+    Pretraining(texts=12_800, second=120, third=90), 120, 240, 24, 60, 20, 2.0, 10, 5, 20, 8, 4, wider_seeds=0
 )
 
 
