@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -65,12 +67,7 @@ def audit(
     stored = [open_stored(run, named, label=run.name if len(runs) > 1 else None) for run in runs]
     found = audit_runs(stored, judge_name)
     rows = {"format": 1, "audits": [one.as_row() for one in found]}
-    if as_json:
-        write_line(sys.stdout, orjson.dumps(rows).decode())
-    else:
-        for one in found:
-            for line in (*audit_lines(one), ""):
-                write_line(sys.stdout, line)
+    _say(rows, [line for one in found for line in (*audit_lines(one), "")], as_json)
     out = out or runs[0]
     out.mkdir(parents=True, exist_ok=True)
     pictures: list[str] = []
@@ -79,9 +76,7 @@ def audit(
 
         names = ["audit"] if len(found) == 1 else [f"audit-{run.name}" for run in runs]
         pictures = [audit_plot(one, out, name) for one, name in zip(found, names, strict=True)]
-    (out / "audit.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
-    (out / "audit.md").write_text(audit_markdown(found, pictures))
-    click.echo(f"written: {', '.join(str(out / name) for name in ('audit.json', 'audit.md', *pictures))}", err=True)
+    _write(out, "audit", rows, audit_markdown(found, pictures), pictures)
     return 0
 
 
@@ -98,21 +93,29 @@ def _by_step(runs: tuple[Path, ...], out: Path | None, plots: bool, as_json: boo
     with contextlib.closing(RunStore.open(runs[0])) as store:
         drifts = drifts_of(store)
     rows = {"format": 1, "drifts": [one.as_row() for one in drifts]}
-    if as_json:
-        write_line(sys.stdout, orjson.dumps(rows).decode())
-    else:
-        for one in drifts:
-            for line in (*drift_lines(one), ""):
-                write_line(sys.stdout, line)
+    _say(rows, [line for one in drifts for line in (*drift_lines(one), "")], as_json)
     out = out or runs[0]
     out.mkdir(parents=True, exist_ok=True)
     pictures: list[str] = []
     if plots:
         pictures = [drift_plot(one, out, f"drift-{i}") for i, one in enumerate(drifts[:MOST_DRAWN], 1)]
-    (out / "drift.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
-    (out / "drift.md").write_text(drift_markdown(drifts, pictures))
-    click.echo(f"written: {', '.join(str(out / name) for name in ('drift.json', 'drift.md', *pictures))}", err=True)
+        if (more := len(drifts) - MOST_DRAWN) > 0:
+            click.echo(f"figures of the {MOST_DRAWN} largest runs; {more} more are in the tables alone", err=True)
+    _write(out, "drift", rows, drift_markdown(drifts, pictures), pictures)
     return 0
+
+
+def _say(rows: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
+    """The findings on stdout, as JSON or for people."""
+    for line in [orjson.dumps(rows).decode()] if as_json else lines:
+        write_line(sys.stdout, line)
+
+
+def _write(out: Path, name: str, rows: dict[str, Any], markdown: str, pictures: Sequence[str]) -> None:
+    """The findings as NAME.json and NAME.md beside their pictures; what was written is said."""
+    (out / f"{name}.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+    (out / f"{name}.md").write_text(markdown)
+    click.echo(f"written: {', '.join(str(out / one) for one in (f'{name}.json', f'{name}.md', *pictures))}", err=True)
 
 
 def _probes(runs: tuple[Path, ...], out: Path | None, plots: bool, as_json: bool) -> int:
