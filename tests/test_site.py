@@ -21,7 +21,7 @@ def built(root: Path, pages: dict[str, str]) -> tuple[int, list[str]]:
         page.write_text(text)
     for name in ("conf.py", "site.css"):
         shutil.copy(DOCS / name, docs)
-    command = [sys.executable, "-m", "sphinx", "-EWq", "--keep-going", str(docs), str(root / "site")]
+    command = [sys.executable, "-m", "sphinx", "-EWq", "--keep-going", "--no-color", str(docs), str(root / "site")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, sorted(re.findall(r"WARNING: (.*)", done.stderr))
 
