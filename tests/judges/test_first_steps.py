@@ -66,7 +66,8 @@ async def test_the_judge_answers_alone_once_per_query_and_then_grades():
 
     judge, engine = judging(script, template="own-answer", k=4)
     memory = Remembers()
-    verdict = await judge.judge(pair(), memory)
+    item = pair()
+    verdict = await judge.judge(item, memory)
     await judge.judge(pair(id="again", responses=("LOW", "LOWER")))
     (first,) = prompts(engine, first=True)
     assert "LOW" not in first
@@ -77,7 +78,7 @@ async def test_the_judge_answers_alone_once_per_query_and_then_grades():
         )
     assert [len(judgments) for judgments, _, _ in memory.requests] == [0, 2, 2]
     assert verdict.usage.requests == 3
-    assert all(template._last is None for template in judge.templates.values())  # nothing of the items stays
+    assert all(template._sealed.get(item) is None for template in judge.templates.values())  # nothing of it stays
     assert verdict.usage == sum((usage for _, usage, _ in memory.requests[1:]), memory.requests[0][1])
 
 

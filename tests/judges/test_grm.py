@@ -317,7 +317,7 @@ async def test_a_large_item_is_asked_little_by_little_and_judged_alike(text, mos
     assert verdict.totals == tuple(6 * (i + 2) for i in range(6))
     assert len({j.order for j in verdict.judgments}) == 6
     assert crowd.most == most
-    assert all(template._last is None for template in judge.templates.values())  # nothing of it stays
+    assert all(template._sealed.get(item) is None for template in judge.templates.values())  # nothing of it stays
 
 
 async def test_no_more_prompts_are_asked_than_the_engine_takes():

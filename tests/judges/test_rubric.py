@@ -239,4 +239,4 @@ async def test_a_large_item_is_asked_little_by_little_and_nothing_of_it_stays(le
     verdict = await made.judge(item(9, responses=tuple(f"{i} {'x' * length}" for i in range(9))))
     assert verdict.means == (1.0, *[0.0] * 8)
     assert peak == most
-    assert all(sampler.template._last is None for sampler in made._samplers.values())
+    assert all(not len(sampler.template._sealed) for sampler in made._samplers.values())

@@ -7,6 +7,7 @@ import pytest
 
 from spct.errors import TemplateError
 from spct.templates import TEMPLATES, Template, load_template
+from spct.templates.shield import Shield
 from spct.types import Item, Message
 from templates.gbnf import Grammar
 from templates.template_corpus import load_attacks
@@ -108,6 +109,41 @@ def test_principles_prompt_depends_on_the_query_alone():
     template = load_template("principles")
     other = Item("q1", ITEM.messages, ("k7n9", "\\boxed{10, 1}"), reference="other")
     assert template.render(ITEM, (0, 1, 2)) == template.render(other, ()) == template.render(other, (0,))
+
+
+def test_an_item_is_sealed_once_though_prompts_of_others_come_between(monkeypatch):
+    sealed = []
+    seal = Shield.seal
+
+    def noted(shield, texts, *rest):
+        sealed.append(texts[0])
+        return seal(shield, texts, *rest)
+
+    monkeypatch.setattr(Shield, "seal", noted)
+    template = Template.of_texts("grm", load_template("grm").texts)
+    items = [Item(str(i), (Message("user", f"query {i}"),), ("a", "b")) for i in range(20)]
+    for order in ((0, 1), (1, 0)):
+        for item in items:
+            template.render(item, order)
+    assert sealed == [item.messages[0].content for item in items]
+    template.forget(items[3])
+    for item in items:
+        template.render(item, (0, 1))
+    assert sealed[20:] == ["query 3"]
+
+
+def test_of_long_items_only_so_many_stay_sealed(monkeypatch):
+    monkeypatch.setattr("spct.templates.template.KEPT_CHARS", 100)
+    template = Template.of_texts("grm", load_template("grm").texts)
+    items = [
+        Item(name, (Message("user", name * length),), ("", ""))
+        for name, length in zip("abcd", (40, 60, 30, 500), strict=True)
+    ]
+    kept = []
+    for item in items:
+        template.render(item, (0, 1))
+        kept.append("".join(other.id for other in items if template._sealed.get(other) is not None))
+    assert kept == ["a", "ab", "bc", "d"]  # the last one stays, however long
 
 
 def test_special_tokens_of_the_engine():

@@ -15,14 +15,10 @@ from spct.types import Item, Judgment
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """``groups`` are the places of each text, the texts in order of their first."""
+    """``groups`` are the places of each text, the texts in order of their first; ``none``: every text is there once."""
 
     groups: tuple[tuple[int, ...], ...]
-
-    @property
-    def none(self) -> bool:
-        """Whether every text is there once."""
-        return all(len(group) == 1 for group in self.groups)
+    none: bool
 
     def once(self, item: Item) -> Item:
         """The item with each text once; its best response and its rewards are those of the first copies."""
@@ -65,12 +61,12 @@ def copies_of(responses: Sequence[str]) -> Copies:
     places: dict[str, list[int]] = {}
     for i, text in enumerate(responses):
         places.setdefault(text, []).append(i)
-    return Copies(tuple(map(tuple, places.values())))
+    return Copies(tuple(map(tuple, places.values())), none=False)
 
 
 def apart(responses: Sequence[str]) -> Copies:
     """Every response by itself, equal or not."""
-    return Copies(tuple([(i,) for i in range(len(responses))]))
+    return Copies(tuple([(i,) for i in range(len(responses))]), none=True)
 
 
 def as_shown(item: Item, judgment: Judgment) -> tuple[Item, Judgment]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from spct.aio import aside
 from spct.engines.engine import Engine
 from spct.turns import words_of
 from spct.types import Item, Message
@@ -30,6 +29,8 @@ class Room:
         self._rendering = asyncio.Lock()
 
     async def render(self, make: Callable[[], tuple[Message, ...]]) -> tuple[Message, ...]:
-        """What ``make`` gives; one prompt after the other, as the texts are sealed with the first."""
+        """What ``make`` gives; of a large item one prompt after the other, as the texts are sealed with the first."""
+        if not self.is_large:
+            return make()
         async with self._rendering:
-            return await aside(make, self.is_large)
+            return await asyncio.to_thread(make)

@@ -133,6 +133,9 @@ def last_box(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 def closing_brace(text: str, begin: int) -> int | None:
     """Offset of the brace that closes the one just before ``begin``; None if none does, or too many stand between."""
+    first = text.find("}", begin)
+    if "{" not in text[begin : first + 1]:  # nearly always
+        return first if first >= 0 else None
     depth = 1
     for count, match in enumerate(_BRACE.finditer(text, begin)):
         depth += 1 if match.group() == "{" else -1

@@ -128,27 +128,33 @@ _PLAIN = r"[a-zA-Z0-9_:./▁-]{1,60}+"
 
 
 class Shape(NamedTuple):
-    """What reads like control tokens of a kind. With ``words`` it needs one of them among the letters of a text (``squeeze``)."""
+    """What reads like control tokens of a kind: ``opening``, with which it begins, is nearly always missing.
 
+    With ``words`` it needs one of them among the letters of a text (``squeeze``).
+    """
+
+    opening: str
     pattern: re.Pattern[str]
     words: tuple[bytes, ...] = ()
 
 
 SHAPES = (
-    Shape(re.compile(rf"<(?=[\s/a-zA-Z0-9]){ANY_TAG}"), TAG_WORDS),
-    Shape(re.compile(r"<<\s*+/?\s*+[sS](?i:YS)\s*+>>"), (b"sys",)),
+    Shape("<", re.compile(rf"<(?=[\s/a-zA-Z0-9]){ANY_TAG}"), TAG_WORDS),
+    Shape("<", re.compile(r"<<\s*+/?\s*+[sS](?i:YS)\s*+>>"), (b"sys",)),
     Shape(
+        "<",
         re.compile(
             rf"<{CLOSED}(?:\s*+\|\s*+(?:{_INSIDE}\|\s*+>|{_PLAIN}\s*+>)"
             rf"|\s*+/?\s*+(?:{_named('<', '>')})\s*+/?\s*+>|\s*+{_PLAIN}\s*+\|\s*+>|\[{_PLAIN}\]>)"
-        )
+        ),
     ),
     Shape(
+        "[",
         re.compile(
             rf"\[(?:\s*+\|\s*+(?!.[\s|]){_PLAIN}\s*+\|\s*+\]|(?!\[)\s*+/?\s*+(?:{SQUARE_NAME}|{_named('[', ']')})\s*+\]|e~\[)"
-        )
+        ),
     ),
-    Shape(re.compile(r"\](?:~!?b[\[\]]|![a-z]~\[|<\][\w ]{1,40}+\[>\[)")),
+    Shape("]", re.compile(r"\](?:~!?b[\[\]]|![a-z]~\[|<\][\w ]{1,40}+\[>\[)")),
 )
 """What reads like a control token or a mark of reasoning; blanks and case do not matter.
 

@@ -138,7 +138,7 @@ class Shield:
             squeezed = letters(folded)
             of_parts.append(squeezed)
             # Nearly all texts end here: what is found in none of a part together needs no second look at each.
-            found = any(look.pattern.search(folded) for look in self._looks(squeezed, n))
+            found = any(look.pattern.search(folded) for look in self._looks(folded, squeezed, n))
             if found or self._has_many_forms(squeezed) or (special is not None and special.search(joined)):
                 part = [self._neutralise(text, n, special) for text in part]
             sealed += part
@@ -146,10 +146,12 @@ class Shield:
         tag = next(candidate for candidate in tags(squeezed) if candidate.encode() not in squeezed)
         return Sealed(tag, tuple(sealed))
 
-    def _looks(self, squeezed: bytes, n: int) -> Iterator[Look]:
-        """The patterns that may be found in a text, by its letters."""
+    def _looks(self, folded: str, squeezed: bytes, n: int) -> Iterator[Look]:
+        """The patterns that may be found in a folded text, by its letters."""
         yield from (known.loose for known in self._look_alikes if known.may_be_in(squeezed))
-        yield from (look for look, words in _MARKS_OF_MODELS if not words or any(word in squeezed for word in words))
+        for opening, pattern, words in SHAPES:
+            if opening in folded and (not words or any(word in squeezed for word in words)):
+                yield Look(pattern)
         if self._reader.stem in squeezed and not self._has_many_forms(squeezed):
             yield from self._looks_of(n)
         if any(edge in squeezed for edge in _EDGE_BYTES) and any(noun in squeezed for noun in _NOUN_BYTES):
@@ -160,12 +162,11 @@ class Shield:
         return self._reader.flood != "" and squeezed.count(self._reader.stem) > MANY
 
     def _neutralise(self, text: str, n: int, special: re.Pattern[str] | None) -> str:
-        squeezed = squeeze(text)
-        looks = tuple(self._looks(squeezed, n))
-        if self._has_many_forms(squeezed):
+        if self._has_many_forms(squeeze(text)):
             for char in _folding_to(self._reader.flood):
                 text = text.replace(char, _NEUTRAL[self._reader.flood])
         folded = Folded(f"\n{text}")  # so that every line begins after a line break
+        looks = tuple(self._looks(folded.text, letters(folded.text), n))
         while True:
             text = folded.original
             units = _units(folded, looks, special)
@@ -239,7 +240,6 @@ def _phrases() -> tuple[Look, ...]:
 
 
 _PHRASES = _phrases()
-_MARKS_OF_MODELS = tuple((Look(shape.pattern), shape.words) for shape in SHAPES)
 
 
 def _look_alike(marker: str, lead: str | None = None) -> LookAlike:

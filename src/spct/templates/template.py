@@ -7,6 +7,7 @@ lists them. A template has no state that shows: the same arguments give the same
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -44,15 +45,52 @@ _FIXES = {
 _NOTHING: Given = MappingProxyType({})
 
 
+KEPT_CHARS = 2**22
+"""Characters of sealed texts kept for the next orders of their items, which are rendered among those of many others."""
+
+
 @dataclass(frozen=True, slots=True)
 class _SealedItem:
-    """The last item sealed, kept because the orders of one item are rendered one after the other."""
+    """An item's texts as they were last sealed; ``given`` is what else they depend on."""
 
     item: Item
-    written: tuple[str | None, ...]
-    special_tokens: tuple[str, ...]
-    asked: int
+    given: tuple[tuple[str | None, ...], tuple[str, ...], int]
     sealed: Sealed
+
+
+class _SealedItems:
+    """The items sealed last: always one, and more while their texts are short. Large items are sealed in other threads."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, _SealedItem] = {}  # by the identity of an item, which each holds on to
+        self._chars = 0
+        self._changing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, item: Item) -> _SealedItem | None:
+        return self._items.get(id(item))
+
+    def put(self, made: _SealedItem) -> None:
+        with self._changing:
+            self._drop(id(made.item))
+            self._chars += _chars(made)
+            while self._items and self._chars > KEPT_CHARS:
+                self._drop(next(iter(self._items)))
+            self._items[id(made.item)] = made
+
+    def drop(self, item: Item) -> None:
+        with self._changing:
+            self._drop(id(item))
+
+    def _drop(self, key: int) -> None:
+        if (made := self._items.pop(key, None)) is not None:
+            self._chars -= _chars(made)
+
+
+def _chars(made: _SealedItem) -> int:
+    return sum(map(len, made.sealed.texts))
 
 
 class _Shape(NamedTuple):
@@ -100,7 +138,7 @@ class Template:
         self.texts = source.texts
         self._shield = Shield(source.meta.markers, self._reader)
         self._turn_shield = Shield(source.meta.markers, self._reader, MARKERS)
-        self._last: _SealedItem | None = None
+        self._sealed = _SealedItems()
         self._skeleton = lru_cache(maxsize=SKELETONS)(self._lay_out)
 
     @classmethod
@@ -225,10 +263,8 @@ class Template:
         return self._reader.refuses(n)
 
     def forget(self, item: Item) -> None:
-        """Let go of the item, which is not rendered any more: else its texts stay until the next one."""
-        last = self._last
-        if last is not None and last.item is item:
-            self._last = None
+        """Let go of the item, which is not rendered any more: else its texts stay until others need the room."""
+        self._sealed.drop(item)
 
     def _check(self, item: Item, order: Sequence[int], optional: Mapping[str, str | None], asked: int) -> None:
         n = len(order)
@@ -251,9 +287,9 @@ class Template:
     def _seal(
         self, item: Item, written: tuple[str | None, ...], special_tokens: tuple[str, ...], asked: int
     ) -> tuple[str, tuple[str, ...]]:
-        last = self._last
+        made = self._sealed.get(item)
         given = (written, special_tokens, asked)
-        if last is None or last.item is not item or (last.written, last.special_tokens, last.asked) != given:
+        if made is None or made.given != given:
             # What is asked of the query alone must not depend on the responses, not even by its tag.
             responses = item.responses if self.shows_responses else ()
             optional = [text for text in written if text is not None]
@@ -262,8 +298,9 @@ class Template:
                 sealed = self._shield.seal(texts, asked, special_tokens)
             else:
                 sealed = self._seal_turns(item.messages, responses, optional, asked, special_tokens)
-            self._last = last = _SealedItem(item, *given, sealed)
-        return last.sealed.tag, last.sealed.texts
+            made = _SealedItem(item, given, sealed)
+            self._sealed.put(made)
+        return made.sealed.tag, made.sealed.texts
 
     def _seal_turns(
         self,

@@ -81,6 +81,8 @@ class Dialect:
         self._params = params
         self._cap = 1 if "n" in params.left_out else n_per_request
         self._limits: dict[Kind, int | None] = {}
+        self.max_n = self._cap
+        """The samples that a request is planned with: the most that any kind of sampled request has been found to take."""
         self.notes: tuple[str, ...] = ()
         self.form = Form()
         self.preset = UNKNOWN
@@ -122,15 +124,17 @@ class Dialect:
         """Whether any of these parameters is left out."""
         return not self.form.left_out.isdisjoint(names)
 
-    @property
-    def max_n(self) -> int | None:
-        """The samples that a request is planned with: the most that any kind of sampled request has been found to take."""
-        found = [self._capped(limit) for kind, limit in self._limits.items() if not kind.greedy]
-        return self._cap if None in found or not found else max(limit for limit in found if limit is not None)
-
     def limit(self, request: SampleRequest) -> int | None:
         """The most samples that one request of this kind may ask for."""
-        return self._capped(self._limits.setdefault(Kind.of(request)))
+        kind = Kind.of(request)
+        if kind not in self._limits:
+            self._limits[kind] = None
+            self._plan()
+        return self._capped(self._limits[kind])
+
+    def _plan(self) -> None:
+        found = [self._capped(limit) for kind, limit in self._limits.items() if not kind.greedy]
+        self.max_n = self._cap if None in found or not found else max(limit for limit in found if limit is not None)
 
     def _capped(self, limit: int | None) -> int | None:
         return min((each for each in (limit, self._cap) if each is not None), default=None)
@@ -139,6 +143,7 @@ class Dialect:
         """No request may ask for more."""
         if self._cap is None or largest < self._cap:
             self._cap = largest
+            self._plan()
             self._note_limit(largest, "request", why)
 
     def learn_limit(self, request: SampleRequest, largest: int, why: str) -> None:
@@ -146,6 +151,7 @@ class Dialect:
         kind, limit = Kind.of(request), self.limit(request)
         if limit is None or largest < limit:
             self._limits[kind] = largest
+            self._plan()
             self._note_limit(largest, "greedy request" if kind.greedy else "request", why)
 
     def _note_limit(self, largest: int, what: str, why: str) -> None:

@@ -19,6 +19,8 @@ from spct.types import Problem, ProblemCode, Slot
 
 _WORD = re.compile(r"[-0-9]+")
 SCORE_TOKENS = 3
+SHORT_CHARS = 40
+"""What a box holds at most for its reading to be kept: the judgments of a run hold few different boxes."""
 
 
 class Box(BaseReader):
@@ -151,8 +153,15 @@ def read_box(text: str, start: int, n: int, scale: Scale) -> Reading:
     if isinstance(found, Reading):
         return found
     content, span = found
-    parts = [part.strip(ASCII_SPACE) for part in content.split(",")]
-    return reading(scale.read(parts, n, "the box", content), span)
+    numbers = _kept_numbers if len(content) <= SHORT_CHARS else _numbers
+    return reading(numbers(content, n, scale), span)
+
+
+def _numbers(content: str, n: int, scale: Scale) -> tuple[float, ...] | Problem:
+    return scale.read([part.strip(ASCII_SPACE) for part in content.split(",")], n, "the box", content)
+
+
+_kept_numbers = lru_cache(maxsize=1024)(_numbers)
 
 
 def number_slots(text: str, span: tuple[int, int], scale: Scale, closers: tuple[str, ...]) -> tuple[Slot, ...]:
