@@ -83,7 +83,7 @@ def test_prices_that_rise_with_the_prompt_are_the_lowest_and_said_to_be():
     ],
 )
 def test_a_model_that_the_table_lacks_has_no_price(model, base_url):
-    with pytest.raises(InputError, match=f"has no price of {model}.*give --price-in"):
+    with pytest.raises(InputError, match=f"has no price of {model}.*give a file of prices .*--price-in"):
         find_prices("known", model, base_url)
 
 

@@ -111,8 +111,8 @@ def _in_table(model: str, base_url: str | None) -> Prices:
     except (LookupError, ValueError) as error:
         at = f" at {base_url}" if base_url else ""
         raise InputError(
-            f"--prices {TABLE}: genai-prices {__version__} has no price of {model}{at}; give --price-in and --price-out, or "
-            "a file of prices (docs/costs.md)"
+            f"--prices {TABLE}: genai-prices {__version__} has no price of {model}{at}; give a file of prices "
+            "(docs/costs.md), or, to a command that takes them, --price-in and --price-out"
         ) from error
     prices = {key: getattr(found.model_price, f"{name}_mtok", None) for key, name in _NAMES.items()}
     tiers = any(hasattr(price, "base") for price in prices.values())

@@ -213,6 +213,16 @@ def test_judges_of_one_model_share_its_engine(folder, monkeypatch):
     assert [service.settings.k for service in serving.judges.values()] == [3, 2, 3]
 
 
+def test_judges_with_one_meta_rm_share_it(folder, monkeypatch):
+    more = "".join(
+        f'[judges.{name}]\nmodel = "scripted:script.py:judge"\nmeta = "{meta}"\n'
+        for name, meta in (("c", "random"), ("d", "random"), ("e", "oracle"))
+    )
+    metas = {name: judge.judges.first.meta for name, judge in serving_of(folder, monkeypatch, more).judges.items()}
+    assert metas["a"] is None
+    assert metas["c"] is metas["d"] is not metas["e"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes of files")
 def test_a_new_file_of_keys_is_its_owners_alone(tmp_path):
     done = subprocess.run(

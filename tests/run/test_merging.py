@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,13 +14,18 @@ from spct.cli.merge import merge
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, ResumeRefusedError
 from spct.items import read_items
+from spct.judges import judge_of
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import RunStore, judge_items, opened_run
+from spct.run.asks import Asked
 from spct.run.labels import Label, add_label, labels_of
 from spct.run.merging import Merged, merge_runs
 from spct.run.stored import stored_items, stored_settings
+from spct.service.recording import Recording
+from spct.service.service import RewardService
+from spct.types import Item, Message
 
 SETTINGS = {"k": 3, "retries": 1, "seed": 7}
 TABLES = ("items", "judgments", "verdicts", "prompts", "principles", "templates", "ratings")
@@ -119,6 +125,26 @@ async def test_an_id_that_two_runs_gave_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"b: got the id 'mine' a second time"):
         merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+async def test_recordings_of_two_servers_that_were_asked_the_same_are_joined(tmp_path):
+    for step, name in enumerate("ab"):
+        engine = ScriptedEngine(lambda request, j: judgment_text([3, 4]))
+        recording = Recording(tmp_path / name)
+        async with RewardService(partial(judge_of, engine), judge_settings(k=2), recording=recording) as service:
+            for text in ("q", name):
+                item = Item("", (Message("user", text),), ("x", "y"))
+                await service.ask(item, asked=Asked("r", step, (("1",), ("2",))))
+    assert merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "out").items == 4
+    with contextlib.closing(RunStore.open(tmp_path / "out")) as merged:
+        query_of = {item.id: item.messages[0].content for _, item in merged.items()}
+        assert [(query_of[ask.item], ask.asked.step) for ask in merged.asks()] == [
+            ("q", 0),
+            ("a", 0),
+            ("q", 1),
+            ("b", 1),
+        ]
+        assert len({ask.item for ask in merged.asks()}) == 4
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "a"], ["a", "./a"]])

@@ -24,6 +24,7 @@ from spct.judges.settings import JudgeSettings
 
 if TYPE_CHECKING:
     from spct.cli.serve_file import ServeFile
+    from spct.meta import MetaRM
     from spct.serve.auth import Keys
     from spct.serve.limits import Limits
     from spct.serve.log import JsonLog
@@ -153,12 +154,12 @@ def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Me
         known = ", ".join(name for name, _ in keys.digests) or "none"
         raise InputError(f"{file and file.path}: shares: got {', '.join(strangers)}; expected names of keys ({known})")
     callers = max(1, len(keys.digests))
-    backends: dict[str, Backend] = {}
+    shared = _Shared()
     judges: dict[str, RewardService] = {}
     for name, own in {"default": options}.items() if file is None else file.judges.items():
         out = options["out"] if file is None or options["out"] is None else options["out"] / name
         try:
-            judges[name] = _service({**options, "out": out, **own}, metrics, log, callers, shares, backends)
+            judges[name] = _service({**options, "out": out, **own}, metrics, log, callers, shares, shared)
         except (InputError, TemplateError) as error:
             raise error if file is None else type(error)(f"{file.path}: judges.{name}: {error}") from error
     return ServerState(
@@ -172,25 +173,42 @@ def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Me
     )
 
 
+class _Shared:
+    """What the judges of one service share where it is named alike: their engines and classifiers, and their meta RMs."""
+
+    def __init__(self) -> None:
+        self._backends: dict[str, Backend] = {}
+        self._metas: dict[str, MetaRM | None] = {}
+
+    def meta(self, options: Mapping[str, Any]) -> MetaRM | None:
+        alike = repr((options["meta"], options["meta_option"]))
+        if alike not in self._metas:
+            self._metas[alike] = make_meta_if_named(options)
+        return self._metas[alike]
+
+    def backend(self, options: Mapping[str, Any], meta: MetaRM | None) -> Backend:
+        alike = repr([(name, options[name]) for name in OF_A_BACKEND])
+        if alike not in self._backends:
+            self._backends[alike] = make_judge(options, meta).engine
+        return self._backends[alike]
+
+
 def _service(
     options: Mapping[str, Any],
     metrics: Metrics,
     log: JsonLog,
     callers: int,
     weights: Mapping[str, float],
-    backends: dict[str, Backend],
+    shared: _Shared,
 ) -> RewardService:
-    """The service of one judge; judges whose models are named alike share what is in ``backends``."""
+    """The service of one judge; what is named alike is made once."""
     from spct.service.cache import VerdictCache
     from spct.service.probing import Prober
     from spct.service.recording import Recording
     from spct.service.service import RewardService
 
-    meta = make_meta_if_named(options)
-    alike = repr([(name, options[name]) for name in OF_A_BACKEND])
-    if alike not in backends:
-        backends[alike] = make_judge(options, meta).engine
-    backend = backends[alike]
+    meta = shared.meta(options)
+    backend = shared.backend(options, meta)
 
     def make(settings: JudgeSettings) -> Judge:
         return make_judge(options, meta, backend=backend, settings=settings)

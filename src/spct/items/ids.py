@@ -35,6 +35,6 @@ class Ids:
 
     def again(self, item: Item, where: str) -> Item:
         """``add`` for an item that another file has named: what is named by its content is numbered anew."""
-        mark = fingerprint(item)[:ID_DIGITS]
-        by_content = item.id.partition("-")[0] == mark
+        mark = item.id.partition("-")[0]
+        by_content = len(mark) >= ID_DIGITS and fingerprint(item).startswith(mark)
         return self.add(replace(item, id=mark) if by_content else item, where, given=not by_content)

@@ -48,7 +48,7 @@ def merge_runs(directories: Sequence[Path], out: Path) -> Merged:
     with contextlib.closing(begun(out, settings, session)) as merged:
         for directory in directories:
             with _opened(directory) as part:
-                _absorb(merged, part)
+                _absorb(merged, part, renamed)
         _rename(merged, renamed)
         labels = add_labels(out, _labels(directories, merged))
         unfinished = merged.count("items") - merged.count("verdicts")
@@ -60,14 +60,17 @@ def _opened(directory: Path) -> contextlib.closing[RunStore]:
     return contextlib.closing(RunStore.open(directory))
 
 
-def _absorb(merged: RunStore, part: RunStore) -> None:
+def _absorb(merged: RunStore, part: RunStore, renamed: Mapping[int, str]) -> None:
+    """Take all of a run behind what there is; what was asked of a service names items as ``renamed`` does by their places."""
+    begin = merged.items_end()
     merged.absorb(part.directory / FILE)
     for started, facts in part.sessions():
         merged.add_session(started, facts)
     if part.takes_asks:
         merged.take_asks()
+        names = {item.id: renamed.get(begin + position, item.id) for position, item in part.items()}
         for ask in part.asks():
-            merged.add_ask(ask)
+            merged.add_ask(replace(ask, item=names.get(ask.item, ask.item)))
     merged.keep_notes(part.notes())
     merged.set_meta("seconds", f"{float(merged.meta('seconds') or 0) + float(part.meta('seconds') or 0):.3f}")
 

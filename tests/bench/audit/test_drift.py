@@ -12,12 +12,14 @@ from spct.run.asks import Ask, Asked
 from spct.types import Item, Message
 
 
-def recorded(folder, groups, run="r"):
-    """A service's run of groups: (prompt, step, [(response, mean, copies), ...], fields of the verdict)."""
+def recorded(folder, groups, run="r", ids=(), asks=()):
+    """A service's run of groups: (prompt, step, [(response, mean, copies), ...], fields of the verdict); and of ``asks``."""
     store = RunStore.create(folder, {"settings": "{}"})
     store.take_asks()
     for position, (prompt, step, responses, more) in enumerate(groups):
-        item = Item(f"{position}", (Message("user", prompt),), tuple(text for text, _, _ in responses))
+        item = Item(
+            ids[position] if ids else f"{position}", (Message("user", prompt),), tuple(text for text, _, _ in responses)
+        )
         means = [mean for _, mean, _ in responses]
         store.add_item(position, item)
         row = {"best": 0, "ranking": None, "totals": means, "means": means, "spread": None, "k": 1, "valid": 1, "invalid": 0,
@@ -26,6 +28,8 @@ def recorded(folder, groups, run="r"):
         store.add_ask(
             Ask(1.0 * position, item.id, Asked(run, step, tuple(("",) * copies for _, _, copies in responses)))
         )
+    for ask in asks:
+        store.add_ask(ask)
     store.close()
     return RunStore.open(folder)
 
@@ -41,6 +45,14 @@ def test_one_group_by_hand(tmp_path):
     assert figures == {"reward": 5, "groups all equal": 0, "ties for first place": 1, "confidence": 0.75,
                        "invalid judgments": 0.25}  # fmt: skip
     assert set(drift.changes.values()) == {None}
+
+
+@pytest.mark.parametrize(("names", "groups"), [(("a", "b"), 1), (("a", ""), 2)])
+def test_rollouts_that_are_answered_again_count_once_if_they_have_names(tmp_path, names, groups):
+    told = [(3, "0"), (3, "0-2"), (4, "0")]  # "0-2" as of a second server's recording that was merged
+    asks = [Ask(1.0, item, Asked("named", step, tuple((name,) for name in names))) for step, item in told]
+    store = recorded(tmp_path / "run", [("p", 3, [("x", 9.0, 1), ("y", 3.0, 1)], {})] * 2, ids=("0", "0-2"), asks=asks)
+    assert {drift.run: drift.groups for drift in drifts_of(store)}["named"] == groups + 1
 
 
 def rising(steps=9, prompts=12):

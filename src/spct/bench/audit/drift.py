@@ -18,7 +18,7 @@ from spct.bench.suites.assembly import cluster_of
 from spct.errors import InputError
 from spct.measures.scatter import scatter
 from spct.run import RunStore
-from spct.run.asks import Asked
+from spct.run.asks import Ask, Asked
 from spct.run.damage import as_damage
 from spct.types import Item
 
@@ -90,10 +90,12 @@ def drifts_of(store: RunStore, most: int = MOST_STEPS) -> list[Drift]:
     verdicts = dict(store.verdict_rows())
     judged = {item.id: _judged(item, verdicts[place]) for place, item in store.items() if place in verdicts}
     runs: dict[str, list[_Group]] = {}
+    told: set[tuple[str, Asked]] = set()
     with as_damage(str(store.directory)):
         for ask in store.asks():
-            if ask.asked.step is not None and ask.item in judged:
-                runs.setdefault(ask.asked.run, []).append(_group(ask.asked, ask.asked.step, judged[ask.item]))
+            if ask.asked.step is None or ask.item not in judged or _is_again(ask, told):
+                continue
+            runs.setdefault(ask.asked.run, []).append(_group(ask.asked, ask.asked.step, judged[ask.item]))
     if not runs:
         raise InputError(
             f"{store.directory}: no request of this run told its step; expected the recording of a spct serve --out whose "
@@ -101,6 +103,14 @@ def drifts_of(store: RunStore, most: int = MOST_STEPS) -> list[Drift]:
         )
     largest_first = sorted(runs.items(), key=lambda one: (-len(one[1]), one[0]))
     return [_drift(run, groups, most) for run, groups in largest_first]
+
+
+def _is_again(ask: Ask, told: set[tuple[str, Asked]]) -> bool:
+    """Whether these rollouts were answered before, as after a server was killed: names tell, where all have one."""
+    text = ask.item.partition("-")[0]  # without the number of an item that several recordings have
+    known = (text, ask.asked) in told
+    told.add((text, ask.asked))
+    return known and all(name for names in ask.asked.rollouts for name in names)
 
 
 def _judged(item: Item, verdict: Mapping[str, Any]) -> _Judged:
