@@ -24,17 +24,16 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
+from benchmarks.instant import ByChecksum, checksum_of
 
-from spct.engines.engine import Capabilities, Sample, SampleBatch, SampleRequest
+from spct.engines.engine import SampleBatch, SampleRequest
 from spct.engines.scripted import judgment_text
-from spct.types import Message, Usage
 
 ROOT = Path(__file__).parent.parent
 SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
@@ -49,33 +48,18 @@ KINDS = (
 """What a process is by its command line."""
 
 
-class CountedEngine:
-    """Answers at once, by a checksum of prompt and seed; with a file for a name it writes there what it was asked."""
-
-    notes = ()
+class CountedEngine(ByChecksum):
+    """Answers at once; with a file for a name it writes there what it was asked."""
 
     def __init__(self, name: str) -> None:
-        self.model_id = "counted"
-        self.capabilities = Capabilities(seeding="sample", concurrency=IN_FLIGHT)
-        self.configuration: dict[str, str] = {}
+        super().__init__("counted", TEXTS, IN_FLIGHT)
         self._log = None if name == "quiet" else Path(name).open("ab", buffering=0)  # noqa: SIM115 - open as long as the engine
 
-    async def start(self) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
-        return None
-
     async def sample(self, request: SampleRequest) -> SampleBatch:
-        checksum = zlib.crc32(request.messages[-1].content.encode())
-        seeds = range(request.seed, request.seed + request.n)
         if self._log is not None:
+            checksum, seeds = checksum_of(request), range(request.seed, request.seed + request.n)
             self._log.write("".join(f"{checksum:08x} {seed}\n" for seed in seeds).encode())
-        samples = [Sample(TEXTS[(checksum + seed) % len(TEXTS)], "stop", seed, completion_tokens=200) for seed in seeds]
-        return SampleBatch(tuple(samples), Usage(1000, 200 * request.n, requests=1))
+        return await super().sample(request)
 
 
 @contextlib.contextmanager

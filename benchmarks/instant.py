@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 from urllib.request import urlopen
 
@@ -30,17 +31,16 @@ RESPONSES = 8
 VARIANTS = 997
 
 
-class InstantEngine:
-    """Samples of groups of 8, made beforehand and chosen by a checksum of prompt and seed; after ``delay_s`` each."""
+class ByChecksum:
+    """Answers with one of ``texts``, chosen by a checksum of prompt and seed."""
 
     notes = ()
+    configuration: Mapping[str, Any] = MappingProxyType({})
 
-    def __init__(self, name: str, *, delay_s: float = 0.0, parallel: int = 64) -> None:
-        self.model_id = f"instant:{name}"
+    def __init__(self, model_id: str, texts: Sequence[str], parallel: int) -> None:
+        self.model_id = model_id
         self.capabilities = Capabilities(seeding="sample", concurrency=parallel)
-        self.configuration: dict[str, str] = {}
-        self._delay_s = delay_s
-        self._texts = [judgment_text([1 + keyed_hash(v, i) % 10 for i in range(RESPONSES)]) for v in range(VARIANTS)]
+        self._texts = texts
 
     async def start(self) -> None:
         return
@@ -52,14 +52,31 @@ class InstantEngine:
         return None
 
     async def sample(self, request: SampleRequest) -> SampleBatch:
-        if self._delay_s > 0:
-            await asyncio.sleep(self._delay_s)
-        checksum = zlib.crc32(request.messages[-1].content.encode())
+        texts, checksum = self._texts, checksum_of(request)
         samples = [
-            Sample(self._texts[(checksum + seed) % VARIANTS], "stop", seed, completion_tokens=200)
+            Sample(texts[(checksum + seed) % len(texts)], "stop", seed, completion_tokens=200)
             for seed in range(request.seed, request.seed + request.n)
         ]
         return SampleBatch(tuple(samples), Usage(1000, 200 * request.n, requests=1))
+
+
+def checksum_of(request: SampleRequest) -> int:
+    """Of the prompt's last turn."""
+    return zlib.crc32(request.messages[-1].content.encode())
+
+
+class InstantEngine(ByChecksum):
+    """Judgments of groups of 8; after ``delay_s`` each."""
+
+    def __init__(self, name: str, *, delay_s: float = 0.0, parallel: int = 64) -> None:
+        texts = [judgment_text([1 + keyed_hash(v, i) % 10 for i in range(RESPONSES)]) for v in range(VARIANTS)]
+        super().__init__(f"instant:{name}", texts, parallel)
+        self._delay_s = delay_s
+
+    async def sample(self, request: SampleRequest) -> SampleBatch:
+        if self._delay_s > 0:
+            await asyncio.sleep(self._delay_s)
+        return await super().sample(request)
 
 
 def group(number: int) -> dict[str, Any]:

@@ -12,6 +12,18 @@ from engines.tiny_models import save_model
 WORDS = ("red", "blue", "green", "white", "black", "brown", "pink", "grey")
 
 
+class Stop(Exception):
+    """What a user's Ctrl-C does, at a chosen line."""
+
+
+def stop_at(words: str):
+    def say(line: str) -> None:
+        if line.startswith(words):
+            raise Stop
+
+    return say
+
+
 def model(path: Path, **more) -> Path:
     return save_model(path / "base", **more)
 

@@ -6,8 +6,8 @@ Raises RunError where the disk says no.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from spct.data.report import SplitCounts
-from spct.errors import InputError, RunError
+from spct.errors import InputError, RunError, SpctError
 
 
 class SplitWriters:
@@ -79,12 +79,25 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file or leave the old one."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write the file ``path``, which is there, whole, once the block ends without an error."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_bytes(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+        if isinstance(error, SpctError):
+            raise
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}; free some space") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:

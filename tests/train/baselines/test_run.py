@@ -116,24 +116,12 @@ def test_a_critic_learns_from_given_critiques_and_writes_those_that_cloud_learns
     assert report["log"][0]["eval_critique_loss"] < 0.5  # the words are known from before
 
 
-class Stop(Exception):
-    pass
-
-
-def stopping_at(step):
-    def say(line):
-        if line.startswith(f"step {step} "):
-            raise Stop
-
-    return say
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(folder, tmp_path, kind):
     given = recipe(folder, kind=kind)
     whole = train_baseline(kind, given, tmp_path / "whole")
-    with pytest.raises(Stop):
-        train_baseline(kind, given, tmp_path / "cut", say=stopping_at(5))
+    with pytest.raises(small.Stop):
+        train_baseline(kind, given, tmp_path / "cut", say=small.stop_at("step 5 "))
     resumed = train_baseline(kind, given, tmp_path / "cut", resume=True)
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]

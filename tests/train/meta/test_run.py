@@ -146,24 +146,12 @@ def test_runs_held_out_are_held_out_whole_and_what_they_ask_is_not_learned(folde
     assert sides["heldout"] == {(1, f"i{i}") for i in range(50, 60)}
 
 
-class Stop(Exception):
-    pass
-
-
-def stopping_at(step):
-    def say(line):
-        if line.startswith(f"step {step} "):
-            raise Stop
-
-    return say
-
-
 @pytest.mark.parametrize("more", [{}, {"lora": {"rank": 4}}], ids=["full", "lora"])
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(folder, tmp_path, more):
     given = recipe(folder, curve=False, **more)
     whole = train_meta(given, tmp_path / "whole")
-    with pytest.raises(Stop):
-        train_meta(given, tmp_path / "cut", say=stopping_at(5))
+    with pytest.raises(small.Stop):
+        train_meta(given, tmp_path / "cut", say=small.stop_at("step 5 "))
     assert "checkpoint-4" in [path.name for path in checkpoints(tmp_path / "cut")]
     resumed = train_meta(given, tmp_path / "cut", resume=True)
     weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut")]

@@ -42,18 +42,6 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-class Stop(Exception):
-    """What a user's Ctrl-C does, at a chosen line."""
-
-
-def stop_at(words: str):
-    def say(line: str) -> None:
-        if line.startswith(words):
-            raise Stop
-
-    return say
-
-
 def silent(_: str) -> None:
     pass
 
@@ -110,10 +98,10 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
         heldout=heldout(tmp_path, probe_share=1),
     )
     whole = train_rl(recipe, tmp_path / "whole", say=silent)
-    with pytest.raises(Stop):
-        train_rl(recipe, tmp_path / "parts", say=stop_at("step 4/"))
-    with pytest.raises(Stop):
-        train_rl(recipe, tmp_path / "parts", resume=True, say=stop_at("step 5/"))
+    with pytest.raises(small.Stop):
+        train_rl(recipe, tmp_path / "parts", say=small.stop_at("step 4/"))
+    with pytest.raises(small.Stop):
+        train_rl(recipe, tmp_path / "parts", resume=True, say=small.stop_at("step 5/"))
     assert [path.name for path in checkpoints(tmp_path / "parts")] == ["checkpoint-2", "checkpoint-4"]
     parts = train_rl(recipe, tmp_path / "parts", resume=True, say=silent)
     assert same(weights(tmp_path / "whole" / "model"), weights(tmp_path / "parts" / "model"))

@@ -30,18 +30,6 @@ def recipe(folder, **more):
     return parse_recipe(SftRecipe, small.recipe(folder, **more))
 
 
-class Stop(Exception):
-    pass
-
-
-def stopping_at(step):
-    def say(line):
-        if line.startswith(f"step {step} "):
-            raise Stop
-
-    return say
-
-
 def weights(path):
     return (path / "model.safetensors").read_bytes()
 
@@ -75,8 +63,8 @@ def test_it_learns_its_data_by_heart_and_the_result_is_a_whole_model(folder, tmp
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(folder, tmp_path, more):
     given = recipe(folder, **more)
     whole = run_sft(given, tmp_path / "whole")
-    with pytest.raises(Stop):
-        run_sft(given, tmp_path / "cut", say=stopping_at(5))
+    with pytest.raises(small.Stop):
+        run_sft(given, tmp_path / "cut", say=small.stop_at("step 5 "))
     assert [path.name for path in checkpoints(tmp_path / "cut")] == ["checkpoint-2", "checkpoint-4"]
     resumed = run_sft(given, tmp_path / "cut", resume=True)
     assert weights(tmp_path / "cut" / "model") == weights(tmp_path / "whole" / "model")
@@ -102,6 +90,28 @@ def test_a_merged_adapter_gives_what_the_base_with_it_gives(folder, tmp_path):
     change = (adapted - before).abs().max()
     assert change > 0.01  # the adapter does something
     assert (merged(ids).logits - adapted).abs().max() < change / 100  # rounding, whatever the processor's, and no more
+
+
+def test_a_step_of_examples_by_length_is_the_step_in_any_order(folder, tmp_path, monkeypatch):
+    """Learned are the same weights with less padding, whatever the micro batches are made of."""
+    rows = [{"input_ids": [1 + i % 50] * length, "labels": [-100] * 2 + [1 + i % 50] * (length - 2)}
+            for i, length in enumerate([3, 30, 5, 24, 9, 40, 4, 12] * 3)]  # fmt: skip
+    found = {}
+    for way in ("by length", "as they come"):
+        if way == "as they come":
+            monkeypatch.setattr("spct.train.common.token_rows.lengths_of", lambda rows: [0] * len(rows))
+        given = recipe(folder, batch=8, micro_batch=2, steps=6, max_tokens=64, learning_rate=1e-3)
+        trainable = load_trainable(given.model, given.max_tokens)
+        trainer = make_trainer(given, trainable, Dataset.from_list(rows), tmp_path / way, 6, given.accumulation(1))
+        trainer.train()
+        padded = sum(
+            2 * max(len(row) for row in trainer.train_dataset[i : i + 2]["input_ids"]) for i in range(0, 48, 2)
+        )
+        found[way] = padded, trainer.model.state_dict()
+    (less, weights), (more, others) = found.values()
+    assert less < 0.8 * more
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], atol=1e-6, rtol=1e-4)
 
 
 def test_packed_examples_do_not_see_each_other(folder, tmp_path):
@@ -181,8 +191,8 @@ def _size_of_a_checkpoint(folder, tmp_path):
 
 def test_a_checkpoint_that_was_cut_short_is_not_gone_on_from(folder, tmp_path):
     given, out = recipe(folder), tmp_path / "out"
-    with pytest.raises(Stop):
-        run_sft(given, out, say=stopping_at(5))
+    with pytest.raises(small.Stop):
+        run_sft(given, out, say=small.stop_at("step 5 "))
     (out / "checkpoint-4" / COMPLETE).unlink()  # as if killed while it was written
     (out / "checkpoint-4" / "model.safetensors").write_bytes(b"half")
     said = []

@@ -1,8 +1,4 @@
-"""One course of training with held-out rows: what a trainer is given, and how its best checkpoint is found. Needs torch.
-
-Rows come in an order of our own making, one long epoch read front to back: an optimizer step then sees the same rows with
-any number of processes, and so does a resumed run.
-"""
+"""One course of training with held-out rows: what a trainer is given, and how its best checkpoint is found. Needs torch."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from transformers import TrainingArguments
 from spct.train.common.arguments import common_arguments, evaluation
 from spct.train.common.models import Trainable
 from spct.train.common.recipe import TrainingRecipe
-from spct.train.common.token_rows import order
+from spct.train.common.token_rows import ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +32,9 @@ class Course:
 
     def given(self) -> dict[str, Any]:
         """Keyword arguments of any trainer: the model, the rows, the tokenizer."""
-        rows = self.rows["train"]
         return {
             "model": self.trainable.model,
-            "train_dataset": rows.select(order(len(rows), self.steps * self.recipe.batch, self.recipe.seed)),
+            "train_dataset": ordered(self.rows["train"], self.steps, self.recipe.batch, self.recipe.seed),
             "eval_dataset": self.rows["heldout"],
             "processing_class": self.trainable.tokenizer,
         }

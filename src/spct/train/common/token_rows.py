@@ -1,20 +1,25 @@
 """Token rows on disk: an Arrow file that training maps into memory, the counts that went with its making, and their order.
 
 Made once by a stage's first process, read by all; an interrupted stage finds it again.
+
+The order is of our own making, one long epoch read front to back: an optimizer step then sees the same rows with any number
+of processes, and so does a resumed run. Within a step rows of like length come together, so that micro batches hold little
+padding: its loss and gradient are those of all its rows, in whatever order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset
+import pyarrow.compute as pc
+from datasets import Dataset, LargeList, List
 
-from spct.data.output import read_json, write_json
-from spct.errors import RunError, SpctError
+from spct.data.output import read_json, write_json, written_whole
 
 CHUNK = 512
 
@@ -37,34 +42,45 @@ def token_rows(
     return Dataset.from_file(str(folder / f"{name}.arrow")), counts
 
 
-def order(count: int, total: int, seed: int) -> list[int]:
-    """Which row comes when, for ``total`` rows of ``count``: every epoch a new permutation, the last one cut off.
+def ordered(rows: Dataset, steps: int, batch: int, seed: int) -> Dataset:
+    """The rows as ``steps`` steps of ``batch`` see them."""
+    return rows.select(order(lengths_of(rows), steps, batch, seed))
+
+
+def lengths_of(rows: Dataset) -> list[int]:
+    """How many tokens each row has, in all its lists."""
+    lists = [name for name, feature in rows.features.items() if isinstance(feature, List | LargeList)]
+    lengths: list[int] = []
+    for table in rows.select_columns(lists).with_format("arrow").iter(CHUNK):
+        of_lists = [pc.list_value_length(column) for column in table.columns]
+        lengths += reduce(pc.add, of_lists).to_pylist()
+    return lengths
+
+
+def order(lengths: Sequence[int], steps: int, batch: int, seed: int) -> list[int]:
+    """Which row comes when: every epoch a new permutation, the last one cut off; each step's rows by their lengths, shortest
+    first.
 
     It is determined by the arguments alone, so neither a resume nor the number of processes changes it.
     """
     places: list[int] = []
-    for epoch in range(-(-total // count)):
-        epoch_places = list(range(count))
-        Random(f"{seed}:{epoch}").shuffle(epoch_places)
-        places += epoch_places
-    return places[:total]
+    while len(places) < steps * batch:
+        epoch = list(range(len(lengths)))
+        Random(f"{seed}:{len(places) // len(lengths)}").shuffle(epoch)
+        places += epoch
+    by_step = (places[step * batch : (step + 1) * batch] for step in range(steps))
+    return [place for of_step in by_step for place in sorted(of_step, key=lengths.__getitem__)]
 
 
 def write_arrow(path: Path, schema: pa.Schema, rows: Rows) -> None:
     """Write rows to an Arrow stream, whole or not at all. Raises RunError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.OSFile(str(partial), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
-            for chunk in _chunks(rows):
-                stream.write_batch(pa.RecordBatch.from_pylist(chunk, schema=schema))
-        partial.replace(path)
-    except SpctError:  # of the rows' making
-        partial.unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error}; free some space") from error
+    with (
+        written_whole(path) as partial,
+        pa.OSFile(str(partial), "wb") as file,
+        pa.ipc.new_stream(file, schema) as stream,
+    ):
+        for chunk in _chunks(rows):
+            stream.write_batch(pa.RecordBatch.from_pylist(chunk, schema=schema))
 
 
 def _chunks(rows: Rows) -> Iterator[list[dict[str, Any]]]:

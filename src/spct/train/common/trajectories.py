@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from spct.errors import InputError, RunError, SpctError
+from spct.data.output import written_whole
+from spct.errors import InputError
 from spct.items import read_rows
 from spct.items.copies import as_shown
 from spct.templates import Template
@@ -53,20 +54,11 @@ def source_of(item: Item) -> str:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write JSONL, whole or not at all, and count the rows. Raises RunError."""
-    partial = path.with_name(f".{path.name}.partial")
     count = 0
-    try:
-        with partial.open("wb") as file:
-            for row in rows:
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                count += 1
-        partial.replace(path)
-    except SpctError:  # of the rows' making
-        partial.unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}; free some space") from error
+    with written_whole(path) as partial, partial.open("wb") as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            count += 1
     return count
 
 

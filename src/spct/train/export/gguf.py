@@ -15,7 +15,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from spct.errors import RunError, TrainingError, WeightsError
+from spct.data.output import written_whole
+from spct.errors import TrainingError, WeightsError
 from spct.train.common.models import Trainable
 from spct.train.export.form import Architecture, Array
 from spct.train.export.tokenizer import write_tokenizer
@@ -106,19 +107,10 @@ def _encoded(values: Array, encoding: Encoding) -> tuple[Array, Any]:
 
 
 def _write(writer: gguf.GGUFWriter, tensors: Iterable[tuple[str, Array, Any]], target: Path) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(target) as partial:
         for name, values, kind in tensors:
             writer.add_tensor(name, values, raw_dtype=kind)
         writer.write_header_to_file(partial)
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        partial.replace(target)
-    except OSError as error:
-        if isinstance(error, (WeightsError | RunError)):
-            raise
-        raise RunError(f"{target}: cannot be written: {error.strerror or error}; free some space") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,8 +1,7 @@
 """Supervised fine-tuning on the kept judgments: TRL's trainer, our data order, our checks. Needs torch and TRL.
 
-Examples come in an order of our own making (``token_rows.order``), one long epoch read front to back: an optimizer step then
-sees the same examples with any number of processes, and so does a resumed run. Loss: mean over the completions' tokens of a
-step, whichever examples they belong to.
+Examples come in an order of our own making (``token_rows``). Loss: mean over the completions' tokens of a step, whichever
+examples they belong to; TRL multiplies by the language model's head at those tokens alone.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from spct.train.common.guarded import Guarded, train_on
 from spct.train.common.judging_templates import templates_beside
 from spct.train.common.models import Trainable, load_trainable, lora_config
 from spct.train.common.saving import MODEL, save_trained
-from spct.train.common.token_rows import order, token_rows
+from spct.train.common.token_rows import ordered, token_rows
 from spct.train.sft.data import SCHEMA, sft_rows
 from spct.train.sft.recipe import SftRecipe
 from spct.train.stage import Say
@@ -81,7 +80,7 @@ def make_trainer(
     return SftTrainer(
         model=trainable.model,
         args=arguments,
-        train_dataset=rows.select(order(len(rows), steps * recipe.batch, recipe.seed)),
+        train_dataset=ordered(rows, steps, recipe.batch, recipe.seed),
         processing_class=trainable.tokenizer,
         peft_config=None if recipe.lora is None else lora_config(recipe.lora, trainable.model),
     )
