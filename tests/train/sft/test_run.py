@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -93,25 +94,26 @@ def test_a_merged_adapter_gives_what_the_base_with_it_gives(folder, tmp_path):
 
 
 def test_a_step_of_examples_by_length_is_the_step_in_any_order(folder, tmp_path, monkeypatch):
-    """Learned are the same weights with less padding, whatever the micro batches are made of."""
+    """The same losses and gradients with less padding, whatever the micro batches are made of."""
     rows = [{"input_ids": [1 + i % 50] * length, "labels": [-100] * 2 + [1 + i % 50] * (length - 2)}
             for i, length in enumerate([3, 30, 5, 24, 9, 40, 4, 12] * 3)]  # fmt: skip
     found = {}
     for way in ("by length", "as they come"):
         if way == "as they come":
             monkeypatch.setattr("spct.train.common.token_rows.lengths_of", lambda rows: [0] * len(rows))
-        given = recipe(folder, batch=8, micro_batch=2, steps=6, max_tokens=64, learning_rate=1e-3)
+        given = recipe(folder, batch=8, micro_batch=2, steps=6, max_tokens=64, learning_rate=1e-3, log_every=1)
         trainable = load_trainable(given.model, given.max_tokens)
         trainer = make_trainer(given, trainable, Dataset.from_list(rows), tmp_path / way, 6, given.accumulation(1))
         trainer.train()
         padded = sum(
             2 * max(len(row) for row in trainer.train_dataset[i : i + 2]["input_ids"]) for i in range(0, 48, 2)
         )
-        found[way] = padded, trainer.model.state_dict()
-    (less, weights), (more, others) = found.values()
+        found[way] = padded, [(row["loss"], row["grad_norm"]) for row in trainer.state.log_history if "loss" in row]
+    (less, steps), (more, others) = found.values()
     assert less < 0.8 * more
-    for name, weight in weights.items():
-        torch.testing.assert_close(weight, others[name], atol=1e-6, rtol=1e-4)
+    assert len(steps) == 6
+    np.testing.assert_allclose(steps, others, rtol=1e-2)
+    assert steps[0] == pytest.approx(others[0], rel=1e-4)  # Adam makes steps of what is rounding in gradients near 0
 
 
 def test_packed_examples_do_not_see_each_other(folder, tmp_path):
