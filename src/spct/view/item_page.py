@@ -13,7 +13,7 @@ from spct.items.copies import responses_at_places
 from spct.items.names import letter
 from spct.measures.case import Scale
 from spct.run import RunStore
-from spct.run.store import Request
+from spct.run.reader import Request
 from spct.run.stored import StoredItem, first_texts, stored_item, stored_scale, stored_settings, template_of
 from spct.templates import Template
 from spct.turns import Message, Trajectory

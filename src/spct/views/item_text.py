@@ -11,7 +11,7 @@ from spct.items.copies import as_shown, responses_at_places
 from spct.items.names import letter
 from spct.judges.memory import Prompt
 from spct.measures.case import Scale
-from spct.run.store import Request
+from spct.run.reader import Request
 from spct.run.stored import FirstText, StoredItem
 from spct.templates import Parsed, Template
 from spct.turns import body_alone
