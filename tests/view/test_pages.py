@@ -215,7 +215,7 @@ def test_two_windows_are_handed_different_items(own_runs, tmp_path):
     assert [ann.get("/run/small/label").url.path for _ in range(2)] == ["/run/small/label/0", "/run/small/label/1"]
 
 
-def test_costs_are_shown_where_there_are_prices(runs, tmp_path):
+def test_costs_are_shown_where_there_are_prices_also_in_a_file(runs, tmp_path):
     prices = tmp_path / "prices.yaml"
     prices.write_text("date: 2026-11-01\nunit: EUR\nmodels: {scripted:small: {in: 0, out: 1000}}\n")
     viewer = client(runs, tmp_path, prices=str(prices))
@@ -224,7 +224,11 @@ def test_costs_are_shown_where_there_are_prices(runs, tmp_path):
     assert f"{prices}: no price of scripted:other; it has scripted:small" in text
     assert text.index(">small</a>") < text.index(">deep~other</a>")
     assert "<dd>2.1780 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/").text
-    assert "<dt>cost</dt><dd>0.3600 EUR, prices of 2026-11-01</dd>" in viewer.get("/run/small/item/0").text
+    of_item = "<dt>cost</dt><dd>0.3600 EUR, prices of 2026-11-01</dd>"
+    assert of_item in viewer.get("/run/small/item/0").text
+    export_run(Library([runs / "small"], tmp_path / "cache"), tmp_path / "run.html", prices=str(prices))
+    exported = (tmp_path / "run.html").read_text()
+    assert "<dd>2.1780 EUR, prices of 2026-11-01</dd>" in exported and of_item in exported
 
 
 def test_when_everything_is_labelled_the_overview_says_so(own_runs, tmp_path):

@@ -87,7 +87,7 @@ def view(
     check_roots(roots)
     library = Library(roots, cache_dir() / "view")
     if export is not None:
-        return _export(library, export, which)
+        return _export(library, export, which, prices)
     known = Keys() if keys is None else Keys.read(keys)
     check_address(host, known, insecure=insecure_no_key, risk="anyone could read these runs")
     if label is not None and not label.strip():
@@ -141,10 +141,10 @@ def _address(listening: socket.socket, host: str) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def _export(library: Library, file: Path, which: str) -> int:
+def _export(library: Library, file: Path, which: str, prices: str | None) -> int:
     from spct.view.export import export_run
 
-    said = export_run(library, file, tuple(filter(None, which.split(","))))
+    said = export_run(library, file, tuple(filter(None, which.split(","))), prices=prices)
     click.echo(said)
     return 0
 

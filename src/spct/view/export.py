@@ -32,10 +32,17 @@ SCRIPTS = ("uPlot.iife.min.js", "plot.js", "view.js")
 ALL_S = 3600.0
 
 
-def export_run(library: Library, file: Path, show: Sequence[str] = (), most_bytes: int = MOST_BYTES) -> str:
+def export_run(
+    library: Library,
+    file: Path,
+    show: Sequence[str] = (),
+    most_bytes: int = MOST_BYTES,
+    prices: str | None = None,
+) -> str:
     """Write the one run of ``library`` to ``file``, with the items that ``show`` (as in a grid) names; what was done.
 
-    Items are left out once those before them have more than ``most_bytes``.
+    Items are left out once those before them have more than ``most_bytes``. ``prices`` (as of ``find_prices``) say what the run
+    and its items cost.
 
     Raises InputError for none or several runs or an unknown filter, RunError where the file cannot be written.
     """
@@ -43,7 +50,7 @@ def export_run(library: Library, file: Path, show: Sequence[str] = (), most_byte
     if len(names) != 1:
         raise InputError(f"got {count(len(names), 'run')} to export; name one run directory")
     name, query = names[0], query_of([("show", one) for one in show])
-    text, said = _page(library, name, query, most_bytes)
+    text, said = _page(library, name, query, most_bytes, prices)
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -51,10 +58,10 @@ def export_run(library: Library, file: Path, show: Sequence[str] = (), most_byte
     return f"written: {file}, {said}"
 
 
-def _page(library: Library, name: str, query: Query, most_bytes: int) -> tuple[str, str]:
+def _page(library: Library, name: str, query: Query, most_bytes: int, prices: str | None) -> tuple[str, str]:
     index = library.index(name)
     index.update(ALL_S)
-    card = run_card(library, name)
+    card = run_card(library, name, prices=prices)
     item_page = templates().get_template("export_item.html")
     with index.reading() as db, contextlib.closing(RunStore.open(index.directory)) as store:
         where, values = query.where()
@@ -62,7 +69,7 @@ def _page(library: Library, name: str, query: Query, most_bytes: int) -> tuple[s
             row[0] for row in db.execute(f"SELECT position FROM cells WHERE {where} ORDER BY position", values)
         ]
         found = across(index.directory, db)
-        reader = ItemReader(store, longest=MOST_TEXT)
+        reader = ItemReader(store, longest=MOST_TEXT, prices=prices)
         items: list[str] = []
         size = 0
         for position in positions:
