@@ -63,6 +63,7 @@ def test_all_of_a_file(tmp_path, monkeypatch):
         api_key_command = "{sys.executable} -c 'print(chr(107))'"
         rubric = "rubrics/strict.yaml"
         judge-option = {{ tournament = "swiss" }}
+        callers = ["alice"]
         temperature = 0
         out = "runs/strict"
         deadline = 5
@@ -76,6 +77,8 @@ def test_all_of_a_file(tmp_path, monkeypatch):
         "limit": ["n=16", "body_s=2.5"],
     }
     assert file.shares == {"alice": 3, "bob": 0.5}
+    assert file.callers == {"strict": ("alice",)}
+    assert file.keys_named == {"alice", "bob"}
     assert file.judges["plain"] == {
         "model": "openai:m",
         "base_url": ("http://localhost:1/v1",),
@@ -138,6 +141,9 @@ ONE = '[judges.a]\nmodel = "m:a"\n'
         (ONE + 'api-key-command = "/nowhere/at/all"\n', "judges.a.api-key-command: api-key-command failed"),
         (ONE + 'api-key-command = "true"\n', "judges.a.api-key-command: it printed nothing"),
         (ONE + 'api-key-env = "PATH"\napi_key_command = "true"\n', "got api-key-env and api_key_command; expected one"),
+        (ONE + 'callers = "alice"\n', "judges.a.callers: got 'alice'; expected a list of names of keys"),
+        (ONE + "callers = []\n", "judges.a.callers: got []; expected a list of names of keys"),
+        (ONE + "callers = [1]\n", "judges.a.callers: got [1]; expected a list of names of keys"),
         ("shares = 3\n" + ONE, "shares: got int; expected a table"),
         ("[shares]\na = 0\n" + ONE, "shares.a: got 0; expected a number above 0"),
         ('[shares]\na = "2"\n' + ONE, "shares.a: got '2'; expected a number above 0"),
@@ -197,7 +203,11 @@ def serving_of(folder, monkeypatch, more):
         ("[judges.c]\n", "serve.toml: judges.c: judge 'grm' needs a model"),
         ('[judges.c]\nmodel = "gong:big"\n', "serve.toml: judges.c: model 'gong:big'"),
         ('[judges.c]\nmodel = "scripted:script.py:judge"\nk = 0\n', "serve.toml: judges.c: k is 0"),
-        ("[shares]\nalice = 2\n", "serve.toml: shares: got alice; expected names of keys (none)"),
+        ("[shares]\nalice = 2\n", "serve.toml: shares and callers: got alice; expected names of keys (none)"),
+        (
+            '[judges.c]\nmodel = "scripted:script.py:judge"\ncallers = ["bob", "alice"]\n',
+            "serve.toml: shares and callers: got alice, bob; expected names of keys (none)",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_said_with_its_judge(folder, monkeypatch, more, told):

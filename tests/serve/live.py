@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from types import MappingProxyType
@@ -103,6 +103,7 @@ async def live(
     make_judge: Any = None,
     others: Mapping[str, Engine] = MappingProxyType({}),
     weights: Mapping[str, float] = MappingProxyType({}),
+    may_ask: Mapping[str, Collection[str]] = MappingProxyType({}),
     closed_groups: ClosedGroups | None = None,
     **service: Any,
 ) -> AsyncIterator[Live]:
@@ -116,7 +117,13 @@ async def live(
         for name, one in named.items()
     }
     serving = ServerState(
-        judges, limits or Limits(), cohort_wait_s, keys=callers, weights=weights, closed_groups=closed_groups
+        judges,
+        limits or Limits(),
+        cohort_wait_s,
+        keys=callers,
+        weights=weights,
+        may_ask=may_ask,
+        closed_groups=closed_groups,
     )
     log = JsonLog(log_bytes)
     server = Server(create_app(serving, keys=keys, metrics=metrics, log=log), serving, log, drain_s=drain_s)

@@ -29,6 +29,35 @@ async def test_the_judges_are_listed_and_one_is_the_default():
     ]
 
 
+RERANK = {"query": "q", "documents": ["3", "9"]}
+
+
+async def test_a_judge_is_there_for_the_keys_that_may_ask_it():
+    keys, (alice, bob) = keys_of("alice", "bob")
+    async with live(others={"least": ScriptedEngine(least)}, keys=keys, may_ask={"least": ["alice"]}) as server:
+        listed = [(await server.get("/v1/models", Authorization=bearer)).json["data"] for bearer in (alice, bob)]
+        assert [[one["id"] for one in data] for data in listed] == [["default", "least"], ["default"]]
+        for path, body in (("/v1/reward", {**PAIR, "judge": "least"}), ("/v1/rerank", {**RERANK, "model": "least"})):
+            assert (await server.post(path, body, Authorization=alice)).status == 200
+            for _ in range(2):  # also once it has been asked by the other
+                refused = await server.post(path, body, Authorization=bob)
+                assert (refused.status, refused.error) == (422, "InputError")
+                assert refused.json["error"]["message"] == "got the judge 'least'; this service has default"
+        assert (await server.post("/v1/reward", PAIR, Authorization=bob)).json["rewards"] == [3, 9]
+
+
+async def test_who_may_not_ask_the_default_judge_names_another():
+    keys, (alice, bob) = keys_of("alice", "bob")
+    may_ask = {"default": ["alice"], "least": ["bob"]}
+    async with live(others={"least": ScriptedEngine(least)}, keys=keys, may_ask=may_ask) as server:
+        assert (await server.post("/v1/reward", PAIR, Authorization=bob)).status == 422
+        assert (await server.post("/v1/reward", {**PAIR, "judge": "least"}, Authorization=bob)).json["rewards"] == [
+            1,
+            1,
+        ]
+        assert (await server.post("/v1/reward", PAIR, Authorization=alice)).status == 200
+
+
 ASKED = {
     "/v1/reward": ({**PAIR}, lambda told: told["rewards"]),
     "/v1/judge": ({**PAIR}, lambda told: told["means"]),
@@ -70,7 +99,7 @@ async def test_groups_and_rollouts_choose_by_judge():
 @pytest.mark.parametrize(
     ("path", "body", "of"),
     [
-        ("/v1/rerank", {"query": "q", "documents": ["3", "9"]}, lambda told: told["results"][0]["relevance_score"]),
+        ("/v1/rerank", RERANK, lambda told: told["results"][0]["relevance_score"]),
         ("/score", {"text_1": "q", "text_2": ["9"]}, lambda told: told["data"][0]["score"]),
         ("/score", {"queries": "q", "documents": ["9"]}, lambda told: told["data"][0]["score"]),
         ("/score", {"queries": "q", "items": ["9"]}, lambda told: told["data"][0]["score"]),

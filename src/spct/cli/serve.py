@@ -150,9 +150,11 @@ def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Me
     keep: Path | None = options["keep_groups"]
     file: ServeFile | None = options["config"]
     shares = {} if file is None else file.shares
-    if strangers := sorted(shares.keys() - dict(keys.digests).keys()):
+    if file is not None and (strangers := sorted(file.keys_named - dict(keys.digests).keys())):
         known = ", ".join(name for name, _ in keys.digests) or "none"
-        raise InputError(f"{file and file.path}: shares: got {', '.join(strangers)}; expected names of keys ({known})")
+        raise InputError(
+            f"{file.path}: shares and callers: got {', '.join(strangers)}; expected names of keys ({known})"
+        )
     callers = max(1, len(keys.digests))
     shared = _Shared()
     judges: dict[str, RewardService] = {}
@@ -168,6 +170,7 @@ def _serving(options: Mapping[str, Any], keys: Keys, limits: Limits, metrics: Me
         cohort_wait_s=options["cohort_wait"],
         keys=callers,
         weights=shares,
+        may_ask={} if file is None else file.callers,
         default="" if file is None else file.default,
         closed_groups=None if keep is None else ClosedGroups(keep, _on_fault(log, "groups_not_kept")),
     )

@@ -1,9 +1,10 @@
 """The file of ``spct serve --config``, in TOML: several judges in one service.
 
 At the top stand options of ``spct serve`` under their names on the command line, for the server and for all judges;
-``[judges.NAME]`` has those of one judge, and ``[shares]`` what part of the service each key has. What a judge's table leaves
-out is as the command line has it, then the environment, then the top of the file, then the user's own defaults. Keys to
-servers are not in the file: ``api-key-env`` names the variable that holds one, ``api-key-command`` what prints one.
+``[judges.NAME]`` has those of one judge and, as ``callers``, which keys may ask it, and ``[shares]`` what part of the service
+each key has. What a judge's table leaves out is as the command line has it, then the environment, then the top of the file,
+then the user's own defaults. Keys to servers are not in the file: ``api-key-env`` names the variable that holds one,
+``api-key-command`` what prints one.
 
 Failure rule: whatever is wrong with the file is one InputError that names the file and the key.
 """
@@ -30,6 +31,7 @@ OF_THE_SERVER = frozenset(
 )
 """Options that all judges of a service share; the others may stand in the table of one."""
 TABLES = ("default", "judges", "shares")
+CALLERS = "callers"
 KEY_SOURCES = ("api_key_env", "api_key_command")
 
 
@@ -37,7 +39,8 @@ KEY_SOURCES = ("api_key_env", "api_key_command")
 class ServeFile:
     """``top`` are defaults of the command's options; ``judges`` the options of each judge that its table has.
 
-    ``default`` is the judge of requests that name none; ``shares`` has the weights of keys, by their names.
+    ``default`` is the judge of requests that name none; ``shares`` has the weights of keys, by their names. ``callers`` has the
+    names of the keys that may ask a judge; of one that is not there, all.
     """
 
     path: Path
@@ -45,6 +48,12 @@ class ServeFile:
     judges: Mapping[str, Mapping[str, Any]]
     default: str
     shares: Mapping[str, float]
+    callers: Mapping[str, tuple[str, ...]]
+
+    @property
+    def keys_named(self) -> set[str]:
+        """Every key that the file names."""
+        return {*self.shares, *[name for names in self.callers.values() for name in names]}
 
 
 def read_serve_file(path: Path, context: click.Context) -> ServeFile:
@@ -58,13 +67,18 @@ def read_serve_file(path: Path, context: click.Context) -> ServeFile:
     judges = own.get("judges")
     if not isinstance(judges, dict) or not judges:
         raise InputError(f"{path}: judges: expected a table for each judge, such as [judges.helpful]")
+    callers = {
+        name: _callers(path, name, judge.pop(CALLERS))
+        for name, judge in judges.items()
+        if isinstance(judge, dict) and CALLERS in judge
+    }
     found = {name: reader.judge(name, judge) for name, judge in judges.items()}
     default = own.get("default", next(iter(found)))
     if default not in found:
         raise InputError(f"{path}: default: got {default!r}; expected one of the judges: {', '.join(found)}")
     # The values as they are given: click makes of a default what it makes of what is typed.
     top = {name: given for name, (given, _) in reader.values("", table, options, TABLES).items()}
-    return ServeFile(path, top, found, default, _shares(path, own.get("shares", {})))
+    return ServeFile(path, top, found, default, _shares(path, own.get("shares", {})), callers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,8 @@ class _Reader:
         key = _key(self.path, f"judges.{name}.", given)
         own = {o: kind for o, kind in self.options.items() if o not in OF_THE_SERVER and kind.expose_value}
         return {
-            option: taken for option, (_, taken) in self.values(f"judges.{name}.", given, own, KEY_SOURCES).items()
+            option: taken
+            for option, (_, taken) in self.values(f"judges.{name}.", given, own, (CALLERS, *KEY_SOURCES)).items()
         } | key
 
     def values(
@@ -166,3 +181,9 @@ def _shares(path: Path, table: Any) -> dict[str, float]:
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1e6:
             raise InputError(f"{path}: shares.{name}: got {weight!r}; expected a number above 0, at most a million")
     return table
+
+
+def _callers(path: Path, judge: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{path}: judges.{judge}.{CALLERS}: got {given!r}; expected a list of names of keys")
+    return tuple(given)

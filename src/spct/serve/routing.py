@@ -30,9 +30,15 @@ def serving_of(request: Request) -> ServerState:
     return serving
 
 
+def key_of(request: Request) -> str:
+    """The name of the key that the request came with, "" where there are no keys."""
+    name: str = request.scope.get("spct.key", "")
+    return name
+
+
 def caller_of(request: Request, judge: str | None = None) -> Caller:
-    """Who asks, by the key that the request came with, and whom: the default judge if None. Raises InputError."""
-    return serving_of(request).caller(request.scope.get("spct.key", ""), judge)
+    """Who asks, and whom: the default judge if None. Raises InputError."""
+    return serving_of(request).caller(key_of(request), judge)
 
 
 def caller_of_model(request: Request, model: str | None) -> Caller:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -35,9 +35,9 @@ class ServerState:
     """``judges`` by name; a request that names none is for ``default``, the first of them if that is "".
 
     ``draining`` refuses what is new; ``active`` counts the requests being answered. ``keys`` is how many callers with keys of
-    their own there may be, ``weights`` what parts those have that are named there. ``max_open`` bounds the groups that one
-    caller has with one judge. ``closed_groups`` keeps on disk which rollouts were judged together. As a context it starts all
-    judges, and closes them.
+    their own there may be, ``weights`` what parts those have that are named there. ``may_ask`` names the keys that a judge
+    answers, which are all if it is not there. ``max_open`` bounds the groups that one caller has with one judge.
+    ``closed_groups`` keeps on disk which rollouts were judged together. As a context it starts all judges, and closes them.
     """
 
     judges: Mapping[str, RewardService]
@@ -46,6 +46,7 @@ class ServerState:
     max_open: int = 4096
     keys: int = 1
     weights: Mapping[str, float] = field(default_factory=dict)
+    may_ask: Mapping[str, Collection[str]] = field(default_factory=dict)
     default: str = ""
     closed_groups: ClosedGroups | None = None
     created: int = field(default_factory=lambda: int(time.time()))
@@ -89,12 +90,21 @@ class ServerState:
         judge = self.default if judge is None else judge
         found = self.callers.get((key, judge))
         if found is None:
-            if judge not in self.judges:
-                raise InputError(f"got the judge {judge[:64]!r}; this service has {', '.join(self.judges)}")
+            known = self.judges_of(key)
+            if judge not in known:  # nor is said that there is one which this key may not ask
+                raise InputError(f"got the judge {judge[:64]!r}; this service has {', '.join(known) or 'none'}")
             found = self.callers[key, judge] = Caller(key, self, judge)
             if self.draining:
                 found.cohorts.refuse_new()
         return found
+
+    def judges_of(self, key: str) -> dict[str, RewardService]:
+        """The judges that the holder of this key may ask, by name."""
+        return {
+            name: service
+            for name, service in self.judges.items()
+            if name not in self.may_ask or key in self.may_ask[name]
+        }
 
     def judge_for(self, model: str | None) -> str | None:
         """The judge that ``model`` of a request in another's shape means: where there is but one, whatever it says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from spct.serve.problems import Json, documented
-from spct.serve.routing import serving_of
+from spct.serve.routing import key_of, serving_of
 from spct.serve.state import shown_model
 from spct.wire.models import ModelsAnswer
 
@@ -14,7 +14,7 @@ router = APIRouter(tags=["judge"], responses={status: documented()[status] for s
 
 @router.get("/v1/models", response_model=ModelsAnswer)
 async def models(request: Request) -> Response:
-    """The judges by the names that requests may give as ``judge``, or as ``model`` in the shapes of others."""
+    """The judges that the caller may ask, by the names that requests give as ``judge``, or ``model`` in the shapes of others."""
     serving = serving_of(request)
     listed = [
         {
@@ -25,6 +25,6 @@ async def models(request: Request) -> Response:
             "default": name == serving.default,
             "model": shown_model(service.model_id),
         }
-        for name, service in serving.judges.items()
+        for name, service in serving.judges_of(key_of(request)).items()
     ]
     return Json({"object": "list", "data": listed})
