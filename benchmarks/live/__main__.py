@@ -116,7 +116,8 @@ def of_server(report: Report, place: Place, parts: set[str], name: str, style: s
     if served is not None:  # the server is gone: there is memory for the model in process
         here = checks.invalid_share(in_process, place.folder / f"{style}-here", items, *length)
         without = Finding("invalid judgments without a grammar, over HTTP", str(free), True)
-        report.table(f"{name}: judging", [*compared(served, here), without])
+        alike = checks.of_equal_texts(place.folder / f"{style}-http", place.folder / f"{style}-here")
+        report.table(f"{name}: judging", [*compared(served, here), alike, without])
 
 
 def report_speed(report: Report, name: str, found: speed.Speed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import shutil
@@ -104,6 +105,16 @@ def invalid_share(target: Target, out: Path, items: Path, *more: str) -> Share:
     )
     store.close()
     return share
+
+
+def of_equal_texts(one: Path, other: Path) -> Finding:
+    """How many judgments of two runs of the same settings are the same text: their seeds are the same."""
+    texts = []
+    for run in (one, other):
+        with contextlib.closing(RunStore.open(run)) as store:
+            texts.append({(place, j.index, j.attempt): j.text for place, of in store.judgments() for j in of})
+    same = sum(text == texts[1].get(place) for place, text in texts[0].items())
+    return Finding("judgments that are the same text over HTTP and in process", f"{same} of {len(texts[0])}", True)
 
 
 async def samples_and_seeds(engine: Engine) -> list[Finding]:

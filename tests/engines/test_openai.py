@@ -1,6 +1,7 @@
 """OpenAIEngine against real local servers with each known habit: n, seeds, parameters, probes, limits."""
 
 import asyncio
+import json
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from servers.chat import ChatServer
 from spct.engines import load_engine
 from spct.engines.engine import SampleRequest
 from spct.engines.http.choices import MANY_SHORT
+from spct.engines.http.presets import PRESETS
 from spct.engines.openai import OpenAIEngine
 from spct.errors import EngineError, InputError
 from spct.types import Message, TokenLogprob, Usage
@@ -558,6 +560,7 @@ async def test_the_probe_reads_vllm():
             "grammar": None,
             "json_schema": None,
             "params": None,
+            "sampling": json.dumps(dict(PRESETS["vllm-server"].sampling)),
             "context_tokens": 4096,
         }
 

@@ -214,6 +214,38 @@ async def test_a_top_p_of_one_is_sent_only_where_the_server_would_put_another_in
         assert ["top_p" in call.body for call in server.chats] == [sent, True]
 
 
+@pytest.mark.parametrize("software", ["vllm", "llamacpp", "sglang"])
+async def test_samples_are_of_the_models_own_distribution_unless_the_user_cuts_it(software):
+    """What these servers would do unasked: cut by top_k and min_p, or by what the model's folder recommends."""
+    preset = preset_of(software)
+    assert {"top_k", "min_p"} <= preset.sampling.keys()
+    async with ChatServer(does.honest, models=models(owned_by=software)) as server:
+        plain, cut = engine_at(server.base_url), engine_at(server.base_url, params={"top_k": 20, "min_p": None})
+        await texts_of(plain, [REQUEST])
+        await texts_of(cut, [REQUEST])
+        first, second = (call.body for call in server.chats[-2:])
+    assert preset.sampling.items() <= first.items()
+    assert (second["top_k"], "min_p" in second) == (20, False)
+    rest = {name: value for name, value in preset.sampling.items() if name not in ("top_k", "min_p")}
+    assert rest.items() <= second.items()
+    assert [engine.configuration["sampling"] for engine in (plain, cut)] == [
+        json.dumps(dict(preset.sampling)),
+        json.dumps(rest) if rest else None,
+    ]
+
+
+async def test_a_server_that_refuses_such_a_field_is_not_sent_it_again_and_the_run_says_so():
+    async with ChatServer(
+        does.refuses_parameter("min_p", "unknown field: min_p", param="min_p"), models=models(owned_by="llamacpp")
+    ) as server:
+        engine = engine_at(server.base_url)
+        await texts_of(engine, [REQUEST] * 5)
+        bodies = [call.body for call in server.chats]
+    assert "min_p" in bodies[0] and "min_p" not in bodies[-1] and bodies[-1]["top_k"] == 0
+    assert "min_p was not applied, so the server's own stands: unknown field: min_p" in engine.notes
+    assert json.loads(engine.configuration["sampling"]) == {"top_k": 0}
+
+
 @pytest.mark.parametrize(("software", "said"), [("llamacpp", "It is five"), ("vllm", "It isIt is five")])
 async def test_what_llamacpp_repeats_of_a_begun_turn_is_taken_off(software, said):
     """With the tokens' log-probabilities, which are those of what was sampled; other servers give that alone."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -171,6 +172,7 @@ class OpenAIEngine:
             "grammar": self._dialect.form.style.grammar,
             "json_schema": self._dialect.form.style.json_schema,
             "params": self._params.as_text(),
+            "sampling": json.dumps(dict(self._dialect.sampling)) if self._dialect.sampling else None,
             "context_tokens": self._context_tokens,
         }
         return with_tokens(found, self._special_tokens)

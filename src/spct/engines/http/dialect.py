@@ -95,12 +95,23 @@ class Dialect:
             self.form,
             left_out=self._params.left_out | preset.left_out,
             renamed=preset.renamed,
-            added=self._params.added,
+            added=self._added(preset.sampling),
             sends_top_p=preset.sends_top_p,
             highest_temperature=preset.highest_temperature,
         )
         if preset.max_n is not None:
             self.cap(preset.max_n, "that is known of this kind of server")
+
+    def _added(self, sampling: Mapping[str, float]) -> Mapping[str, Any]:
+        """What each request has besides: ``sampling``, and the user's own fields, which have the last word."""
+        left = {name: value for name, value in sampling.items() if name not in self._params.left_out}
+        return {**left, **self._params.added}
+
+    @property
+    def sampling(self) -> Mapping[str, float]:
+        """What of the preset's ``sampling`` is sent as it says."""
+        added = self.form.added
+        return {name: value for name, value in self.preset.sampling.items() if added.get(name) == value}
 
     def constrain(self, style: Style) -> None:
         """Send grammars and schemas this way from now on."""
@@ -162,6 +173,12 @@ class Dialect:
         if refusal.positive and body.get("temperature") == 0:
             self.form = replace(self.form, lowest_temperature=LOWEST_TEMPERATURE)
             self.note(f"temperature 0 was sent as {LOWEST_TEMPERATURE:g}: {refusal.message}")
+            return True
+        ours = self.preset.sampling.keys() - self._params.added.keys()
+        if refused := [name for name in refusal.parameters if name in ours and name in body]:
+            if dropped := [name for name in refused if name in self.form.added]:  # else another request met it before
+                self.form = replace(self.form, added={n: v for n, v in self.form.added.items() if n not in dropped})
+                self.note(f"{', '.join(dropped)} was not applied, so the server's own stands: {refusal.message}")
             return True
         names = {sent: name for name, sent in self.form.renamed.items()}
         name = next(

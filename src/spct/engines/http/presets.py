@@ -25,11 +25,12 @@ class Preset:
     ``base_url`` None must be given. ``key_variable`` and ``key_header`` say where the key comes from and goes to. ``style``
     is how it takes grammars and JSON schemas, tried before it is relied on. ``max_n`` is the most choices of one request that
     are worth asking for. ``left_out`` are parameters that it refuses or ignores, ``renamed`` those that it calls otherwise.
-    ``sends_top_p``: a top_p of 1 is sent, too, since the server puts another in its place. ``highest_temperature``: a higher
-    one it lowers without a word. ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if
-    choices differ but depend on the request, None where that is found out. ``owned_by``: what its list of models says of it.
-    ``continuing``: the fields that have it go on from a turn begun for the assistant, None where it is not known to;
-    ``echoes``: its reply may repeat what was begun.
+    ``sends_top_p``: a top_p of 1 is sent, too, since the server puts another in its place. ``sampling`` are fields that each
+    request has besides, so that samples come of the model's own distribution: without them the server cuts it or penalises
+    words unasked, as its defaults or the model's folder say. ``highest_temperature``: a higher one it lowers without a word.
+    ``seeds``: "choice" if choice j is what a lone request with seed + j gives, "request" if choices differ but depend on the
+    request, None where that is found out. ``owned_by``: what its list of models says of it. ``continuing``: the fields that have
+    it go on from a turn begun for the assistant, None where it is not known to; ``echoes``: its reply may repeat what was begun.
     """
 
     base_url: str | None = None
@@ -40,6 +41,7 @@ class Preset:
     left_out: frozenset[str] = frozenset()
     renamed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     sends_top_p: bool = False
+    sampling: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     highest_temperature: float | None = None
     seeds: Literal["choice", "request"] | None = None
     owned_by: str | None = None
@@ -101,6 +103,15 @@ PRESETS: Mapping[str, Preset] = {
         "VLLM_API_KEY",
         style="vllm",
         sends_top_p=True,
+        sampling=MappingProxyType(
+            {
+                "top_k": 0,
+                "min_p": 0.0,
+                "repetition_penalty": 1.0,
+                "presence_penalty": 0.0,
+                "frequency_penalty": 0.0,
+            }
+        ),
         seeds="request",
         owned_by="vllm",
         continuing=MappingProxyType({"continue_final_message": True, "add_generation_prompt": False}),
@@ -111,6 +122,7 @@ PRESETS: Mapping[str, Preset] = {
         style="sglang",
         max_n=1,
         sends_top_p=True,
+        sampling=MappingProxyType({"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}),
         owned_by="sglang",
         continuing=MappingProxyType({"continue_final_message": True}),
     ),
@@ -119,6 +131,7 @@ PRESETS: Mapping[str, Preset] = {
         "LLAMA_API_KEY",
         style="llamacpp",
         sends_top_p=True,
+        sampling=MappingProxyType({"top_k": 0, "min_p": 0.0}),
         seeds="choice",
         owned_by="llamacpp",
         continuing=MappingProxyType({}),  # it does so by itself
