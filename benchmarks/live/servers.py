@@ -30,6 +30,7 @@ params = xllamacpp.CommonParams()
 params.model.path, params.port = sys.argv[1], int(sys.argv[2])
 params.n_parallel, params.n_ctx, params.kv_unified, params.verbosity = 8, 8 * 4096, False, -1
 params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+params.cache_prompt = False
 if len(sys.argv) > 3:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(sys.argv[3])
 server = xllamacpp.Server(params)
@@ -109,8 +110,8 @@ def classifier_server(live: Path, model: Path, log: Path) -> Server:
 
 
 def llamacpp_server(log: Path, threads: int | None = None) -> Server:
-    """llama.cpp's own HTTP server, with eight slots, on the file that the in-process engine reads and without flash attention,
-    as that engine has it: with it a sample depends on what else is in its batch (docs/engines.md).
+    """llama.cpp's own HTTP server, with eight slots, on the file that the in-process engine reads; without flash attention and
+    with nothing of a prompt kept for the next, as that engine has it (docs/engines.md): so both give the same samples.
     """
     port = free_port()
     path = resolve("smollm2-135m", encoding="Q8_0").path

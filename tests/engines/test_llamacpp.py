@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ async def test_greedy_answer_stops_at_the_end_of_the_turn(engine: Engine) -> Non
 async def test_length_is_reported(engine: Engine) -> None:
     (sample,) = (await engine.sample(SampleRequest(CAPITAL, temperature=0.0, max_tokens=3))).samples
     assert (sample.text, sample.finish_reason, sample.completion_tokens) == ("The capital city", "length", 3)
+
+
+async def test_what_was_asked_before_changes_no_sample(engine: Engine) -> None:
+    """Trap: where a prompt is kept for later requests, the same one asked again gives other log-probabilities by 0.03."""
+    request = SampleRequest((Message("user", "Tell a story of a cat."),), 4, 1000, 0.8, max_tokens=6, top_logprobs=1)
+    first, again = (await engine.sample(request)).samples, (await engine.sample(request)).samples
+    assert [sample.logprobs for sample in first] == [sample.logprobs for sample in again]
+    begins_alike = (Message("user", "Tell a story of a cat and of the dog that it feared."),)
+    await engine.sample(replace(request, messages=begins_alike))
+    assert [sample.logprobs for sample in (await engine.sample(request)).samples] == [s.logprobs for s in first]
 
 
 async def test_a_sample_is_its_prompt_and_its_seed(engine: Engine) -> None:

@@ -7,11 +7,13 @@ reading Q4_1, which is the fault this check must catch, 0.33. Below 0.55 an engi
 Known answers are those of the shipped weights in f32 under transformers for the catalogue model, otherwise llama.cpp's.
 Fast: generated tokens per second of 8 judgments under the grammar of the GRM template that share one prompt of some 600
 tokens, at most 96 tokens each: what judging will ask for.
-Repeat: 8 samples of each of four prompts, which differ in length by some 8 tokens, are asked for one prompt after the
-other; then half of them all at once beside the questions, and one of each prompt alone. They must be the same texts:
+Repeat: 8 samples of each of eight prompts, each a token longer than the one before, and of three short ones are asked for
+one prompt after the other, and half of them again right after each; then half of them all at once beside the questions,
+and one of each alone. They must be the same texts:
 of 24 tokens, or of 4 with the same log-probabilities to the last bit where the engine gives them. Lengths matter: where
 rounding depends on how many rows are computed together, it changes at certain numbers only. OpenVINO told to use no
-more than AVX2 is caught so, and llama.cpp with one cache for all sequences. Without log-probabilities a dependence in
+more than AVX2 is caught so, and llama.cpp with one cache for all sequences, or where it keeps prompts for later requests.
+Without log-probabilities a dependence in
 the last bits of float32 can be missed: it turns one draw in thousands.
 """
 
@@ -30,7 +32,7 @@ from spct.types import Message
 
 PASS_MARK = 0.55
 CHECK_TOKENS = 8
-CHECK_VERSION = 3
+CHECK_VERSION = 4
 """Of what is measured: a choice made by another version is made anew."""
 _SAMPLES, _NEW_TOKENS = 8, 96
 _REFERENCES = Path(__file__).with_name("embedded_answers.json")
@@ -40,8 +42,12 @@ QUESTIONS = tuple(
     for about in ("a river", "the moon", "bread", "a bicycle", "winter", "music", "the heart", "a library")
     for ask in ("In one sentence, what is", "Give three words about", "Why do people care about")
 )
-_LONGER = "Say which of the two you would keep. "
 _LOAD = "Weigh the two answers below against the request and say which serves the reader better. " * 36
+_PROMPTS = (
+    *[f"{place} {_LOAD[:400]}" + " so" * place for place in range(8)],
+    *[f"Tell a story of {who}." for who in ("a cat", "a dog and a cat", "an old sailor who comes home")],
+)
+"""Each begins unlike the others, so that little of it is in a cache when it is asked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +101,31 @@ async def _repeats(engine: Engine, others: Sequence[SampleRequest]) -> bool:
     logprobs = engine.capabilities.logprobs
     wholes = [
         SampleRequest(
-            (Message("user", _LOAD[:400] + _LONGER * length),),
+            (Message("user", text),),
             n=_SAMPLES,
             temperature=1.0,
             max_tokens=4 if logprobs else 24,
-            seed=100 * length,
+            seed=100 * place,
             top_logprobs=int(logprobs),
         )
-        for length in range(4)
+        for place, text in enumerate(_PROMPTS)
     ]
-    first = [(await engine.sample(whole)).samples for whole in wholes]
     halves = [replace(whole, n=_SAMPLES // 2) for whole in wholes]
-    again = await asyncio.gather(*(engine.sample(request) for request in (*halves, *others)))
-    alone = [await engine.sample(replace(whole, n=1, seed=whole.seed + _SAMPLES - 1)) for whole in wholes]
+    first, at_once, alone = [], [], []
+    for whole, half in zip(wholes, halves, strict=True):  # the half at once, when all of its prompt may be in a cache
+        first.append((await engine.sample(whole)).samples)
+        at_once.append((await engine.sample(half)).samples)
+    beside = await asyncio.gather(*(engine.sample(request) for request in (*halves, *others)))
+    for whole in wholes:
+        alone.append((await engine.sample(replace(whole, n=1, seed=whole.seed + _SAMPLES - 1))).samples)
     return all(
         one.text == other.text and one.logprobs == other.logprobs
-        for samples, half, lone in zip(first, again, alone, strict=False)
-        for one, other in [*zip(samples, half.samples, strict=False), (samples[-1], lone.samples[0])]
+        for samples, half, later, lone in zip(first, at_once, beside, alone, strict=False)
+        for one, other in [
+            *zip(samples, half, strict=False),
+            *zip(samples, later.samples, strict=False),
+            (samples[-1], lone[0]),
+        ]
     )
 
 

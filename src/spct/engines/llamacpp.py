@@ -1,10 +1,11 @@
 """Any GGUF file in this process, through llama.cpp (``xllamacpp``): no server to start, no network, least memory.
 
-Every sequence has a KV cache of its own and flash attention is off. Both are deliberate: with one cache for all
-sequences, or with llama.cpp's split flash attention, the last bits of a logit depend on what else is in the batch, and
-a sampled text with them. As set here a sample depends on its prompt and its seed alone, however samples are grouped and
-whatever else is in flight, and the n samples of a request still process their prompt once. The price is memory:
-``parallel * context_tokens`` cache entries (23 kB each for a 135M model, 128 kB for an 8B one).
+Every sequence has a KV cache of its own, flash attention is off, and nothing of a prompt is kept for later requests. All of it is
+deliberate: with one cache for all sequences, with llama.cpp's split flash attention, or where a prompt is processed from
+where an earlier one differs, a logit depends on what else is, or was, computed, and a sampled text with it. As set here a
+sample depends on its prompt and its seed alone, however samples are grouped and whatever else is in flight, and the n
+samples of a request still process their prompt once. The price is memory, ``parallel * context_tokens`` cache entries (23 kB
+each for a 135M model, 128 kB for an 8B one), and time for what prompts begin with alike; ``exact=False`` pays neither.
 
 Text in a message that spells a control token (``<|im_end|>``) IS read as that token: llama.cpp parses the rendered chat
 as a whole. ``Capabilities.special_tokens`` lists them, and templates keep them out of untrusted text.
@@ -206,7 +207,7 @@ class LlamaCppEngine:
         if self._exact:
             params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.fit_params = False  # else it may choose another context length than the one asked for
-        params.cache_ram_mib = 0  # prompts are kept in their slots; the second cache would take up to 8 GiB
+        params.cache_ram_mib = 0  # if at all, prompts are kept in their slots; the second cache would take up to 8 GiB
         params.n_gpu_layers = self._gpu_layers
         params.cpuparams.n_threads = self._threads
         params.cpuparams_batch.n_threads = self._threads
@@ -224,7 +225,7 @@ class LlamaCppEngine:
         usage = Usage()
         while len(samples) < request.n:
             n = min(self._parallel, request.n - len(samples))
-            chunks = loaded.generate(_body(request, n, request.seed + len(samples)), stop)
+            chunks = loaded.generate(_body(request, n, request.seed + len(samples), keep=not self._exact), stop)
             choices, cached = _read(chunks, n)
             samples += [choice.sample(request, request.seed + len(samples) + j) for j, choice in enumerate(choices)]
             usage += Usage(prompt_tokens, sum(choice.tokens for choice in choices), cached, 1)
@@ -331,7 +332,8 @@ def _read(chunks: list[bytes], n: int) -> tuple[list[_Choice], int]:
     return choices, cached
 
 
-def _body(request: SampleRequest, n: int, seed: int) -> bytes:
+def _body(request: SampleRequest, n: int, seed: int, *, keep: bool) -> bytes:
+    """``keep`` has the prompt used again where a later one begins alike."""
     body: dict[str, Any] = {
         "messages": _chat(request.messages),
         "n": n,
@@ -341,6 +343,7 @@ def _body(request: SampleRequest, n: int, seed: int) -> bytes:
         "top_k": 0,  # llama.cpp's own defaults (40, and min_p 0.05) would cut the distribution unasked
         "min_p": 0.0,
         "max_tokens": request.max_tokens,
+        "cache_prompt": keep,
         "stream": True,
     }
     if request.grammar is not None:
