@@ -20,6 +20,7 @@ from benchmarks.live.checks import ITEMS, Target
 from benchmarks.live.servers import NAME, Server
 
 from spct.engines import SampleRequest
+from spct.engines.http.presets import PRESETS
 from spct.engines.http.wire import read_reply
 from spct.items import read_items
 from spct.judges.settings import judge_settings
@@ -50,6 +51,7 @@ def body_of(request: SampleRequest, style: str) -> bytes:
         "seed": request.seed,
         "n": request.n,
     }
+    body |= PRESETS["vllm-server" if style == "vllm" else "llama-server"].sampling
     if style == "vllm":
         body["structured_outputs"] = {"grammar": request.grammar}
     else:

@@ -176,9 +176,9 @@ class Dialect:
             return True
         ours = self.preset.sampling.keys() - self._params.added.keys()
         if refused := [name for name in refusal.parameters if name in ours and name in body]:
-            if dropped := [name for name in refused if name in self.form.added]:  # else another request met it before
-                self.form = replace(self.form, added={n: v for n, v in self.form.added.items() if n not in dropped})
-                self.note(f"{', '.join(dropped)} was not applied, so the server's own stands: {refusal.message}")
+            if sent := [name for name in refused if name in self.form.added]:  # else another request met it before
+                self.form = replace(self.form, added={n: v for n, v in self.form.added.items() if n not in sent})
+                self.note(f"{', '.join(sent)} was not applied, so the server's own stands: {refusal.message}")
             return True
         names = {sent: name for name, sent in self.form.renamed.items()}
         name = next(
