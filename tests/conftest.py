@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 
 from spct.errors import WeightsError
 from spct.weights import ModelFile, pull
 
+for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR"):  # whoever runs the tests may have set them
+    os.environ.pop(name, None)
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines differ, and are busy
 hypothesis.settings.load_profile("untimed")
 

@@ -207,9 +207,10 @@ def label_by_criterion_in_two_windows(stack, browser, own_runs, tmp_path):
         stack.callback(window.close)
         window.page.goto(f"{address}/run/small/label?x.domain=facts")
         expect(window.page.locator("h1")).to_contain_text(f"item {number} ")
-    press(windows[0].page, "p", "f", "k", "k", "f", "j", "p", "f", "Enter")
-    press(windows[1].page, "f", "p", "p", "p", "p", "Enter")  # one more than there are questions changes nothing
-    for window, after in zip(windows, ("Saved", "Labels"), strict=True):
+    press(windows[1].page, "f", "p", "p", "p", "p")  # one more than there are questions changes nothing
+    press(windows[0].page, "p", "f", "k", "k", "f", "j", "p", "f")
+    for window, after in zip(windows, ("Saved", "Labels"), strict=True):  # whoever saves last is told that all is done
+        press(window.page, "Enter")
         expect(window.page.locator(".saved, h1").first).to_contain_text(after)
     for position, said in {1: {"kind": [0, 1], "short": [0, 0]}, 2: {"kind": [0, 1], "short": [1, 1]}}.items():
         found = labels_of(own_runs / "small", position)[position]["cem"].entry["criteria"]
