@@ -16,14 +16,13 @@ from spct.cli.judge import judge
 from spct.cli.train.rft import rft_data
 from spct.cli.vote import vote
 from spct.cluster.dataset import judge_dataset
+from spct.run.runner import WINDOW
 
 SCRIPT = """
 import os
 from pathlib import Path
 from spct.engines.scripted import judgment_text
-from spct.run.runner import WINDOW
 from spct.errors import EngineAuthError, EngineError
-from spct.run.runner import WINDOW
 
 HERE = Path(__file__).parent
 
