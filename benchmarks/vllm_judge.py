@@ -91,9 +91,7 @@ def _cpu_s() -> float:
         with contextlib.suppress(OSError):
             fields = path.read_text().rsplit(")", 1)[1].split()
             stats.append((int(path.parent.name), int(fields[1]), int(fields[11]) + int(fields[12])))
-    for pid, parent, spent in sorted(
-        stats
-    ):  # a child's number is above its parent's, but for a machine that ran out of them
+    for pid, parent, spent in sorted(stats):  # a child's number is nearly always above its parent's
         if pid in own or parent in own:
             own.add(pid)
             ticks += spent
@@ -142,8 +140,7 @@ def bare(options: argparse.Namespace) -> Side:
         dtype=options.dtype,
         max_model_len=options.context_tokens,
         max_logprobs=-1,
-        **cpu_arguments(),
-        **arguments_of(options),
+        **{**cpu_arguments(), **arguments_of(options)},
     )
     chats = [[{"role": turn.role, "content": turn.content} for turn in request.messages] for request in asked]
     wanted = [
