@@ -3,8 +3,8 @@
     python -m benchmarks.sft_step [--model smollm2-135m] [--data ROWS] [--steps 4] [--batch 16] [--micro-batch 4] [--ways WAY ...]
 
 Every item of ROWS is shown in each order by the short prompt of examples/recipes, with a scripted judgment of 40 to 120
-words to learn. The three ways come one after the other, each on a model loaded anew; the first step of each is left out. Tokens are those of
-examples; padding is what a step computes besides. Packed steps hold as many examples, in sequences of ``--max-tokens``.
+words to learn. The ways come one after the other, each on a model loaded anew; the first step of each is left out. Tokens are
+those of examples; padding is what a step computes besides. Packed steps hold as many examples, in sequences of ``--max-tokens``.
 """
 
 from __future__ import annotations
