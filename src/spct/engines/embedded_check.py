@@ -10,8 +10,9 @@ tokens, at most 96 tokens each: what judging will ask for.
 Repeat: 8 samples of each of eight prompts, each a token longer than the one before, and of three short ones are asked for
 one prompt after the other, and half of them again right after each; then half of them all at once beside the questions,
 and one of each alone. They must be the same texts: of 24 tokens, or of 4 with the same log-probabilities to the last bit
-where the engine gives them. Lengths matter: where rounding depends on how many rows are
-computed together, it changes at certain numbers only. OpenVINO told to use no more than AVX2 is caught so, and llama.cpp with one cache for all sequences, or where it keeps prompts for later requests.
+where the engine gives them. Lengths matter: where rounding depends on how many rows are computed together, it changes at
+certain numbers only. OpenVINO told to use no more than AVX2 is caught so, and llama.cpp with one cache for all sequences,
+or where it keeps prompts for later requests.
 Without log-probabilities a dependence in the last bits of float32 can be missed: it turns one draw in thousands.
 """
 
