@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from spct.cli.bench import bench
 from spct.cli.judge import judge
+from spct.cli.meta import meta
 from spct.cli.train.rft import rft_data
 from spct.cli.vote import vote
 from spct.cluster.dataset import judge_dataset
@@ -37,6 +38,16 @@ def judge(request, j):
     if "gone" in text and not (HERE / "harmless").exists():
         raise EngineError("the server is gone")
     return "no box" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10])
+
+def rate(request, j):
+    text = " ".join(message.content for message in request.messages)
+    if "locked" in text and (HERE / "lock").exists():
+        raise EngineAuthError("the key is refused")
+    if "locked" in text and (HERE / "down").exists():
+        raise EngineError("the server is gone")
+    if "poison" in text and (HERE / "poisoned").exists():
+        os._exit(1)
+    return judgment_text([1 + sum(text.encode()) % 10])
 """
 
 
@@ -198,3 +209,55 @@ def test_a_dataset_is_judged_as_by_one_process(cluster, folder):
     for name in ("means", "totals", "spread", "valid", "invalid", "tied", "confidence"):
         assert {id: row[f"verdict_{name}"] for id, row in found.items()} == {id: row[name] for id, row in whole.items()}
     assert {row["verdict_id"] for row in found.values()} == set(found)
+
+
+RATINGS = "SELECT * FROM ratings ORDER BY 1, 2, 3, 4"
+
+
+def rate(folder, run, *more):
+    options = ["--meta", f"llm:scripted:{folder / 'script.py'}:rate"]
+    done = CliRunner().invoke(meta, [str(folder / run), *options, *more], standalone_mode=False)
+    return done.return_value, done.stdout, done.stderr, str(done.exception)
+
+
+@pytest.fixture
+def judged(folder):
+    """A run of 40 items, one of which holds the word poison and one the word locked, and a copy of it, neither of them rated."""
+    items = write_items(folder / "items.jsonl", 40, at_9="poison", at_20="locked")
+    (folder / "harmless").touch()
+    run(folder, items, "whole")
+    shutil.copytree(folder / "whole", folder / "out")
+    return folder
+
+
+def test_a_run_is_rated_as_by_one_process(cluster, judged):
+    code, told, _, _ = rate(judged, "whole")
+    on_ray = rate(judged, "out", "--ray", "--actors", "2")
+    assert (code, on_ray[:2]) == (0, (0, told))
+    assert rows_of(judged / "out", RATINGS) == rows_of(judged / "whole", RATINGS) != []
+
+
+def test_judgments_over_which_actors_die_are_not_rated_and_all_others_are(cluster, judged):
+    (judged / "poisoned").touch()
+    code, told, said, _ = rate(judged, "out", "--ray", "--actors", "1")
+    assert (code, said.count("an actor died: ")) == (1, 5)
+    assert "3 could not be rated" in told and "an actor died while it rated this judgment" in told
+    (judged / "poisoned").unlink()
+    assert "3 new" in rate(judged, "out", "--retry")[1]
+    rate(judged, "whole")
+    assert rows_of(judged / "out", RATINGS) == rows_of(judged / "whole", RATINGS)
+
+
+def test_what_ends_the_rating_leaves_what_was_rated(cluster, judged):
+    (judged / "lock").touch()
+    assert rate(judged, "out", "--ray", "--actors", "1")[3] == "the key is refused"
+    (judged / "lock").unlink()
+    (judged / "down").touch()
+    ended = rate(judged, "out", "--ray", "--actors", "1")[3]
+    assert ended.endswith("the last error: the server is gone")
+    kept = rows_of(judged / "out", RATINGS)
+    (judged / "down").unlink()
+    code, told, _, _ = rate(judged, "out", "--ray", "--actors", "1")
+    assert (code, f"{len(kept)} from before" in told, len(kept) > 0) == (0, True, True)
+    rate(judged, "whole")
+    assert rows_of(judged / "out", RATINGS) == rows_of(judged / "whole", RATINGS)

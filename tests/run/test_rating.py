@@ -1,9 +1,12 @@
 """A run rated after the fact: the prompts are those that were judged, with what its first steps wrote."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.errors import TemplateError
+from spct.errors import EngineError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
@@ -12,6 +15,9 @@ from spct.types import Item, Message
 from spct.voting.ratings import Rating
 
 ITEM = Item("q", (Message("user", "Which is larger?"),), ("9", "11"), best=1)
+
+
+MANY = [replace(ITEM, id=f"q{n}", messages=(Message("user", f"Which is larger? ({n})"),)) for n in range(40)]
 
 
 class Rates:
@@ -41,7 +47,7 @@ def script(request, j):
     return judgment_text([3, 4])
 
 
-async def judged(store, settings, **more):
+async def judged(store, settings):
     engine = ScriptedEngine(script)
     judge = GRMJudge(engine, settings)
     store.add_templates(judge.templates)
@@ -71,3 +77,60 @@ async def test_a_text_that_is_not_kept_is_asked_for_by_name(tmp_path):
         del store.first_texts[key]
     with pytest.raises(TemplateError, match="does not keep what its first step \\(focus-points\\) wrote"):
         await rate_run(store, settings, Rates())
+
+
+class AnswersLate(Rates):
+    """Rates when ``all_of`` judgments are asked for at once; the chunk that holds the judgment of item ``fails`` fails instead."""
+
+    def __init__(self, all_of, fails=None):
+        super().__init__()
+        self.left, self.fails = all_of, fails
+        self.asked, self.last_begun, self.stopped = asyncio.Event(), asyncio.Event(), 0
+
+    async def rate(self, cases):
+        self.left -= len(cases)
+        if self.left <= 1:
+            self.last_begun.set()
+        if self.left <= 0:
+            self.asked.set()
+        if self.fails in {case.item.id for case in cases}:
+            raise EngineError("the server is gone")
+        try:
+            await self.asked.wait()
+        except asyncio.CancelledError:
+            self.stopped += len(cases)
+            raise
+        return await super().rate(cases)
+
+
+async def many_judged(directory):
+    settings, store = judge_settings(k=4), RunStore.create(directory, {})
+    judge = GRMJudge(ScriptedEngine(script), settings)
+    store.add_templates(judge.templates)
+    _ = [outcome async for outcome in judge_items(judge, MANY, in_flight=8, store=store)]
+    return store, settings
+
+
+async def test_a_slow_server_is_asked_about_many_judgments_at_once(tmp_path):
+    store, settings = await many_judged(tmp_path)
+    assert (await rate_run(store, settings, AnswersLate(160))).rated == store.count("ratings") == 160
+
+
+async def test_what_is_under_way_is_stored_when_the_meta_rm_fails(tmp_path):
+    store, settings = await many_judged(tmp_path)
+    with pytest.raises(EngineError, match="the server is gone"):
+        await rate_run(store, settings, AnswersLate(160, fails="q17"))
+    assert 160 - 16 <= store.count("ratings") < 160
+    assert store.ratings(17, Rates.model_id) == {}
+    assert (await rate_run(store, settings, Rates())).already == 144
+
+
+async def test_stopped_it_stops_what_is_under_way(tmp_path):
+    store, settings = await many_judged(tmp_path)
+    meta = AnswersLate(161)
+    work = asyncio.create_task(rate_run(store, settings, meta))
+    await meta.last_begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert (meta.stopped, store.count("ratings")) == (160, 0)

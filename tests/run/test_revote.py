@@ -12,7 +12,7 @@ from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta import load_meta
 from spct.run import judge_items, open_run
-from spct.run.rating import FIRST_CHUNK, LARGEST_CHUNK, next_size, rate_run
+from spct.run.rating import LARGEST_CHUNK, SMALLEST_CHUNK, chunk_size, rate_run
 from spct.run.revote import choose_meta, revote, revote_settings
 from spct.types import Item, Message, TokenLogprob
 from spct.voting.noise import PILOT_ITEMS
@@ -110,7 +110,7 @@ async def test_a_chunk_is_stored_before_the_next(tmp_path):
     )
     assert len(seen) >= 2
     assert all(rated == stored for rated, stored in seen)
-    assert seen[0][0] >= FIRST_CHUNK
+    assert seen[0][0] >= SMALLEST_CHUNK
     store.close()
 
 
@@ -210,8 +210,14 @@ async def test_expected_scores_from_the_store(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds", "following"),
-    [(16, 0.0, 32), (16, 0.1, 32), (16, 1.0, 32), (32, 4.0, 16), (256, 300.0, 1), (LARGEST_CHUNK, 0.1, LARGEST_CHUNK)],
+    ("rated", "seconds", "raters", "size"),
+    [
+        (0, 0.0, 1, SMALLEST_CHUNK),
+        (16, 5.0, 1, SMALLEST_CHUNK),
+        (100, 4.0, 1, 50),
+        (4000, 10.0, 8, 100),
+        (4000, 10.0, 1, LARGEST_CHUNK),
+    ],
 )
-def test_a_meta_rm_is_given_as_much_as_it_rates_in_about_two_seconds(size, seconds, following):
-    assert next_size(size, seconds) == following
+def test_a_chunk_is_what_a_meta_rm_rates_in_about_two_seconds(rated, seconds, raters, size):
+    assert chunk_size(rated, seconds, raters) == size

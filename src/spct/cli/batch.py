@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from spct.types import Item
 from spct.views import Totals
 
 if TYPE_CHECKING:
-    from spct.cluster.batch import Report
+    from spct.cluster.batch import Report, Seats
     from spct.cluster.cut import Cut
 
 AUTO = "auto"
@@ -36,39 +36,56 @@ REFUSED = {
 """Options that one process keeps to and many cannot together."""
 
 
-def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whether, and how, items are judged on a Ray cluster."""
+def ray_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether work is done on a Ray cluster, and by how many actors."""
     options = [
         click.option(
             "--ray",
             is_flag=False,
             flag_value=AUTO,
             metavar="[ADDRESS]",
-            help="Judge on the Ray cluster at ADDRESS, at RAY_ADDRESS, or on one of this machine alone (docs/cluster.md).",
-        ),
-        click.option(
-            "--shard-items",
-            type=click.IntRange(1),
-            default=1000,
-            show_default=True,
-            help="With --ray: give an actor so many items at a time.",
+            help="Work on the Ray cluster at ADDRESS, at RAY_ADDRESS, or on one of this machine alone (docs/cluster.md).",
         ),
         click.option(
             "--actors",
             type=click.IntRange(1),
-            help="With --ray: have so many judges side by side  [default: as fit the cluster].",
+            help="With --ray: have so many models side by side  [default: as fit the cluster].",
         ),
         click.option(
             "--gpus-per-actor",
             type=click.FloatRange(0),
             default=0.0,
             show_default=True,
-            help="With --ray: give each actor so many GPUs, for engines in its process.",
+            help="With --ray: give each actor so many GPUs, for models in its process.",
         ),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether, and how, items are judged on a Ray cluster."""
+    in_shards = click.option(
+        "--shard-items",
+        type=click.IntRange(1),
+        default=1000,
+        show_default=True,
+        help="With --ray: give an actor so many items at a time.",
+    )
+    return ray_options(in_shards(command))
+
+
+@contextlib.contextmanager
+def seats_on_ray(options: Mapping[str, Any], most: int | None = None) -> Iterator[Seats]:
+    """The actors of the options, at most ``most``, on the cluster of ``--ray``, to which this process is connected meanwhile."""
+    from spct.cluster.batch import Seats
+    from spct.cluster.connecting import actors_that_fit, connected
+
+    gpus, cpus = options["gpus_per_actor"], options.get("threads") or 1
+    with connected(None if options["ray"] == AUTO else options["ray"]) as ray:
+        actors = options["actors"] or actors_that_fit(ray, gpus, cpus)
+        yield Seats(actors if most is None else min(actors, most), gpus, cpus, options.get("concurrency"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +130,23 @@ async def judge_batch(
     ``build`` makes the judge, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
     the verdicts go to stdout as JSON in the end.
     """
-    from spct.cluster.batch import Batch, Seats, check_seats
-    from spct.cluster.connecting import actors_that_fit, connected
+    from spct.cluster.batch import Batch, check_seats
     from spct.cluster.home import Home
 
     cut = _cut(given, out, options)
     check_seats(cut, options.get("adaptive"))
-    gpus, cpus = options["gpus_per_actor"], options.get("threads") or 1
-    with connected(None if options["ray"] == AUTO else options["ray"]) as ray:
-        actors = min(options["actors"] or actors_that_fit(ray, gpus, cpus), len(cut.shards))
-        _say(f"{cut.items:,} items in {len(cut.shards):,} shards, for {actors} actors")
-        facts = {**session, "items": cut.items, "shards": len(cut.shards), "actors": actors}
+    with seats_on_ray(options, len(cut.shards)) as seats:
+        say(f"{cut.items:,} items in {len(cut.shards):,} shards, for {seats.actors} actors")
+        facts = {**session, "items": cut.items, "shards": len(cut.shards), "actors": seats.actors}
         batch = Batch(
             cut,
             build,
-            Seats(actors, gpus, cpus, options["concurrency"]),
+            seats,
             settings,
             lambda ready: Home.begun(
                 out, cut, ready.settings, {**ready.session, **facts}, ready.templates, resume=options["resume"]
             ),
-            _say,
+            say,
         )
         report = await batch.run()
         _tell(report, batch.line(report.seconds), batch.set_aside)
@@ -156,26 +170,27 @@ def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
     return cut(given.items(), out, options["shard_items"], facts)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell the user how the work on the cluster goes."""
     click.echo(text, err=True)
 
 
 def _tell(report: Report, line: str, set_aside: int) -> None:
     """What happened on the way, once it is over."""
     lost = f", {report.nodes_lost} nodes lost" if report.nodes_lost else ""
-    _say(f"done: {line}{lost}, {report.failures} failures")
-    _say(
+    say(f"done: {line}{lost}, {report.failures} failures")
+    say(
         f"time: {report.seconds:.1f} s, of which {report.started:.1f} s until an actor could judge and {report.homing:.1f} s to "
         "add shards to the run"
     )
     if report.unseeded:
-        _say("note: this engine does not give each sample a seed of its own: one process would have got other samples")
+        say("note: this engine does not give each sample a seed of its own: one process would have got other samples")
     if set_aside:
-        _say(f"set aside: {set_aside} items over which two actors died; spct show lists them by the error ActorDied")
+        say(f"set aside: {set_aside} items over which two actors died; spct show lists them by the error ActorDied")
     for number, why in list(report.undone.items())[:5]:
-        _say(f"undone: shard {number}: {why}")
+        say(f"undone: shard {number}: {why}")
     if report.undone:
-        _say(f"undone: {len(report.undone)} shards in all; go on with --resume")
+        say(f"undone: {len(report.undone)} shards in all; go on with --resume")
 
 
 def _totals(out: Path, planned: int, printed: bool) -> Totals:

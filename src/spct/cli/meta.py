@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import click
 
+from spct.cli.batch import ray_options, say, seats_on_ray
 from spct.cli.help import Command
 from spct.cli.paths import PATH
 from spct.cli.session import started
@@ -18,9 +21,10 @@ from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
 from spct.run.rating import RatingTotals, rate_run
 from spct.run.stored import stored_settings
-from spct.wording import count
+from spct.wording import count, rate_over
 from spct.yaml_file import named_value
 
+SAID_EVERY_S = 10.0
 META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 
 
@@ -29,19 +33,37 @@ META_HELP = f"A meta RM, KIND:NAME with KIND one of {', '.join(METAS)}."
 @click.option("--meta", required=True, metavar="SPEC", help=META_HELP)
 @click.option("--meta-option", multiple=True, metavar="NAME=VALUE", help="An option of the meta RM.")
 @click.option("--retry", is_flag=True, help="Ask again about judgments that it could not rate before.")
-def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool) -> int:
+@ray_options
+def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool, **options: Any) -> int:
     """Rate the valid judgments in run directory RUN that have no rating yet; then vote with: spct vote RUN --meta ID.
 
     Ratings are kept with the run; stopped at any moment, the command goes on where it was.
 
     \b
-    Example:
+    Examples:
       spct meta run --meta llm:openai:NAME
+      spct meta run --meta classifier:/models/meta --ray auto --gpus-per-actor 1
     """
-    model = make_meta(meta, meta_option)
-    with contextlib.closing(RunStore.open(run, write=True)) as store:
-        _, settings = stored_settings(store)
-        return run_stoppable(_rate(store, settings, model, retry), run, go_on=())
+    threads = dict(named_value("--meta-option", pair) for pair in meta_option).get("threads")
+    build = partial(make_meta, meta, meta_option)
+    with (
+        contextlib.closing(RunStore.open(run, write=True)) as store,
+        _raters(build, {**options, "threads": threads}) as (model, raters),
+    ):
+        return run_stoppable(_rate(store, model, retry, raters), run, go_on=())
+
+
+@contextlib.contextmanager
+def _raters(build: Callable[[], MetaRM], options: Mapping[str, Any]) -> Iterator[tuple[MetaRM, int]]:
+    """The meta RM of this process, or that of the cluster's actors; and how many rate side by side."""
+    if options["ray"] is None:
+        yield build(), 1
+        return
+    with seats_on_ray(options) as seats:
+        from spct.cluster.rating import ActorsMeta
+
+        say(f"rating by {count(seats.actors, 'actor')}")
+        yield ActorsMeta(build, seats, say), seats.actors
 
 
 def make_meta(spec: str, pairs: Sequence[str]) -> MetaRM:
@@ -58,15 +80,27 @@ def make_meta_if_named(options: Mapping[str, Any]) -> MetaRM | None:
     return None
 
 
-async def _rate(store: RunStore, settings: Any, model: MetaRM, retry: bool) -> int:
+async def _rate(store: RunStore, model: MetaRM, retry: bool, raters: int) -> int:
+    _, settings = stored_settings(store)
     async with started(model):
-        totals = await rate_run(store, settings, model, retry_problems=retry, on_chunk=_progress)
-    click.echo(_summary(model, totals))
+        totals = await rate_run(
+            store, settings, model, retry_problems=retry, on_chunk=_Progress().on_chunk, raters=raters
+        )
+        click.echo(_summary(model, totals))
     return 1 if totals.problems else 0
 
 
-def _progress(totals: RatingTotals) -> None:
-    click.echo(f"{count(totals.rated + totals.problems, 'judgment')} rated", err=True)
+class _Progress:
+    """Says how many judgments are rated, now and then."""
+
+    def __init__(self) -> None:
+        self._begun = self._said = monotonic()
+
+    def on_chunk(self, totals: RatingTotals) -> None:
+        now, done = monotonic(), totals.rated + totals.problems
+        if now - self._said >= SAID_EVERY_S:
+            self._said = now
+            say(f"{count(done, 'judgment')} rated, {rate_over(now - self._begun, done, 'judgment')}")
 
 
 def _summary(model: MetaRM, totals: RatingTotals) -> str:

@@ -49,6 +49,14 @@ class Seats:
     cpus: float = 1
     in_flight: int | None = None
 
+    def actor(self, kind: type[Any], name: str, node: str | None, *arguments: Any) -> Any:
+        """Ray's handle of a new actor of this kind; on ``node``, where the one before it lived, if there is room."""
+        scheduling = importlib.import_module("ray.util.scheduling_strategies")
+        near = None if node is None else scheduling.NodeAffinitySchedulingStrategy(node, soft=True)
+        options = {"num_gpus": self.gpus, "num_cpus": self.cpus, "max_concurrency": 64}
+        made = importlib.import_module("ray").remote(kind).options(name=name, scheduling_strategy=near, **options)
+        return made.remote(*arguments)
+
 
 @dataclass(slots=True)
 class Report:
@@ -86,7 +94,6 @@ class Batch:
         self._ray = importlib.import_module("ray")
         self._gone = importlib.import_module("ray.exceptions").RayActorError
         self._cut, self._seats, self._say = cut, seats, say
-        self._make = self._ray.remote(JudgeActor)
         self._arguments = (build, settings, seats.in_flight)
         self._open_home = open_home
         self.home: Home | None = None
@@ -165,11 +172,8 @@ class Batch:
 
     def _actor(self, number: int, node: str | None) -> Any:
         """An actor for this seat, on the node of the one before it if that lives: there is what that one had not brought home."""
-        scheduling = importlib.import_module("ray.util.scheduling_strategies")
-        near = None if node is None else scheduling.NodeAffinitySchedulingStrategy(node, soft=True)
-        options = {"num_gpus": self._seats.gpus, "num_cpus": self._seats.cpus, "max_concurrency": 16}
         name = f"spct-{self._cut.id[:8]}-{number}-{self.report.actors_died + self.report.failures}"
-        return self._make.options(name=name, scheduling_strategy=near, **options).remote(*self._arguments)
+        return self._seats.actor(JudgeActor, name, node, *self._arguments)
 
     def _welcome(self, ready: Ready) -> None:
         """Open the run by what the first actor says of its judge; hold the others to it."""
@@ -246,7 +250,7 @@ class Batch:
         self.report.failures += 1
         self._last = failure.message
         if failure.kind in FATAL:
-            _raise(failure)
+            raise_failure(failure)
         self._say(f"an actor failed: {failure.kind}: {failure.message}")
 
     def _settle(self) -> None:
@@ -356,7 +360,8 @@ async def _result(reference: Any) -> Any:
     return await reference
 
 
-def _raise(failure: Failure) -> NoReturn:
+def raise_failure(failure: Failure) -> NoReturn:
+    """Raise the error that the failure was in its actor."""
     kind = getattr(errors, failure.kind, EngineError)
     raise kind(failure.message)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from types import TracebackType
+from typing import Self
 
 from spct.errors import InputError
 from spct.items.budget import within_budget
@@ -18,10 +21,11 @@ from spct.templates import Given, Template
 from spct.types import Item, Judgment
 from spct.voting.ratings import Place, Rating, place_of
 
-FIRST_CHUNK = 16
-LARGEST_CHUNK = 1024
+SMALLEST_CHUNK, LARGEST_CHUNK = 16, 256
 STORED_EVERY_S = 2.0
-"""About how long the meta RM rates before what it said is stored: its chunks are made as large as it is fast."""
+"""About how long a meta RM takes for a chunk, which is stored as a whole: chunks are as large as it is fast."""
+UNDER_WAY = 2 * LARGEST_CHUNK
+"""How many judgments a meta RM has at once, in several chunks: those that a server answers late do not hold up the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,13 @@ async def rate_run(
     *,
     retry_problems: bool = False,
     on_chunk: Callable[[RatingTotals], None] | None = None,
+    raters: int = 1,
 ) -> RatingTotals:
     """Rate what ``meta``, which must be started, has not rated yet, and store it; stopped, it goes on where it was.
 
-    ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. Raises TemplateError
-    if the run's template is not there any more, EngineError if the meta RM cannot go on, InputError for a run by a rubric or
-    of a jury.
+    ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. ``raters`` says how many
+    models there are behind ``meta``. Raises TemplateError if the run's template is not there any more, EngineError if the
+    meta RM cannot go on, after what else was under way is stored, InputError for a run by a rubric or of a jury.
     """
     if settings.rubric is not None or settings.jury is not None:
         what = "by a rubric" if settings.rubric is not None else "of a jury"
@@ -55,47 +60,97 @@ async def rate_run(
         )
     # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
     templates = store.templates() or load_templates(settings)
-    totals = RatingTotals()
-    chunk: list[tuple[int, Case]] = []
-    size = FIRST_CHUNK
+    async with _Chunks(store, meta, raters, on_chunk) as chunks:
+        chunk: list[tuple[int, Case]] = []
+        for position, item, missing, already in _missing(store, meta.model_id, retry_problems):
+            chunks.already += already
+            if not missing:
+                continue
+            template = template_for(item, settings, templates)
+            item = within_budget(item, settings.trajectory_chars)
+            given = given_in(store, settings, templates, template)
+            cases = make_cases(item, missing, template, given, special_tokens=meta.special_tokens)
+            chunk += [(position, case) for case in cases]
+            if len(chunk) >= chunks.size:
+                await chunks.add(chunk)
+                chunk = []
+        if chunk:
+            await chunks.add(chunk)
+    return chunks.totals
 
-    async def flush() -> None:
-        nonlocal totals, size
-        begun = monotonic()
-        ratings = await meta.rate([case for _, case in chunk])
-        size = next_size(len(chunk), monotonic() - begun)
-        _store(store, meta.model_id, chunk, ratings)
+
+class _Chunks:
+    """Chunks of judgments that are rated side by side; each is stored as soon as it is rated.
+
+    Left by an error, it waits for what is under way, so that this is stored too; cancelled, it does not.
+    """
+
+    def __init__(
+        self, store: RunStore, meta: MetaRM, raters: int, on_chunk: Callable[[RatingTotals], None] | None
+    ) -> None:
+        self._store, self._meta, self._raters = store, meta, raters
+        self._on_chunk = on_chunk
+        self._tasks: dict[asyncio.Task[None], int] = {}
+        self._begun = monotonic()
+        self._rated = self._problems = self.already = 0
+        self._example: str | None = None
+
+    @property
+    def totals(self) -> RatingTotals:
+        return RatingTotals(self._rated, self._problems, self.already, self._example)
+
+    @property
+    def size(self) -> int:
+        """How many judgments the next chunk is to have."""
+        return chunk_size(self._rated + self._problems, monotonic() - self._begun, self._raters)
+
+    async def add(self, chunk: Sequence[tuple[int, Case]]) -> None:
+        """Have a chunk rated, once there is room. Raises what the meta RM raised for this one or one before."""
+        while self._tasks and sum(self._tasks.values()) + len(chunk) > UNDER_WAY * self._raters:
+            await self._next()
+        self._tasks[asyncio.create_task(self._rate(chunk))] = len(chunk)
+        await asyncio.sleep(0)  # it begins now, not when there is no room for more
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while self._tasks and error is None:
+                await self._next()
+        except BaseException as late:
+            error = late
+            raise
+        finally:
+            if error is not None and not isinstance(error, Exception):
+                for task in self._tasks:
+                    task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _next(self) -> None:
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del self._tasks[task]
+        for task in done:
+            task.result()
+
+    async def _rate(self, chunk: Sequence[tuple[int, Case]]) -> None:
+        ratings = await self._meta.rate([case for _, case in chunk])
+        _store(self._store, self._meta.model_id, chunk, ratings)
         problems = [rating.problem for rating in ratings if rating.problem is not None]
-        totals = RatingTotals(
-            totals.rated + len(ratings) - len(problems),
-            totals.problems + len(problems),
-            totals.already,
-            totals.example or (problems[0] if problems else None),
-        )
-        chunk.clear()
-        if on_chunk is not None:
-            on_chunk(totals)
-
-    for position, item, missing, already in _missing(store, meta.model_id, retry_problems):
-        totals = RatingTotals(totals.rated, totals.problems, totals.already + already, totals.example)
-        if not missing:
-            continue
-        template = template_for(item, settings, templates)
-        item = within_budget(item, settings.trajectory_chars)
-        given = given_in(store, settings, templates, template)
-        cases = make_cases(item, missing, template, given, special_tokens=meta.special_tokens)
-        chunk += [(position, case) for case in cases]
-        if len(chunk) >= size:
-            await flush()
-    if chunk:
-        await flush()
-    return totals
+        self._rated += len(ratings) - len(problems)
+        self._problems += len(problems)
+        self._example = self._example or (problems[0] if problems else None)
+        if self._on_chunk is not None:
+            self._on_chunk(self.totals)
 
 
-def next_size(size: int, seconds: float) -> int:
-    """How many judgments to hand over next, after ``size`` of them took ``seconds``: at most twice as many."""
-    most = min(2 * size, LARGEST_CHUNK)
-    return most if seconds <= 0 else max(1, min(most, int(size * STORED_EVERY_S / seconds)))
+def chunk_size(rated: int, seconds: float, raters: int = 1) -> int:
+    """What one of the raters rates in ``STORED_EVERY_S``, within bounds, after they all rated ``rated`` in ``seconds``."""
+    fits = int(STORED_EVERY_S * rated / max(seconds, 1e-9) / raters)
+    return min(max(fits, SMALLEST_CHUNK), LARGEST_CHUNK)
 
 
 def _missing(store: RunStore, meta: str, retry_problems: bool) -> Iterator[tuple[int, Item, list[Judgment], int]]:
