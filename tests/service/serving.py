@@ -1,14 +1,17 @@
-"""What the tests of the service judge with: a scripted engine that can be held, and items to judge."""
+"""What the tests of the service judge with: a scripted engine that can be held, a service over it, and items to judge."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 from spct.engines import SampleRequest
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings
+from spct.service.judges import grm_judges
+from spct.service.service import RewardService
 from spct.types import Item, Message
 
 SETTINGS = JudgeSettings(k=1, sampling=SamplingSettings(retries=0))
@@ -43,6 +46,10 @@ class Gate:
 def gated() -> tuple[Gate, ScriptedEngine]:
     gate = Gate()
     return gate, ScriptedEngine(gate)
+
+
+def service_of(engine: ScriptedEngine, settings: JudgeSettings = SETTINGS, **options: Any) -> RewardService:
+    return RewardService(grm_judges(engine), settings, **options)
 
 
 def item(*responses: str, query: str = "Which is best?", id: str = "") -> Item:

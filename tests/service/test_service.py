@@ -2,13 +2,12 @@ import asyncio
 
 import pytest
 
-from service.serving import SETTINGS, by_digit, gated, item, settle
+from service.serving import by_digit, gated, item, service_of, settle
 from spct.engines import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import (
     BusyError,
     ContextLengthError,
-    DeadlineError,
     DrainingError,
     EngineUnreachableError,
     InputError,
@@ -18,13 +17,8 @@ from spct.errors import (
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.service.cache import VerdictCache
-from spct.service.judges import KEPT_JUDGES, grm_judges
+from spct.service.judges import KEPT_JUDGES
 from spct.service.options import JudgeOptions
-from spct.service.service import RewardService
-
-
-def service_of(engine, settings=SETTINGS, **options):
-    return RewardService(grm_judges(engine), settings, **options)
 
 
 async def answers_of(service, items):
@@ -59,23 +53,6 @@ async def test_query_only_principles_are_written_once_for_all_groups_of_a_query(
     written = ["[Begin response" not in request.messages[-1].content for request in engine.requests]
     assert (written.count(True), written.count(False)) == (1, 6)
     assert all("1. Truth" in r.messages[-1].content for r, w in zip(engine.requests, written, strict=True) if not w)
-
-
-async def test_equal_requests_share_one_judgment_and_are_cached_afterwards():
-    gate, engine = gated()
-    async with service_of(engine) as service:
-        asked = [asyncio.create_task(service.ask(item("3", "9", id=f"caller {i}"))) for i in range(5)]
-        await settle()
-        gate.open.set()
-        answers = await asyncio.gather(*asked)
-        later = await service.ask(item("3", "9"))
-        other = await service.ask(item("9", "3"))
-    assert len(engine.requests) == 2
-    assert [answer.source for answer in answers] == ["sampled"] + ["shared"] * 4
-    assert [answer.verdict.id for answer in answers] == [f"caller {i}" for i in range(5)]
-    assert (later.source, later.verdict.means) == ("cached", (3, 9))
-    assert (other.source, other.verdict.means) == ("sampled", (9, 3))
-    assert service.counters.answered == {"sampled": 2, "shared": 4, "cached": 1}
 
 
 async def test_other_options_are_other_verdicts_and_equal_ones_are_not():
@@ -148,66 +125,6 @@ async def test_leaving_a_batch_gives_up_the_rest_of_it():
                 break
         await settle()
         assert (gate.cancelled, service.callers, service.waiting) == (1, 0, 0)
-
-
-async def test_a_passed_deadline_gives_up_the_samples():
-    gate, engine = gated()
-    async with service_of(engine) as service:
-        with pytest.raises(DeadlineError, match=r"no verdict within 0\.01 s"):
-            await service.judge(item("3"), deadline_s=0.01)
-        await settle()
-        assert (gate.cancelled, service.running, service.callers) == (1, 0, 0)
-        gate.open.set()
-        assert (await service.judge(item("3"))).means == (3,)
-
-
-async def test_the_services_own_deadline_is_the_longest():
-    _, engine = gated()
-    async with service_of(engine, deadline_s=0.01) as service:
-        with pytest.raises(DeadlineError, match=r"within 0\.01 s"):
-            await service.judge(item("3"), deadline_s=3600)
-
-
-async def test_a_cancelled_caller_gives_up_its_samples():
-    gate, engine = gated()
-    async with service_of(engine) as service:
-        asked = asyncio.create_task(service.judge(item("3")))
-        await gate.arrived.wait()
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
-        await settle()
-        assert (gate.cancelled, service.running, service.waiting, service.callers) == (1, 0, 0, 0)
-
-
-async def test_shared_work_outlives_all_its_callers_but_one():
-    gate, engine = gated()
-    async with service_of(engine) as service:
-        first = asyncio.create_task(service.judge(item("3")))
-        await gate.arrived.wait()
-        second = asyncio.create_task(service.judge(item("3")))
-        await settle()
-        first.cancel()
-        await settle()
-        assert gate.cancelled == 0
-        gate.open.set()
-        assert (await second).means == (3,)
-    assert gate.begun == 1
-
-
-async def test_a_caller_in_the_queue_can_be_cancelled_before_its_turn():
-    gate, engine = gated()
-    async with service_of(engine, concurrency=1) as service:
-        running = asyncio.create_task(service.judge(item("3")))
-        await gate.arrived.wait()
-        queued = asyncio.create_task(service.judge(item("4")))
-        await settle()
-        queued.cancel()
-        await settle()
-        assert (service.waiting, gate.begun) == (0, 1)
-        gate.open.set()
-        assert (await running).means == (3,)
-        assert (await service.judge(item("5"))).means == (5,)
 
 
 async def test_draining_finishes_what_was_accepted_and_accepts_no_more():

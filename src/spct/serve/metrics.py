@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 
 from spct.serve.state import ServerState
 from spct.service.run_figures import RunFigures, RunsSeen
-from spct.service.service import RewardService, Timing
+from spct.service.service import RewardService
+from spct.service.shared_work import Timing
 
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 

@@ -20,14 +20,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from time import monotonic
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from spct import errors
-from spct.aio import Passes
-from spct.errors import BusyError, DeadlineError, DrainingError, EngineError, InputError, SpctError
+from spct.errors import BusyError, DrainingError, EngineError, InputError, SpctError
 from spct.items import fingerprint
 from spct.judges.settings import JudgeSettings
 from spct.run.asks import Asked
@@ -35,10 +33,10 @@ from spct.service.cache import VerdictCache
 from spct.service.counters import Counters
 from spct.service.judges import Judges, MakeJudge, ServedJudge
 from spct.service.options import NO_OPTIONS, JudgeOptions
-from spct.service.recording import InHand, Recording, named
+from spct.service.recording import Recording, named
 from spct.service.run_figures import RunsSeen
+from spct.service.shared_work import SharedWork, Timing
 from spct.service.shares import NO_WEIGHTS, Shares
-from spct.service.turns import Turn, Turns
 from spct.types import Item
 from spct.voting.verdict import Verdict
 
@@ -55,24 +53,6 @@ class Answer:
 
     verdict: Verdict
     source: Origin
-
-
-@dataclass(eq=False, slots=True)
-class _Work:
-    """A verdict being made, and how many callers wait for it. ``hand`` is its item once its turn has come."""
-
-    turn: Turn
-    task: asyncio.Task[Verdict] = field(init=False)
-    hand: InHand = field(default_factory=InHand)
-    waiters: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds that one verdict waited for its turn, and that making it took."""
-
-    queued_s: float
-    judging_s: float
 
 
 class Answers:
@@ -130,21 +110,13 @@ class RewardService:
         self.cache = VerdictCache() if cache is None else cache
         self.counters = Counters(runs=RunsSeen(callers))
         self.deadline_s = deadline_s
-        self.draining = False
-        self.running = 0
         self._recording = recording
-        self._on_judged = on_judged or (lambda timing: None)
-        self._prober = prober
         self._queue = queue
         self._concurrency = concurrency
-        self._weights = weights
-        self._turns = Turns(self.concurrency, weights)
-        self._passes = Passes()
+        self._work = SharedWork(self.concurrency, weights, self.cache, self.counters, on_judged, prober)
         self._room = Shares(self.capacity, callers, weights)
-        self._works: dict[str, _Work] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._judging_s = 1.0
 
     @property
     def concurrency(self) -> int:
@@ -164,7 +136,17 @@ class RewardService:
     @property
     def waiting(self) -> int:
         """Verdicts whose turn has not come."""
-        return max(0, len(self._works) - self.running)  # what was cancelled a moment ago is still running
+        return self._work.waiting
+
+    @property
+    def running(self) -> int:
+        """Verdicts being made."""
+        return self._work.running
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is accepted."""
+        return self._work.ending
 
     @property
     def model_id(self) -> str:
@@ -177,13 +159,13 @@ class RewardService:
         if judge.meta is not None:
             await judge.meta.start()
         self.judges.main  # noqa: B018 - opens its run, now that the engine says what is in effect
-        if not self._works:  # an engine may know its number only now
-            self._turns = Turns(self.concurrency, self._weights)
+        if not self._work:  # an engine may know its number only now
+            self._work.resize(self.concurrency)
             self._room.resize(self.capacity)
 
     async def drain(self, timeout_s: float | None = None) -> bool:
         """Accept nothing new and wait until all that was accepted is answered; False if that took too long."""
-        self.draining = True
+        self._work.ending = True
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
@@ -192,13 +174,7 @@ class RewardService:
 
     async def close(self) -> None:
         """Cancel what is left, whose callers get DrainingError, and free the engine and the runs."""
-        self.draining = True
-        tasks = [work.task for work in self._works.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._prober is not None:
-            await self._prober.close()
+        await self._work.close()
         judge = self.judges.first
         await judge.engine.close()
         if judge.meta is not None:
@@ -325,96 +301,13 @@ class RewardService:
         return Answer(_under(item.id, verdict), "cached")
 
     async def _answer(self, key: str, served: ServedJudge, item: Item, deadline_s: float | None, caller: str) -> Answer:
-        """Join the work on this item, or begin it."""
-        work = self._works.get(key)
-        source: Origin = "sampled" if work is None else "shared"
-        if work is None:
-            self._works[key] = work = _Work(Turn(caller))
-            work.task = asyncio.create_task(self._make(served, named(item, recorded_id(key)), work))
-            work.task.add_done_callback(lambda done: self._finished(key, done))
-        else:
-            self._turns.join(work.turn, caller)
+        """Have the item judged, or join those who wait for the same verdict."""
+        source: Origin = "shared" if key in self._work else "sampled"
         limit_s = self.deadline_s if deadline_s is None else min(deadline_s, self.deadline_s)
-        verdict = await self._wait(key, work, limit_s)
+        verdict = await self._work.verdict(key, served, named(item, recorded_id(key)), limit_s, caller)
         _raise_failure(verdict)
         self.counters.answered[source] += 1
         return Answer(_under(item.id, verdict), source)
-
-    async def _wait(self, key: str, work: _Work, deadline_s: float) -> Verdict:
-        """The work's verdict; the last caller to go away takes the work with it."""
-        work.waiters += 1
-        try:
-            async with asyncio.timeout(deadline_s) as limit:
-                return await asyncio.shield(work.task)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            if work.hand.so_far is not None:
-                return await self._cut_short(key, work, work.hand.so_far)
-            self.counters.errors["DeadlineError"] += 1
-            raise DeadlineError(f"no verdict within {deadline_s:g} s; the work for it has been given up") from None
-        except asyncio.CancelledError:
-            if work.task.cancelled() and self.draining:
-                raise DrainingError("the service stopped before this was judged; ask again when it is back") from None
-            raise
-        finally:
-            work.waiters -= 1
-            if work.waiters == 0 and not work.task.done():
-                work.task.cancel()
-                self._forget(key, work.task)
-
-    async def _cut_short(self, key: str, work: _Work, so_far: Callable[[], Verdict]) -> Verdict:
-        """The verdict by what there is of it, recorded; the last caller ends the work first."""
-        if last := work.waiters == 1:
-            self._forget(key, work.task)
-            work.task.cancel()
-            await asyncio.wait([work.task])
-            if not work.task.cancelled() and work.task.exception() is None:
-                return work.task.result()  # it was done at the same moment
-        verdict = so_far()
-        self.counters.cut_short += 1
-        if last:
-            self.counters.judged(verdict)
-        await work.hand.finish(verdict)  # of work that goes on, the verdict to come takes its place
-        return verdict
-
-    async def _make(self, served: ServedJudge, item: Item, work: _Work) -> Verdict:
-        """Wait for a turn, judge, record."""
-        accepted = monotonic()
-        charged = await self._turns.begin(work.turn)
-        await self._passes.turn()
-        begun = monotonic()
-        self.running += 1
-        try:
-            work.hand = hand = InHand() if served.recorder is None else served.recorder.begin(item)
-            verdict = await served.judge.judge(item, hand)
-        finally:
-            self.running -= 1
-            ended = monotonic()
-            self._turns.end(charged)
-        self._judging_s += 0.1 * (ended - begun - self._judging_s)
-        self._on_judged(Timing(begun - accepted, ended - begun))
-        if self._prober is not None:
-            self._prober.saw(served.judge, item, verdict)
-        await hand.finish(verdict)
-        self.counters.lost += hand.lost
-        return verdict
-
-    def _finished(self, key: str, done: asyncio.Task[Verdict]) -> None:
-        self._forget(key, done)
-        if done.cancelled():
-            return
-        if (failure := done.exception()) is not None:
-            self.counters.errors[type(failure).__name__] += 1
-            return
-        verdict = done.result()
-        self.counters.judged(verdict)
-        self.cache.put(key, verdict)
-
-    def _forget(self, key: str, task: asyncio.Task[Verdict]) -> None:
-        work = self._works.get(key)
-        if work is not None and work.task is task:
-            del self._works[key]
 
     def _enter(self, count: int, caller: str) -> None:
         self._room.take(caller, count)
@@ -428,7 +321,7 @@ class RewardService:
     def _retry_after_s(self) -> float:
         """When about a quarter of the queue will have gone, at the pace of the last verdicts."""
         turns = max(1.0, self.callers / (4 * self.concurrency))
-        return min(LONGEST_RETRY_S, max(1.0, turns * self._judging_s))
+        return min(LONGEST_RETRY_S, max(1.0, turns * self._work.judging_s))
 
 
 def recorded_id(key: str) -> str:
