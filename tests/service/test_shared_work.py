@@ -1,10 +1,12 @@
 """Work that callers share: made once for all of them, given up with the last."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from service.serving import gated, item, service_of, settle
+from service.serving import Gate, gated, item, service_of, settle
+from spct.engines.scripted import ScriptedEngine
 from spct.errors import DeadlineError
 
 
@@ -83,3 +85,20 @@ async def test_a_caller_in_the_queue_can_be_cancelled_before_its_turn():
         gate.open.set()
         assert (await running).means == (3,)
         assert (await service.judge(item("5"))).means == (5,)
+
+
+class TwoOnceStarted(ScriptedEngine):
+    """Says only once it has started that it answers two requests at a time."""
+
+    async def start(self):
+        self._capabilities = replace(self._capabilities, concurrency=2)
+
+
+async def test_an_engine_may_learn_at_its_start_how_much_it_can_do_at_once():
+    gate = Gate()
+    async with service_of(TwoOnceStarted(gate)) as service:
+        asked = [asyncio.create_task(service.judge(item(digit))) for digit in "345"]
+        await settle()
+        assert (service.running, service.waiting) == (2, 1)
+        gate.open.set()
+        assert [verdict.means for verdict in await asyncio.gather(*asked)] == [(3,), (4,), (5,)]
