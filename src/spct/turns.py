@@ -115,6 +115,8 @@ def turns_of(response: str) -> tuple[Message, ...]:
 
 def words_of(turn: Message) -> tuple[str, ...]:
     """The texts of a turn that come from outside, in the order in which ``body`` takes them."""
+    if turn.is_plain and not isinstance(turn.content, Shortened):
+        return (turn.content,)
     tools = [text for tool in turn.tools for text in (quoted(tool.name), *_given(tool))]
     calls = [text for call in turn.calls for text in (quoted(call.name), call.arguments)]
     texts = [*tools, *([quoted(turn.name)] if turn.name else []), turn.content, *calls]

@@ -2,7 +2,7 @@ import pytest
 
 from spct.types import Judgment, Problem
 from spct.voting.blocks import block_drift, in_blocks
-from spct.voting.rows import count_judgments, rows_of, sample_rows, scored_N
+from spct.voting.rows import count_judgments, rows_of, sample_rows, samples_by_block, scored_N
 
 
 def judgment(index, scores, *, order=(0, 1, 2), block=0, attempt=0, expected=None):
@@ -86,9 +86,12 @@ def test_a_sample_without_a_valid_part_has_no_row():
 
 
 def test_in_how_many_samples_each_response_is_scored():
-    assert scored_N([*blocks(0, (8, 6, 4), (6, 4, 9)), *blocks(1, (8, 6, 4), None)], 4) == (2, 2, 2, 1)
-    assert scored_N([judgment(0, None), judgment(0, (7, 6, 5), attempt=1)], 3) == (1, 1, 1)
-    assert scored_N([], 2) == (0, 0)
+    def counted(judgments, n):
+        return scored_N(samples_by_block(judgments), n)
+
+    assert counted([*blocks(0, (8, 6, 4), (6, 4, 9)), *blocks(1, (8, 6, 4), None)], 4) == (2, 2, 2, 1)
+    assert counted([judgment(0, None), judgment(0, (7, 6, 5), attempt=1)], 3) == (1, 1, 1)
+    assert counted([], 2) == (0, 0)
 
 
 def test_completions_are_counted_but_for_scores_that_were_recorded_one_by_one():

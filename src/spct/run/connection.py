@@ -50,9 +50,10 @@ def _writing(path: Path) -> sqlite3.Connection:
     if path.is_symlink():
         raise RunError(f"{path} is a link, and what it leads to would be written to; expected a file of the run's own")
     db = sqlite3.connect(path.resolve().as_uri(), uri=True, timeout=10.0, check_same_thread=False)
+    db.execute("PRAGMA page_size = 16384")  # of a new file; prompts and judgments are longer than SQLite's usual 4096
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # survives the process dying; a power cut may lose the last commits
-    db.execute("PRAGMA wal_autocheckpoint = 4000")
+    db.execute("PRAGMA wal_autocheckpoint = 1000")
     return db
 
 

@@ -184,8 +184,8 @@ def _verdict(
     judgments: Sequence[Judgment],
     row: Mapping[str, Any],
 ) -> Verdict:
-    rubric, n = settings.rubric, len(item.responses)
-    jury = None if settings.jury is None else jury_table(samples_by_block(judgments), n, settings.jury)
+    rubric, n, samples = settings.rubric, len(item.responses), samples_by_block(judgments)
+    jury = None if settings.jury is None else jury_table(samples, n, settings.jury)
     jury = jury and jury.with_errors(errors_in(row.get("jury")))
     return Verdict(
         id=item.id,
@@ -193,7 +193,7 @@ def _verdict(
         k=row["k"],
         rule=settings.rule,
         tie_rule=settings.tie_rule,
-        valid_N=scored_N(judgments, n),
+        valid_N=scored_N(samples, n),
         valid=row["valid"],
         invalid=row["invalid"],
         best=row["best"],
@@ -205,7 +205,7 @@ def _verdict(
         confidence=row["confidence"],
         error=None if row["error"] is None else ItemError(**row["error"]),
         duplicates=count_duplicates(judgments) if settings.sampling.temperature > 0 else 0,
-        criteria=None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, row["k"]),
+        criteria=None if rubric is None else criteria_of(samples, n, rubric, row["k"]),
         jury=jury,
         usage=store.usage(position),
         judgments=tuple(judgments),
@@ -222,7 +222,7 @@ def _guided(verdict: Verdict, settings: JudgeSettings, ratings: Ratings) -> Verd
         verdict,
         kept=kept,
         unrated=len({judgment.index for judgment in valid} - rated.keys()),
-        valid_N=scored_N(voting, verdict.n),
+        valid_N=scored_N(samples_by_block(voting), verdict.n),
     )
 
 

@@ -59,16 +59,16 @@ def sample_rows(samples: Sequence[Sequence[Part]], n: int) -> list[ScoreRow | No
     return [_row(parts, n) for parts in samples]
 
 
-def scored_N(judgments: Iterable[Judgment], n: int) -> tuple[int, ...]:  # noqa: N802
+def scored_N(samples: Samples, n: int) -> tuple[int, ...]:  # noqa: N802
     """How many of an item's samples score each of its n responses."""
     counts = [0] * n
-    for parts in samples_of(judgments):
-        for i in _scored(parts):
+    for parts in samples.values():
+        for i in _scored(parts.values()):
             counts[i] += 1
     return tuple(counts)
 
 
-def _scored(parts: Sequence[Part]) -> set[int]:
+def _scored(parts: Iterable[Part]) -> set[int]:
     return {i for order, scores in parts if scores is not None for i in order}
 
 

@@ -157,9 +157,10 @@ def decide(
     some valid judgment lacks it).
     """
     valid = [judgment for judgment in judgments if judgment.problem is None]
-    valid_N = scored_N(judgments, n)  # noqa: N806
-    criteria = None if rubric is None else criteria_of(samples_by_block(judgments), n, rubric, k)
-    table = None if jury is None else jury_table(samples_by_block(judgments), n, jury)
+    samples = samples_by_block(judgments)
+    valid_N = scored_N(samples, n)  # noqa: N806
+    criteria = None if rubric is None else criteria_of(samples, n, rubric, k)
+    table = None if jury is None else jury_table(samples, n, jury)
     rows: Sequence[ScoreRow] | None
     if table is not None:
         rows, exact, noise = table.rows, table.exact_N, table.noise
