@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,72 @@ NAMES = {"base": "base", "sft": "after RFT", "rl": "after RL"}
 
 
 def draw(found: Mapping[str, Any], out: Path) -> None:
-    """Write stages.svg, voting.svg, ablations.svg and rl.svg into ``out``."""
+    """Write an SVG into ``out`` for each of ``PLOTS``."""
     out.mkdir(parents=True, exist_ok=True)
     with rc_context(STYLE):
-        for name, canvas in (("stages", _stages(found)), ("voting", _voting(found)),
-                             ("ablations", _ablations(found)), ("rl", _rl(found))):  # fmt: skip
+        for name, plot in PLOTS.items():
+            canvas = plot(found)
             canvas.savefig(out / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
+
+
+def _questions(found: Mapping[str, Any]) -> Figure:
+    """Each question's difference with its interval over bases and queries, by what it says of the claim."""
+    asked = list(found["questions"].values())
+    canvas = Figure(figsize=(8.2, 0.6 + 0.3 * max(1, len(asked))), layout="constrained")
+    axes = canvas.subplots()
+    for place, said in enumerate(("confirmed", "refuted", "open")):
+        rows = [(y, row) for y, row in enumerate(asked) if row["verdict"] == said]
+        axes.errorbar([100 * row["value"] for _, row in rows], [y for y, _ in rows],
+                      xerr=_bars([row for _, row in rows], "both"), fmt=MARKERS[place], markersize=5,
+                      color=COLOURS[place], capsize=2, label=said)  # fmt: skip
+    axes.axvline(0, color="#666666", linewidth=1)
+    axes.set_yticks(range(len(asked)), [row["claim"] for row in asked])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("points, 95% over bases and queries")
+    canvas.legend(loc="outside lower center", ncols=3, fontsize=8)
+    return canvas
+
+
+def _skills(found: Mapping[str, Any]) -> Figure:
+    """What RL gained on each base against each measure taken before it."""
+    gains = [100 * gain for gain in found["changes"]["sft to rl"]["greedy/1"]["by_seed"]]
+    skills = list(found["skills"].values())
+    names = list(skills[0])
+    columns = 4
+    canvas = Figure(figsize=(8.2, 2.0 * -(-len(names) // columns)), layout="constrained")
+    panels = canvas.subplots(-(-len(names) // columns), columns, sharey=True, squeeze=False).flat
+    for name, axes in zip(names, panels, strict=False):
+        axes.plot([100 * of[name] for of in skills], gains, MARKERS[0], color=COLOURS[0], markersize=4)
+        said = found["predicts"].get(name)
+        axes.set_title(name if said is None else f"{name}: {said['rho']:+.2f}", fontsize=8)
+    for axes in list(panels)[len(names) :]:
+        axes.set_visible(False)
+    canvas.supxlabel("before RL, percent; above each its rank correlation with the gain", fontsize=8)
+    canvas.supylabel("gain of RL, greedily, points", fontsize=8)
+    return canvas
+
+
+def _meta(found: Mapping[str, Any]) -> Figure:
+    """What the meta RM gains on plain votes at each k, by its use; and what it would gain if it knew the truth."""
+    canvas = Figure(figsize=(5.4, 3.4), layout="constrained")
+    axes = canvas.subplots()
+    gain = found["meta"].get("all", {"gain": {}})["gain"]
+    for place, (way, label) in enumerate(META_WAYS.items()):
+        ks = sorted(int(name.partition("/")[2]) for name in gain if name.partition("/")[0] == way)
+        rows = [gain[f"{way}/{k}"] for k in ks]
+        axes.errorbar([k * 1.06 ** (place - 1.5) for k in ks], [100 * row["value"] for row in rows],
+                      yerr=_bars(rows, "both"), color=COLOURS[place], marker=MARKERS[place], markersize=4.5, capsize=2,
+                      label=label)  # fmt: skip
+    axes.axhline(0, color="#666666", linewidth=1)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(sorted({int(name.partition("/")[2]) for name in gain}) or [1]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.set_xlabel("judgments per query, k")
+    axes.set_ylabel("points over plain votes")
+    canvas.legend(loc="outside lower center", ncols=2, fontsize=8)
+    return canvas
 
 
 def _stages(found: Mapping[str, Any]) -> Figure:
@@ -113,7 +173,25 @@ def _line(axes: Axes, rows: list[Mapping[str, float]], what: str, colour: str, m
         axes.plot(*zip(*known, strict=True), color=colour, marker=marker, markersize=3, linewidth=0.8)
 
 
-def _bars(rows: list[Mapping[str, Any]]) -> list[list[float]]:
-    low = [100 * (row["value"] - row["items"][0]) if row["items"] else 0.0 for row in rows]
-    high = [100 * (row["items"][1] - row["value"]) if row["items"] else 0.0 for row in rows]
+def _bars(rows: list[Mapping[str, Any]], over: str = "items") -> list[list[float]]:
+    """Lengths below and above each figure of its interval over queries, or ``both``: over bases and queries."""
+    low = [100 * (row["value"] - row[over][0]) if row[over] else 0.0 for row in rows]
+    high = [100 * (row[over][1] - row["value"]) if row[over] else 0.0 for row in rows]
     return [[max(0.0, one) for one in low], [max(0.0, one) for one in high]]
+
+
+META_WAYS = {
+    "guided": "the better half",
+    "chosen": "the share best on the other bases",
+    "soft": "votes weighed by the rating",
+    "oracle": "the better half, by the ground truth",
+}
+PLOTS: Mapping[str, Callable[[Mapping[str, Any]], Figure]] = {
+    "questions": _questions,
+    "stages": _stages,
+    "voting": _voting,
+    "skills": _skills,
+    "meta": _meta,
+    "ablations": _ablations,
+    "rl": _rl,
+}
