@@ -36,11 +36,7 @@ def _questions(found: Mapping[str, Any]) -> Figure:
         axes.errorbar([100 * row["value"] for _, row in rows], [y for y, _ in rows],
                       xerr=_bars([row for _, row in rows], "both"), fmt=MARKERS[place], markersize=5,
                       color=COLOURS[place], capsize=2, label=said)  # fmt: skip
-    axes.axvline(0, color="#666666", linewidth=1)
-    axes.set_yticks(range(len(asked)), [row["claim"] for row in asked])
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("points, 95% over bases and queries")
+    _as_rows(axes, [row["claim"] for row in asked], "points, 95% over bases and queries")
     canvas.legend(loc="outside lower center", ncols=3, fontsize=8)
     return canvas
 
@@ -140,11 +136,7 @@ def _ablations(found: Mapping[str, Any]) -> Figure:
         ys = [i + (place - 0.5) * 0.3 for i in range(len(names))]
         axes.errorbar([100 * row["value"] for row in rows], ys, xerr=_bars(rows), fmt=MARKERS[place], markersize=5,
                       color=COLOURS[place], capsize=2, label=label)  # fmt: skip
-    axes.axvline(0, color="#666666", linewidth=1)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("points against the main branch, 95% over queries")
+    _as_rows(axes, names, "points against the main branch, 95% over queries")
     canvas.legend(loc="outside lower center", ncols=2, fontsize=8)
     return canvas
 
@@ -165,6 +157,15 @@ def _rl(found: Mapping[str, Any]) -> Figure:
         panels[0].plot([], [], color=COLOURS[place], marker=MARKERS[place], markersize=3, label=label)
     canvas.legend(loc="outside lower center", ncols=2, fontsize=8)
     return canvas
+
+
+def _as_rows(axes: Axes, names: list[str], points: str) -> None:
+    """One named row below the other, along an axis of ``points`` with its zero marked."""
+    axes.axvline(0, color="#666666", linewidth=1)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(points)
 
 
 def _line(axes: Axes, rows: list[Mapping[str, float]], what: str, colour: str, marker: str) -> None:
