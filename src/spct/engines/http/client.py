@@ -106,6 +106,7 @@ class HTTPClient:
                 last = server or self._fleet.choose(prompt, time.monotonic(), avoid=last)
                 outcome = await self._try(last, body, tokens, read)
             if not isinstance(outcome, Transient):
+                await asyncio.sleep(0)  # whoever waits for the slot sends, and only then is this reply worked on
                 return outcome
             tries += 1
             told = outcome if outcome.connected else told
