@@ -40,6 +40,7 @@ from spct.views.kinds import KINDS, check_kinds_known, is_asked_for, kinds_of
 from spct.views.surface import labelled
 from spct.views.table import graded
 from spct.voting.ratings import place_of
+from spct.voting.rows import shown_of
 
 GROUPS = {
     "judging": (
@@ -175,9 +176,8 @@ def _run_lines(
 
 def _kinds(stored: StoredItem, scale: Scale | None) -> tuple[str, ...]:
     verdict = stored.verdict
-    shown = [(judgment.order, judgment.scores) for judgment in verdict.judgments]
     grade = graded(verdict, stored.item, scale) if stored.finished else None
-    return kinds_of(verdict.as_row(), grade, shown, verdict.n, finished=stored.finished)
+    return kinds_of(verdict.as_row(), grade, shown_of(verdict), verdict.n, finished=stored.finished)
 
 
 def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from spct.types import Item, Truth
-from spct.voting.rows import ScoreRow
+from spct.voting.rows import ScoreRow, Shown
 from spct.voting.vote import row_means
 
 Scale = tuple[float, float]
@@ -46,15 +46,15 @@ class Measure:
     share: bool = False
 
 
-def case_of(item: Item, means_N: Means | None, shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]) -> Case | None:  # noqa: N803
-    """The item's case, None without a truth. ``shown`` are the orders of the judgments with the scores given there."""
+def case_of(item: Item, means_N: Means | None, shown: Shown) -> Case | None:  # noqa: N803
+    """The item's case, None without a truth."""
     if item.truth is None:
         return None
     games = pair_games(shown) if item.truth.kind == "pair" and means_N is not None else None
     return Case(item.id, item.truth, means_N, games)
 
 
-def pair_games(shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]) -> tuple[Choice, Choice] | None:
+def pair_games(shown: Shown) -> tuple[Choice, Choice] | None:
     """Who leads a pair by the judgments in each of its two orders; None unless there are some in both."""
     rows: tuple[list[ScoreRow], list[ScoreRow]] = ([], [])
     for order, row in shown:

@@ -15,6 +15,7 @@ from spct.measures.text import kind_lines, kind_title, value_text
 from spct.run import RunStore
 from spct.run.labels import CRITERIA, Label, labelled
 from spct.run.stored import StoredItem, stored_item, stored_scale, stored_settings
+from spct.voting.rows import shown_of
 
 WORTH = (0.0, 1.0)
 """The scale of what an answer to a criterion is worth."""
@@ -45,8 +46,7 @@ def agreement(directory: Path, labels: Labels) -> Agreement:
         cases: list[Case | None] = []
         of_criteria: dict[str, list[Case]] = {}
         for stored, said in _labelled(store, labels):
-            shown = ((j.order, j.scores) for j in stored.verdict.judgments)
-            cases.append(case_of(labelled(stored.item, said), stored.verdict.means, shown))
+            cases.append(case_of(labelled(stored.item, said), stored.verdict.means, shown_of(stored.verdict)))
             for id, case in _by_criterion(stored, said):
                 of_criteria.setdefault(id, []).append(case)
     found = measured([case for case in cases if case is not None], {}, scale)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from spct.errors import InputError
 from spct.voting.accuracy import Grade
-from spct.voting.rows import ScoreRow
+from spct.voting.rows import ScoreRow, Shown
 from spct.voting.vote import row_means
 
 CONFIDENT, UNSURE = 0.9, 0.6
@@ -26,9 +26,6 @@ KINDS = {
 """Every kind, in words."""
 OUTCOMES = ("correct", "wrong", "tied", "none", "unfinished")
 """What an item came to: of several asked for, one will do. Each of the other kinds must hold."""
-
-Shown = Sequence[tuple[tuple[int, ...], ScoreRow | None]]
-"""Order and scores of each judgment."""
 
 
 def kinds_of(row: Mapping[str, Any], grade: Grade | None, shown: Shown, n: int, *, finished: bool) -> tuple[str, ...]:
@@ -61,7 +58,7 @@ def check_kinds_known(asked: Iterable[str]) -> None:
         raise InputError(f"got {unknown[0]!r}; expected some of {', '.join(KINDS)}")
 
 
-def flipped_by_order(shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]], n: int) -> bool:
+def flipped_by_order(shown: Shown, n: int) -> bool:
     """Whether the votes over the judgments of single orders name different winners; False without two orders to compare.
 
     An order in which two responses share first place names nobody.

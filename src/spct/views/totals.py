@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spct.measures import TruthMeasured, measured, why_ungraded
@@ -12,7 +11,7 @@ from spct.prices import Prices
 from spct.types import Item, Usage
 from spct.views.jury import JuryTotals
 from spct.voting.accuracy import Grades, GradesByKind
-from spct.voting.rows import ScoreRow, count_judgments, short_of
+from spct.voting.rows import count_judgments, short_of, shown_of
 from spct.voting.verdict import Verdict
 
 
@@ -110,11 +109,5 @@ class Totals:
         self.graded.add(verdict.means, item)
         if (why := why_ungraded(item)) is not None:
             self.ungraded[why] += 1
-        expected = verdict.rule == "expected"
-        shown: Iterable[tuple[tuple[int, ...], ScoreRow | None]]
-        if (table := verdict.jury or verdict.criteria) is not None:
-            shown = zip(table.orders, table.rows, strict=True)
-        else:
-            shown = ((j.order, j.expected if expected else j.scores) for j in verdict.judgments)
-        if (case := case_of(item, verdict.means, shown)) is not None:
+        if (case := case_of(item, verdict.means, shown_of(verdict))) is not None:
             self.cases.append(case)

@@ -19,6 +19,8 @@ from spct.voting.verdict import Rule, Verdict
 ScoreRow = Sequence[float | None]
 Samples = Mapping[int, Mapping[int, Part]]
 """The parts of each sample, by its index and their block."""
+Shown = Sequence[tuple[tuple[int, ...], ScoreRow | None]]
+"""Orders that an item's responses were shown in, with the scores given there; None for scores that are missing."""
 
 
 def rows_of(judgments: Sequence[Judgment], n: int, rule: Rule = "sum") -> list[ScoreRow] | None:
@@ -75,6 +77,14 @@ def _scored(parts: Iterable[Part]) -> set[int]:
 def missing_of(rows: Iterable[ScoreRow | None]) -> float:
     """How many of the samples are missing: those without a row, and the share of the others' scores that is not there."""
     return fsum(1 if row is None else sum(score is None for score in row) / len(row) for row in rows)
+
+
+def shown_of(verdict: Verdict) -> Shown:
+    """What was voted over in each order: the rows of a jury or of a rubric, else the scores that the rule takes."""
+    if (table := verdict.jury or verdict.criteria) is not None:
+        return list(zip(table.orders, table.rows, strict=True))
+    expected = verdict.rule == "expected"
+    return [(j.order, j.expected if expected else j.scores) for j in verdict.judgments]
 
 
 def count_judgments(judgments: Sequence[Judgment], n: int) -> tuple[int, float]:

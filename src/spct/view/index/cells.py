@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from spct.measures.case import Scale
 from spct.types import Item
-from spct.views.kinds import Shown, kinds_of
+from spct.views.kinds import kinds_of
 from spct.voting.accuracy import can_be_right, grade
+from spct.voting.rows import Shown
 
 QUERY_CHARS = 300
 EXTRA_CHARS = 80
@@ -51,7 +52,7 @@ def cells_of(
 ) -> Cells:
     """``row`` is a verdict as it was reported, ``verdict`` its text as stored, None while there is none.
 
-    ``shown`` are the order and the scores of each judgment.
+    ``shown`` is as by ``shown_of``.
     """
     means = row["means"]
     gradable = None if item.truth is None else can_be_right(item, scale)

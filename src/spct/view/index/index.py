@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -26,9 +26,9 @@ from spct.run.connection import FILE
 from spct.run.damage import as_damage, verdict_of
 from spct.run.stored import stored_item, stored_scale, stored_settings
 from spct.turns import body_alone
-from spct.types import Item
 from spct.view.index.cells import Cells, cells_of, extras_of
 from spct.view.index.tables import attach, connect
+from spct.voting.rows import Shown, shown_of
 
 T = TypeVar("T")
 CELLS_AT_ONCE, ITEMS_AT_ONCE, JUDGMENTS_AT_ONCE = 500, 200, 2000
@@ -161,6 +161,7 @@ class _Source:
         self._db = db
         written, self._settings = stored_settings(store)
         self._meta: str | None = written.get("meta")
+        self._in_tables = self._settings.jury is not None or self._settings.rubric is not None
         self._scale = stored_scale(store, self._settings)
         self._from = 0
 
@@ -193,10 +194,7 @@ class _Source:
             return
         positions = [row[0] for row in rows]
         places = ",".join("?" * len(positions))
-        shown = {
-            position: [(order, scores) for _, order, scores in found]
-            for position, found in groupby(self._scores(positions, places), key=itemgetter(0))
-        }
+        shown = {} if self._in_tables else self._shown(positions, places)
         sums = (
             f"SELECT position, sum(completion_tokens) FROM run.requests WHERE position IN ({places}) GROUP BY position"
         )
@@ -205,8 +203,11 @@ class _Source:
         for position, text, verdict in rows:
             with as_damage(f"{self._store.directory}: item {position}"):
                 item = parse_item(orjson.loads(text), where=f"{self._store.directory}: item {position}")
-                row = self._so_far(position, item) if verdict is None else verdict_of(verdict)
-                found = shown.get(position, [])
+                row = None if verdict is None else verdict_of(verdict)
+                found = shown.get(position, ())
+                if row is None or self._in_tables:
+                    whole = stored_item(self._store, self._settings, position, item, row, self._meta).verdict
+                    row, found = whole.as_row(), shown_of(whole)
                 cells.append(
                     cells_of(
                         position,
@@ -229,17 +230,18 @@ class _Source:
         self._db.executemany("INSERT OR IGNORE INTO extras VALUES (?, ?, ?)", extras)
         self._db.commit()
 
-    def _so_far(self, position: int, item: Item) -> Mapping[str, Any]:
-        return stored_item(self._store, self._settings, position, item, None, self._meta).verdict.as_row()
-
-    def _scores(self, positions: Sequence[int], places: str) -> Iterator[tuple[int, tuple[int, ...], Any]]:
+    def _shown(self, positions: Sequence[int], places: str) -> dict[int, Shown]:
+        """What ``shown_of`` says of verdicts without a table, by position: many at once, and no judgment made for it."""
+        column = "expected" if self._settings.rule == "expected" else "scores"
         query = (
-            f"SELECT position, shown, scores FROM run.judgments WHERE position IN ({places}) "
+            f"SELECT position, shown, {column} FROM run.judgments WHERE position IN ({places}) "
             "ORDER BY position, idx, block, attempt"
         )
         with as_damage(str(self._store.directory)):
-            for position, shown, scores in self._db.execute(query, positions):
-                yield position, tuple(orjson.loads(shown)), None if scores is None else orjson.loads(scores)
+            return {
+                position: [(tuple(orjson.loads(order)), scores and orjson.loads(scores)) for _, order, scores in found]
+                for position, found in groupby(self._db.execute(query, positions), key=itemgetter(0))
+            }
 
     def update_item_words(self) -> bool:
         """The words of queries and responses."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from spct.errors import RunError
 from spct.run.connection import FILE
 
-FORMAT = "4"
+FORMAT = "5"
 """Raised with every change of the tables or of what stands in them: an index of another format is made again."""
 
 SCHEMA = """
