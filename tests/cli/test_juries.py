@@ -23,6 +23,12 @@ def weak(request, j):
 def strong(request, j):
     first = request.messages[-1].content.index("GOOD") < request.messages[-1].content.index("POOR")
     return judgment_text([8, 3] if first else [3, 8], f"{request.seed + j}")
+
+def accepts(request, j):
+    return judgment_text([int("GOOD" in request.messages[-1].content)], f"{request.seed + j}")
+
+def accepts_all(request, j):
+    return judgment_text([1], f"{request.seed + j}")
 """
 
 
@@ -87,6 +93,25 @@ def test_several_models_are_a_jury(folder):
         run(*asked, "--model", model(folder, "weak"))
     with pytest.raises(InputError, match="estimate each judge of a jury by itself"):
         run(*asked, "--estimate")
+
+
+def test_a_jury_of_yes_and_no_is_right_or_wrong_on_lone_labels(folder):
+    rows = [{"id": f"l{n}", "prompt": "x", "responses": [text], "label": label}
+            for n, (text, label) in enumerate([("GOOD", 1), ("POOR", 0), ("POOR", 1)])]  # fmt: skip
+    (folder / "lone.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    out = folder / "lone" / "run"
+    both = ["--model", model(folder, "accepts"), "--model", model(folder, "accepts_all"), "--template", "grm-single"]
+    told = run("judge", folder / "lone.jsonl", *both, "-k", 1, "--out", out)
+    assert "note:" not in told and "1 correct" in told  # GOOD; the jury is divided on both others
+    assert "\nl0 " in run("show", out, "--filter", "correct")
+    assert rows_of(run("runs", folder / "lone", "--json"))[0]["graded"] == 3
+    assert "1 correct" in run("vote", out)
+    assert "2 correct" in run("vote", out, "--judges", model_name(out, 0))
+
+
+def model_name(out, place):
+    """What the juror at ``place`` is called."""
+    return json.loads((out / "settings.json").read_text())["jury"]["jurors"][place]["name"]
 
 
 def test_a_command_that_asks_one_model_refuses_two(folder):

@@ -3,12 +3,8 @@ import random
 
 import pytest
 
-from spct.engines.scripted import ScriptedEngine
 from spct.errors import InputError, NoVerdictError
-from spct.judges import load_judge
-from spct.judges.grm import GRMJudge
-from spct.judges.settings import JudgeSettings
-from spct.service.rewards import Rewards, rewards_of, scale_of
+from spct.service.rewards import Rewards, rewards_of
 from spct.types import ItemError, Judgment, Problem
 from spct.voting.guided import decide_guided
 from spct.voting.ratings import Rating
@@ -123,13 +119,6 @@ def test_what_is_not_a_normalisation_or_has_no_scale():
     with pytest.raises(InputError, match="needs a judge that states its scale"):
         rewards_of(verdict((5, 6)), "unit", None)
     assert rewards_of(verdict((5, 6)), "mean", None) == Rewards("mean", (5, 6), None)
-
-
-def test_the_scales_of_judges():
-    engine = ScriptedEngine([])
-    assert scale_of(GRMJudge(engine, JudgeSettings())) == (1, 10)
-    assert scale_of(GRMJudge(engine, JudgeSettings(template="judge"))) == (0, 1)
-    assert scale_of(load_judge("longest")) is None
 
 
 def naive_win_rate(rows, copies):

@@ -1,9 +1,13 @@
 import contextlib
 
-from spct.run import RunStore
+from spct.engines.scripted import ScriptedEngine
+from spct.judges import judge_of
+from spct.judges.jury import JuryJudge, Member
+from spct.judges.settings import judge_settings
+from spct.run import RunStore, judge_items, opened_run
 from spct.turns import Message, ToolCall, Trajectory
 from spct.types import Item
-from spct.view.item_page import ItemReader, Score
+from spct.view.item_page import LEVELS, ItemReader, Score
 from spct.view.markup import raw
 from spct.view.pages.page import templates
 from view.runs import ITEMS, make_run
@@ -30,6 +34,16 @@ def test_scores_stand_in_item_order_with_the_places_they_were_shown_at(runs):
 def test_colours_go_by_the_scale_of_the_judge(runs):
     scores = [score for judgment in page_of(runs / "small", 3).judgments for score in judgment.scores.values()]
     assert {(score.value, score.level) for score in scores} == {(8, 8), (5, 4)}
+
+
+async def test_colours_of_a_jury_go_by_its_scores_and_not_by_what_they_are_compared_as(tmp_path):
+    likes = ScriptedEngine(lambda request, j: "\\boxed{8, 5}")
+    members = [Member(name, judge_of(likes, judge_settings(k=1))) for name in ("first", "second")]
+    with opened_run(tmp_path, JuryJudge(members, comparable="rank"), resume=False) as store:
+        async for _ in judge_items(JuryJudge(members, comparable="rank"), ITEMS[1:2], in_flight=1, store=store):
+            pass
+    scores = [score for judgment in page_of(tmp_path, 0).judgments for score in judgment.scores.values()]
+    assert {(score.value, score.level) for score in scores} == {(8, LEVELS), (5, 0)}
 
 
 def test_an_invalid_judgment_has_places_and_no_scores(runs):

@@ -29,7 +29,7 @@ from spct.errors import InputError, SpctError, TemplateError
 from spct.harmless import line
 from spct.items import Reading, read_items
 from spct.judges import Judge
-from spct.judges.template_choice import scale_in
+from spct.judges.template_choice import scale_of
 from spct.measures import why_ungraded
 from spct.measures.case import Scale
 from spct.measures.text import ungraded_text
@@ -108,7 +108,7 @@ class _Input:
 
     def check(self, judge: Judge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
-        scale = scale_in(judge.templates, judge.settings.template)
+        scale = scale_of(judge.settings, judge.templates)
         off_scale, ungraded = 0, Counter[str]()
         for item in self.items(judge, self._count_bad, replace(self.reading, told=self._tell)):
             self.total += 1
@@ -178,7 +178,7 @@ async def _judge(source: _Input, options: Mapping[str, Any]) -> int:
     async with begun_run(
         judge, options["out"], options, settings={"skip_bad": source.skip_bad}, session=session
     ) as store:
-        scale = scale_in(judge.templates, judge.settings.template)
+        scale = scale_of(judge.settings, judge.templates)
         printed = _json_line if options["as_json"] else partial(_table_line, scale)
         header = None if options["as_json"] else verdict_header()
         totals = await judge_all(judge, source.chosen(judge), source.planned, store, options, printed, header)

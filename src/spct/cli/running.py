@@ -13,7 +13,7 @@ from spct.cli.budget import Budget
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.judges import Judge, kind_of
-from spct.judges.template_choice import lenience_in, scale_in
+from spct.judges.template_choice import lenience_in, scale_of
 from spct.run import Outcome, RunStore, judge_items, opened_run
 from spct.run.connection import holds_run
 from spct.run.runner import OnRequest
@@ -72,7 +72,7 @@ async def judge_all(
     in_flight = side_by_side(judge, options)
     budget = Budget.of(options)
     k = judge.settings.k if judge.settings.adaptive is None else None
-    scale = scale_in(judge.templates, judge.settings.template)
+    scale = scale_of(judge.settings, judge.templates)
     progress = RunProgress(
         total,
         k=k,

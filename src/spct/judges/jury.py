@@ -22,7 +22,7 @@ from spct.errors import InputError, TemplateError
 from spct.judges.judge import Backend, Judge
 from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.settings import JudgeSettings
-from spct.judges.template_choice import scale_in
+from spct.judges.template_choice import scale_of
 from spct.judges.verdicts import no_verdict, verdict_of
 from spct.meta import MetaRM
 from spct.templates import Template
@@ -142,8 +142,7 @@ class JuryJudge:
 
 def _juror(member: Member, place: int) -> Juror:
     judge, settings = member.judge, member.judge.settings
-    scale = (0.0, 1.0) if settings.rubric is not None else scale_in(judge.templates, settings.template)
-    return Juror(member.name, place, settings.k, member.weight, scale, settings.rubric)
+    return Juror(member.name, place, settings.k, member.weight, scale_of(settings, judge.templates), settings.rubric)
 
 
 class _OfJuror(Memory):

@@ -54,9 +54,14 @@ def check_images(item: Item, who: str, *, taken: bool) -> None:
         )
 
 
-def scale_in(templates: Mapping[str, Template], name: str) -> tuple[float, float] | None:
-    """The least and the greatest score that the template ``name`` gives, None if it is not among ``templates``."""
-    return None if name not in templates else templates[name].scale
+def scale_of(settings: JudgeSettings, templates: Mapping[str, Template]) -> tuple[float, float] | None:
+    """The least and the greatest mean of a verdict under ``settings``; None where nothing states it.
+
+    ``templates`` are the judge's, or those that a run has kept of it: judges that give points of their own have none.
+    """
+    if settings.jury is not None:
+        return settings.jury.scale
+    return None if settings.template not in templates else templates[settings.template].scale
 
 
 def lenience_in(templates: Mapping[str, Template]) -> str | None:
@@ -65,9 +70,8 @@ def lenience_in(templates: Mapping[str, Template]) -> str | None:
 
 
 def noise_in(templates: Mapping[str, Template], name: str) -> float:
-    """How much a judge's margins vary as far as that scale tells, in squared points; without one, as on 1..10."""
-    scale = scale_in(templates, name)
-    return TEN_POINTS if scale is None else scale_noise(*scale)
+    """How much margins by the template ``name`` vary as far as its scale tells, in squared points; without it, as on 1..10."""
+    return TEN_POINTS if name not in templates else scale_noise(*templates[name].scale)
 
 
 def load_templates(settings: JudgeSettings) -> dict[str, Template]:

@@ -69,7 +69,7 @@ def join_runs(
                 place,
                 settings.k,
                 Fraction(str(weights[place])) if weights else Fraction(1),
-                (0.0, 1.0) if settings.rubric is not None else stored_scale(stores[place], settings),
+                stored_scale(stores[place], settings),
                 settings.rubric,
             )
             for place, (name, (_, settings)) in enumerate(zip(names, found, strict=True))

@@ -14,7 +14,7 @@ from spct.items.names import letter
 from spct.judges.first_steps import step_of
 from spct.judges.sampling import SamplingSettings
 from spct.judges.settings import JudgeSettings, judge_settings
-from spct.judges.template_choice import noise_in, scale_in, template_for
+from spct.judges.template_choice import noise_in, scale_of, template_for
 from spct.judges.verdicts import verdict_of
 from spct.rubrics import Rubric
 from spct.run.damage import as_damage
@@ -90,8 +90,8 @@ def written_jury(written: Mapping[str, Any]) -> Jury | None:
 
 
 def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
-    """The scale of the run's scores, None for judges that state none."""
-    return scale_in(store.templates(), settings.template)
+    """The scale of the run's verdicts, None for judges that state none."""
+    return scale_of(settings, store.templates())
 
 
 def stored_items(store: RunStore, settings: JudgeSettings, meta: str | None = None) -> Iterator[StoredItem]:

@@ -14,10 +14,11 @@ from spct.engines.engine import Engine
 from spct.judges import judge_of
 from spct.judges.judge import Judge
 from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import scale_of
 from spct.meta import MetaRM
 from spct.service.options import JudgeOptions
 from spct.service.recording import Recorder, Recording
-from spct.service.rewards import Scale, scale_of
+from spct.service.rewards import Scale
 
 MakeJudge = Callable[[JudgeSettings], Judge]
 """Makes the judge of some settings, all over one engine."""
@@ -79,4 +80,4 @@ class Judges:
         described = judge.describe()
         recorder = None if self._recording is None else self._recording.run_of(judge, caller)
         digest = hashlib.blake2b(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
-        return ServedJudge(judge, digest, scale_of(judge), recorder)
+        return ServedJudge(judge, digest, scale_of(judge.settings, judge.templates), recorder)

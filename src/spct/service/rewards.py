@@ -23,9 +23,6 @@ from operator import itemgetter
 from typing import Literal, get_args
 
 from spct.errors import InputError, LoneMemberError, NoVerdictError
-from spct.judges.grm import GRMJudge
-from spct.judges.judge import Judge
-from spct.judges.template_choice import scale_in
 from spct.service.member import CohortPlace
 from spct.voting.blocks import in_blocks
 from spct.voting.rows import ScoreRow, sample_rows, samples_of
@@ -43,15 +40,6 @@ class Rewards:
     normalisation: Normalisation
     values: tuple[float, ...]
     range: Scale | None
-
-
-def scale_of(judge: Judge) -> Scale | None:
-    """The least and the greatest score that this judge gives, None where it states none (scalar reward models)."""
-    if judge.settings.jury is not None:
-        return judge.settings.jury.scale
-    if judge.settings.rubric is None and not isinstance(judge, GRMJudge):
-        return None
-    return scale_in(judge.templates, judge.settings.template)
 
 
 def check_normalisation(normalisation: str, members: int, scale: Scale | None) -> None:

@@ -276,7 +276,7 @@ def key_of(judgment: Judgment) -> str:
 def _scale_of(stored: StoredItem, judgment: Judgment, scale: Scale | None) -> Scale:
     """The scale that scores are coloured by: the judge's, or what the scores here span; of a criterion what its own do."""
     verdict = stored.verdict
-    if scale is not None and verdict.criteria is None:
+    if scale is not None and verdict.criteria is None and verdict.jury is None:
         return scale
     alike = [one for one in verdict.judgments if verdict.criteria is None or one.block == judgment.block]
     scores = [score for one in alike for score in one.scores or ()]

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from spct.bench.scoring.ballots import ScoreKind, ballots_of, missing_share, unread_of
 from spct.bench.selection import PartOf, selected
 from spct.bench.suites import load_benchmark
 from spct.bench.suites.benchmark import Ballots, Benchmark, Loaded
-from spct.errors import InputError, RunError
+from spct.errors import InputError
 from spct.items import fingerprint
-from spct.judges.template_choice import scale_in
 from spct.run import RunStore
 from spct.run.damage import as_damage
+from spct.run.stored import stored_scale, stored_settings
 from spct.types import Item, Usage
 from spct.voting.guided import sample_ratings
 from spct.voting.ratings import Place
@@ -91,7 +89,7 @@ def open_stored(
     Raises RunError where there is no run, InputError where its items are not the benchmark's or no item is finished.
     """
     with contextlib.closing(RunStore.open(directory)) as store:
-        settings = run_settings(store)
+        settings, judging = stored_settings(store)
         benchmark = benchmark or load_benchmark(_named(settings))
         scored = scored or ("expected" if settings.get("rule") == "expected" else "scores")
         items, unfinished = finished_items(store)
@@ -101,7 +99,7 @@ def open_stored(
         ballots = ballots_of(store, scored=scored)
         unread = unread_of(store)
         spent = _spent(store)
-        scale = scale_in(store.templates(), str(settings.get("template")))
+        scale = stored_scale(store, judging)
         meta = settings.get("meta") or next(iter(store.metas()), None)
         ratings = {} if meta is None else ratings_of(store, str(meta))
     kept = {id: ballots.get(id, []) for id in loaded.items}
@@ -159,14 +157,6 @@ def _without(run: StoredBench, dropped: Collection[str]) -> StoredBench:
     benchmark = run.benchmark if isinstance(run.benchmark, PartOf) else PartOf(run.benchmark)
     loaded = benchmark.assemble(kept.values(), run.loaded.notes)
     return replace(run, benchmark=benchmark, loaded=loaded, ballots={id: run.ballots[id] for id in loaded.items})
-
-
-def run_settings(store: RunStore) -> dict[str, Any]:
-    """What the run was made with. Raises RunError where it cannot be read."""
-    try:
-        return dict(orjson.loads(store.meta("settings") or ""))
-    except ValueError as error:
-        raise RunError(f"{store.directory}: its settings cannot be read ({error})") from error
 
 
 def finished_items(store: RunStore) -> tuple[list[Item], int]:
