@@ -22,10 +22,11 @@ from spct.harmless import line
 from spct.run import RunStore
 from spct.run.stored import StoredItem, stored_item, stored_items, stored_scale, stored_settings
 from spct.types import Item
-from spct.views import Totals, run_summary
+from spct.views import run_summary
 from spct.views.export import run_table
 from spct.views.surface import PLAIN
 from spct.views.table import verdict_header, verdict_line
+from spct.views.totals import added_up, totals_of
 from spct.voting.verdict import Verdict
 from spct.wording import count
 
@@ -88,7 +89,10 @@ class Run:
 
     def summary(self) -> str:
         """What the run adds up to, as ``spct show`` prints it."""
-        return run_summary(self._totals(), self._settings, surface=PLAIN)
+        totals = totals_of(self._store, self._settings)
+        for _ in added_up(self._store, totals):
+            pass
+        return run_summary(totals, self._settings, surface=PLAIN)
 
     def to_pandas(self, rows: Literal["items", "responses", "judgments"] = "items") -> Any:
         """A pandas DataFrame with a row for each item, response or judgment (docs/export.md has the columns).
@@ -149,14 +153,6 @@ class Run:
         more = "" if len(self) <= SHOWN else f"\n({len(self):,} items in all)"
         text = "\n".join([self.summary(), "", verdict_header(PLAIN), *shown]) + more
         return f"<b>run {escape(line(str(self.directory)))}</b><pre>{escape(text)}</pre>"
-
-    def _totals(self) -> Totals:
-        totals = Totals(scale=stored_scale(self._store, self._settings))
-        for stored in self:
-            if stored.finished:
-                totals.add(stored.verdict, stored.item)
-        totals.usage = self._store.usage()
-        return totals
 
 
 class RunComparison:

@@ -12,12 +12,14 @@ from spct.engines.engine import Capabilities
 from spct.engines.scripted import Sample, ScriptedEngine
 from spct.errors import TemplateError
 from spct.judges import load_judge
+from spct.judges.jury import JuryJudge, Member
 from spct.judges.settings import judge_settings
 from spct.run import judge_items, opened_run
 from spct.run.store import RunStore
 from spct.run.stored import stored_settings
+from spct.runs import Run
 from spct.types import TokenLogprob
-from spct.views import Totals, run_summary
+from spct.views.export import run_table
 
 BODY = (
     "{{ query }}\n{% for number, text in responses %}\n[Response {{ number }}]\n{{ text }}\n{% endfor %}\n{{ form }}\n"
@@ -165,13 +167,18 @@ async def test_the_lenient_reading_is_named_wherever_results_are(template, tmp_p
     said = "the last box or bracketed list is read, decimals are taken, numbers off the scale are clamped"
     lenient = judge.describe()["lenient"]
     assert lenient == f"{settings.template}: {said}"
-    with opened_run(tmp_path / "run", judge, resume=False) as store:
-        (outcome,) = [outcome async for outcome in judge_items(judge, [item(2)], in_flight=1, store=store)]
-    assert outcome.verdict.means == (10, 7.5)
+    jury = JuryJudge([Member("only", judge)])
+    for made, name in ((judge, "run"), (jury, "jury")):
+        with opened_run(tmp_path / name, made, resume=False) as store:
+            (outcome,) = [outcome async for outcome in judge_items(made, [item(2)], in_flight=1, store=store)]
+        assert outcome.verdict.means == (10, 7.5)
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["lenient"] == lenient
-    totals = Totals(lenient=lenient)
-    totals.add(outcome.verdict, item(2))
-    assert "lenient     " in run_summary(totals, settings)
+    for name, told in (("run", lenient), ("jury", f"only/{lenient}")):
+        with Run.open(tmp_path / name) as run:
+            assert "lenient     " in run.summary()
+        with contextlib.closing(RunStore.open(tmp_path / name)) as store:
+            table = run_table(store)
+            assert (len(list(table.rows)), dict(table.facts())["lenient"]) == (1, told)
     assert "lenient" not in load_judge("grm", ScriptedEngine([]), judge_settings()).describe()
 
 

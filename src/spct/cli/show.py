@@ -28,17 +28,17 @@ from spct.run.stored import (
     StoredItem,
     first_texts,
     stored_item,
-    stored_items,
     stored_scale,
     stored_settings,
     template_of,
 )
 from spct.types import Item, Judgment
-from spct.views import Surface, Totals, run_summary, verdict_header, verdict_line
+from spct.views import Surface, run_summary, verdict_header, verdict_line
 from spct.views.item_text import ItemView
 from spct.views.kinds import KINDS, check_kinds_known, is_asked_for, kinds_of
 from spct.views.surface import labelled
 from spct.views.table import graded
+from spct.views.totals import added_up, totals_of
 from spct.voting.ratings import place_of
 from spct.voting.rows import shown_of
 
@@ -155,21 +155,15 @@ def _run_lines(
     yield from _session_lines(store, surface)
     yield ""
     yield verdict_header(surface)
-    scale = stored_scale(store, settings)
-    totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
-    for stored in stored_items(store, settings, written.get("meta")):
-        if stored.finished:
-            totals.add(stored.verdict, stored.item)
-        else:
-            unfinished += 1
-        if is_asked_for(_kinds(stored, scale), asked) and (stored.finished or "unfinished" in asked):
-            yield verdict_line(stored.verdict, stored.item, surface, scale)
+    totals = totals_of(store, settings)
+    for stored in added_up(store, totals):
+        if is_asked_for(_kinds(stored, totals.scale), asked) and (stored.finished or "unfinished" in asked):
+            yield verdict_line(stored.verdict, stored.item, surface, totals.scale)
     yield ""
-    totals.usage = store.usage()
     yield run_summary(totals, settings, surface=surface)
     if images := store.images():
         yield f"images     {images:,} sent, each as often as it was asked about"
-    if unfinished:
+    if unfinished := totals.unfinished:
         begun = "1 item is" if unfinished == 1 else f"{unfinished:,} items are"
         yield f"unfinished  {begun} begun and without a verdict; a stopped run goes on with spct judge ... --resume"
 

@@ -18,8 +18,9 @@ from spct.errors import InputError
 from spct.run import RunStore
 from spct.run.jury import jury_of, samples_of_items
 from spct.run.revote import choose_meta, revote, revote_settings
-from spct.run.stored import stored_scale, stored_settings
-from spct.views import Totals, run_summary, verdict_header, verdict_line
+from spct.run.stored import stored_settings
+from spct.views import run_summary, verdict_header, verdict_line
+from spct.views.totals import totals_of
 from spct.voting.jury import Comparable, Jury
 from spct.voting.verdict import Rule, TieRule
 from spct.wording import count
@@ -96,26 +97,26 @@ def vote(
             what = "curve" if escalate_curve else "weights" if learn_weights else "agreement"
             _jury_figures(store, settings.jury, what, as_json=as_json)
             return 0
-        scale = stored_scale(store, settings)
-        totals, unfinished = Totals(scale=scale, lenient=written.get("lenient")), 0
+        totals = totals_of(store, settings)
         if not (as_json or summary):
             write_line(sys.stdout, verdict_header())
         for voted in revote(store, settings, chosen):
             if voted.verdict is None:
-                unfinished += 1
+                totals.unfinished += 1
                 continue
             totals.add(voted.verdict, voted.item)
             if not summary:
                 write_line(
                     sys.stdout,
-                    voted.verdict.to_json() if as_json else verdict_line(voted.verdict, voted.item, scale=scale),
+                    voted.verdict.to_json() if as_json else verdict_line(voted.verdict, voted.item, scale=totals.scale),
                 )
         click.echo(run_summary(totals, settings), err=as_json)
         if chosen is not None:
             click.echo(f"meta        {chosen}", err=as_json)
-        if unfinished:
-            click.echo(f"unfinished  {count(unfinished, 'item')} not judged to the end; resume the run first", err=True)
-    return 1 if totals.no_verdict or unfinished else 0
+        if totals.unfinished:
+            begun = count(totals.unfinished, "item")
+            click.echo(f"unfinished  {begun} not judged to the end; resume the run first", err=True)
+    return 1 if totals.no_verdict or totals.unfinished else 0
 
 
 def _numbers(text: str | None) -> list[float]:

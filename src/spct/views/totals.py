@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from spct.judges.settings import JudgeSettings
+from spct.judges.template_choice import lenience_in, scale_of
 from spct.measures import TruthMeasured, measured, why_ungraded
 from spct.measures.case import Case, Scale, case_of
 from spct.prices import Prices
+from spct.run import RunStore
+from spct.run.stored import StoredItem, stored_items, stored_settings
 from spct.types import Item, Usage
 from spct.views.jury import JuryTotals
 from spct.voting.accuracy import Grades, GradesByKind
@@ -18,6 +23,8 @@ from spct.voting.verdict import Verdict
 @dataclass(slots=True)
 class Totals:
     """Counts over the items that are done; ``planned`` is None where the number of items is not known.
+
+    ``unfinished`` items of a stored run are begun and without a verdict.
 
     ``judgments`` and ``invalid`` (by problem code) count the completions behind the verdicts, ``replayed`` of them
     taken from the run directory. ``missing`` judgments are invalid, in part where scores were recorded one by one.
@@ -36,6 +43,7 @@ class Totals:
     scale: Scale | None = None
     lenient: str | None = None
     items: int = 0
+    unfinished: int = 0
     verdicts: int = 0
     no_verdict: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -111,3 +119,21 @@ class Totals:
             self.ungraded[why] += 1
         if (case := case_of(item, verdict.means, shown_of(verdict))) is not None:
             self.cases.append(case)
+
+
+def totals_of(store: RunStore, settings: JudgeSettings) -> Totals:
+    """The sums over a stored run before its first item; ``settings`` are its own, or those that it is voted on anew by."""
+    templates = store.templates()
+    return Totals(scale=scale_of(settings, templates), lenient=lenience_in(templates))
+
+
+def added_up(store: RunStore, totals: Totals) -> Iterator[StoredItem]:
+    """The run's items in input order, each when ``totals`` has it in them; in the end they have what all of it cost."""
+    written, settings = stored_settings(store)
+    for stored in stored_items(store, settings, written.get("meta")):
+        if stored.finished:
+            totals.add(stored.verdict, stored.item)
+        else:
+            totals.unfinished += 1
+        yield stored
+    totals.usage = store.usage()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
@@ -12,7 +12,7 @@ from spct.items.copies import responses_at_places
 from spct.items.names import letter, letters
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_items, stored_scale, stored_settings, template_of
+from spct.run.stored import StoredItem, stored_settings, template_of
 from spct.turns import body_alone
 from spct.types import Item, Judgment, Message, Truth
 from spct.views.export.table import Cell, Column, RowCells, Table
@@ -20,7 +20,7 @@ from spct.views.export.typical import RULE, typical
 from spct.views.item_text import ItemView
 from spct.views.summary import summary_facts
 from spct.views.table import graded
-from spct.views.totals import Totals
+from spct.views.totals import Totals, added_up, totals_of
 from spct.voting.criteria import PASSED
 from spct.voting.verdict import Verdict, passes
 
@@ -89,7 +89,7 @@ def run_table(store: RunStore, rows: Rows = "items") -> Table:
         *REASONS,
     )
     own = own_names(extra, {column.name for column in columns})
-    found = _Export(store, rows, own)
+    found = _Export(store, rows, own, totals_of(store, settings))
     return Table(
         title=str(store.directory.name or store.directory),
         columns=(*columns, *(Column(name, key, "word", "a key of the item's own") for key, name in own.items())),
@@ -142,17 +142,11 @@ class _Export:
     store: RunStore
     form: Rows
     own: Mapping[str, str]
-    totals: Totals = field(default_factory=Totals)
-    unfinished: int = 0
+    totals: Totals
 
     def rows(self) -> Iterator[RowCells]:
         written, settings = stored_settings(self.store)
-        self.totals.scale = stored_scale(self.store, settings)
-        for stored in stored_items(self.store, settings, written.get("meta")):
-            if stored.finished:
-                self.totals.add(stored.verdict, stored.item)
-            else:
-                self.unfinished += 1
+        for stored in added_up(self.store, self.totals):
             view = ItemView(template=template_of(self.store, written, settings, stored.item))
             shared = self._item(stored, view)
             if self.form == "items":
@@ -164,10 +158,8 @@ class _Export:
         """What the run is, and what it adds up to."""
         written, settings = stored_settings(self.store)
         sessions = self.store.sessions()
-        self.totals.usage = self.store.usage()
-        begun = (
-            [("unfinished", f"{self.unfinished:,} items are begun and without a verdict")] if self.unfinished else []
-        )
+        unfinished = self.totals.unfinished
+        begun = [("unfinished", f"{unfinished:,} items are begun and without a verdict")] if unfinished else []
         return [
             ("run", str(self.store.directory)),
             ("judged", f"{sessions[-1][0][:16].replace('T', ' ')} UTC" if sessions else "-"),
