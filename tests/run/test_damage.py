@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 
 import pytest
 
 from service.serving import by_digit
+from spct.bench.scoring.stored import open_stored
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import RunError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore, judge_items, open_run
 from spct.run.listing import run_facts
+from spct.run.merging import merge_runs
 from spct.run.revote import revote
 from spct.run.stored import stored_items, stored_settings
 from spct.types import Item, Message
@@ -80,3 +83,21 @@ def test_whatever_a_column_holds_is_read_or_one_error(run, table, column):
     (run / "run.sqlite").write_bytes(file)
     if (table, column) in {("verdicts", "row"), ("judgments", "shown"), ("judgments", "scores"), ("items", "row")}:
         assert refused >= len(WRONG) - 1
+
+
+@pytest.mark.parametrize("wrong", ["", "{", "[]", "3", b"\xff\xfe"])
+def test_settings_are_read_or_one_error_wherever_they_are_read(run, tmp_path, wrong):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    with contextlib.closing(sqlite3.connect(damaged / "run.sqlite")) as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'settings'", [wrong])
+        db.commit()
+    judge = GRMJudge(ScriptedEngine(by_digit), JudgeSettings(k=2))
+    for use in (
+        run_facts,
+        lambda directory: merge_runs([directory, run], tmp_path / "merged"),
+        lambda directory: open_run(directory, judge, resume=True),
+        open_stored,
+    ):
+        with pytest.raises(RunError, match="damaged: its settings cannot be read back"):
+            use(damaged)

@@ -124,6 +124,6 @@ def _probes(runs: tuple[Path, ...], out: Path | None, plots: bool, as_json: bool
         raise InputError(f"--probes shows one run at a time, got {len(runs)}")
     with contextlib.closing(RunStore.open(runs[0])) as store:
         results = stored_results(store)
-        label = orjson.loads(store.meta("settings") or "{}").get("model", runs[0].name)
+        label = store.settings.get("model", runs[0].name)
     report(results, label, out or runs[0], plots=plots, as_json=as_json)
     return 0

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from spct.errors import InputError, ResumeRefusedError
 from spct.items.ids import Ids
 from spct.judges.template_choice import noise_in
@@ -80,7 +78,7 @@ def _shared_settings(directories: Sequence[Path]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for directory in directories:
         with _opened(directory) as part:
-            own: dict[str, Any] = orjson.loads(part.meta("settings") or "{}")
+            own = part.settings
         settings = settings or own
         if changed := differences(settings, own, f"in {directories[0]}", f"in {directory}"):
             raise ResumeRefusedError("the runs were made with different settings:\n" + "\n".join(changed))
@@ -117,8 +115,8 @@ def _labels(directories: Sequence[Path], merged: RunStore) -> Iterator[tuple[Ite
 
 def _rename(merged: RunStore, renamed: Mapping[int, str]) -> None:
     """Give the items that need one another name, and vote on them under it: ties are broken by the item's name."""
-    _, settings = stored_settings(merged)
-    meta = orjson.loads(merged.meta("settings") or "{}").get("meta")
+    written, settings = stored_settings(merged)
+    meta = written.get("meta")
     noise = noise_in(merged.templates(), settings.template)
     for position, name in renamed.items():
         item: Item = replace(merged.item(position), id=name)

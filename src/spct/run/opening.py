@@ -89,7 +89,7 @@ def begun(
     store = RunStore.open(directory, write=True) if going_on else RunStore.create(directory, {"settings": text})
     _log.info("run %s is %s", directory, "gone on with" if going_on else "made")
     try:
-        check_same(orjson.loads(store.meta("settings") or "{}"), settings)
+        check_same(store.settings, settings)
         store.set_meta("settings", text)
         store.add_templates(templates)
         versions = {"spct": version("spct"), "python": platform.python_version()}

@@ -60,6 +60,15 @@ class RunReader:
         """The run's own facts whose keys begin so."""
         return dict(self._rows("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(begin), begin))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the run was made with, as it was written down. Raises RunError where that cannot be read."""
+        with as_damage(f"{self.directory}: its settings"):
+            written = orjson.loads(self.meta("settings") or "")
+            if not isinstance(written, dict):
+                raise ValueError(f"got {written!s:.40}; expected settings by their names")
+            return written
+
     def sessions(self) -> list[tuple[str, dict[str, Any]]]:
         """When each session began, and its facts, in order."""
         return list(self._decoded(lambda row: facts_of(*row), "SELECT started, facts FROM sessions ORDER BY rowid"))

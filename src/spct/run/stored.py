@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from spct.errors import RunError, TemplateError
 from spct.items.copies import as_shown
 from spct.items.names import letter
@@ -64,9 +62,8 @@ class FirstText:
 
 def stored_settings(store: RunStore) -> tuple[dict[str, Any], JudgeSettings]:
     """The run's settings as they were written down, and as settings. Raises RunError where they are not readable."""
-    text = store.meta("settings")
+    written = store.settings
     try:
-        written = dict(orjson.loads(text or ""))
         given = {name: written[name] for name in SETTINGS if name in written}
         given["grammar"] = bool(given.get("grammar"))
         given["rubric"], given["jury"] = written_rubric(written), written_jury(written)

@@ -96,7 +96,7 @@ def _page(library: Library, name: str, query: Query, most_bytes: int, prices: st
 
 def _settings(directory: Path) -> str:
     with contextlib.closing(RunStore.open(directory)) as store:
-        text = orjson.dumps(orjson.loads(store.meta("settings") or "{}"), option=orjson.OPT_INDENT_2).decode()
+        text = orjson.dumps(store.settings, option=orjson.OPT_INDENT_2).decode()
         return "\n".join(lines(text))
 
 

@@ -77,7 +77,7 @@ def unread_of(store: RunStore) -> dict[str, tuple[int, int]] | None:
 
 def _voters(store: RunStore) -> tuple[Rubric | None, Jury | None, int]:
     """The run's rubric and jury, if any, and its k."""
-    written = orjson.loads(store.meta("settings") or "{}")
+    written = store.settings
     return written_rubric(written), written_jury(written), written.get("k", 0)
 
 

@@ -138,7 +138,7 @@ async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
         report = write_trajectories(
             source.items(), judge, plain, hinted, out, special_tokens=special, rejection=sampling.rejection
         )
-        described = orjson.loads(plain.meta("settings") or "{}")
+        described = plain.settings
     kept = {**described, "hinted": sampling.hinted, "rejection": sampling.rejection}
     finish_sampling(out, "rft-data", kept, [path], (TRAJECTORIES, REPORT, TABLE))
     for line in [orjson.dumps(report).decode()] if options["as_json"] else report_lines(report):
