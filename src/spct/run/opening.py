@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -131,3 +131,9 @@ def file_facts(path: Path, name: str | None = None) -> dict[str, str]:
     """An input file as a session records it: its name and the SHA-256 of its bytes. Raises OSError."""
     with path.open("rb") as file:
         return {"input": name or str(path), "input_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def files_facts(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """Several input files as a session records them: as ``file_facts`` has one, in lists of one order."""
+    found = [file_facts(path) for path in paths]
+    return {name: [facts[name] for facts in found] for name in ("input", "input_sha256")}

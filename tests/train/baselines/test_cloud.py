@@ -1,7 +1,9 @@
 """CLoud: the loss against one computed text by text, critiques as the judge asks for them, and what is saved."""
 
+import contextlib
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from spct.judges.critiques import CRITIQUE_REQUEST
 from spct.judges.memory import Memory
 from spct.judges.settings import judge_settings
 from spct.recipe import parse_recipe
+from spct.run import RunStore
 from spct.train.baselines.cloud import _Collator, load, rows
 from spct.train.baselines.critiques import CritiqueJudge
 from spct.train.baselines.pairs import Pairs
@@ -159,6 +162,11 @@ def test_the_command_writes_the_valid_ones_and_goes_on(tmp_path):
     assert [row["id"] for row in found] == ["a#0.0", "a#2.0", "a#0.1", "a#2.1", "c#0.0", "c#1.0", "c#0.1", "c#1.1"]
     assert "no score, no verdict" in found[0]["messages"][-1]["content"]
     assert "1 item left out, with one response or no best one" in done.stderr
+    with contextlib.closing(RunStore.open(tmp_path / "out" / "run")) as store:
+        ((_, facts),) = store.sessions()
+    files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    assert facts["input"] == [str(path) for path in files]
+    assert facts["input_sha256"] == [sha256(path.read_bytes()).hexdigest() for path in files]
     before = (tmp_path / "out" / "critiques.jsonl").read_bytes()
     again = CliRunner().invoke(spct, [*command, *options, "--resume"])
     assert again.exit_code == 0 and (tmp_path / "out" / "critiques.jsonl").read_bytes() == before

@@ -1,7 +1,9 @@
 """The too-easy filter, with scripted weak models."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,10 @@ def test_a_file_of_easy_items_only_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="judges all 1 items of .* right 2 of 2 times: nothing is left to learn"):
         training_items(recipe, Templates(), tmp_path / "out", lines.append)
     assert "1 of 1 items are too easy" in lines[-1]
+    with contextlib.closing(RunStore.open(tmp_path / "out" / "too_easy")) as store:
+        ((_, facts),) = store.sessions()
+    assert (facts["input"], facts["items"]) == (str(tmp_path / "items.jsonl"), 1)
+    assert facts["input_sha256"] == sha256(rows.encode()).hexdigest()
     with pytest.raises(InputError, match="nothing is left"):  # from what is kept, without the model
         training_items(recipe, Templates(), tmp_path / "out", lines.append)
 

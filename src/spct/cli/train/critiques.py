@@ -19,6 +19,7 @@ from spct.cli.stopping import run_stoppable
 from spct.errors import SpctError
 from spct.items import read_items
 from spct.judges.settings import judge_settings
+from spct.run.opening import files_facts
 from spct.train.baselines.critiques import (
     CRITIQUES,
     REPORT,
@@ -71,7 +72,7 @@ async def _critiques(paths: Sequence[Path], options: Mapping[str, Any]) -> int:
     judge = CritiqueJudge(engine, judge_settings(**{name: options[name] for name in names}))
     total = sum(1 for _ in _items(paths, options["skip_bad"], say=True))
     out: Path = options["out"]
-    session = {"input": [str(path) for path in paths], "items": total}
+    session = {**files_facts(paths), "items": total}
     async with begun_run(
         judge, out / RUN, options, settings={"skip_bad": options["skip_bad"]}, session=session
     ) as store:

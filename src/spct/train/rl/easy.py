@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from spct.engines import Engine
 from spct.train.rl.judging import Asking, judge_all
@@ -23,14 +25,20 @@ class Sifted:
 
 
 async def leave_out_easy(
-    engine: Engine, items: Sequence[Item], asking: Asking, *, out: Path, on_item: Callable[[], None] = lambda: None
+    engine: Engine,
+    items: Sequence[Item],
+    asking: Asking,
+    *,
+    out: Path,
+    session: Mapping[str, Any] = MappingProxyType({}),
+    on_item: Callable[[], None] = lambda: None,
 ) -> Sifted:
     """Judge every item ``asking.k`` times with the weak ``engine`` and keep those that it gets wrong at least once.
 
-    Samples are kept in a run in ``out``, so a stopped filter goes on where it was. An item whose prompt does not fit
-    the weak model, or that fails otherwise, is not too easy for it.
+    Samples are kept in a run in ``out``, so a stopped filter goes on where it was; ``session`` is as in ``judge_all``.
+    An item whose prompt does not fit the weak model, or that fails otherwise, is not too easy for it.
     """
-    verdicts = await judge_all(engine, items, asking, out=out, on_item=on_item)
+    verdicts = await judge_all(engine, items, asking, out=out, session=session, on_item=on_item)
     pairs = enumerate(zip(items, verdicts, strict=True))
     kept = tuple(place for place, (item, verdict) in pairs if not is_easy(item, verdict, asking.k))
     unjudged = sum(len(verdict.judgments) < asking.k for verdict in verdicts)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from spct.engines import Engine
 from spct.judges.grm import GRMJudge
@@ -40,17 +42,19 @@ async def judge_all(
     asking: Asking,
     *,
     out: Path | None = None,
+    session: Mapping[str, Any] = MappingProxyType({}),
     on_item: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
     """Verdicts in the order of ``items``; starts and closes the engine.
 
-    With ``out``, every sample is kept in a run there, which a later call goes on with. Raises ResumeRefusedError where that
+    With ``out``, every sample is kept in a run there, which a later call goes on with; ``session`` is what it is to say of
+    itself, such as its input. Raises ResumeRefusedError where that
     was made with other settings or items, EngineError where the engine cannot go on.
     """
     await engine.start()
     judge = asking.judge(engine)
     try:
-        with contextlib.nullcontext() if out is None else opened_run(out, judge, resume=True) as store:
+        with contextlib.nullcontext() if out is None else opened_run(out, judge, resume=True, session=session) as store:
             outcomes = judge_items(judge, items, in_flight=engine.capabilities.concurrency, store=store)
             verdicts = []
             async with contextlib.aclosing(outcomes):

@@ -13,6 +13,7 @@ from spct.data.output import write_json
 from spct.engines import load_engine
 from spct.errors import ContextLengthError, InputError
 from spct.items import read_items
+from spct.run.opening import file_facts
 from spct.train.common.chat import ChatEncoder
 from spct.train.common.labels import check_label
 from spct.train.rl.easy import Sifted, leave_out_easy
@@ -106,9 +107,11 @@ def _sifted(recipe: RLRecipe, easy: EasyRecipe, items: tuple[Item, ...], out: Pa
     say(
         f"judging {count(len(items), 'item')} {count(easy.k, 'time')} with {easy.model}, to leave out the too easy ones"
     )
+    session = {**file_facts(recipe.data), "items": len(items)}
+    on_item = _counter(len(items), say)
     thread = LoopThread()
     try:
-        sifted = thread.run(leave_out_easy(engine, items, asking, out=out, on_item=_counter(len(items), say)))
+        sifted = thread.run(leave_out_easy(engine, items, asking, out=out, session=session, on_item=on_item))
     finally:
         thread.stop()
     write_json(done, asdict(sifted))
