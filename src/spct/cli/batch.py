@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def check_batch(options: Mapping[str, Any], out: Path | None) -> None:
 
 
 async def judge_batch(
-    build: Callable[[], Judge],
+    make: Callable[[Mapping[str, Any]], Judge],
     given: BatchItems,
     out: Path,
     options: Mapping[str, Any],
@@ -127,7 +128,7 @@ async def judge_batch(
 ) -> BatchDone:
     """Judge the items on the cluster of the options into ``out``.
 
-    ``build`` makes the judge, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
+    ``make`` makes the judge of the options, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
     the verdicts go to stdout as JSON in the end.
     """
     from spct.cluster.batch import Batch, check_seats
@@ -140,7 +141,7 @@ async def judge_batch(
         facts = {**session, "items": cut.items, "shards": len(cut.shards), "actors": seats.actors}
         batch = Batch(
             cut,
-            build,
+            partial(make, {**options, "sharing": seats.actors}),
             seats,
             settings,
             lambda ready: Home.begun(

@@ -202,7 +202,7 @@ async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
     part = {option: options[option] for option in ("limit", "sample", "map", "group_by", "sheet", "encoding")}
     facts = {"files": [file.as_row() for file in files], **part, "seed": options["seed"], "skip_bad": source.skip_bad}
     done = await judge_batch(
-        partial(judge_of_options, options),
+        judge_of_options,
         BatchItems(facts, checked),
         options["out"],
         options,
