@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spct.cluster.shard import Progress, ShardDone, ShardRun, Work, copy_of
+from spct.engines import Capabilities
 from spct.errors import SpctError
 from spct.judges import Judge
 from spct.run.opening import described, session_of
@@ -38,15 +39,22 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The engine that an actor asks, as far as its samples depend on it."""
+
+    model_id: str
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """An actor that has started: its node, and what its judge says of itself."""
+    """An actor that has started: its node, and what its judge and its engine say of themselves."""
 
     node: str
+    engine: Asked
     settings: Mapping[str, Any]
     session: Mapping[str, Any]
     templates: Mapping[str, Template]
-    special_tokens: tuple[str, ...]
-    seeded: bool
 
 
 class JudgeActor:
@@ -78,11 +86,10 @@ class JudgeActor:
         self._meters = {field: counter(name, description=text) for field, (name, text) in METRICS.items()}
         return Ready(
             ray.get_runtime_context().get_node_id(),
+            Asked(self._judge.engine.model_id, self._judge.engine.capabilities),
             described(self._judge, self._settings),
             session_of(self._judge),
             self._judge.templates,
-            self._judge.engine.capabilities.special_tokens,
-            self._judge.engine.capabilities.seeding == "sample",
         )
 
     async def judge(self, work: Work) -> ShardDone | Failure:

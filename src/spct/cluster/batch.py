@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from spct import errors
-from spct.cluster.actor import Failure, JudgeActor, Ready
+from spct.cluster.actor import Asked, Failure, JudgeActor, Ready
 from spct.cluster.cut import Cut, Shard
 from spct.cluster.home import Home
 from spct.cluster.shard import Progress, ShardDone, Work
@@ -70,7 +70,6 @@ class Report:
     nodes_lost: int = 0
     failures: int = 0
     undone: dict[int, str] = field(default_factory=dict)
-    unseeded: bool = False
     seconds: float = 0.0
     started: float = 0.0
     homing: float = 0.0
@@ -79,7 +78,8 @@ class Report:
 class Batch:
     """Judges the shards of ``cut`` by actors of ``seats``. ``build`` makes the judge, in an actor; it is pickled.
 
-    ``open_home`` makes the run directory of what the first actor says of its judge. ``say`` is told how it goes.
+    ``open_home`` makes the run directory of what the first actor says of its judge. ``say`` is told how it goes. ``engines`` are
+    those that the actors asked.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Batch:
         self._last = ""
         self._adaptive = False
         self._begun = 0.0
-        self.special_tokens: tuple[str, ...] = ()
+        self.engines: list[Asked] = []
 
     async def run(self) -> Report:
         """Judge to the end. Raises EngineError, RunError, ResumeRefusedError or what else the actors say."""
@@ -182,11 +182,13 @@ class Batch:
             self.home = self._open_home(ready)
             self._queue.extend(self.home.left)
             self._adaptive = ready.settings.get("adaptive") is not None
-            self.report.unseeded = not ready.seeded
-            self.special_tokens = ready.special_tokens
             self._settle()
         else:
             self.home.check(ready.settings)
+        if (
+            ready.engine not in self.engines
+        ):  # a machine may choose another way to compute, or find something else of it
+            self.engines.append(ready.engine)
 
     def take(self) -> Shard | None:
         """The next shard for an actor; with adaptive k the first one goes alone, since the others need what it learns."""
