@@ -23,6 +23,7 @@ from spct import errors
 from spct.cluster.actor import Asked, Failure, JudgeActor, Ready
 from spct.cluster.cut import Cut, Shard
 from spct.cluster.home import Home
+from spct.cluster.metrics import Gauges
 from spct.cluster.shard import Progress, ShardDone, Work
 from spct.errors import EngineError, InputError, RunError
 from spct.judges import Judge
@@ -279,19 +280,35 @@ class Batch:
                 setattr(self._before, name, getattr(self._before, name) + getattr(last, name))
 
     async def _tell(self, started: float) -> None:
+        gauges = Gauges()
         while True:
+            gauges.show(self.measures())
             await asyncio.sleep(SAY_EVERY_S)
             self._say(self.line(monotonic() - started))
+
+    def measures(self) -> dict[str, float]:
+        """What the driver knows, by the names under which Ray's metrics have it."""
+        return {
+            "spct_shards": len(self._cut.shards),
+            "spct_shards_home": self._shards_home,
+            "spct_shards_undone": len(self.report.undone),
+            "spct_items_set_aside": self.set_aside,
+            "spct_actors_died": self.report.actors_died,
+            "spct_actor_failures": self.report.failures,
+        }
+
+    @property
+    def _shards_home(self) -> int:
+        return 0 if self.home is None else len(self.home.done)
 
     def line(self, seconds: float) -> str:
         """How it goes, in a line."""
         seen = [self._before, *self._progress.values()]
         items, judgments = sum(p.items for p in seen), sum(p.judgments for p in seen)
-        shards = len(self._cut.shards)
-        done = 0 if self.home is None else len(self.home.done)
         lost = f", {self.report.actors_died} actors died" if self.report.actors_died else ""
+        shards = f"{self._shards_home:,}/{len(self._cut.shards):,} shards"
         return (
-            f"{done:,}/{shards:,} shards home, {items:,} items and {judgments:,} samples in this session, "
+            f"{shards} home, {items:,} items and {judgments:,} samples in this session, "
             f"{judgments / max(seconds, 1e-9):,.0f} samples/s, {self._working} of {self._seats.actors} actors at work{lost}"
         )
 
