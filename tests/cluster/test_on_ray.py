@@ -157,7 +157,7 @@ def test_options_reach_the_actors_and_their_notes_the_user(cluster, folder, quie
     said = done.stderr.splitlines()
     assert said.count("note: 30.0 requests a minute, logged from 40") == 1
     depends = (
-        "note: that a sample of scripted:scripted depends on its seed alone was found not to hold: one process would"
+        "note: that a sample of scripted:scripted depends on its seed alone was found not to hold: one process may"
     )
     assert [line.startswith(depends) for line in said if "seed alone" in line] == [True]
     assert [line.split()[0] for line in done.stdout.splitlines() if "$" in line or "cost" in line] == ["cost"]

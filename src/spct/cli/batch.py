@@ -158,7 +158,7 @@ async def judge_batch(
         report = await batch.run()
         _tell(report, batch.line(report.seconds), batch.set_aside)
     doubts = dict.fromkeys(doubt(engine.model_id, engine.capabilities, options) for engine in batch.engines)
-    say_notes(f"{why}: one process would have got other samples, as would another batch" for why in doubts if why)
+    say_notes(f"{why}: one process may get other samples, and so may another batch" for why in doubts if why)
     special = tuple(dict.fromkeys(token for engine in batch.engines for token in engine.capabilities.special_tokens))
     return BatchDone(_totals(out, cut.items, printed, prices), special)
 

@@ -29,8 +29,8 @@ async def begun_run(
 ) -> AsyncIterator[RunStore | None]:
     """Start what the judge asks and, with ``out``, open its run there (``opened_run``); what was noted is said in the end."""
     async with started(judge.engine), started(judge.meta):
-        why = doubt(judge.engine.model_id, judge.engine.capabilities, options)
-        if out is not None and options["resume"] and holds_run(out) and why:
+        going_on = out is not None and options["resume"] and holds_run(out)
+        if going_on and (why := doubt(judge.engine.model_id, judge.engine.capabilities, options)):
             say_notes([f"{why}: what is sampled from here on may differ from an uninterrupted run's"])
         run = contextlib.nullcontext() if out is None else opened_run(out, judge, resume=options["resume"], **facts)
         with run as store:
