@@ -27,7 +27,7 @@ def test_the_driver_measures_what_its_metrics_name(tmp_path):
     assert list(batch.measures().values()) == [5, 2, 1, 2, 3, 4]
 
 
-def test_the_docs_name_every_metric():
-    names = {*OF_DRIVER, *(name for name, _ in OF_ACTORS.values())}
+def test_the_docs_name_every_metric_as_ray_exports_it():
+    names = {f"ray_{name}" for name in OF_DRIVER} | {f"ray_{name}_total" for name, _ in OF_ACTORS.values()}
     text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
-    assert set(re.findall(r"`(spct_[a-z_]+)`", text)) == names
+    assert set(re.findall(r"`(ray_[a-z_]+)`", text)) == names
