@@ -1,6 +1,7 @@
 """What every kind of judge keeps to: store, resume, ballots, and saying what it is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -63,11 +64,11 @@ def test_every_kind_is_here():
     assert list(MODELS) == list(JUDGES)
 
 
-def made(kind, **settings):
+def made(kind, model=None, **settings):
     options = {"head": ReadsNumbers()} if kind == "cloud" else {}
     if kind == "rubric":
         settings["rubric"] = RUBRIC
-    return load_judge(kind, MODELS[kind](), judge_settings(**settings), **options)
+    return load_judge(kind, model or MODELS[kind](), judge_settings(**settings), **options)
 
 
 async def run(kind, items, store=None, **settings):
@@ -128,6 +129,19 @@ def test_what_a_judge_is_can_be_written_down_and_compared(kind):
     check_same(described, made(kind, k=2).describe())
     with pytest.raises(ResumeRefusedError, match="seed: 0 in the run, 1 now"):
         check_same(described, made(kind, k=2, seed=1).describe())
+
+
+@pytest.mark.parametrize("can", [None, "gbnf"])
+@pytest.mark.parametrize("kind", [kind for kind in JUDGES if JUDGES[kind].needs == "engine"])
+async def test_the_grammar_written_down_is_the_one_in_effect(kind, can):
+    plain = MODELS[kind]()
+    model = ScriptedEngine(plain._function, capabilities=replace(plain.capabilities, grammar=can))
+    judge = made(kind, model, k=2)
+    assert (await judge.judge(ITEMS[1])).best is not None
+    held = {request.grammar is not None for request in model.requests}
+    assert held == {judge.describe().get("grammar") is not None}
+    assert judge.describe().get("grammar") in (None, can)
+    assert made(kind, model, grammar=False).describe().get("grammar") is None
 
 
 def test_no_two_kinds_are_taken_for_each_other():
