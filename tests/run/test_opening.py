@@ -1,5 +1,6 @@
 """One way into a run: what it records, what it refuses, what of a directory it never touches."""
 
+import contextlib
 import os
 import platform
 import stat
@@ -14,7 +15,7 @@ from spct import GRM
 from spct.engines import load_engine
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.errors import ResumeRefusedError, RunError
+from spct.errors import EngineError, ResumeRefusedError, RunError
 from spct.items import fingerprint, parse_item
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
@@ -61,6 +62,36 @@ def test_notes_of_all_sessions_are_kept_once(tmp_path):
     store.keep_notes(["two", "three"])
     assert store.notes() == ["one", "two", "three"]
     store.close()
+
+
+def noted(directory):
+    with contextlib.closing(RunStore.open(directory)) as store:
+        return store.notes()
+
+
+@pytest.mark.parametrize("error", [EngineError("gone"), KeyboardInterrupt(), GeneratorExit()])
+def test_what_the_engine_noted_is_kept_whatever_ends_the_session(tmp_path, error):
+    told = judge()
+    with pytest.raises(type(error)), opened_run(tmp_path, told, resume=False):
+        told.engine.notes = ("the server ignores seeds",)
+        raise error
+    assert noted(tmp_path) == ["the server ignores seeds"]
+
+
+def test_what_the_engine_noted_is_kept_of_verdicts_that_are_not_all_taken(tmp_path):
+    engine = ScriptedEngine(lambda r, j: judgment_text([3, 8]))
+    with GRM(engine, k=2) as model:
+        verdicts = model.judge_many(ROWS, out=tmp_path / "run")
+        next(verdicts)
+        engine.notes = ("the server ignores seeds",)
+        verdicts.close()
+    assert noted(tmp_path / "run") == ["the server ignores seeds"]
+
+
+def test_a_run_that_can_keep_no_notes_tells_what_ended_the_session(tmp_path):
+    with pytest.raises(EngineError, match="gone"), opened_run(tmp_path, judge(), resume=False) as store:
+        store._db.execute("DROP TABLE meta")
+        raise EngineError("gone")
 
 
 def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from spct.errors import ResumeRefusedError
+from spct.errors import ResumeRefusedError, RunError
 from spct.judges.judge import Judge
 from spct.logs import logger
 from spct.run.connection import holds_run
@@ -38,17 +38,19 @@ def opened_run(
     settings: Mapping[str, Any] | None = None,
     session: Mapping[str, Any] | None = None,
 ) -> Iterator[RunStore]:
-    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end.
+    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end, the engine's notes kept.
 
     Without ``resume`` there must not be one yet; with it, one that is there is gone on with, and else one is made.
     ``settings`` and ``session`` are added to what the judge says of itself. Raises RunError, ResumeRefusedError.
     """
-    store = open_run(directory, judge, resume=resume, settings=settings, session=session)
-    try:
-        yield store
+    with contextlib.closing(open_run(directory, judge, resume=resume, settings=settings, session=session)) as store:
+        try:
+            yield store
+        except BaseException:
+            with contextlib.suppress(RunError):  # the error to tell is the one that ended the session
+                store.keep_notes(judge.engine.notes)
+            raise
         store.keep_notes(judge.engine.notes)
-    finally:
-        store.close()
 
 
 def open_run(
