@@ -63,6 +63,7 @@ class PairwiseJudge(Rival):
         self._template = load_template("judge" if settings.template == "grm" else settings.template)
         if self._template.kind != "choice" or self._template.needs or self._template.refuses(2):
             raise InputError(f"the judge pairwise names the better of two; template {self._template.name} does not")
+        self.keep(self._template)
         self._asked = engine
         self._sampler = StreamSampler(engine, self._template, settings.sampling)
         self._tournament = tournament
