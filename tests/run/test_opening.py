@@ -18,6 +18,7 @@ from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, ResumeRefusedError, RunError
 from spct.items import fingerprint, parse_item
 from spct.judges.grm import GRMJudge
+from spct.judges.jury import JuryJudge, Member
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run, opened_run
 from spct.run.opening import file_facts
@@ -221,3 +222,18 @@ def test_a_run_goes_on_with_other_servers_and_not_with_other_fields_of_the_reque
     with pytest.raises(ResumeRefusedError, match=r"params: .*top_k.*20.* in the run, None now"):
         open_run(tmp_path, behind("http://127.0.0.1:2/v1"), resume=True)
     assert not any(b"verysecret" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_jury_goes_on_with_the_same_fields_of_each_request_and_says_whose_differ(tmp_path):
+    def jury(params, seed=0):
+        other = GRMJudge(load_engine("openai:n", base_url="http://127.0.0.1:1/v1"), judge_settings(k=2, seed=seed))
+        return JuryJudge([Member("first", behind("http://127.0.0.1:1/v1", params=params)), Member("other", other)])
+
+    open_run(tmp_path, jury({"top_k": 20}), resume=False).close()
+    open_run(tmp_path, jury({"top_k": 20}), resume=True).close()
+    with pytest.raises(ResumeRefusedError, match=r"\n  jurors\.first\.params: .*20.* in the run, .*40.* now\n"):
+        open_run(tmp_path, jury({"top_k": 40}), resume=True)
+    with pytest.raises(ResumeRefusedError, match=r"\n  jurors\.first\.params: .*20.* in the run, None now\n"):
+        open_run(tmp_path, jury(None), resume=True)
+    with pytest.raises(ResumeRefusedError, match=r":\n  jurors\.other\.seed: 0 in the run, 1 now\nresume"):
+        open_run(tmp_path, jury({"top_k": 20}, seed=1), resume=True)

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from spct.errors import ResumeRefusedError, RunError
-from spct.judges.judge import Judge
+from spct.judges.judge import Judge, params_of
 from spct.logs import logger
 from spct.run.connection import holds_run
 from spct.run.store import RunStore
@@ -68,8 +68,7 @@ def open_run(
 
 def described(judge: Judge, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run of ``judge``, which has been started, with those that are added."""
-    params = judge.engine.configuration.get("params")  # fields of the request that a user set or left out
-    return {**judge.describe(), **({"params": params} if params else {}), **settings}
+    return {**judge.describe(), **params_of(judge.engine), **settings}
 
 
 def session_of(judge: Judge) -> dict[str, Any]:
@@ -119,14 +118,19 @@ def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         )
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str) -> list[str]:
-    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose."""
-    names = dict.fromkeys([*one, *other])
-    return [
-        f"  {name}: {one.get(name)!r} {here}, {other.get(name)!r} {there}"
-        for name in names
-        if one.get(name) != other.get(name)
-    ]
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str, within: str = "") -> list[str]:
+    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose.
+
+    Of settings that have settings of their own, such as the judges of a jury, it names those: ``within`` comes before a name.
+    """
+    lines = []
+    for name in dict.fromkeys([*one, *other]):
+        this, that = one.get(name), other.get(name)
+        if isinstance(this, Mapping) and isinstance(that, Mapping):
+            lines += differences(this, that, here, there, f"{within}{name}.")
+        elif this != that:
+            lines.append(f"  {within}{name}: {this!r} {here}, {that!r} {there}")
+    return lines
 
 
 def file_facts(path: Path, name: str | None = None) -> dict[str, str]:
