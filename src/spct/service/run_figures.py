@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from math import isfinite, log, sqrt
+from math import fsum, isfinite, sqrt
 from time import monotonic
 
 from spct.harmless import line
-from spct.measures.scatter import scatter
+from spct.measures.groups import group_of, log_length
 from spct.run.asks import Asked
 from spct.service.shares import Shares
 from spct.types import Item
@@ -75,24 +75,22 @@ class RunFigures:
         if verdict.means is None or not all(map(isfinite, verdict.means)):
             self.without_reward += 1
             return
-        places = [place for place, count in enumerate(asked.copies) for _ in range(count)]
-        rewards = [verdict.means[place] for place in places]
-        for reward in rewards:
+        group = group_of(verdict.means, list(map(log_length, item.responses)), asked.copies)
+        for reward in group.rewards:
             self.buckets[bisect_left(self.edges, reward)] += 1
         self.groups += 1
-        self.rollouts += len(rewards)
-        self.reward += sum(rewards)
+        self.rollouts += len(group.rewards)
+        self.reward += fsum(group.rewards)
         self.tied += bool(verdict.tied)
         if verdict.confidence is not None:
             self.confident += 1
             self.confidence += verdict.confidence
-        if len(rewards) > 1:
+        if group.with_length is not None:
             self.compared += 1
-            self.equal += min(rewards) == max(rewards)
-            lengths = [log(1 + len(item.responses[place])) for place in places]
-            product, of_rewards, of_lengths = scatter(rewards, lengths)
-            self.spread += sqrt(of_rewards / (len(rewards) - 1))
+            self.equal += group.is_equal
+            self.spread += group.spread
             kept, (a, b, c) = 1 - 1 / MEMORY, self._moments
+            product, of_rewards, of_lengths = group.with_length
             self._moments = kept * a + product, kept * b + of_rewards, kept * c + of_lengths
 
 

@@ -16,7 +16,7 @@ from spct.bench.audit.findings import correlation_of, figure_of, gap_of, share_o
 from spct.bench.scoring.statistics import Figure, ratio, ratio_difference
 from spct.bench.suites.assembly import cluster_of
 from spct.errors import InputError
-from spct.measures.scatter import scatter
+from spct.measures.groups import group_of, log_length
 from spct.run import RunStore
 from spct.run.asks import Ask, Asked
 from spct.run.damage import as_damage
@@ -114,7 +114,7 @@ def _is_again(ask: Ask, told: set[tuple[str, Asked]]) -> bool:
 
 
 def _judged(item: Item, verdict: Mapping[str, Any]) -> _Judged:
-    return _Judged(cluster_of(item), tuple([math.log(1 + len(text)) for text in item.responses]), verdict)
+    return _Judged(cluster_of(item), tuple(map(log_length, item.responses)), verdict)
 
 
 def _group(asked: Asked, step: int, judged: _Judged) -> _Group:
@@ -128,17 +128,15 @@ def _group(asked: Asked, step: int, judged: _Judged) -> _Group:
 
 def _rewards(asked: Asked, judged: _Judged) -> Iterator[tuple[str, Values]]:
     verdict = judged.verdict
-    places = [place for place, count in enumerate(asked.copies) for _ in range(count)]
-    rewards = [float(verdict["means"][place]) for place in places]
-    yield "reward", (math.fsum(rewards), len(rewards))
+    group = group_of(verdict["means"], judged.log_lengths, asked.copies)
+    yield "reward", (math.fsum(group.rewards), len(group.rewards))
     yield "ties for first place", (float(bool(verdict["tied"])), 1.0)
     if verdict["confidence"] is not None:
         yield "confidence", (verdict["confidence"], 1.0)
-    if len(rewards) > 1:
-        found = scatter(rewards, [judged.log_lengths[place] for place in places])
-        yield "spread within groups", (math.sqrt(found[1] / (len(rewards) - 1)), 1.0)
-        yield "groups all equal", (float(min(rewards) == max(rewards)), 1.0)
-        yield LENGTH, found
+    if group.with_length is not None:
+        yield "spread within groups", (group.spread, 1.0)
+        yield "groups all equal", (float(group.is_equal), 1.0)
+        yield LENGTH, group.with_length
 
 
 def _drift(run: str, groups: Sequence[_Group], most: int) -> Drift:

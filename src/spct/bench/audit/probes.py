@@ -22,6 +22,7 @@ from spct.bench.audit.findings import (
     winners,
 )
 from spct.bench.scoring.statistics import Figure
+from spct.measures.groups import log_length
 from spct.measures.pairs import wilson
 from spct.voting.accuracy import tie_credit
 
@@ -156,7 +157,7 @@ def length_in_groups(evidence: Evidence) -> Iterator[Finding]:
     for judged in evidence.judged:
         if judged.vote is None or judged.item.extra.get("text_absent"):
             continue
-        sizes = [math.log(1 + len(text)) for text in judged.item.responses]
+        sizes = list(map(log_length, judged.item.responses))
         size, score = sum(sizes) / len(sizes), sum(judged.vote) / len(sizes)
         gaps = [(mine - score, long - size) for mine, long in zip(judged.vote, sizes, strict=True)]
         if any(stretch for _, stretch in gaps):
