@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
@@ -5,8 +7,11 @@ from spct.errors import RunError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run
+from spct.run.listing import run_facts
+from spct.run.opening import begun
 from spct.run.stored import stored_items, stored_settings
 from spct.types import Item, Message
+from spct.views.export import run_table
 
 
 def items(count, n=2):
@@ -88,3 +93,19 @@ async def test_a_damaged_item_is_a_run_error(tmp_path, damage):
     with pytest.raises(RunError, match=r"item \d cannot be read back .* damaged or was written by another version"):
         list(stored_items(store, settings))
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ({}, "grm"),
+        ({"judge": "rubric"}, "rubric"),
+        ({"imported": "jsonl"}, "imported (jsonl)"),
+        ({"imported": "judgebench", "judge": "vanilla"}, "vanilla, imported (judgebench)"),
+    ],
+)
+def test_what_judged_a_run_is_said_in_one_way(tmp_path, written, text):
+    with contextlib.closing(begun(tmp_path, {"model": "m", "k": 1, **written}, {})) as store:
+        table = run_table(store)
+        assert (list(table.rows), dict(table.facts())["judge"]) == ([], f"{text}, m")
+    assert run_facts(tmp_path).judge == text

@@ -11,7 +11,7 @@ from typing import Any
 from spct.run.connection import FILE, holds_run
 from spct.run.damage import as_damage
 from spct.run.store import RunStore
-from spct.run.stored import stored_scale, stored_settings
+from spct.run.stored import judge_text, stored_scale, stored_settings
 from spct.voting.accuracy import GradesByKind
 
 
@@ -59,7 +59,7 @@ def run_facts(directory: Path) -> RunFacts:
             directory=str(directory),
             started=sessions[-1][0] if sessions else None,
             model=str(written.get("model")),
-            judge=str(written.get("judge") or written.get("imported") or "grm"),
+            judge=judge_text(written),
             k=settings.k,
             items=store.count("items"),
             verdicts=store.count("verdicts"),

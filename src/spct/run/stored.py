@@ -86,6 +86,14 @@ def written_jury(written: Mapping[str, Any]) -> Jury | None:
     return None if row is None else Jury.of_row(row)
 
 
+def judge_text(written: Mapping[str, Any]) -> str:
+    """What judged a run, by its settings as they were written down, as people read it."""
+    judge, recorded = written.get("judge"), written.get("imported")
+    if recorded is None:
+        return str(judge or "grm")
+    return f"imported ({recorded})" if judge is None else f"{judge}, imported ({recorded})"
+
+
 def stored_scale(store: RunStore, settings: JudgeSettings) -> tuple[float, float] | None:
     """The scale of the run's verdicts, None for judges that state none."""
     return scale_of(settings, store.templates())

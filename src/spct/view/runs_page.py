@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import sqlite3
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from spct.measures.pairs import wilson
 from spct.run import RunStore
 from spct.run.connection import FILE
 from spct.run.lock import is_held
-from spct.run.stored import stored_settings
+from spct.run.stored import judge_text, stored_settings
 from spct.types import Usage
 from spct.view.costs import Cost, cost_of
 from spct.view.library import Library
@@ -112,7 +111,7 @@ def run_card(library: Library, name: str, within_s: float = 0.4, prices: str | N
             name=name,
             started=started[:16].replace("T", " "),
             model=str(written.get("model")),
-            judge=_judge(written),
+            judge=judge_text(written),
             k=settings.k,
             items=sums.items,
             finished=sums.finished,
@@ -128,11 +127,6 @@ def run_card(library: Library, name: str, within_s: float = 0.4, prices: str | N
             left_s=_left_s(store, started, left) if live and left > 0 else None,
             indexed=index.progress(db).complete,
         )
-
-
-def _judge(written: Mapping[str, Any]) -> str:
-    kind = written.get("imported")
-    return str(written.get("judge") or "grm") if kind is None else f"imported ({kind})"
 
 
 @dataclass(frozen=True, slots=True)

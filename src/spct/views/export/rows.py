@@ -12,7 +12,7 @@ from spct.items.copies import responses_at_places
 from spct.items.names import letter, letters
 from spct.judges.settings import JudgeSettings
 from spct.run import RunStore
-from spct.run.stored import StoredItem, stored_settings, template_of
+from spct.run.stored import StoredItem, judge_text, stored_settings, template_of
 from spct.turns import body_alone
 from spct.types import Item, Judgment, Message, Truth
 from spct.views.export.table import Cell, Column, RowCells, Table
@@ -163,7 +163,7 @@ class _Export:
         return [
             ("run", str(self.store.directory)),
             ("judged", f"{sessions[-1][0][:16].replace('T', ' ')} UTC" if sessions else "-"),
-            ("judge", f"{written.get('judge') or written.get('imported') or 'grm'}, {written.get('model')}"),
+            ("judge", f"{judge_text(written)}, {written.get('model')}"),
             ("template", str(written.get("template"))),
             *summary_facts(self.totals, settings),
             *begun,
