@@ -47,9 +47,9 @@ async def judge_all(
 ) -> list[Verdict]:
     """Verdicts in the order of ``items``; starts and closes the engine.
 
-    With ``out``, every sample is kept in a run there, which a later call goes on with; ``session`` is what it is to say of
-    itself, such as its input. Raises ResumeRefusedError where that
-    was made with other settings or items, EngineError where the engine cannot go on.
+    With ``out``, every sample is kept in a run there, which a later call goes on with; ``session`` is what is
+    noted of this call, such as its input. Raises ResumeRefusedError where the run was made with other settings or items,
+    EngineError where the engine cannot go on.
     """
     await engine.start()
     judge = asking.judge(engine)
