@@ -73,10 +73,26 @@ def test_panels_have_places_of_their_own():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not installed")
-def test_promtool_accepts_the_rules_and_their_tests():
-    for command in (["check", "rules", "rules.yml"], ["test", "rules", "rules-test.yml"]):
+def test_promtool_accepts_the_rules_their_tests_and_the_configurations():
+    configs = [["check", "config", "--syntax-only", name] for name in ("prometheus.yml", "kubernetes.yml")]
+    for command in (["check", "rules", "rules.yml"], ["test", "rules", "rules-test.yml"], *configs):
         done = subprocess.run(["promtool", *command], cwd=DEPLOY / "prometheus", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_finds_on_kubernetes_what_it_finds_on_one_machine():
+    compose, kubernetes = (
+        yaml.safe_load((DEPLOY / "prometheus" / name).read_text()) for name in ("prometheus.yml", "kubernetes.yml")
+    )
+    (here,), (there,) = compose.pop("scrape_configs"), kubernetes.pop("scrape_configs")
+    assert compose == kubernetes
+    assert here["job_name"] == there["job_name"] == "spct"  # as the rules have it
+    service = manifests()["Service"]
+    (found,) = there["dns_sd_configs"]
+    name = service["metadata"]["name"]
+    assert found == {"names": [f"{name}.default.svc.cluster.local"], "type": "A", "port": 8000}
+    # One address for each replica, and not one for all.
+    assert (service["spec"]["clusterIP"], service["spec"]["ports"][0]["port"]) == ("None", found["port"])
 
 
 def parsed(arguments):
