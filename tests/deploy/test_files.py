@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.live import PAIR, live
-from spct.cli.serve import serve
+from spct.cli.serve import serve, serve_key
+from spct.serve.auth import Keys
 from spct.serve.server import LAST_ANSWERS_S, LINGER_S
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -113,6 +115,27 @@ def test_a_pod_is_given_the_time_that_draining_takes():
     assert parsed(compose["command"])["drain"] + LINGER_S + 2 * LAST_ANSWERS_S <= int(
         compose["stop_grace_period"].rstrip("s")
     )
+
+
+def test_users_of_containers_can_read_the_files_that_are_mounted(tmp_path):
+    keys = tmp_path / "keys"
+    made = CliRunner().invoke(serve_key, ["trainer", "--keys", str(keys)], standalone_mode=False)
+    assert (made.exit_code, keys.stat().st_mode & 0o777) == (0, 0o600)
+    # So whoever follows the instructions has to open it, and the service must take it then.
+    compose = (DEPLOY / "compose.yaml").read_text()
+    secrets = [one["file"].removeprefix("./") for one in yaml.safe_load(compose)["secrets"].values()]
+    assert f"chmod a+r {' '.join(f'deploy/{name}' for name in secrets)} " in compose
+    assert "chmod a+r keys\n" in (DEPLOY.parent / "docs" / "deploying.md").read_text()
+    keys.chmod(0o644)
+    assert [name for name, _ in Keys.read(keys).digests] == ["trainer"]
+
+
+def test_podman_is_told_the_format_that_keeps_the_health_check():
+    container = (DEPLOY / "Containerfile").read_text()
+    assert "\nHEALTHCHECK " in container
+    for text in (container, (DEPLOY.parent / "docs" / "deploying.md").read_text()):
+        builds = re.findall("podman build.*-f deploy/Containerfile.*", text)
+        assert builds and all(" --format docker " in build for build in builds)
 
 
 def test_manifests_agree_with_each_other():
