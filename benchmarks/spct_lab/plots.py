@@ -42,18 +42,18 @@ def _questions(found: Mapping[str, Any]) -> Figure:
 
 
 def _skills(found: Mapping[str, Any]) -> Figure:
-    """What RL gained on each base against each measure taken before it."""
+    """What RL gained on each base against each measure taken before it; no panels where a base was not measured."""
     gains = [100 * gain for gain in found["changes"]["sft to rl"]["greedy/1"]["by_seed"]]
     skills = list(found["skills"].values())
-    names = list(skills[0])
-    columns = 4
-    canvas = Figure(figsize=(8.2, 2.0 * -(-len(names) // columns)), layout="constrained")
-    panels = canvas.subplots(-(-len(names) // columns), columns, sharey=True, squeeze=False).flat
+    names = list(skills[0]) if all(skills) and len(skills) == len(gains) else []
+    columns, rows = 4, max(1, -(-len(names) // 4))
+    canvas = Figure(figsize=(8.2, 2.0 * rows), layout="constrained")
+    panels = list(canvas.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for name, axes in zip(names, panels, strict=False):
         axes.plot([100 * of[name] for of in skills], gains, MARKERS[0], color=COLOURS[0], markersize=4)
         said = found["predicts"].get(name)
         axes.set_title(name if said is None else f"{name}: {said['rho']:+.2f}", fontsize=8)
-    for axes in list(panels)[len(names) :]:
+    for axes in panels[len(names) :]:
         axes.set_visible(False)
     canvas.supxlabel("before RL, percent; above each its rank correlation with the gain", fontsize=8)
     canvas.supylabel("gain of RL, greedily, points", fontsize=8)

@@ -241,7 +241,7 @@ def test_judgments_over_which_actors_die_are_not_rated_and_all_others_are(cluste
     (judged / "poisoned").touch()
     code, told, said, _ = rate(judged, "out", "--ray", "--actors", "1")
     assert (code, said.count("an actor died: ")) == (1, 5)
-    assert "3 could not be rated" in told and "an actor died while it rated this judgment" in told
+    assert "3 could not be rated" in told and "actors died while they rated this judgment" in told
     (judged / "poisoned").unlink()
     assert "3 new" in rate(judged, "out", "--retry")[1]
     rate(judged, "whole")

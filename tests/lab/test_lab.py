@@ -12,7 +12,7 @@ pytest.importorskip("trl")
 pytest.importorskip("matplotlib")
 
 from benchmarks.spct_lab.collect import collect
-from benchmarks.spct_lab.plots import PLOTS, draw
+from benchmarks.spct_lab.plots import draw
 from benchmarks.spct_lab.results import results
 from benchmarks.spct_lab.run import seed_directory
 from benchmarks.spct_lab.tables import table_lines
@@ -49,4 +49,9 @@ def test_every_stage_is_run_once_and_reported(tmp_path):
     assert len(titles) == 14  # all but what was not run
     assert not {"Bases of more weights", "Adaptive k", "Juries of three bases"} & set(titles)
     draw(found, tmp_path / "plots")
-    assert {path.name for path in (tmp_path / "plots").iterdir()} == {f"{name}.svg" for name in PLOTS}
+    drawn = {path.stem: path.read_text() for path in (tmp_path / "plots").iterdir()}
+    assert set(drawn) == {"ablations", "meta", "questions", "rl", "skills", "stages", "voting"}
+    assert all(row["claim"] in drawn["questions"] for row in found["questions"].values())
+    assert all(name in drawn["skills"] for name in found["skills"]["0"])
+    assert "votes weighed by the rating" in drawn["meta"]
+    draw({**found, "skills": {"0": {}}}, tmp_path / "unmeasured")

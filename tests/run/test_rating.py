@@ -10,7 +10,7 @@ from spct.errors import EngineError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items
-from spct.run.rating import rate_run
+from spct.run.rating import SMALLEST_CHUNK, UNDER_WAY, rate_run
 from spct.types import Item, Message
 from spct.voting.ratings import Rating
 
@@ -103,8 +103,8 @@ class AnswersLate(Rates):
         return await super().rate(cases)
 
 
-async def many_judged(directory):
-    settings, store = judge_settings(k=4), RunStore.create(directory, {})
+async def many_judged(directory, k=4):
+    settings, store = judge_settings(k=k), RunStore.create(directory, {})
     judge = GRMJudge(ScriptedEngine(script), settings)
     store.add_templates(judge.templates)
     _ = [outcome async for outcome in judge_items(judge, MANY, in_flight=8, store=store)]
@@ -114,6 +114,25 @@ async def many_judged(directory):
 async def test_a_slow_server_is_asked_about_many_judgments_at_once(tmp_path):
     store, settings = await many_judged(tmp_path)
     assert (await rate_run(store, settings, AnswersLate(160))).rated == store.count("ratings") == 160
+
+
+@pytest.mark.parametrize("raters", [1, 2])
+async def test_no_more_is_under_way_than_so_many_meta_rms_are_to_have(tmp_path, raters):
+    class Counts(Rates):
+        now = most = 0
+
+        async def rate(self, cases):
+            self.now += len(cases)
+            self.most = max(self.most, self.now)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            self.now -= len(cases)
+            return await super().rate(cases)
+
+    store, settings = await many_judged(tmp_path, k=32)
+    meta = Counts()
+    assert (await rate_run(store, settings, meta, raters=raters)).rated == 1280
+    assert raters * UNDER_WAY - SMALLEST_CHUNK - 32 < meta.most <= raters * UNDER_WAY
 
 
 async def test_what_is_under_way_is_stored_when_the_meta_rm_fails(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,9 +18,10 @@ from spct.cli.paths import PATH
 from spct.cli.session import started
 from spct.cli.stopping import run_stoppable
 from spct.errors import InputError
+from spct.judges.settings import JudgeSettings
 from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
-from spct.run.rating import RatingTotals, rate_run
+from spct.run.rating import SMALLEST_CHUNK, RatingTotals, check_ratable, rate_run
 from spct.run.stored import stored_settings
 from spct.wording import count, rate_over
 from spct.yaml_file import named_value
@@ -44,22 +46,23 @@ def meta(run: Path, meta: str, meta_option: Sequence[str], retry: bool, **option
       spct meta run --meta llm:openai:NAME
       spct meta run --meta classifier:/models/meta --ray auto --gpus-per-actor 1
     """
-    threads = dict(named_value("--meta-option", pair) for pair in meta_option).get("threads")
-    build = partial(make_meta, meta, meta_option)
-    with (
-        contextlib.closing(RunStore.open(run, write=True)) as store,
-        _raters(build, {**options, "threads": threads}) as (model, raters),
-    ):
-        return run_stoppable(_rate(store, model, retry, raters), run, go_on=())
+    named = _named(meta_option)
+    build = partial(load_meta, meta, **named)
+    with contextlib.closing(RunStore.open(run, write=True)) as store:
+        _, settings = stored_settings(store)
+        check_ratable(store, settings)
+        most = ceil(store.count("judgments") / SMALLEST_CHUNK)
+        with _raters(build, {**options, "threads": named.get("threads")}, most) as (model, raters):
+            return run_stoppable(_rate(store, settings, model, retry, raters), run, go_on=())
 
 
 @contextlib.contextmanager
-def _raters(build: Callable[[], MetaRM], options: Mapping[str, Any]) -> Iterator[tuple[MetaRM, int]]:
-    """The meta RM of this process, or that of the cluster's actors; and how many rate side by side."""
+def _raters(build: Callable[[], MetaRM], options: Mapping[str, Any], most: int) -> Iterator[tuple[MetaRM, int]]:
+    """The meta RM of this process, or that of at most ``most`` actors of a cluster; and how many rate side by side."""
     if options["ray"] is None:
         yield build(), 1
         return
-    with seats_on_ray(options) as seats:
+    with seats_on_ray(options, max(1, most)) as seats:
         from spct.cluster.rating import ActorsMeta
 
         say(f"rating by {count(seats.actors, 'actor')}")
@@ -68,7 +71,11 @@ def _raters(build: Callable[[], MetaRM], options: Mapping[str, Any]) -> Iterator
 
 def make_meta(spec: str, pairs: Sequence[str]) -> MetaRM:
     """The meta RM of ``--meta`` and its ``--meta-option``s. Raises InputError."""
-    return load_meta(spec, **dict(named_value("--meta-option", pair) for pair in pairs))
+    return load_meta(spec, **_named(pairs))
+
+
+def _named(pairs: Sequence[str]) -> dict[str, Any]:
+    return dict(named_value("--meta-option", pair) for pair in pairs)
 
 
 def make_meta_if_named(options: Mapping[str, Any]) -> MetaRM | None:
@@ -80,8 +87,7 @@ def make_meta_if_named(options: Mapping[str, Any]) -> MetaRM | None:
     return None
 
 
-async def _rate(store: RunStore, model: MetaRM, retry: bool, raters: int) -> int:
-    _, settings = stored_settings(store)
+async def _rate(store: RunStore, settings: JudgeSettings, model: MetaRM, retry: bool, raters: int) -> int:
     async with started(model):
         totals = await rate_run(
             store, settings, model, retry_problems=retry, on_chunk=_Progress().on_chunk, raters=raters

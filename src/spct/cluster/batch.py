@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from spct import errors
 from spct.cluster.actor import Failure, JudgeActor, Ready
+from spct.cluster.connecting import death_errors
 from spct.cluster.cut import Cut, Shard
 from spct.cluster.home import Home
 from spct.cluster.shard import Progress, ShardDone, Work
@@ -92,7 +93,7 @@ class Batch:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ray = importlib.import_module("ray")
-        self._gone = importlib.import_module("ray.exceptions").RayActorError
+        self._gone = death_errors()
         self._cut, self._seats, self._say = cut, seats, say
         self._arguments = (build, settings, seats.in_flight)
         self._open_home = open_home
@@ -233,7 +234,7 @@ class Batch:
         alive = any(row["NodeID"] == node and row["Alive"] for row in self._ray.nodes())
         self.report.actors_died += 1
         self.report.nodes_lost += not alive
-        why = " ".join(str(error).split())[:300]
+        why = in_a_line(error)
         self._last = why
         self._say(f"an actor died{'' if alive else ' with its node'}: {why}")
         for shard, _ in seat.running.values():
@@ -358,6 +359,11 @@ class _Seat:
 
 async def _result(reference: Any) -> Any:
     return await reference
+
+
+def in_a_line(error: Exception) -> str:
+    """What Ray says of a death, in a line of bearable length."""
+    return " ".join(str(error).split())[:300]
 
 
 def raise_failure(failure: Failure) -> NoReturn:

@@ -47,3 +47,9 @@ def actors_that_fit(ray: Any, gpus: float, cpus: float) -> int:
     there = ray.cluster_resources()
     room = there.get("GPU", 0) / gpus if gpus else there.get("CPU", 1) / max(cpus, 1e-9)
     return max(1, int(room))
+
+
+def death_errors() -> tuple[type[Exception], ...]:
+    """The errors by which a call of an actor ends that has died: ended by itself, by its machine, or by Ray for want of memory."""
+    found = importlib.import_module("ray.exceptions")
+    return (found.RayActorError, found.OutOfMemoryError)

@@ -5,7 +5,8 @@ The driver reads the run, hands over judgments with their prompts, and stores wh
 Failure rules: an actor that dies is replaced. What it had under way is rated again in small groups, and one by one where such a
 group dies too; a judgment that is alone when its actor dies gets no rating, with that as the reason. Judgments that an actor cannot
 rate go to another one, and end the rating after ``TRIES``. An actor that fails ``TRIES`` times in a row, or dies ``DEATHS`` times
-without a rating between, is given up, and with the last one the rating ends. What every actor would meet ends it at once.
+without a rating between, is given up, and with the last one the rating ends. What every actor would meet, or what is wrong with
+a request itself, ends it at once.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spct import errors
 from spct.cluster.actor import Failure
-from spct.cluster.batch import DEATHS, FATAL, TRIES, Seats, raise_failure
-from spct.errors import EngineError, InputError, SpctError
+from spct.cluster.batch import DEATHS, FATAL, SAY_EVERY_S, TRIES, Seats, in_a_line, raise_failure
+from spct.cluster.connecting import death_errors
+from spct.errors import EngineError, InputError, RequestError, SpctError
 from spct.meta import Case, MetaRM
+from spct.run.rating import UNDER_WAY
 from spct.voting.ratings import Rating
 
 GROUP = 16
@@ -53,7 +57,7 @@ class MetaActor:
             await self._meta.start()
         except SpctError as error:
             return Failure(type(error).__name__, str(error))
-        self._rated = counter("spct_ratings", description="Judgments that this actor has rated.")
+        self._rated = counter("spct_ratings", description="Judgments that this actor was asked to rate.")
         node = ray.get_runtime_context().get_node_id()
         return ReadyToRate(node, self._meta.model_id, tuple(self._meta.special_tokens))
 
@@ -74,15 +78,24 @@ class MetaActor:
 class ActorsMeta:
     """Rates by ``seats.actors`` actors side by side, each with the meta RM that ``build`` makes there; it is pickled.
 
-    ``say`` is told of failures.
+    ``say`` is told how it goes; ``pause_s`` is waited after a first failure, and longer after others. Once every actor would
+    fail alike, ``fatal`` is why.
     """
 
-    def __init__(self, build: Callable[[], MetaRM], seats: Seats, say: Callable[[str], None] = lambda _: None) -> None:
-        self.build, self.say = build, say
+    def __init__(
+        self,
+        build: Callable[[], MetaRM],
+        seats: Seats,
+        say: Callable[[str], None] = lambda _: None,
+        pause_s: float = 1.0,
+    ) -> None:
+        self.build, self.say, self.pause_s = build, say, pause_s
         self.id = uuid.uuid4().hex[:8]
-        self.gone = importlib.import_module("ray.exceptions").RayActorError
+        self.gone = death_errors()
         self._seats = [_Seat(self, number, seats) for number in range(seats.actors)]
         self._first: ReadyToRate | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self.fatal: BaseException | None = None
         self.last = ""
 
     @property
@@ -99,16 +112,27 @@ class ActorsMeta:
         """Have all actors started; returns when one can rate."""
         for seat in self._seats:
             seat.begin()
+        self._telling = asyncio.create_task(self._tell())
         await self._open_seat()
 
     async def rate(self, cases: Sequence[Case]) -> list[Rating]:
-        for _ in range(TRIES):
-            seat = await self._open_seat()
-            if (ratings := await seat.rate(cases)) is not None:
+        """One rating per case, in order, by one actor or by several in turn."""
+        ratings: list[Rating] = []
+        tried: list[_Seat] = []
+        while len(tried) < TRIES:
+            seat = await self._open_seat(tried)
+            found = await seat.rate(cases[len(ratings) :])
+            ratings += found
+            if len(ratings) == len(cases):
                 return ratings
-        raise EngineError(f"{len(cases)} judgments could not be rated by {TRIES} actors; the last error: {self.last}")
+            tried = [seat] if found else [*tried, seat]
+            await asyncio.sleep(len(tried) * self.pause_s)
+        left = len(cases) - len(ratings)
+        raise EngineError(f"{left} judgments could not be rated in {TRIES} tries; the last error: {self.last}")
 
     async def close(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
         await asyncio.gather(*(seat.close() for seat in self._seats))
 
     def welcome(self, ready: ReadyToRate) -> None:
@@ -121,16 +145,27 @@ class ActorsMeta:
                 "differ; install the same one on all of them"
             )
 
-    async def _open_seat(self) -> _Seat:
-        """The seat with least to do, once there is one that can rate. Raises EngineError where none is left."""
+    def note(self, what: str, why: str) -> None:
+        """Keep, and tell, what has gone wrong."""
+        self.last = why
+        self.say(f"{what}: {why}")
+
+    async def _open_seat(self, tried: Sequence[_Seat] = ()) -> _Seat:
+        """The seat with least to do, rather one that was not ``tried``. Raises EngineError where none is left."""
         while True:
-            for seat in self._seats:
-                seat.raise_fatal()
+            if self.fatal is not None:
+                raise self.fatal
             if open_seats := [seat for seat in self._seats if seat.is_open]:
-                return min(open_seats, key=lambda seat: seat.load)
+                return min(open_seats, key=lambda seat: (seat in tried, seat.load))
             if all(seat.given_up for seat in self._seats):
                 raise EngineError(f"all actors gave up; the last error: {self.last}")
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _tell(self) -> None:
+        """Say now and then how many actors there are, as long as some are waited for."""
+        while waited := [seat for seat in self._seats if seat.is_starting]:
+            await asyncio.sleep(SAY_EVERY_S)
+            self.say(f"{len(self._seats) - len(waited)} of {len(self._seats)} actors can rate")
 
 
 class _NotHere(Exception):
@@ -138,16 +173,21 @@ class _NotHere(Exception):
 
 
 class _Seat:
-    """One actor after another. ``load`` is how many judgments it has; ``suspects`` are chunks over which one died, kept apart."""
+    """One actor after another, each with the meta RM.
+
+    ``load`` is how many judgments the seat has. After an actor's death it is closed to others until what was under way there,
+    ``suspects`` chunks of it, has been rated apart.
+    """
 
     def __init__(self, meta: ActorsMeta, number: int, seats: Seats) -> None:
         self._meta, self._number, self._seats = meta, number, seats
-        self._made = 0
         self._actor: Any = None
-        self._starting: asyncio.Task[Any] | None = None
+        self._made = 0
+        self._starting: asyncio.Task[None] | None = None
         self._node: str | None = None
         self._alone = asyncio.Lock()
         self._failures = self._deaths = 0
+        self._killer: str | None = None
         self.load = self.suspects = 0
 
     @property
@@ -157,75 +197,81 @@ class _Seat:
     @property
     def is_open(self) -> bool:
         """Whether it can rate at once, and beside others."""
-        return self._actor is not None and not self.suspects and not self.given_up
+        return self._actor is not None and not self.suspects and not self.given_up and self.load < UNDER_WAY
+
+    @property
+    def is_starting(self) -> bool:
+        return self._actor is None and not self.given_up
 
     def begin(self) -> None:
         """Have the first actor, or the next one, started."""
+        self._end(self._actor)
         self._actor = None
         self._starting = asyncio.create_task(self._start())
-        self._starting.add_done_callback(lambda done: done.cancelled() or done.exception())  # see ``raise_fatal``
+        self._starting.add_done_callback(self._started)
 
-    def raise_fatal(self) -> None:
-        """Raise what kept an actor from starting and would keep every other."""
-        if self._starting is not None and self._starting.done():
-            self._starting.result()
-
-    async def rate(self, cases: Sequence[Case]) -> list[Rating] | None:
-        """One rating per case; None if another seat is to be asked."""
+    async def rate(self, cases: Sequence[Case]) -> list[Rating]:
+        """Ratings of the cases in order: of all of them, or of the first ones if another seat is to be asked about the rest."""
+        found: list[Rating] = []
         self.load += len(cases)
         try:
-            return await self._ask(cases)
-        except self._meta.gone:
-            self.suspects += 1
             try:
-                async with self._alone:
-                    return await self._rate_apart(cases, GROUP)
-            except _NotHere:
-                return None
-            finally:
-                self.suspects -= 1
+                await self._ask(cases, found)
+            except self._meta.gone:
+                self.suspects += 1
+                try:
+                    async with self._alone:
+                        await self._rate_apart(cases, GROUP, found)
+                finally:
+                    self.suspects -= 1
         except _NotHere:
-            return None
+            pass
         finally:
             self.load -= len(cases)
+        return found
 
-    async def _rate_apart(self, cases: Sequence[Case], size: int) -> list[Rating]:
+    async def _rate_apart(self, cases: Sequence[Case], size: int, found: list[Rating]) -> None:
         """Rate ``size`` at a time and nothing beside them, to find those over which actors die."""
-        found: list[Rating] = []
         for begin in range(0, len(cases), size):
             part = cases[begin : begin + size]
             try:
-                found += await self._ask(part)
+                await self._ask(part, found)
             except self._meta.gone:
                 if len(part) == 1:
-                    why = f"an actor died while it rated this judgment, and one before it beside others: {self._meta.last}"
+                    why = f"actors died while they rated this judgment, the last one alone: {self._meta.last}"
                     found.append(Rating(None, why))
                 else:
-                    found += await self._rate_apart(part, 1)
-        return found
+                    await self._rate_apart(part, 1, found)
 
-    async def _ask(self, cases: Sequence[Case]) -> list[Rating]:
-        """Raises Ray's error where the actor dies, and has another one started."""
-        while self._actor is None:
-            if self.given_up:
-                raise _NotHere
+    async def _ask(self, cases: Sequence[Case], found: list[Rating]) -> None:
+        """Add the ratings to ``found``. Raises Ray's error where the actor dies, and has another one started."""
+        while self._actor is None and not self.given_up:
             assert self._starting is not None
             await asyncio.shield(self._starting)
+        if self._actor is None:
+            raise _NotHere
         actor = self._actor
         try:
-            found = await _result(actor.rate.remote(cases))
+            ratings = await actor.rate.remote(cases)
         except self._meta.gone as error:
             if actor is self._actor:  # the first of what was under way there sees to it
-                self._deaths += 1
-                self._note("an actor died", " ".join(str(error).split())[:300])
+                self._count_death(cases)
+                self._meta.note("an actor died", in_a_line(error))
                 self.begin()
             raise
-        if isinstance(found, Failure):
-            self._fail(found)
+        if isinstance(ratings, Failure):
+            self._fail(ratings)
             raise _NotHere
-        self._failures = self._deaths = 0
-        ratings: list[Rating] = found
-        return ratings
+        if actor is self._actor:
+            self._failures = self._deaths = 0
+        found += ratings
+
+    def _count_death(self, cases: Sequence[Case]) -> None:
+        """Count a death; of those over the judgments of one item, each of them alone, the first: they are the item's doing."""
+        killer = cases[0].item.id if len(cases) == 1 else None
+        if killer is None or killer != self._killer:
+            self._deaths += 1
+        self._killer = killer
 
     async def _start(self) -> None:
         """An actor that can rate, unless the seat is given up before."""
@@ -234,41 +280,53 @@ class _Seat:
             name = f"spct-meta-{self._meta.id}-{self._number}-{self._made}"
             actor = self._seats.actor(MetaActor, name, self._node, self._meta.build)
             try:
-                ready = await _result(actor.start.remote())
-            except self._meta.gone as error:
-                self._failures += 1
-                self._note("an actor died before it could rate", " ".join(str(error).split())[:300])
-            else:
+                ready = await actor.start.remote()
                 if not isinstance(ready, Failure):
                     self._node = ready.node
                     self._meta.welcome(ready)
                     self._actor = actor
                     return
                 self._fail(ready)
-            with contextlib.suppress(Exception):
-                importlib.import_module("ray").kill(actor)
-            await asyncio.sleep(self._failures)
+            except self._meta.gone as error:
+                self._failures += 1
+                self._meta.note("an actor died before it could rate", in_a_line(error))
+            finally:
+                if self._actor is not actor:
+                    self._end(actor)
+            await asyncio.sleep(self._failures * self._meta.pause_s)
+
+    def _started(self, starting: asyncio.Task[None]) -> None:
+        """What keeps this actor from starting, other than its own failures and deaths, keeps every other."""
+        if not starting.cancelled() and (error := starting.exception()) is not None:
+            self._meta.fatal = error
 
     def _fail(self, failure: Failure) -> None:
+        """Count a failure. Raises it where every actor would meet it, or where it is of these very judgments."""
         self._failures += 1
-        if failure.kind in FATAL:
-            raise_failure(failure)
-        self._note(f"an actor failed: {failure.kind}", failure.message)
+        try:
+            if failure.kind in FATAL or issubclass(getattr(errors, failure.kind), RequestError):
+                raise_failure(failure)
+        except SpctError as error:
+            self._meta.fatal = error
+            raise
+        self._meta.note(f"an actor failed: {failure.kind}", failure.message)
 
-    def _note(self, what: str, why: str) -> None:
-        self._meta.last = why
-        self._meta.say(f"{what}: {why}")
+    def _end(self, actor: Any) -> None:
+        """End an actor, which may have died, or never have lived."""
+        if actor is not None:
+            with contextlib.suppress(Exception):
+                importlib.import_module("ray").kill(actor)
 
     async def close(self) -> None:
         """Free what the actor holds, and end it."""
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
-        if self._actor is not None:
+        actor, self._actor = self._actor, None
+        if actor is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(_result(self._actor.stop.remote()), 10)
-            importlib.import_module("ray").kill(self._actor)
-            self._actor = None
+                await asyncio.wait_for(_result(actor.stop.remote()), 10)
+        self._end(actor)
 
 
 async def _result(reference: Any) -> Any:

@@ -53,11 +53,7 @@ async def rate_run(
     models there are behind ``meta``. Raises TemplateError if the run's template is not there any more, EngineError if the
     meta RM cannot go on, after what else was under way is stored, InputError for a run by a rubric or of a jury.
     """
-    if settings.rubric is not None or settings.jury is not None:
-        what = "by a rubric" if settings.rubric is not None else "of a jury"
-        raise InputError(
-            f"{store.directory} is a run {what}; a meta RM rates judgments that score every response alone"
-        )
+    check_ratable(store, settings)
     # An imported run keeps none: what its judge was asked is not known, so the prompt of the settings stands for it.
     templates = store.templates() or load_templates(settings)
     async with _Chunks(store, meta, raters, on_chunk) as chunks:
@@ -77,6 +73,15 @@ async def rate_run(
         if chunk:
             await chunks.add(chunk)
     return chunks.totals
+
+
+def check_ratable(store: RunStore, settings: JudgeSettings) -> None:
+    """Raise InputError for a run by a rubric or of a jury."""
+    if settings.rubric is not None or settings.jury is not None:
+        what = "by a rubric" if settings.rubric is not None else "of a jury"
+        raise InputError(
+            f"{store.directory} is a run {what}; a meta RM rates judgments that score every response alone"
+        )
 
 
 class _Chunks:
