@@ -20,6 +20,7 @@ import pytest
 from servers import behaviours
 from servers.chat import Call, ChatServer, write_reply
 from spct.engines.scripted import judgment_text
+from spct.run.rows import FORMAT
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -121,3 +122,7 @@ def test_the_tree_of_the_architecture_page_is_that_of_the_layers():
     shown = re.findall(r"^  (\w+)(?:/|\.py) ", page, re.MULTILINE)
     assert sorted(shown) == sorted(layer_of)
     assert [layer_of[name] for name in shown] == sorted(layer_of.values())
+
+
+def test_the_page_on_runs_names_the_format_that_is_written():
+    assert f"The format has a number ({FORMAT} now)." in (DOCS / "runs.md").read_text()

@@ -150,8 +150,8 @@ def test_a_setting_of_another_kind_is_refused(setting, said):
 ROW = {"prompt": "q", "responses": ["a", "b"]}
 ITEM = Item("x", (Message("user", "q"),), ("a", "b"))
 UNUSED = [
-    (("q", {"gpt": "a", "llama": "b"}), {}, "responses is a dict; expected a list: list"),
-    (("q", {"a", "b"}), {}, "responses is a set, which has no order"),
+    (("q", {"gpt": "a", "llama": "b"}), {}, "responses: got a dict; expected a list: list"),
+    (("q", {"a", "b"}), {}, "responses: got a set, which has no order"),
     (("q", ["a", "b"]), {"k": 3, "temperature": 0}, "judge takes no k, temperature; .*settings of the GRM"),
     (("q", ["a", "b"]), {"refrence": "4"}, "judge takes no refrence; it takes id, tools, reference"),
     ((ROW, ["c"]), {}, "responses given beside a row or an item"),

@@ -21,6 +21,7 @@ from spct.engines import Engine, engine_options, load_engine
 from spct.engines.cached import CachedEngine
 from spct.errors import InputError
 from spct.items import parse_item
+from spct.items.conversation import listed
 from spct.items.ids import Ids
 from spct.items.item import has_id
 from spct.items.values import plain
@@ -260,23 +261,11 @@ def _item(query: Query | ItemRow, responses: Responses | None, given: Mapping[st
         return query if isinstance(query, Item) else parse_item(query, where="this row")
     if responses is None:
         raise InputError("no responses: call judge(query, responses), or judge(row) with an Item or a dict")
-    listed = [query] if turn else query
+    asked = [query] if turn else query
     key = "prompt" if isinstance(query, str) else "messages"
-    return parse_item({key: listed, "responses": _listed(responses), **given}, where="these arguments")
+    return parse_item({key: asked, "responses": listed(responses, "responses"), **given}, where="these arguments")
 
 
 def _row_of(value: Any) -> Any:
     """A row that another library made (a row of pandas), or a value in JSON's kinds."""
     return plain(value.to_dict() if hasattr(value, "to_dict") else value)
-
-
-def _listed(responses: Any) -> Any:
-    if isinstance(responses, str):
-        raise InputError("responses is one string; expected a list with one string per response")
-    if isinstance(responses, Mapping):
-        raise InputError(
-            "responses is a dict; expected a list: list(responses.values()) has its values, in the order of its keys"
-        )
-    if isinstance(responses, (set, frozenset)):
-        raise InputError("responses is a set, which has no order; expected a list")
-    return list(responses) if hasattr(responses, "__iter__") else responses

@@ -76,7 +76,7 @@ def test_a_run_goes_on_under_the_same_rubric_only(folder):
     run(*judging(folder, "--out", out))
     path = folder / "rubric.yaml"
     path.write_text(path.read_text().replace("weight: 3", "weight: 4"))
-    with pytest.raises(ResumeRefusedError, match="rubric: .*'weight': 3.* in the run, .*'weight': 4.* now"):
+    with pytest.raises(ResumeRefusedError, match=r"rubric\.criteria: .*'weight': 3.* in the run, .*'weight': 4.* now"):
         run(*judging(folder, "--out", out, "--resume"))
 
 

@@ -147,6 +147,12 @@ async def test_turns_are_read_as_those_of_rows():
     ]
 
 
+async def test_what_gives_responses_one_by_one_is_asked_for_once():
+    async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
+        assert len((await client.areward("q", iter(["a", "b"]))).rewards) == 2
+    assert [body["responses"] for body in server.bodies] == [["a", "b"]]
+
+
 async def test_what_comes_back_is_frozen():
     async with RewardServer(TWO) as server, RewardClient(server.url, patience_s=20) as client:
         group = await client.areward("q", ["a", "b"])
@@ -409,8 +415,11 @@ def test_settings_that_cannot_be():
         RewardClient("http://127.0.0.1:1", patience_s=-1)
     with pytest.raises(InputError, match="timeout_s is 0"):
         Patience(timeout_s=0)
-    with pytest.raises(InputError, match="one string"), RewardClient("http://127.0.0.1:1") as client:
-        client.reward("q", "not a list")
+    with RewardClient("http://127.0.0.1:1") as client:
+        for responses, got in (("not a list", "one string"), ({"a", "b"}, "a set"), ({"gpt": "a"}, "a dict")):
+            for asked, name in ((client.reward, "responses"), (client.rerank, "documents")):
+                with pytest.raises(InputError, match=f"^{name}: got {got}.*; expected a list"):
+                    asked("q", responses)
 
 
 def test_a_new_member_sorts_as_its_text_does_and_is_never_another():

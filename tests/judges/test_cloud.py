@@ -22,6 +22,8 @@ class ReadsNumbers:
     closed: bool = False
     model_id = "own:numbers"
     protocol = {"form": "chat"}  # noqa: RUF012
+    configuration = {"labels": 1}  # noqa: RUF012
+    notes = ()
     capabilities = Capabilities(special_tokens=("<|end|>",))
 
     async def start(self):

@@ -1,6 +1,8 @@
 """What every kind of judge keeps to: store, resume, ballots, and saying what it is."""
 
+import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +17,8 @@ from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import InputError, ResumeRefusedError
 from spct.judges import JUDGES, judge_options, load_judge
 from spct.judges.settings import judge_settings
-from spct.run import RunStore, check_same, judge_items
-from spct.run.stored import stored_items, stored_settings
+from spct.run import RunStore, check_same, judge_items, open_run
+from spct.run.stored import stored_items, stored_scale, stored_settings
 
 QUALITY = [3, 9, 5, 1, 7]
 
@@ -63,11 +65,11 @@ def test_every_kind_is_here():
     assert list(MODELS) == list(JUDGES)
 
 
-def made(kind, **settings):
+def made(kind, model=None, **settings):
     options = {"head": ReadsNumbers()} if kind == "cloud" else {}
     if kind == "rubric":
         settings["rubric"] = RUBRIC
-    return load_judge(kind, MODELS[kind](), judge_settings(**settings), **options)
+    return load_judge(kind, model or MODELS[kind](), judge_settings(**settings), **options)
 
 
 async def run(kind, items, store=None, **settings):
@@ -128,6 +130,33 @@ def test_what_a_judge_is_can_be_written_down_and_compared(kind):
     check_same(described, made(kind, k=2).describe())
     with pytest.raises(ResumeRefusedError, match="seed: 0 in the run, 1 now"):
         check_same(described, made(kind, k=2, seed=1).describe())
+
+
+@pytest.mark.parametrize("can", [None, "gbnf"])
+@pytest.mark.parametrize("kind", [kind for kind in JUDGES if JUDGES[kind].needs == "engine"])
+async def test_the_grammar_written_down_is_the_one_in_effect(kind, can):
+    plain = MODELS[kind]()
+    model = ScriptedEngine(plain._function, capabilities=replace(plain.capabilities, grammar=can))
+    judge = made(kind, model, k=2)
+    assert (await judge.judge(ITEMS[1])).best is not None
+    held = {request.grammar is not None for request in model.requests}
+    assert held == {judge.describe().get("grammar") is not None}
+    assert judge.describe().get("grammar") in (None, can)
+    assert made(kind, model, grammar=False).describe().get("grammar") is None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in JUDGES if JUDGES[kind].needs == "engine"])
+def test_a_run_keeps_the_text_of_every_template_that_its_settings_name(kind, tmp_path):
+    judge = made(kind)
+    digests = {value for name, value in judge.describe().items() if name.startswith("template.")}
+    assert digests
+    with contextlib.closing(open_run(tmp_path, judge, resume=False)) as store:
+        kept = store.templates()
+        assert digests <= {template.digest for template in kept.values()}
+        assert {n: t.texts for n, t in kept.items()} == {n: t.texts for n, t in judge.templates.items()}
+        _, settings = stored_settings(store)
+        on_no_scale = kind in ("pairwise", "cloud")  # points, and whatever a head gives: not the template's scores
+        assert (stored_scale(store, settings) is None) == on_no_scale
 
 
 def test_no_two_kinds_are_taken_for_each_other():

@@ -1,5 +1,6 @@
 """One way into a run: what it records, what it refuses, what of a directory it never touches."""
 
+import contextlib
 import os
 import platform
 import stat
@@ -14,9 +15,10 @@ from spct import GRM
 from spct.engines import load_engine
 from spct.engines.engine import Capabilities
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.errors import ResumeRefusedError, RunError
+from spct.errors import EngineError, ResumeRefusedError, RunError
 from spct.items import fingerprint, parse_item
 from spct.judges.grm import GRMJudge
+from spct.judges.jury import JuryJudge, Member
 from spct.judges.settings import judge_settings
 from spct.run import RunStore, judge_items, open_run, opened_run
 from spct.run.opening import file_facts
@@ -61,6 +63,36 @@ def test_notes_of_all_sessions_are_kept_once(tmp_path):
     store.keep_notes(["two", "three"])
     assert store.notes() == ["one", "two", "three"]
     store.close()
+
+
+def noted(directory):
+    with contextlib.closing(RunStore.open(directory)) as store:
+        return store.notes()
+
+
+@pytest.mark.parametrize("error", [EngineError("gone"), KeyboardInterrupt(), GeneratorExit()])
+def test_what_the_engine_noted_is_kept_whatever_ends_the_session(tmp_path, error):
+    told = judge()
+    with pytest.raises(type(error)), opened_run(tmp_path, told, resume=False):
+        told.engine.notes = ("the server ignores seeds",)
+        raise error
+    assert noted(tmp_path) == ["the server ignores seeds"]
+
+
+def test_what_the_engine_noted_is_kept_of_verdicts_that_are_not_all_taken(tmp_path):
+    engine = ScriptedEngine(lambda r, j: judgment_text([3, 8]))
+    with GRM(engine, k=2) as model:
+        verdicts = model.judge_many(ROWS, out=tmp_path / "run")
+        next(verdicts)
+        engine.notes = ("the server ignores seeds",)
+        verdicts.close()
+    assert noted(tmp_path / "run") == ["the server ignores seeds"]
+
+
+def test_a_run_that_can_keep_no_notes_tells_what_ended_the_session(tmp_path):
+    with pytest.raises(EngineError, match="gone"), opened_run(tmp_path, judge(), resume=False) as store:
+        store._db.execute("DROP TABLE meta")
+        raise EngineError("gone")
 
 
 def test_a_run_of_another_format_is_refused_with_what_to_do(tmp_path):
@@ -190,3 +222,18 @@ def test_a_run_goes_on_with_other_servers_and_not_with_other_fields_of_the_reque
     with pytest.raises(ResumeRefusedError, match=r"params: .*top_k.*20.* in the run, None now"):
         open_run(tmp_path, behind("http://127.0.0.1:2/v1"), resume=True)
     assert not any(b"verysecret" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_jury_goes_on_with_the_same_fields_of_each_request_and_says_whose_differ(tmp_path):
+    def jury(params, seed=0):
+        other = GRMJudge(load_engine("openai:n", base_url="http://127.0.0.1:1/v1"), judge_settings(k=2, seed=seed))
+        return JuryJudge([Member("first", behind("http://127.0.0.1:1/v1", params=params)), Member("other", other)])
+
+    open_run(tmp_path, jury({"top_k": 20}), resume=False).close()
+    open_run(tmp_path, jury({"top_k": 20}), resume=True).close()
+    with pytest.raises(ResumeRefusedError, match=r"\n  jurors\.first\.params: .*20.* in the run, .*40.* now\n"):
+        open_run(tmp_path, jury({"top_k": 40}), resume=True)
+    with pytest.raises(ResumeRefusedError, match=r"\n  jurors\.first\.params: .*20.* in the run, None now\n"):
+        open_run(tmp_path, jury(None), resume=True)
+    with pytest.raises(ResumeRefusedError, match=r":\n  jurors\.other\.seed: 0 in the run, 1 now\nresume"):
+        open_run(tmp_path, jury({"top_k": 20}, seed=1), resume=True)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from spct.client.rewards import Query, RewardSource, listed, request, turns_of
+from spct.client.rewards import Query, RewardSource, request, response_rows, turns_of
 from spct.client.transport import Patience, Transport
 from spct.engines.http.address import find_address
 from spct.errors import InputError, ReplyError
@@ -88,7 +88,7 @@ class RewardClient(RewardSource):
             JudgeRequest,
             id=id,
             query=turns_of(query),
-            responses=listed(responses),
+            responses=response_rows(responses),
             tools=plain(tools),
             reference=reference,
             principles=principles,
@@ -141,7 +141,7 @@ class RewardClient(RewardSource):
             RerankRequest,
             model=self.judge_name,
             query=query,
-            documents=listed(documents),
+            documents=response_rows(documents, "documents"),
             top_n=top_n,
             return_documents=False,
         )
@@ -149,12 +149,13 @@ class RewardClient(RewardSource):
 
     async def ascore(self, query: str, responses: Sequence[str]) -> tuple[float, ...]:
         """A score on 0..1 per response, through the score endpoint that other clients use."""
-        asked = request(ScoreTexts, model=self.judge_name, text_1=query, text_2=listed(responses))
+        texts = response_rows(responses)
+        asked = request(ScoreTexts, model=self.judge_name, text_1=query, text_2=texts)
         told = await self.ask("v1/score", asked, ScoreAnswer)
         by_index = {entry.index: entry.score for entry in told.data}
-        if by_index.keys() != set(range(len(responses))):
-            raise ReplyError(f"the service sent scores for {sorted(by_index)} of {len(responses)} responses")
-        return tuple(by_index[index] for index in range(len(responses)))
+        if by_index.keys() != set(range(len(texts))):
+            raise ReplyError(f"the service sent scores for {sorted(by_index)} of {len(texts)} responses")
+        return tuple(by_index[index] for index in range(len(texts)))
 
     async def ahealth(self) -> Ready:
         """What the service says of itself; waits for one that is not up yet, as long as patience lasts."""
@@ -202,5 +203,5 @@ def _group(group: GroupIn | Mapping[str, Any]) -> GroupIn:
     if "query" in fields:
         fields["query"] = turns_of(fields["query"])
     if "responses" in fields:
-        fields["responses"] = listed(fields["responses"])
+        fields["responses"] = response_rows(fields["responses"])
     return request(GroupIn, **fields)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from spct.aio import OwnLoop
 from spct.errors import InputError, ReplyError
-from spct.items.conversation import response_of, response_row
+from spct.items.conversation import listed, response_of, response_row
 from spct.items.messages import messages_of, turn_row
 from spct.items.values import plain
 from spct.service.member import digest_of
@@ -62,7 +62,7 @@ class RewardSource(OwnLoop):
         asked = request(
             RewardGroup,
             query=turns_of(query),
-            responses=listed(responses),
+            responses=response_rows(responses),
             tools=plain(tools),
             reference=reference,
             principles=principles,
@@ -73,8 +73,8 @@ class RewardSource(OwnLoop):
             deadline_s=deadline_s,
         )
         told = await self.ask("v1/reward", asked, GroupRewards)
-        if len(told.rewards) != len(responses):
-            raise ReplyError(f"the service sent {len(told.rewards)} rewards for {len(responses)} responses")
+        if len(told.rewards) != len(asked.responses):
+            raise ReplyError(f"the service sent {len(told.rewards)} rewards for {len(asked.responses)} responses")
         return told
 
     async def arollout_reward(
@@ -142,13 +142,9 @@ def turns_of(query: Query) -> str | list[dict[str, Any]]:
     return [turn_row(turn) for turn in messages_of(plain(query), "query")]
 
 
-def listed(responses: Sequence[Response]) -> list[str | list[dict[str, Any]]]:
+def response_rows(responses: Sequence[Response], where: str = "responses") -> list[str | list[dict[str, Any]]]:
     """Responses as they travel. Raises InputError for what cannot be read."""
-    if isinstance(responses, str):
-        raise InputError("responses is one string; expected a list with one string per response")
-    if isinstance(responses, Mapping):
-        raise InputError("responses is a dict; expected a list, as list(responses.values()) is")
-    return [response_row(response_of(plain(said), f"responses[{i}]")) for i, said in enumerate(responses)]
+    return [response_row(response_of(plain(said), f"{where}[{i}]")) for i, said in enumerate(listed(responses, where))]
 
 
 def new_member(response: str) -> str:

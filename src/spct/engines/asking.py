@@ -43,6 +43,16 @@ def held_to(template: Template, n: int, max_tokens: int, engine: Engine) -> Held
     return Held(json_schema=template.json_schema(n)) if can.json_schema else Held()
 
 
+def held_in_effect(template: Template, engine: Engine, *, wanted: bool) -> dict[str, str | None]:
+    """By what means the engine holds answers under ``template``, as a run records it; known once it has started."""
+    can = engine.capabilities
+    if not wanted or template.begins:
+        return {"grammar": None}
+    if can.grammar or not can.json_schema or template.json_schema(2) is None:
+        return {"grammar": can.grammar}
+    return {"grammar": None, "json_schema": can.json_schema}
+
+
 async def ask(engine: Engine, request: SampleRequest) -> SampleBatch:
     """What the engine answers, with the seconds that it took in its usage. Raises EngineError as above."""
     _, begun = split_begun(request.messages)

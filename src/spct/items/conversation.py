@@ -31,8 +31,8 @@ def query_of(value: object, where: str) -> tuple[Message, ...]:
     A text that is the JSON of a conversation, as tables and some data sets keep them, is that conversation.
     """
     if isinstance(value, str):
-        if (listed := _json_turns(value, where)) is not None:
-            return checked_query(messages_of(listed, where), where)
+        if (told := _json_turns(value, where)) is not None:
+            return checked_query(messages_of(told, where), where)
         turns = transcript(text_of(value, where))
         if len(turns) > 1 and turns[-1] == Message("assistant", ""):
             return checked_query(turns[:-1], where)
@@ -82,6 +82,19 @@ def response_of(value: object, where: str, prompt: Sequence[Message] = ()) -> st
     elif calls := calls_in(prompt):
         turns = messages_of(value, where, calls)
     return response_from(turns, where)
+
+
+def listed(value: object, where: str) -> list[Any]:
+    """Responses as a program gives them: a list, or anything else that has an order."""
+    if isinstance(value, (str, bytes)):
+        refuse(where, "one string", "a list with one string per response")
+    if isinstance(value, Mapping):
+        refuse(where, "a dict", f"a list: list({where}.values()) has its values, in the order of its keys")
+    if isinstance(value, (set, frozenset)):
+        refuse(where, "a set, which has no order", "a list")
+    if not isinstance(value, Iterable):
+        refuse(where, show(value), "a list of texts")
+    return list(value)
 
 
 def response_from(turns: Sequence[Message], where: str) -> str:

@@ -84,6 +84,7 @@ class CloudJudge(Rival):
         super().__init__(both, settings)
         self._critic, self._head = both.critic, both.head
         self._template = critique_template(settings.template)
+        self.keep(self._template)
         self._sampler = CritiqueSampler(both.critic, self._template, settings.sampling)
 
     def options(self) -> dict[str, Any]:

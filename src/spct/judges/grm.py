@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from spct.aio import aside, gather_all
+from spct.engines.asking import held_in_effect
 from spct.engines.engine import Engine
 from spct.errors import ContextLengthError, InputError, RequestError
 from spct.items import fingerprint
@@ -81,17 +82,11 @@ class GRMJudge:
             del settings["trajectory_chars"]
         digests = {f"template.{name}": template.digest for name, template in sorted(self.templates.items())}
         meta = {} if self.meta is None else {"meta": self.meta.model_id}
-        held = self.settings.sampling.grammar and not self.templates[self.settings.template].begins
-        sampling["grammar"] = (held and self.engine.capabilities.grammar) or None
-        if held and not sampling["grammar"] and self.engine.capabilities.json_schema and self._answers_in_json:
-            sampling["json_schema"] = self.engine.capabilities.json_schema
+        main = self.templates[self.settings.template]
+        sampling |= held_in_effect(main, self.engine, wanted=self.settings.sampling.grammar)
         if (lenient := lenience_in(self.templates)) is not None:
             settings["lenient"] = lenient
         return {"model": self.engine.model_id, **meta, **settings, **sampling, **digests}
-
-    @property
-    def _answers_in_json(self) -> bool:
-        return self.templates[self.settings.template].json_schema(2) is not None
 
     def check(self, item: Item) -> None:
         """Raise TemplateError if the item lacks what its template needs, or has images that the engine does not take."""

@@ -47,6 +47,12 @@ class Backend(Protocol):
     async def close(self) -> None: ...
 
 
+def params_of(engine: Backend) -> dict[str, Any]:
+    """The fields of the request that a user set or left out, as a judge's description has them; empty without any."""
+    params = engine.configuration.get("params")
+    return {"params": params} if params else {}
+
+
 class Judge(Protocol):
     """Judges items. Safe for many items of one event loop at once.
 

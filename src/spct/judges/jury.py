@@ -19,7 +19,7 @@ from typing import Any
 from spct.aio import gather_all
 from spct.engines.engine import Capabilities
 from spct.errors import InputError, TemplateError
-from spct.judges.judge import Backend, Judge
+from spct.judges.judge import Backend, Judge, params_of
 from spct.judges.memory import NO_MEMORY, Memory, Prompt
 from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import scale_in
@@ -94,7 +94,7 @@ class JuryJudge:
             "rule": settings.rule,
             "tie_rule": settings.tie_rule,
             "jury": self._jury.as_row(),
-            "jurors": {member.name: member.judge.describe() for member in self.members},
+            "jurors": {m.name: m.judge.describe() | params_of(m.judge.engine) for m in self.members},
         }
 
     def check(self, item: Item) -> None:

@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any, Literal, get_args
 
 from spct.aio import gather_all
+from spct.engines.asking import held_in_effect
 from spct.engines.engine import Engine, runs_of
 from spct.errors import InputError
 from spct.judges.rival import Rival, Trial, row
@@ -62,6 +63,7 @@ class PairwiseJudge(Rival):
         self._template = load_template("judge" if settings.template == "grm" else settings.template)
         if self._template.kind != "choice" or self._template.needs or self._template.refuses(2):
             raise InputError(f"the judge pairwise names the better of two; template {self._template.name} does not")
+        self.keep(self._template)
         self._asked = engine
         self._sampler = StreamSampler(engine, self._template, settings.sampling)
         self._tournament = tournament
@@ -76,7 +78,7 @@ class PairwiseJudge(Rival):
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
             "retries": sampling.retries,
-            "grammar": (sampling.grammar and self._asked.capabilities.grammar) or None,
+            **held_in_effect(self._template, self._asked, wanted=sampling.grammar),
         }
 
     async def make(self, trial: Trial) -> None:

@@ -70,6 +70,10 @@ class Rival(ABC):
         self.engine = engine
         self.settings = settings
 
+    def keep(self, template: Template) -> None:
+        """Have runs keep the text of ``template``; not under its bare name, since scores by this judge are not on its scale."""
+        self.templates = {**self.templates, f"{self.kind}/{template.name}": template}
+
     @abstractmethod
     async def make(self, trial: Trial) -> None:
         """Record the judgments that ``trial.missing`` names. Raises one of the EngineError family."""

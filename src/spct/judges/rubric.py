@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from spct.aio import gather_all
-from spct.engines.asking import Held
+from spct.engines.asking import Held, held_in_effect
 from spct.engines.engine import Engine, Sample
 from spct.errors import InputError, RequestError
 from spct.items import fingerprint
@@ -86,7 +86,7 @@ class RubricJudge:
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
             "retries": sampling.retries,
-            "grammar": sampling.grammar,
+            **held_in_effect(self.templates[BASE], self.engine, wanted=sampling.grammar),
             **budget,
         }
 

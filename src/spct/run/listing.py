@@ -51,8 +51,7 @@ def run_facts(directory: Path) -> RunFacts:
         graded = GradesByKind(stored_scale(store, settings))
         for _, item, row in store.items_and_verdicts():
             if row is not None:
-                single = len(item.responses) == 1
-                graded.add(row["means" if single or settings.rule != "sum" else "totals"], item)
+                graded.add(row["means"], item)
         grades = graded.grades
         completions = store.count("judgments")
         sessions = store.sessions()

@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from spct.errors import ResumeRefusedError
-from spct.judges.judge import Judge
+from spct.errors import ResumeRefusedError, RunError
+from spct.judges.judge import Judge, params_of
 from spct.logs import logger
 from spct.run.connection import holds_run
 from spct.run.store import RunStore
@@ -38,17 +38,19 @@ def opened_run(
     settings: Mapping[str, Any] | None = None,
     session: Mapping[str, Any] | None = None,
 ) -> Iterator[RunStore]:
-    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end.
+    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end, the engine's notes kept.
 
     Without ``resume`` there must not be one yet; with it, one that is there is gone on with, and else one is made.
     ``settings`` and ``session`` are added to what the judge says of itself. Raises RunError, ResumeRefusedError.
     """
-    store = open_run(directory, judge, resume=resume, settings=settings, session=session)
-    try:
-        yield store
+    with contextlib.closing(open_run(directory, judge, resume=resume, settings=settings, session=session)) as store:
+        try:
+            yield store
+        except BaseException:
+            with contextlib.suppress(RunError):  # the error to tell is the one that ended the session
+                store.keep_notes(judge.engine.notes)
+            raise
         store.keep_notes(judge.engine.notes)
-    finally:
-        store.close()
 
 
 def open_run(
@@ -66,8 +68,7 @@ def open_run(
 
 def described(judge: Judge, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run of ``judge``, which has been started, with those that are added."""
-    params = judge.engine.configuration.get("params")  # fields of the request that a user set or left out
-    return {**judge.describe(), **({"params": params} if params else {}), **settings}
+    return {**judge.describe(), **params_of(judge.engine), **settings}
 
 
 def session_of(judge: Judge) -> dict[str, Any]:
@@ -117,14 +118,19 @@ def check_same(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         )
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str) -> list[str]:
-    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose."""
-    names = dict.fromkeys([*one, *other])
-    return [
-        f"  {name}: {one.get(name)!r} {here}, {other.get(name)!r} {there}"
-        for name in names
-        if one.get(name) != other.get(name)
-    ]
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], here: str, there: str, within: str = "") -> list[str]:
+    """A line for each setting in which two differ, ``here`` and ``there`` saying which is whose.
+
+    Of settings that have settings of their own, such as the judges of a jury, it names those: ``within`` comes before a name.
+    """
+    lines = []
+    for name in dict.fromkeys([*one, *other]):
+        this, that = one.get(name), other.get(name)
+        if isinstance(this, Mapping) and isinstance(that, Mapping):
+            lines += differences(this, that, here, there, f"{within}{name}.")
+        elif this != that:
+            lines.append(f"  {within}{name}: {this!r} {here}, {that!r} {there}")
+    return lines
 
 
 def file_facts(path: Path, name: str | None = None) -> dict[str, str]:
