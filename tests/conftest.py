@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import hypothesis
@@ -23,3 +24,13 @@ def smollm2() -> ModelFile:
         return pull("smollm2-135m")
     except WeightsError as error:
         pytest.skip(f"the model cannot be had here: {error}")
+
+
+@pytest.fixture
+def quiet_after():
+    """Ends what the command line listens to."""
+    root = logging.getLogger("spct")
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)

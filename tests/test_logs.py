@@ -18,16 +18,6 @@ KEY, SECRET = "sk-a-key-that-nobody-may-see", "a text that nobody may read"
 ITEM = {"id": "one", "prompt": SECRET, "responses": ["a", "b"]}
 
 
-@pytest.fixture
-def quiet_after():
-    """Ends what the command line listens to."""
-    root = logging.getLogger("spct")
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-
-
 async def judges(call, writer):
     texts = [judgment_text([8, 3]) if call.seed % 2 or j else "no verdict" for j in range(call.n)]
     await write_reply(writer, 200, completion([choice(text, j) for j, text in enumerate(texts)]))

@@ -40,3 +40,15 @@ def test_a_param_is_json_or_the_word_that_was_written(given, sent):
 def test_a_param_that_begins_as_json_must_be_json(given):
     with pytest.raises(InputError, match="--param x: .* cannot be read: expected a number, a word or JSON"):
         make_engine("openai:m", {"params": (f"x={given}",)})
+
+
+def test_a_rate_is_shared_by_the_actors_of_a_batch(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from spct.engines.scripted import ScriptedEngine\n"
+        "def make(name, *, requests_per_minute=None, tokens_per_minute=None):\n"
+        "    return ScriptedEngine([], name=f'{requests_per_minute} {tokens_per_minute}')\n"
+    )
+    given = {"requests_per_minute": 60.0, "engine_option": ("tokens-per-minute=900",)}
+    found = [make_engine(f"{own}:make:x", given | more).model_id for more in ({}, {"sharing": 4})]
+    assert found == ["scripted:60.0 900", "scripted:15.0 225.0"]

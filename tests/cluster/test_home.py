@@ -27,6 +27,7 @@ def judge(k=2):
 async def judged(some, out):
     by = judge()
     with opened_run(out, by, resume=False) as store:
+        store.keep_notes([f"of {len(some)} items"])
         async for _ in judge_items(by, some, in_flight=1, store=store):
             pass
     return (out / "run.sqlite").read_bytes()
@@ -60,6 +61,8 @@ async def test_shards_come_home_in_any_order(tmp_path, made):
     again.close()
     await judged(items(), tmp_path / "whole")
     assert rows(tmp_path / "out") == rows(tmp_path / "whole")
+    with contextlib.closing(RunStore.open(tmp_path / "out")) as store:
+        assert store.notes() == ["of 1 items", "of 2 items"]
     assert sorted(path.name for path in (tmp_path / "out" / "shards").iterdir()) == ["cut.json"]
     assert (tmp_path / "out" / "verdicts" / "000001.parquet").read_bytes() == b"parquet"
 

@@ -20,10 +20,13 @@ from spct.cluster.dataset import judge_dataset
 from spct.run.runner import WINDOW
 
 SCRIPT = """
+import logging
 import os
 from pathlib import Path
-from spct.engines.scripted import judgment_text
+from spct.engines.engine import Capabilities
+from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineAuthError, EngineError
+from spct.judges.grm import GRMJudge
 
 HERE = Path(__file__).parent
 
@@ -38,6 +41,17 @@ def judge(request, j):
     if "gone" in text and not (HERE / "harmless").exists():
         raise EngineError("the server is gone")
     return "no box" if seed % 9 == 0 else judgment_text([1 + seed % 10, 1 + seed // 10 % 10])
+
+def own(name, *, requests_per_minute=None):
+    engine = ScriptedEngine(judge, capabilities=Capabilities(seeding="sample", seed_alone=False))
+    engine.notes = (f"{requests_per_minute} requests a minute, logged from {logging.getLogger('spct').level}",)
+    return engine
+
+class Noting(GRMJudge):
+    def check(self, item):
+        with (HERE / "checked").open("a") as checked:
+            checked.write(f"{item.id}\\n")
+        super().check(item)
 
 def rate(request, j):
     text = " ".join(message.content for message in request.messages)
@@ -86,8 +100,8 @@ def write_items(path, count, repeats=False, **texts):
     return path
 
 
-def run(folder, items, out, *more):
-    options = ["--model", f"scripted:{folder / 'script.py'}:judge", "-k", "3", "--out", str(folder / out)]
+def run(folder, items, out, *more, model="scripted:{}:judge"):
+    options = ["--model", model.format(folder / "script.py"), "-k", "3", "--out", str(folder / out)]
     return CliRunner().invoke(judge, [str(items), *options, *more], standalone_mode=False)
 
 
@@ -122,6 +136,45 @@ def test_a_batch_is_the_run_of_one_process(cluster, folder):
     asked = (folder / "asked").read_text()
     again = run(folder, folder / "many", "out", *batch, "--resume", "--actors", "1")
     assert (again.return_value, (folder / "asked").read_text()) == (0, asked)
+
+
+def test_options_reach_the_actors_and_their_notes_the_user(cluster, folder, quiet_after):
+    items = write_items(folder / "items.jsonl", 14)
+    more = [
+        "--judge",
+        f"{folder / 'script.py'}:Noting",
+        "--limit",
+        "12",
+        "--requests-per-minute",
+        "60",
+        "--price-out",
+        "1000000",
+        "--log-level",
+        "error",
+    ]
+    done = run(folder, items, "out", *more, "--ray", "--actors", "2", "--shard-items", "6", model="{}:own:x")
+    assert done.return_value == 0, done.output
+    said = done.stderr.splitlines()
+    assert said.count("note: 30.0 requests a minute, logged from 40") == 1
+    depends = (
+        "note: that a sample of scripted:scripted depends on its seed alone was found not to hold: one process may"
+    )
+    assert [line.startswith(depends) for line in said if "seed alone" in line] == [True]
+    assert [line.split()[0] for line in done.stdout.splitlines() if "$" in line or "cost" in line] == ["cost"]
+
+    checked = (folder / "checked").read_text().splitlines()
+    assert (len(checked), len(set(checked)), len(rows_of(folder / "out"))) == (14, 14, 12)  # the input was read once
+
+
+def test_input_that_is_refused_starts_and_leaves_nothing(folder):
+    pytest.importorskip("pyarrow")
+    items = write_items(folder / "items.jsonl", 3)
+    items.write_bytes(items.read_bytes() + b"\nno item")
+    batch = ["--ray", "--shard-items", "2"]
+    assert "items.jsonl, line 4: " in str(run(folder, items, "out", *batch).exception)
+    assert list((folder / "out").iterdir()) == []
+    both = run(folder, items, "out", *batch, "--limit", "1", "--sample", "1")
+    assert "got --limit and --sample" in str(both.exception)
 
 
 def test_items_that_kill_are_set_aside_and_a_shard_that_fails_everywhere_is_named(cluster, folder):

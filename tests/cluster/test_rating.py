@@ -1,7 +1,9 @@
 """Rating by several actors, with actors of this very process: they die, fail and differ as they are told to."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -57,7 +59,7 @@ class Actor:
 
 @dataclass
 class Method:
-    of: object
+    of: Callable[..., Any]
 
     def remote(self, *arguments):
         return self.of(*arguments)
@@ -98,7 +100,8 @@ def cases_of(texts):
 
 async def rated(plan, chunks, actors=1):
     """The ratings of each chunk, all asked for at once, and the actors that were made: seat, turn, handle."""
-    said, made = [], []
+    said: list[str] = []
+    made: list[Any] = []
     meta = ActorsMeta(lambda: None, LocalSeats(actors, plan=plan, made=(made,)), said.append, pause_s=0)
     try:
         await meta.start()
@@ -178,7 +181,7 @@ async def test_what_others_would_meet_too_is_asked_once(error, told):
         def rates(self, number, texts):
             return Failure(error.__name__, told)
 
-    made = []
+    made: list[Any] = []
     meta = ActorsMeta(lambda: None, LocalSeats(3, plan=Refused(), made=(made,)), pause_s=0)
     await meta.start()
     with pytest.raises(error, match=told):

@@ -48,6 +48,7 @@ def write_rows(path, numbers, **extra):
 async def judged(path, out, meta=None, script=by_seed, **settings):
     judge = GRMJudge(ScriptedEngine(script), judge_settings(**{**SETTINGS, **settings}), meta=meta and load_meta(meta))
     with opened_run(out, judge, resume=False, session={"input": path.name}) as store:
+        store.keep_notes(["of all", f"of {path.name}"])
         return [outcome.verdict async for outcome in judge_items(judge, read_items(path), in_flight=3, store=store)]
 
 
@@ -97,6 +98,7 @@ async def test_the_parts_are_the_whole(tmp_path, cuts, meta):
     assert [facts["input"] for _, facts in merged.sessions() if "input" in facts] == [
         f"{begin}.jsonl" for begin in cuts[:-1]
     ]
+    assert merged.notes() == ["of all", *(f"of {begin}.jsonl" for begin in cuts[:-1])]
     assert [sorted(request.places) for request in merged.requests(0)] == [sorted(r.places) for r in whole.requests(0)]
     merged.close()
     whole.close()

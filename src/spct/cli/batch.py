@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from spct.cli.budget import prices_of
+from spct.cli.logs import listen
 from spct.cli.progress import write_line
+from spct.cli.running import doubt, say_notes
 from spct.errors import InputError, ResumeRefusedError, RunError
 from spct.judges import Judge
+from spct.prices import Prices
 from spct.run import RunStore
 from spct.run.connection import holds_run
 from spct.run.stored import stored_items, stored_scale, stored_settings
@@ -116,7 +122,7 @@ def check_batch(options: Mapping[str, Any], out: Path | None) -> None:
 
 
 async def judge_batch(
-    build: Callable[[], Judge],
+    make: Callable[[Mapping[str, Any]], Judge],
     given: BatchItems,
     out: Path,
     options: Mapping[str, Any],
@@ -127,12 +133,13 @@ async def judge_batch(
 ) -> BatchDone:
     """Judge the items on the cluster of the options into ``out``.
 
-    ``build`` makes the judge, in every actor; ``settings`` and ``session`` are as for ``opened_run``; ``printed`` says whether
-    the verdicts go to stdout as JSON in the end.
+    ``make`` makes the judge of the options, in every actor; ``settings`` and ``session`` are as for ``opened_run``. ``printed``
+    says whether the verdicts go to stdout as JSON in the end.
     """
     from spct.cluster.batch import Batch, check_seats
     from spct.cluster.home import Home
 
+    prices = prices_of(options)
     cut = _cut(given, out, options)
     check_seats(cut, options.get("adaptive"))
     with seats_on_ray(options, len(cut.shards)) as seats:
@@ -140,7 +147,7 @@ async def judge_batch(
         facts = {**session, "items": cut.items, "shards": len(cut.shards), "actors": seats.actors}
         batch = Batch(
             cut,
-            build,
+            partial(_made_there, make, {**options, "sharing": seats.actors}, logging.getLogger("spct").level),
             seats,
             settings,
             lambda ready: Home.begun(
@@ -150,7 +157,10 @@ async def judge_batch(
         )
         report = await batch.run()
         _tell(report, batch.line(report.seconds), batch.set_aside)
-    return BatchDone(_totals(out, cut.items, printed), batch.special_tokens)
+    doubts = dict.fromkeys(doubt(engine.model_id, engine.capabilities, options) for engine in batch.engines)
+    say_notes(f"{why}: one process may get other samples, and so may another batch" for why in doubts if why)
+    special = tuple(dict.fromkeys(token for engine in batch.engines for token in engine.capabilities.special_tokens))
+    return BatchDone(_totals(out, cut.items, printed, prices), special)
 
 
 def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
@@ -170,6 +180,13 @@ def _cut(given: BatchItems, out: Path, options: Mapping[str, Any]) -> Cut:
     return cut(given.items(), out, options["shard_items"], facts)
 
 
+def _made_there(make: Callable[[Mapping[str, Any]], Judge], options: Mapping[str, Any], level: int) -> Judge:
+    """The judge, in an actor: what is logged from this level up goes to stderr, which Ray keeps; nothing is for level 0."""
+    if level:
+        listen(level)
+    return make(options)
+
+
 def say(text: str) -> None:
     """Tell the user how the work on the cluster goes."""
     click.echo(text, err=True)
@@ -183,8 +200,6 @@ def _tell(report: Report, line: str, set_aside: int) -> None:
         f"time: {report.seconds:.1f} s, of which {report.started:.1f} s until an actor could judge and {report.homing:.1f} s to "
         "add shards to the run"
     )
-    if report.unseeded:
-        say("note: this engine does not give each sample a seed of its own: one process would have got other samples")
     if set_aside:
         say(f"set aside: {set_aside} items over which two actors died; spct show lists them by the error ActorDied")
     for number, why in list(report.undone.items())[:5]:
@@ -193,11 +208,16 @@ def _tell(report: Report, line: str, set_aside: int) -> None:
         say(f"undone: {len(report.undone)} shards in all; go on with --resume")
 
 
-def _totals(out: Path, planned: int, printed: bool) -> Totals:
-    """What the run adds up to, read once from front to back; its verdicts are ``printed`` meanwhile as JSON."""
+def _totals(out: Path, planned: int, printed: bool, prices: Prices) -> Totals:
+    """What the run adds up to, read once from front to back; its verdicts are ``printed`` meanwhile as JSON.
+
+    The run's notes are said before.
+    """
     with contextlib.closing(RunStore.open(out)) as store:
         written, settings = stored_settings(store)
-        totals = Totals(planned=planned, scale=stored_scale(store, settings), lenient=written.get("lenient"))
+        scale, lenient = stored_scale(store, settings), written.get("lenient")
+        totals = Totals(planned=planned, scale=scale, lenient=lenient, prices=prices)
+        say_notes(store.notes())
         for stored in stored_items(store, settings, written.get("meta")):
             if stored.finished:
                 totals.add(stored.verdict, stored.item)

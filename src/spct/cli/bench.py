@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,8 +169,7 @@ async def _judge_into(benchmark: Benchmark, loaded: Loaded, options: Mapping[str
     session = {"input": str(options["data"]), "items": len(loaded.items)}
     if options["ray"] is not None:
         items = BatchItems(settings, loaded.items.values)
-        build = partial(judge_of_options, options)
-        totals = (await judge_batch(build, items, out, options, settings=settings, session=session)).totals
+        totals = (await judge_batch(judge_of_options, items, out, options, settings=settings, session=session)).totals
     else:
         async with begun_run(judge, out, options, settings=settings, session=session) as store:
             totals = await judge_all(judge, loaded.items.values(), len(loaded.items), store, options)

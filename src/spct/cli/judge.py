@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,12 +108,17 @@ class _Input:
 
     def check(self, judge: Judge) -> None:
         """Count the items; raise the first bad row's InputError unless they are to be skipped."""
+        deque(self.checked(judge), maxlen=0)
+
+    def checked(self, judge: Judge) -> Iterator[Item]:
+        """All items, with what ``check`` counts, raises and tells; none may be judged before the last one is there."""
         scale = scale_in(judge.templates, judge.settings.template)
         off_scale, ungraded = 0, Counter[str]()
         for item in self.items(judge, self._count_bad, replace(self.reading, told=self._tell)):
             self.total += 1
             off_scale += item.truth is not None and item.truth.kind == "label" and scale != (0, 1)
             ungraded.update(filter(None, [why_ungraded(item)]))
+            yield item
         if off_scale:
             click.echo(
                 f"note: items with a label of 0 or 1: {off_scale}; the scores are not on that scale, so they are neither "
@@ -194,15 +199,24 @@ async def _judge_by_ray(name: str, options: Mapping[str, Any]) -> int:
     files = input_files(name)
     source = _Input(name, Path(name), options["skip_bad"], make_reading(options), options, files)
     judge = judge_of_options(options)
+    part_size(0, options)  # refuses two parts
 
     def checked() -> Iterator[Item]:
+        """What is to be judged, in one reading of all; a sample is drawn by their number, which takes one before."""
+        if options["sample"] is None:
+            return part_of(source.checked(judge), 0, options)
         source.check(judge)
         return source.chosen(judge)
 
-    part = {option: options[option] for option in ("limit", "sample", "map", "group_by", "sheet", "encoding")}
-    facts = {"files": [file.as_row() for file in files], **part, "seed": options["seed"], "skip_bad": source.skip_bad}
+    read_by = {option: options[option] for option in ("limit", "sample", "map", "group_by", "sheet", "encoding")}
+    facts = {
+        "files": [file.as_row() for file in files],
+        **read_by,
+        "seed": options["seed"],
+        "skip_bad": source.skip_bad,
+    }
     done = await judge_batch(
-        partial(judge_of_options, options),
+        judge_of_options,
         BatchItems(facts, checked),
         options["out"],
         options,

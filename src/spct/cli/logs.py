@@ -36,20 +36,25 @@ def log_options() -> list[click.Option]:
 
 def _verbose(context: click.Context, option: click.Parameter, is_set: bool) -> None:
     if is_set and not context.meta.get(__name__):
-        _listen("info", context)
+        listen("INFO", as_json=_is_service(context))
 
 
 def _level(context: click.Context, option: click.Parameter, level: str | None) -> None:
     if level is not None:
         context.meta[__name__] = level
-        _listen(level, context)
+        listen(level.upper(), as_json=_is_service(context))
 
 
-def _listen(level: str, context: click.Context) -> None:
+def _is_service(context: click.Context) -> bool:
+    return context.info_name == "serve"
+
+
+def listen(level: str | int, *, as_json: bool = False) -> None:
+    """Write what spct logs from this level of ``logging`` up, as lines on stderr."""
     root = logging.getLogger("spct")
     root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Lines)]
-    root.addHandler(_Lines(as_json=context.info_name == "serve"))
-    root.setLevel(level.upper())
+    root.addHandler(_Lines(as_json=as_json))
+    root.setLevel(level)
 
 
 class _Lines(logging.Handler):

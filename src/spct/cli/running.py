@@ -12,6 +12,7 @@ import click
 from spct.cli.budget import Budget
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
+from spct.engines import Capabilities
 from spct.judges import Judge, kind_of
 from spct.judges.template_choice import lenience_in, scale_in
 from spct.run import Outcome, RunStore, judge_items, opened_run
@@ -28,26 +29,31 @@ async def begun_run(
 ) -> AsyncIterator[RunStore | None]:
     """Start what the judge asks and, with ``out``, open its run there (``opened_run``); what was noted is said in the end."""
     async with started(judge.engine), started(judge.meta):
-        if out is not None and options["resume"] and holds_run(out) and (doubt := _doubt(judge, options)):
-            click.echo(f"note: {doubt}: what is sampled from here on may differ from an uninterrupted run's", err=True)
+        going_on = out is not None and options["resume"] and holds_run(out)
+        if going_on and (why := doubt(judge.engine.model_id, judge.engine.capabilities, options)):
+            say_notes([f"{why}: what is sampled from here on may differ from an uninterrupted run's"])
         run = contextlib.nullcontext() if out is None else opened_run(out, judge, resume=options["resume"], **facts)
         with run as store:
             yield store
-    for note in judge.engine.notes:
+    say_notes(judge.engine.notes)
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Tell what whoever asked for the run should know of it."""
+    for note in notes:
         click.echo(f"note: {note}", err=True)
 
 
-def _doubt(judge: Judge, options: Mapping[str, Any]) -> str:
-    """Why a resumed run may not end as an uninterrupted one; "" where it will."""
+def doubt(model_id: str, can: Capabilities, options: Mapping[str, Any]) -> str:
+    """Why the samples of this engine may depend on when they are asked, and beside what; "" where they do not."""
     if kind_of(options.get("kind", "grm")).needs != "engine":
         return ""
-    can = judge.engine.capabilities
     if can.seeding != "sample":
-        return f"{judge.engine.model_id} does not give each sample a seed of its own"
+        return f"{model_id} does not give each sample a seed of its own"
     if can.seed_alone:
         return ""
     found = "was not checked" if can.seed_alone is None else "was found not to hold"
-    return f"that a sample of {judge.engine.model_id} depends on its seed alone {found}"
+    return f"that a sample of {model_id} depends on its seed alone {found}"
 
 
 def side_by_side(judge: Judge, options: Mapping[str, Any]) -> int:

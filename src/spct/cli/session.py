@@ -31,6 +31,9 @@ ENGINE_OPTIONS = (
     "cache",
 )
 
+RATES = ("requests_per_minute", "tokens_per_minute")
+"""Limits that the actors of a batch keep together, each its share of them."""
+
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that reach the engine, shared by every command that takes ``--model``."""
@@ -118,7 +121,10 @@ def named_models(models: Sequence[str]) -> dict[str, str]:
 
 
 def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> Engine:
-    """The engine that the options of ``engine_options`` describe; consumes only those that were given. Raises InputError."""
+    """The engine that the options of ``engine_options`` describe; consumes only those that were given. Raises InputError.
+
+    ``sharing`` in ``given`` is the number of actors that ask by these options side by side, one if it is left out.
+    """
     if not model:
         raise InputError("no model is named; name one with --model ENGINE:NAME, such as embedded:smollm2-135m")
     if not isinstance(model, str):
@@ -131,6 +137,8 @@ def make_engine(model: str | Sequence[str] | None, given: Mapping[str, Any]) -> 
     if "concurrency" not in options_of(model):
         options.pop("concurrency", None)  # the runner keeps to it in any case
     options |= dict(named_value("--engine-option", pair) for pair in given.get("engine_option", ()))
+    if (sharing := given.get("sharing", 1)) > 1:
+        options |= {name: options[name] / sharing for name in RATES if isinstance(options.get(name), int | float)}
     if given.get("grammar") is False and "grammar_style" in options_of(model):
         options["grammar_style"] = "none"  # nothing will be sent by it, so it need not be tried nor recorded
     return load_engine(model, **options)

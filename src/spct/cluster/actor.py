@@ -14,19 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spct.cluster.metrics import Counters
 from spct.cluster.shard import Progress, ShardDone, ShardRun, Work, copy_of
+from spct.engines import Capabilities
 from spct.errors import SpctError
 from spct.judges import Judge
 from spct.run.opening import described, session_of
 from spct.templates import Template
-
-METRICS = {
-    "items": ("spct_items", "Items judged by this actor."),
-    "judgments": ("spct_judgments", "Judgments sampled by this actor, invalid ones among them."),
-    "invalid": ("spct_invalid_judgments", "Judgments of this actor that hold no scores."),
-    "tokens": ("spct_completion_tokens", "Tokens that this actor's engine wrote."),
-}
-"""What Ray's dashboard and its Prometheus endpoint show of an actor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +32,22 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The engine that an actor asks, as far as its samples depend on it."""
+
+    model_id: str
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """An actor that has started: its node, and what its judge says of itself."""
+    """An actor that has started: its node, and what its judge and its engine say of themselves."""
 
     node: str
+    engine: Asked
     settings: Mapping[str, Any]
     session: Mapping[str, Any]
     templates: Mapping[str, Template]
-    special_tokens: tuple[str, ...]
-    seeded: bool
 
 
 class JudgeActor:
@@ -61,13 +62,11 @@ class JudgeActor:
         self._in_flight = in_flight
         self._turn = asyncio.Lock()
         self._progress = Progress()
-        self._shown = Progress()
-        self._meters: dict[str, Any] = {}
+        self._counters: Counters | None = None
 
     async def start(self) -> Ready | Failure:
         """Make the judge and start what it asks."""
         ray = importlib.import_module("ray")
-        counter = importlib.import_module("ray.util.metrics").Counter
         try:
             self._judge = self._build()
             await self._judge.engine.start()
@@ -75,14 +74,13 @@ class JudgeActor:
                 await self._judge.meta.start()
         except SpctError as error:
             return Failure(type(error).__name__, str(error))
-        self._meters = {field: counter(name, description=text) for field, (name, text) in METRICS.items()}
+        self._counters = Counters()
         return Ready(
             ray.get_runtime_context().get_node_id(),
+            Asked(self._judge.engine.model_id, self._judge.engine.capabilities),
             described(self._judge, self._settings),
             session_of(self._judge),
             self._judge.templates,
-            self._judge.engine.capabilities.special_tokens,
-            self._judge.engine.capabilities.seeding == "sample",
         )
 
     async def judge(self, work: Work) -> ShardDone | Failure:
@@ -105,10 +103,8 @@ class JudgeActor:
 
     async def progress(self) -> Progress:
         """What has been done, which Ray's own metrics are told too."""
-        for field, meter in self._meters.items():
-            if (more := getattr(self._progress, field) - getattr(self._shown, field)) > 0:
-                meter.inc(more)
-                setattr(self._shown, field, getattr(self._progress, field))
+        if self._counters is not None:
+            self._counters.show(self._progress)
         return self._progress
 
     async def forget(self, work: Work) -> None:

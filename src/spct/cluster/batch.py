@@ -20,10 +20,11 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from spct import errors
-from spct.cluster.actor import Failure, JudgeActor, Ready
+from spct.cluster.actor import Asked, Failure, JudgeActor, Ready
 from spct.cluster.connecting import death_errors
 from spct.cluster.cut import Cut, Shard
 from spct.cluster.home import Home
+from spct.cluster.metrics import Gauges
 from spct.cluster.shard import Progress, ShardDone, Work
 from spct.errors import EngineError, InputError, RunError
 from spct.judges import Judge
@@ -71,7 +72,6 @@ class Report:
     nodes_lost: int = 0
     failures: int = 0
     undone: dict[int, str] = field(default_factory=dict)
-    unseeded: bool = False
     seconds: float = 0.0
     started: float = 0.0
     homing: float = 0.0
@@ -80,7 +80,8 @@ class Report:
 class Batch:
     """Judges the shards of ``cut`` by actors of ``seats``. ``build`` makes the judge, in an actor; it is pickled.
 
-    ``open_home`` makes the run directory of what the first actor says of its judge. ``say`` is told how it goes.
+    ``open_home`` makes the run directory of what the first actor says of its judge. ``say`` is told how it goes. ``engines`` are
+    those that the actors asked.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Batch:
         self._last = ""
         self._adaptive = False
         self._begun = 0.0
-        self.special_tokens: tuple[str, ...] = ()
+        self.engines: list[Asked] = []
 
     async def run(self) -> Report:
         """Judge to the end. Raises EngineError, RunError, ResumeRefusedError or what else the actors say."""
@@ -183,11 +184,13 @@ class Batch:
             self.home = self._open_home(ready)
             self._queue.extend(self.home.left)
             self._adaptive = ready.settings.get("adaptive") is not None
-            self.report.unseeded = not ready.seeded
-            self.special_tokens = ready.special_tokens
             self._settle()
         else:
             self.home.check(ready.settings)
+        if (
+            ready.engine not in self.engines
+        ):  # a machine may choose another way to compute, or find something else of it
+            self.engines.append(ready.engine)
 
     def take(self) -> Shard | None:
         """The next shard for an actor; with adaptive k the first one goes alone, since the others need what it learns."""
@@ -278,19 +281,35 @@ class Batch:
                 setattr(self._before, name, getattr(self._before, name) + getattr(last, name))
 
     async def _tell(self, started: float) -> None:
+        gauges = Gauges()
         while True:
+            gauges.show(self.measures())
             await asyncio.sleep(SAY_EVERY_S)
             self._say(self.line(monotonic() - started))
+
+    def measures(self) -> dict[str, float]:
+        """What the driver knows, by the names under which Ray's metrics have it."""
+        return {
+            "spct_shards": len(self._cut.shards),
+            "spct_shards_home": self._shards_home,
+            "spct_shards_undone": len(self.report.undone),
+            "spct_items_set_aside": self.set_aside,
+            "spct_actors_died": self.report.actors_died,
+            "spct_actor_failures": self.report.failures,
+        }
+
+    @property
+    def _shards_home(self) -> int:
+        return 0 if self.home is None else len(self.home.done)
 
     def line(self, seconds: float) -> str:
         """How it goes, in a line."""
         seen = [self._before, *self._progress.values()]
         items, judgments = sum(p.items for p in seen), sum(p.judgments for p in seen)
-        shards = len(self._cut.shards)
-        done = 0 if self.home is None else len(self.home.done)
         lost = f", {self.report.actors_died} actors died" if self.report.actors_died else ""
+        shards = f"{self._shards_home:,}/{len(self._cut.shards):,} shards"
         return (
-            f"{done:,}/{shards:,} shards home, {items:,} items and {judgments:,} samples in this session, "
+            f"{shards} home, {items:,} items and {judgments:,} samples in this session, "
             f"{judgments / max(seconds, 1e-9):,.0f} samples/s, {self._working} of {self._seats.actors} actors at work{lost}"
         )
 

@@ -90,12 +90,24 @@ def kept_cut(out: Path, facts: Mapping[str, Any]) -> Cut | None:
 def cut(items: Iterable[Item], out: Path, shard_items: int, facts: Mapping[str, Any]) -> Cut:
     """Write the items into shards, one shard in memory at a time; what an earlier cut left is deleted.
 
-    ``facts`` are JSON, all that the cut depends on.
+    ``facts`` are JSON, all that the cut depends on. Whatever ``items`` raises, nothing is left.
     """
     folder = out / FOLDER
     with as_run_error(out):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
+    try:
+        shards = _written(items, folder, shard_items)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    made = Cut(folder, uuid.uuid4().hex, tuple(shards), dict(facts))
+    listed = [[shard.number, shard.begin, shard.count, shard.sha256] for shard in shards]
+    put(folder / MANIFEST, orjson.dumps({"id": made.id, "facts": made.facts, "shards": listed}))
+    return made
+
+
+def _written(items: Iterable[Item], folder: Path, shard_items: int) -> list[Shard]:
     shards: list[Shard] = []
     stream, begin = iter(items), 0
     while rows := [item_to_row(item, kept=False) for item in islice(stream, shard_items)]:
@@ -105,10 +117,7 @@ def cut(items: Iterable[Item], out: Path, shard_items: int, facts: Mapping[str, 
         put(made.file(shard), packed)
         shards.append(shard)
         begin += shard.count
-    made = Cut(folder, uuid.uuid4().hex, tuple(shards), dict(facts))
-    listed = [[shard.number, shard.begin, shard.count, shard.sha256] for shard in shards]
-    put(folder / MANIFEST, orjson.dumps({"id": made.id, "facts": made.facts, "shards": listed}))
-    return made
+    return shards
 
 
 def items_in(packed: bytes, where: str) -> Iterator[Item]:

@@ -71,7 +71,6 @@ def _absorb(merged: RunStore, part: RunStore, renamed: Mapping[int, str]) -> Non
         names = {item.id: renamed.get(begin + position, item.id) for position, item in part.items()}
         for ask in part.asks():
             merged.add_ask(replace(ask, item=names.get(ask.item, ask.item)))
-    merged.keep_notes(part.notes())
     merged.set_meta("seconds", f"{float(merged.meta('seconds') or 0) + float(part.meta('seconds') or 0):.3f}")
 
 

@@ -193,10 +193,11 @@ class RunReader:
         query = "SELECT position, row FROM verdicts ORDER BY position"
         yield from self._decoded(lambda row: (row[0], verdict_of(row[1])), query)
 
-    def notes(self) -> list[str]:
-        """What ``keep_notes`` has kept."""
+    def notes(self, of: str = "main") -> list[str]:
+        """What ``keep_notes`` has kept; ``of`` is the name of a run that is attached to this one."""
+        found = self._one(f"SELECT value FROM {of}.meta WHERE key = 'notes'")
         with as_damage(str(self.directory)):
-            return [str(note) for note in orjson.loads(self.meta("notes") or "[]")]
+            return [] if found is None else [str(note) for note in orjson.loads(found[0])]
 
     def usage(self, position: int | None = None) -> Usage:
         """Tokens spent on one item, or on all."""

@@ -97,7 +97,7 @@ class RunStore(RunReader):
         self._writer.put("INSERT OR REPLACE INTO templates VALUES (?, ?)", rows)
 
     def absorb(self, other: Path, *, at: int | None = None, meta: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Add everything of the run in the file ``other``, its items from the place ``at`` on: behind the last one if None.
+        """Add the run in the file ``other`` with its notes, its items from the place ``at`` on: behind the last one if None.
 
         The facts ``meta`` of this run are kept in the same transaction: all of it is there after it, or none.
         """
@@ -109,7 +109,8 @@ class RunStore(RunReader):
                 with self._db:
                     for statement in ABSORB.split(";")[:-1]:
                         self._db.execute(statement, here)
-                    self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*meta.items()])
+                    facts = {**meta, "notes": self._with_notes(self.notes("part"))}
+                    self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*facts.items()])
             finally:
                 self._db.execute("DETACH part")
         self._end = self._request = None
@@ -239,8 +240,11 @@ class RunStore(RunReader):
 
     def keep_notes(self, notes: Iterable[str]) -> None:
         """Add sentences that whoever reads the run should know, each once."""
-        self.set_meta("notes", orjson.dumps(list(dict.fromkeys([*self.notes(), *notes]))).decode())
+        self.set_meta("notes", self._with_notes(notes))
         self.flush()
+
+    def _with_notes(self, notes: Iterable[str]) -> str:
+        return orjson.dumps(list(dict.fromkeys([*self.notes(), *notes]))).decode()
 
 
 class _FirstTexts(MutableMapping[str, str]):

@@ -121,9 +121,9 @@ async def _rft_data(path: Path, options: Mapping[str, Any]) -> int:
         for name in names:
             if options["ray"] is not None:
                 given = BatchItems(session | settings, source.items)
-                build = partial(_judge_of, options, name)
+                make = partial(_judge_of, name=name)
                 special = (
-                    await judge_batch(build, given, out / name, options, settings=settings, session=session)
+                    await judge_batch(make, given, out / name, options, settings=settings, session=session)
                 ).special_tokens
                 continue
             sampler = _judge_of(options, name, engine)
