@@ -31,7 +31,7 @@ class Rates:
 
     model_id = "test:rates"
     special_tokens = ()
-    notes = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self):
         self.configuration = {"server": "http://127.0.0.1:1", "prompt": prompt_row(load_template("meta-rm"))}
