@@ -356,7 +356,7 @@ async def test_garbage_is_one_clear_message(folder, body):
 def test_a_full_disk_is_one_clear_message_and_keeps_what_is_there(folder):
     small = folder / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(small)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small tmpfs needs root")
     try:

@@ -1,10 +1,13 @@
 """spct vote and spct meta as whole processes."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+
+from spct.meta.llm import SHIPPED
 
 SPCT = [sys.executable, "-c", "from spct.cli import main; main()"]
 SCRIPT = """
@@ -71,6 +74,21 @@ def test_show_marks_the_judgments_that_a_meta_rm_let_into_the_vote(folder):
     text = spct("show", out, "q0", "--full").stdout
     assert text.count("left out of the vote") == 2
     assert f"meta RM   {rated[0]['rating']:.3g}, kept" in text
+
+
+def test_show_tells_which_meta_rm_rated_when_by_what(folder):
+    out = folder / "rated"
+    judge(folder, "-k", 2, "--meta", "random:3", "--out", out)
+    (folder / "rate.py").write_text("def rate(request, j):\n    return '\\\\boxed{7}'\n")
+    spct("meta", out, "--meta", f"llm:scripted:{folder / 'rate.py'}:rate")
+    by_lot, by_model = [line for line in spct("show", out).stdout.splitlines() if line.startswith("  session")]
+    assert by_lot.endswith(", items 10, rated by random:3")
+    assert re.search(
+        r"20..-..-.. ..:..:.. UTC, spct \S+, python \S+, rated by llm:scripted:.*, temperature 0.0, .*, prompt soundness ",
+        by_model,
+    )
+    texts = spct("show", out, "--templates").stdout
+    assert all(line in texts for line in SHIPPED.read_text("utf-8").splitlines())
 
 
 def test_rated_later_and_voted_at_any_k_meta(folder, run):

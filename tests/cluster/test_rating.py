@@ -19,7 +19,7 @@ from spct.meta import Case
 from spct.types import Item, Judgment, Message
 from spct.voting.ratings import Rating
 
-READY = ReadyToRate("node", "test:meta", ())
+READY = ReadyToRate("node", "test:meta", (), {"device": "cpu"}, ("weights re-encoded",))
 
 
 class Actor:
@@ -220,3 +220,10 @@ async def test_work_goes_to_the_actor_that_has_least():
     found, made, _ = await rated(Plan(), [[f"q{n}" for n in range(300)] for _ in range(4)], actors=4)
     assert [len(chunk) for chunk in found] == [300] * 4
     assert sorted(handle.asked for _, _, handle in made) == [[300]] * 4
+
+
+async def test_what_a_run_keeps_of_the_meta_rm_is_what_the_first_actor_says():
+    meta = ActorsMeta(lambda: None, LocalSeats(2, plan=Plan(), made=([],)), pause_s=0)
+    await meta.start()
+    assert (meta.configuration, meta.notes) == ({"device": "cpu"}, ("weights re-encoded",))
+    await meta.close()

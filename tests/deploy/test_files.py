@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve.live import PAIR, live
-from spct.cli.serve import serve
+from spct.cli.serve import serve, serve_key
+from spct.serve.auth import Keys
 from spct.serve.server import LAST_ANSWERS_S, LINGER_S
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -73,10 +75,26 @@ def test_panels_have_places_of_their_own():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not installed")
-def test_promtool_accepts_the_rules_and_their_tests():
-    for command in (["check", "rules", "rules.yml"], ["test", "rules", "rules-test.yml"]):
+def test_promtool_accepts_the_rules_their_tests_and_the_configurations():
+    configs = [["check", "config", "--syntax-only", name] for name in ("prometheus.yml", "kubernetes.yml")]
+    for command in (["check", "rules", "rules.yml"], ["test", "rules", "rules-test.yml"], *configs):
         done = subprocess.run(["promtool", *command], cwd=DEPLOY / "prometheus", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_finds_on_kubernetes_what_it_finds_on_one_machine():
+    compose, kubernetes = (
+        yaml.safe_load((DEPLOY / "prometheus" / name).read_text()) for name in ("prometheus.yml", "kubernetes.yml")
+    )
+    (here,), (there,) = compose.pop("scrape_configs"), kubernetes.pop("scrape_configs")
+    assert compose == kubernetes
+    assert here["job_name"] == there["job_name"] == "spct"  # as the rules have it
+    service = manifests()["Service"]
+    (found,) = there["dns_sd_configs"]
+    name = service["metadata"]["name"]
+    assert found == {"names": [f"{name}.default.svc.cluster.local"], "type": "A", "port": 8000}
+    # One address for each replica, and not one for all.
+    assert (service["spec"]["clusterIP"], service["spec"]["ports"][0]["port"]) == ("None", found["port"])
 
 
 def parsed(arguments):
@@ -97,6 +115,27 @@ def test_a_pod_is_given_the_time_that_draining_takes():
     assert parsed(compose["command"])["drain"] + LINGER_S + 2 * LAST_ANSWERS_S <= int(
         compose["stop_grace_period"].rstrip("s")
     )
+
+
+def test_users_of_containers_can_read_the_files_that_are_mounted(tmp_path):
+    keys = tmp_path / "keys"
+    made = CliRunner().invoke(serve_key, ["trainer", "--keys", str(keys)], standalone_mode=False)
+    assert (made.exit_code, keys.stat().st_mode & 0o777) == (0, 0o600)
+    # So whoever follows the instructions has to open it, and the service must take it then.
+    compose = (DEPLOY / "compose.yaml").read_text()
+    secrets = [one["file"].removeprefix("./") for one in yaml.safe_load(compose)["secrets"].values()]
+    assert f"chmod a+r {' '.join(f'deploy/{name}' for name in secrets)} " in compose
+    assert "chmod a+r keys\n" in (DEPLOY.parent / "docs" / "deploying.md").read_text()
+    keys.chmod(0o644)
+    assert [name for name, _ in Keys.read(keys).digests] == ["trainer"]
+
+
+def test_podman_is_told_the_format_that_keeps_the_health_check():
+    container = (DEPLOY / "Containerfile").read_text()
+    assert "\nHEALTHCHECK " in container
+    for text in (container, (DEPLOY.parent / "docs" / "deploying.md").read_text()):
+        builds = re.findall("podman build.*-f deploy/Containerfile.*", text)
+        assert builds and all(" --format docker " in build for build in builds)
 
 
 def test_manifests_agree_with_each_other():

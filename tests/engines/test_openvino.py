@@ -17,7 +17,7 @@ from spct.engines.chat_text import ChatText
 from spct.engines.engine import SampleBatch, SampleRequest
 from spct.engines.openvino import OpenVINOEngine
 from spct.engines.openvino_model import read_facts
-from spct.engines.processor import this_processor
+from spct.engines.processor import ISA_LIMITS, this_processor
 from spct.errors import ContextLengthError, EngineError, InputError, RequestError, WeightsError
 from spct.types import Message
 
@@ -35,6 +35,11 @@ def ask(
 
 def texts(batch: SampleBatch) -> list[str]:
     return [sample.text for sample in batch.samples]
+
+
+def skip_where_samples_do_not_come_again(engine: OpenVINOEngine) -> None:
+    if engine.capabilities.seed_alone is False:
+        pytest.skip("the processor is kept to AVX2, where samples depend on what is computed together")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,6 +63,7 @@ async def test_shipped_q4_1_is_never_read(engine: OpenVINOEngine) -> None:
 
 
 async def test_sample_depends_on_its_seed_alone(engine: OpenVINOEngine) -> None:
+    skip_where_samples_do_not_come_again(engine)
     story = "Write two sentences about rivers and the towns beside them, for a reader who has never seen one."
     whole = texts(await engine.sample(ask(story, n=4, seed=40)))
     lone = [texts(await engine.sample(ask(story, seed=40 + j)))[0] for j in range(4)]
@@ -69,6 +75,7 @@ async def test_sample_depends_on_its_seed_alone(engine: OpenVINOEngine) -> None:
 
 async def test_prompt_that_ends_with_its_block_can_be_used_again(engine: OpenVINOEngine) -> None:
     """Its last block is in the cache after the first use; lanes that shared it would read garbage."""
+    skip_where_samples_do_not_come_again(engine)
     padded = [ask("Name two rivers." + " Thanks." * extra, n=3, seed=8) for extra in range(32)]
     lengths = [await engine.count_tokens(request.messages) or 0 for request in padded]
     request = padded[next(i for i, length in enumerate(lengths) if length % 32 == 0)]
@@ -84,6 +91,7 @@ async def test_grammar_holds_for_every_sample(engine: OpenVINOEngine) -> None:
 
 
 async def test_bad_grammar_fails_alone(engine: OpenVINOEngine) -> None:
+    skip_where_samples_do_not_come_again(engine)
     good = ask("Name a river.", n=2, seed=3)
     before = texts(await engine.sample(good))
     bad, after = await asyncio.gather(
@@ -242,6 +250,17 @@ async def test_samples_are_said_to_be_their_seed_s_own_where_that_was_measured()
     assert OpenVINOEngine(MODEL).capabilities.seeding == "sample"
     assert OpenVINOEngine(MODEL, precision="bf16").capabilities.seeding == "request"
     assert OpenVINOEngine(MODEL, device="GPU", precision="f32").capabilities.seeding == "request"
+
+
+@pytest.mark.parametrize(("limit", "found"), [("AVX2", False), ("avx2", False), ("AVX512_CORE", None), ("", None)])
+@pytest.mark.parametrize("name", ISA_LIMITS)
+async def test_samples_are_not_their_seed_s_alone_on_a_processor_kept_to_avx2(
+    name: str, limit: str, found: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in ISA_LIMITS:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, limit)
+    assert OpenVINOEngine(MODEL).capabilities.seed_alone is found
 
 
 async def test_the_precision_reaches_the_library(engine: OpenVINOEngine) -> None:

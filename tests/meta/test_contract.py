@@ -1,5 +1,7 @@
 """What every meta RM keeps to: a row each."""
 
+import json
+
 import pytest
 
 from meta.judged import cases_of, judgment
@@ -7,7 +9,8 @@ from servers.chat import ChatServer
 from servers.classify import classifies
 from spct.engines.scripted import ScriptedEngine
 from spct.meta import METAS, Case, MetaRM, load_meta
-from spct.meta.llm import LLMMeta
+from spct.meta.llm import SHIPPED, LLMMeta
+from spct.templates import load_template
 from spct.voting.ratings import Rating
 
 
@@ -20,7 +23,7 @@ async def meta(request, tmp_path):
         yield load_meta(f"classifier:{save_classifier(tmp_path, 'llama')}")
     elif request.param == "remote":
         async with ChatServer(classifies(lambda prompt, answer: [float(len(answer))])) as server:
-            yield load_meta("remote:m", base_url=server.base_url)
+            yield load_meta("remote:m", base_url=server.base_url, api_key="verysecret")
     elif request.param == "llm":
         yield LLMMeta(ScriptedEngine(lambda r, j: f"\\boxed{{{1 + len(r.messages[0].content) % 10}}}"))
     else:
@@ -43,5 +46,22 @@ async def test_contract(meta: MetaRM):
     assert await meta.rate([]) == []
     assert ":" in meta.model_id
     assert isinstance(meta.special_tokens, tuple)
+    assert "verysecret" not in json.dumps([dict(meta.configuration), meta.notes], allow_nan=False)
+    assert all(isinstance(note, str) and note for note in meta.notes)
     await meta.close()
     await meta.close()
+
+
+@pytest.mark.parametrize("kind", ["classifier", "remote", "llm"])
+def test_the_prompt_that_a_meta_rm_was_told_to_read_is_kept_whole(kind, tmp_path):
+    name = "meta-rm" if kind != "llm" else str(tmp_path / "own.jinja")
+    (tmp_path / "own.jinja").write_text(SHIPPED.read_text("utf-8").replace("judgment", "opinion"), "utf-8")
+    if kind == "classifier":
+        pytest.importorskip("transformers")
+    options = {"base_url": "http://127.0.0.1:1"} if kind == "remote" else {}
+    meta = load_meta(f"{kind}:m" if kind != "llm" else "llm:openai:m", template=name, **options)
+    kept = meta.configuration["prompt"]
+    told = load_template(name)
+    assert (kept["name"], kept["digest"], kept["texts"]) == (told.name, told.digest, dict(told.texts))
+    if kind == "remote":
+        assert meta.configuration["server"] == "http://127.0.0.1:1/"

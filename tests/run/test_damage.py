@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import sqlite3
 
+import orjson
 import pytest
 
 from service.serving import by_digit
@@ -44,7 +45,15 @@ def read_all(directory):
     """Everything that any command reads of a run."""
     with contextlib.closing(RunStore.open(directory)) as store:
         _, settings = stored_settings(store)
-        store.sessions(), store.templates(), store.notes(), store.usage(), store.metas(), store.problem_counts()
+        (
+            store.sessions(),
+            store.meta_prompts(),
+            store.templates(),
+            store.notes(),
+            store.usage(),
+            store.metas(),
+            store.problem_counts(),
+        )
         for position, _ in store.item_ids():
             store.requests(position), store.ratings(position, "rm"), store.item(position)
         list(store.all_ratings("rm")), list(store.score_rows()), list(store.verdict_rows())
@@ -101,3 +110,21 @@ def test_settings_are_read_or_one_error_wherever_they_are_read(run, tmp_path, wr
     ):
         with pytest.raises(RunError, match="damaged: its settings cannot be read back"):
             use(damaged)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [[], {}, {"id": 5}, {"id": "m", "prompt": {}}, {"id": "m", "prompt": []},
+     {"id": "m", "prompt": {"name": "p", "digest": "d", "texts": []}},
+     {"id": "m", "prompt": {"name": "p", "digest": "d", "texts": {"p.jinja": 5}}},
+     {"id": "m", "prompt": {"name": "p", "digest": 5, "texts": {"p.jinja": "text"}}}],
+)  # fmt: skip
+def test_a_session_that_tells_no_meta_rm_is_one_error(run, tmp_path, meta):
+    copy = shutil.copytree(run, tmp_path / "run")
+    with contextlib.closing(sqlite3.connect(copy / "run.sqlite")) as db:
+        db.execute(
+            "INSERT INTO sessions VALUES ('2026-11-29T12:00:00+00:00', ?)", [orjson.dumps({"meta": meta}).decode()]
+        )
+        db.commit()
+    with contextlib.closing(RunStore.open(copy)) as store, pytest.raises(RunError, match="damaged"):
+        store.sessions()

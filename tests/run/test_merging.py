@@ -22,6 +22,7 @@ from spct.run import RunStore, judge_items, opened_run
 from spct.run.asks import Asked
 from spct.run.labels import Label, add_label, labels_of
 from spct.run.merging import Merged, merge_runs
+from spct.run.rating import rate_run
 from spct.run.stored import stored_items, stored_settings
 from spct.service.recording import Recording
 from spct.service.service import RewardService
@@ -62,6 +63,19 @@ def contents(directory):
             "SELECT position, prompt_tokens, completion_tokens, requests, prompt FROM requests ORDER BY 1, 5, 3"
         ).fetchall()
     return found
+
+
+async def test_who_rated_the_parts_is_kept(tmp_path):
+    parts = [tmp_path / name for name in ("one", "two")]
+    for n, part in enumerate(parts):
+        await judged(write_rows(tmp_path / f"{n}.jsonl", [n]), part)
+    with contextlib.closing(RunStore.open(parts[1], write=True)) as store:
+        await rate_run(store, stored_settings(store)[1], load_meta("random"))
+        rated = store.all_sessions()[-1]
+    merge_runs(parts, tmp_path / "merged")
+    with contextlib.closing(RunStore.open(tmp_path / "merged")) as merged:
+        assert rated[1]["meta"] == {"id": "random:0"}
+        assert rated in merged.all_sessions() and rated not in merged.sessions()
 
 
 @pytest.mark.parametrize("meta", [None, "random"])

@@ -20,6 +20,7 @@ from spct.items import fingerprint, parse_item
 from spct.judges.grm import GRMJudge
 from spct.judges.jury import JuryJudge, Member
 from spct.judges.settings import judge_settings
+from spct.meta.llm import SHIPPED, LLMMeta
 from spct.run import RunStore, judge_items, open_run, opened_run
 from spct.run.opening import file_facts
 from spct.voting.orders import sample_seed, seed_base
@@ -55,6 +56,23 @@ def test_another_effective_grammar_is_refused_by_name(tmp_path):
     with pytest.raises(ResumeRefusedError, match="grammar: 'gbnf' in the run, None now"):
         open_run(tmp_path, judge(Capabilities(grammar="gbnf"), grammar=False), resume=True)
     open_run(tmp_path, judge(Capabilities(grammar="gbnf")), resume=True).close()
+
+
+async def test_a_session_says_by_which_meta_rm_its_judgments_are_rated(tmp_path):
+    engine = ScriptedEngine(lambda r, j: "\\boxed{7}")
+    engine.notes = ("the server rounds",)
+    meta = LLMMeta(engine, temperature=0.25)
+    made = GRMJudge(ScriptedEngine(lambda r, j: judgment_text([3, 8])), judge_settings(k=2), meta=meta)
+    with opened_run(tmp_path, made, resume=False) as store:
+        ((_, facts),) = store.sessions()
+        assert facts["meta"]["id"] == meta.model_id
+        assert facts["meta"]["temperature"] == 0.25
+        (texts,) = store.meta_prompts().values()
+        assert list(texts) == [SHIPPED.name, "_given.jinja"]
+        assert texts[SHIPPED.name] == SHIPPED.read_text("utf-8")
+        assert store.notes() == []
+    with contextlib.closing(RunStore.open(tmp_path)) as store:
+        assert store.notes() == [f"meta RM {meta.model_id}: the server rounds"]
 
 
 def test_notes_of_all_sessions_are_kept_once(tmp_path):

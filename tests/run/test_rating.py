@@ -1,7 +1,10 @@
 """A run rated after the fact: the prompts are those that were judged, with what its first steps wrote."""
 
 import asyncio
+import contextlib
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 
@@ -9,8 +12,11 @@ from spct.engines.scripted import ScriptedEngine, judgment_text
 from spct.errors import EngineError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
+from spct.meta.prompt import prompt_row
 from spct.run import RunStore, judge_items
+from spct.run.opening import add_session
 from spct.run.rating import SMALLEST_CHUNK, UNDER_WAY, rate_run
+from spct.templates import load_template
 from spct.types import Item, Message
 from spct.voting.ratings import Rating
 
@@ -25,8 +31,10 @@ class Rates:
 
     model_id = "test:rates"
     special_tokens = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self):
+        self.configuration = {"server": "http://127.0.0.1:1", "prompt": prompt_row(load_template("meta-rm"))}
         self.prompts = set()
 
     async def start(self):
@@ -153,3 +161,38 @@ async def test_stopped_it_stops_what_is_under_way(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await work
     assert (meta.stopped, store.count("ratings")) == (160, 0)
+
+
+async def test_a_run_keeps_when_it_was_rated_and_by_what(tmp_path):
+    store, settings = await many_judged(tmp_path, k=1)
+    add_session(store, {"engine": {"server": "http://127.0.0.1:2"}, "k": 1, "items": 40})
+    before, meta = store.sessions(), Rates()
+    await rate_run(store, settings, meta)
+    await rate_run(store, settings, meta)  # nothing is left to rate: no session
+    judged, rated = store.all_sessions()
+    assert store.sessions() == before == [judged]  # as every reader of a run's date, items and server takes them
+    assert rated[0] > judged[0]
+    assert rated[1] == {
+        "spct": version("spct"),
+        "python": platform.python_version(),
+        "rating": True,
+        "meta": {"id": "test:rates", **meta.configuration},
+    }
+    (((id, digest), texts),) = store.meta_prompts().items()
+    template = load_template("meta-rm")
+    assert (id, digest, texts) == ("test:rates", template.digest, template.texts)
+
+
+@pytest.mark.parametrize("fails", [None, "q39"])
+async def test_what_a_meta_rm_noted_is_kept_whatever_ends_the_rating(tmp_path, fails):
+    class Notes(AnswersLate):
+        async def rate(self, cases):
+            ratings = await super().rate(cases)
+            self.notes = ("the server rounds",)  # as an engine that finds out when it is asked
+            return ratings
+
+    store, settings = await many_judged(tmp_path)
+    meta = Notes(160, fails)
+    with pytest.raises(EngineError) if fails else contextlib.nullcontext():
+        await rate_run(store, settings, meta)
+    assert store.notes() == ["meta RM test:rates: the server rounds"]

@@ -238,7 +238,7 @@ def by_seed_any_n(request, j):
 class BySeed:
     """A meta RM that rates a judgment by its seed."""
 
-    model_id, special_tokens = "by:seed", ()
+    model_id, special_tokens, configuration, notes = "by:seed", (), {}, ()
 
     async def start(self):
         return

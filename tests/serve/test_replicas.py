@@ -1,16 +1,19 @@
 """Several replicas behind a proxy: the rollouts of a group meet, and a replica that dies costs and changes no reward."""
 
 import asyncio
+import re
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from serve.group_scores import judging
 from servers.hashing_proxy import HashingProxy
 from servers.spct_serve import SpctServe
+from spct.cli.serve import serve
 from spct.client import RewardClient
 from spct.engines.scripted import ScriptedEngine
 from spct.errors import EngineUnreachableError
@@ -106,18 +109,53 @@ async def test_whole_groups_go_anywhere_and_a_dead_replica_is_told_as_one():
     assert sorted(proxy.sent) == [(0, None), (1, None)]
 
 
+def example(name):
+    return (ROOT / "examples" / "proxy" / name).read_text()
+
+
+def with_tls(text):
+    """The configuration with its lines on TLS, which follow a comment on keys in the clear, and are commented out."""
+    before, told, after = re.split("(# For callers elsewhere.*\n)", text)
+    lines = after.split("\n")
+    end = next(place for place, line in enumerate(lines) if not line.lstrip().startswith("# "))
+    return before + told + "\n".join([line.replace("# ", "", 1) for line in lines[:end]] + lines[end:])
+
+
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_nginx_takes_the_configuration(tmp_path):
+@pytest.mark.parametrize("change", [lambda text: text, with_tls], ids=["plain", "tls"])
+def test_nginx_takes_the_configuration(tmp_path, change):
+    certificate = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=spct", "-out", "tls.crt"]
+    subprocess.run([*certificate, "-keyout", "tls.key"], cwd=tmp_path, capture_output=True, check=True)
+    file = tmp_path / "nginx.conf"
+    file.write_text(change(example("nginx.conf")).replace("/etc/ssl/spct", str(tmp_path)))
     done = subprocess.run(
-        ["nginx", "-t", "-p", str(tmp_path), "-c", str(ROOT / "examples" / "proxy" / "nginx.conf")],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["nginx", "-t", "-p", str(tmp_path), "-c", str(file)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "test is successful" in done.stderr) == (0, True), done.stderr
+    assert ("\n        listen 8443 ssl" in file.read_text()) == (change is with_tls)
+
+
+def test_envoys_lines_on_tls_stand_where_they_belong():
+    plain, tls = (yaml.safe_load(text) for text in (example("envoy.yaml"), with_tls(example("envoy.yaml"))))
+    chain = tls["static_resources"]["listeners"][0]["filter_chains"][0]
+    context = chain.pop("transport_socket")["typed_config"]["common_tls_context"]
+    assert context["tls_certificates"][0].keys() == {"certificate_chain", "private_key"}
+    assert tls == plain
+
+
+def test_the_proxies_wait_longer_than_a_rollout_may():
+    manual = (ROOT / "docs" / "adapters.md").read_text()
+    manifest = (ROOT / "deploy" / "kubernetes" / "spct.yaml").read_text()
+    waits = [float(wait) for wait in re.findall("--cohort-wait[= ]([0-9]+)", manual + manifest)]
+    deadline = serve.make_context("serve", []).params["deadline"]
+    envoy = yaml.safe_load(example("envoy.yaml"))["static_resources"]["listeners"][0]["filter_chains"][0]
+    (manager,) = (one["typed_config"] for one in envoy["filters"])
+    routes = [one["route"]["timeout"] for one in manager["route_config"]["virtual_hosts"][0]["routes"]]
+    limits = [manager["stream_idle_timeout"], *routes, *re.findall("proxy_read_timeout (\\S+);", example("nginx.conf"))]
+    assert (len(waits), len(limits)) == (2, 5)
+    assert max(waits) + deadline < min(float(limit.removesuffix("s")) for limit in limits)
 
 
 def test_the_configurations_name_the_header_that_the_client_sends():
-    nginx, envoy = ((ROOT / "examples" / "proxy" / name).read_text() for name in ("nginx.conf", "envoy.yaml"))
-    assert f"$http_{COHORT_HEADER.lower().replace('-', '_')} " in nginx
-    assert f"header_name: {COHORT_HEADER.lower()}" in envoy
+    assert f"$http_{COHORT_HEADER.lower().replace('-', '_')} " in example("nginx.conf")
+    assert f"header_name: {COHORT_HEADER.lower()}" in example("envoy.yaml")

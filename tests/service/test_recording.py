@@ -111,10 +111,10 @@ async def test_principles_are_kept_with_the_run(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 400 kB, and how to make it larger."""
+    """A file system of 800 kB, and how to make it larger."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=800k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("mounting a small tmpfs needs root")
     yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=4m", str(folder)], check=True)

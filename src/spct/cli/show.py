@@ -24,6 +24,7 @@ from spct.items.messages import turn_row
 from spct.judges.settings import JudgeSettings
 from spct.measures.case import Scale
 from spct.run import RunStore
+from spct.run.reader import RATING
 from spct.run.stored import (
     StoredItem,
     first_texts,
@@ -185,19 +186,24 @@ def _settings_lines(written: Mapping[str, Any], surface: Surface) -> Iterator[st
 
 
 def _session_lines(store: RunStore, surface: Surface) -> Iterator[str]:
-    """When the run was worked on, on which input, with what: a line for each session, and what engines noted."""
-    for started, facts in store.sessions():
-        flat = {**facts, **facts.get("engine", {})}
-        flat.pop("engine", None)
-        named = [(name, value) for name, value in flat.items() if value is not None]
+    """When the run was worked on, on which input, with what: a line for each session, and what engines and meta RMs noted."""
+    for started, facts in store.all_sessions():
+        engine, meta = facts.pop("engine", {}), facts.pop("meta", {})
+        facts.pop(RATING, None)
+        if "prompt" in meta:
+            meta["prompt"] = f"{meta['prompt']['name']} {meta['prompt']['digest']}"
+        rated = [("rated by" if name == "id" else name, value) for name, value in meta.items()]
+        named = [(name, value) for name, value in [*{**facts, **engine}.items(), *rated] if value is not None]
         yield from labelled("session", f"{started[:19].replace('T', ' ')} UTC, {_joined(named)}", surface, margin=2)
     for note in store.notes():
         yield from labelled("note", note, surface, margin=2)
 
 
 def _template_lines(store: RunStore) -> Iterator[str]:
-    for name, template in store.templates().items():
-        for file, text in template.texts.items():
+    kept = [(name, template.texts) for name, template in store.templates().items()]
+    kept += [(f"{id} {digest}", texts) for (id, digest), texts in store.meta_prompts().items()]
+    for name, texts in kept:
+        for file, text in texts.items():
             yield f"{line(name)}: {line(file)}"
             yield from ("  " + part for part in lines(text.rstrip("\n")))
             yield ""

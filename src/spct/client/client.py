@@ -33,8 +33,9 @@ NOT_NOW = ("BusyError", "DrainingError")
 class RewardClient(RewardSource):
     """A reward service at ``base_url``, asked under ``key`` (or the environment's SPCT_API_KEY).
 
-    ``timeout_s`` bounds one try and ``patience_s`` how long a call goes on trying after its first failure, a restart of
-    the service included. ``judge_name`` is which judge of the service is asked, its default one if None. Every method raises
+    ``timeout_s`` bounds one try: give it more than the service's ``--cohort-wait`` and ``--deadline`` together, or a rollout that
+    waits for its group is asked again. ``patience_s`` is how long a call goes on trying after its first failure, a restart
+    of the service included. ``judge_name`` is which judge of the service is asked, its default one if None. Every method raises
     what the service names: BusyError, DeadlineError, RejectedError, EngineError, CohortError, ... of ``spct.errors``. What comes
     back are the frozen models of ``spct.wire``; ``options`` are the fields of ``spct.wire.parts.Options`` (k, seed, ...).
     """
@@ -45,7 +46,7 @@ class RewardClient(RewardSource):
         key: str | None = None,
         *,
         judge_name: str | None = None,
-        timeout_s: float = 600.0,
+        timeout_s: float = 1800.0,
         patience_s: float = 300.0,
     ) -> None:
         super().__init__()

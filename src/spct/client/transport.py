@@ -50,7 +50,7 @@ WAITED_OUT = (408, 425, 429, 502, 503, 504)
 class Patience:
     """``timeout_s`` bounds one try, ``patience_s`` how long a call goes on trying after its first failure."""
 
-    timeout_s: float = 600.0
+    timeout_s: float = 1800.0
     patience_s: float = 300.0
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import importlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,8 @@ class ReadyToRate:
     node: str
     model_id: str
     special_tokens: tuple[str, ...]
+    configuration: Mapping[str, Any]
+    notes: tuple[str, ...]
 
 
 class MetaActor:
@@ -59,7 +61,8 @@ class MetaActor:
             return Failure(type(error).__name__, str(error))
         self._rated = counter("spct_ratings", description="Judgments that this actor was asked to rate.")
         node = ray.get_runtime_context().get_node_id()
-        return ReadyToRate(node, self._meta.model_id, tuple(self._meta.special_tokens))
+        meta = self._meta
+        return ReadyToRate(node, meta.model_id, tuple(meta.special_tokens), dict(meta.configuration), tuple(meta.notes))
 
     async def rate(self, cases: Sequence[Case]) -> list[Rating] | Failure:
         """One rating per case, in order."""
@@ -107,6 +110,18 @@ class ActorsMeta:
     def special_tokens(self) -> tuple[str, ...]:
         assert self._first is not None
         return self._first.special_tokens
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """That of the first actor."""
+        assert self._first is not None
+        return self._first.configuration
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the first actor, as far as it had them when it had started."""
+        assert self._first is not None
+        return self._first.notes
 
     async def start(self) -> None:
         """Have all actors started; returns when one can rate."""

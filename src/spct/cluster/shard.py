@@ -25,6 +25,7 @@ from spct.judges.verdicts import no_verdict
 from spct.run import RunStore, judge_items, open_run
 from spct.run.connection import FILE
 from spct.run.lock import DirectoryLock
+from spct.run.opening import notes_of
 from spct.run.pilot import KEY as NOISE
 from spct.types import Item, ItemError, Judgment, Usage
 
@@ -110,7 +111,7 @@ class ShardRun:
             for position in alone:
                 await self._judge(store, {position: items[position]}, ALONE)
             self.begun()
-            store.keep_notes(self.judge.engine.notes)
+            store.keep_notes(notes_of(self.judge))
             noise = store.meta(NOISE)
         finally:
             store.close()

@@ -2,8 +2,8 @@
 
 NAME is a catalogue name, a path to a ``.gguf`` of the llama or qwen family, ``hf:owner/repo/file.gguf``, or a directory
 with a saved OpenVINO IR. Sample j of a request is what a request of its own with seed + j gives, whatever else is in
-flight (see ``openvino_lanes``), as long as it computes in float32 on a CPU. No log-probabilities: the library returns
-that of the sampled token only, never the alternatives that expected scores need.
+flight (see ``openvino_lanes``), as long as it computes in float32 on a CPU that is not kept to AVX2. No
+log-probabilities: the library returns that of the sampled token only, never the alternatives that expected scores need.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class OpenVINOEngine:
         properties: dict[str, str | int] = {"KV_CACHE_PRECISION": "f16"}
         if self._precision is not None:
             properties["INFERENCE_PRECISION_HINT"] = self._precision
-        if any(os.environ.get(name, "").upper() == "AVX2" for name in ISA_LIMITS):
+        if _kept_to_avx2():
             # the library asks the processor and not the variable, and wants int8 kernels that are forbidden here
             properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         if self._threads is not None:
@@ -133,6 +133,7 @@ class OpenVINOEngine:
             grammar=GRAMMAR,
             continues=True,
             shares_prefill=True,
+            seed_alone=False if _kept_to_avx2() else None,  # docs/benchmarks.md has what was measured there
             concurrency=max(self._parallel // 4, 1),  # items come with several samples, or with one that is tried again
             context_tokens=self._context_tokens() if self._facts else self._wanted_context,
             special_tokens=(self._facts.special_tokens if self._facts else ()) + self._named_tokens,
@@ -242,6 +243,11 @@ class OpenVINOEngine:
             seed=seed,
             completion_tokens=len(made.token_ids),
         )
+
+
+def _kept_to_avx2() -> bool:
+    """Whether the library's kernels may use AVX2 at most."""
+    return any(os.environ.get(name, "").upper() == "AVX2" for name in ISA_LIMITS)
 
 
 def _stop_ids(path: Path, eos: int) -> frozenset[int]:

@@ -6,7 +6,9 @@ shows how much a perfect meta RM could gain from the same samples, and nothing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from spct.errors import InputError
 from spct.items import fingerprint
@@ -20,6 +22,8 @@ class _NoModel:
     """Nothing to load, nothing to free."""
 
     special_tokens: tuple[str, ...] = ()
+    configuration: Mapping[str, Any] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     async def start(self) -> None:
         return

@@ -8,7 +8,7 @@ is heavy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from spct.engines.chat_tokenizer import ChatTokenizer
 from spct.errors import EngineError, RejectedError, WeightsError
 from spct.meta.meta import Case
 from spct.meta.probability import rating_of
-from spct.meta.prompt import FILE, kept_prompt, load_prompt, named, turns_of
+from spct.meta.prompt import FILE, kept_prompt, load_prompt, named, prompt_row, turns_of
 from spct.voting.ratings import Rating
 
 _QUIETLY: dict[str, Any] = {
@@ -38,6 +38,8 @@ class ClassifierMeta:
     padding token, an id that no text of the batch holds pads it, so padding is never taken for the end of a text.
     Ratings of one text in different batches may differ in the last digits.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -62,6 +64,10 @@ class ClassifierMeta:
     @property
     def special_tokens(self) -> tuple[str, ...]:
         return self._torch.capabilities().special_tokens
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {**self._torch.configuration, **({} if self._prompt is None else {"prompt": prompt_row(self._prompt)})}
 
     async def start(self) -> None:
         await self._torch.start()

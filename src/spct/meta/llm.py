@@ -7,7 +7,7 @@ which leaves fewer ties; an answer without one has no rating then, since the two
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from spct.engines.asking import Held, ask, held_to
 from spct.engines.engine import Sample
 from spct.errors import ContextLengthError, TemplateError
 from spct.meta.meta import Case
+from spct.meta.prompt import prompt_row
 from spct.templates import Given, Template, load_template
 from spct.types import Message
 from spct.voting.expected import expected_scores
@@ -64,6 +65,22 @@ class LLMMeta:
     @property
     def special_tokens(self) -> tuple[str, ...]:
         return self._engine.capabilities.special_tokens
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {
+            **self._engine.configuration,
+            **({} if self._grammar else {"grammar": None}),
+            "temperature": self._temperature,
+            "max_tokens": self._max_tokens,
+            "top_logprobs": self._top_logprobs,
+            "seed": self._seed,
+            "prompt": prompt_row(self._template),
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._engine.notes)
 
     async def start(self) -> None:
         await self._engine.start()

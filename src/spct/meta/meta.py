@@ -8,9 +8,9 @@ with the reason; nothing is cut short or made up. To add one: a module with a cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from spct.types import Item, Judgment, Message
 from spct.voting.ratings import Rating
@@ -42,6 +42,20 @@ class MetaRM(Protocol):
     @property
     def special_tokens(self) -> tuple[str, ...]:
         """Strings that its tokenizer would turn into control tokens; kept out of what it reads. Known once started."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What a run keeps of it beside ``model_id``, as JSON and without secrets: its server or device, versions, options.
+
+        ``prompt`` is the whole text of the template that it reads, where that is not the judge's own
+        (``prompt.prompt_row``). Known once started.
+        """
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that whoever reads its ratings should know; kept when it has rated."""
         ...
 
     async def start(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -33,10 +34,15 @@ def load_prompt(name_or_path: str | None) -> Template | None:
     return template
 
 
+def prompt_row(template: Template) -> dict[str, Any]:
+    """The template, whole, as it is kept with a model and with its ratings."""
+    return {"name": template.name, "digest": template.digest, "texts": dict(template.texts)}
+
+
 def keep_prompt(template: Template, folder: Path) -> None:
     """Keep the template, whole, with the model in ``folder``. Raises RunError."""
     try:
-        (folder / FILE).write_bytes(orjson.dumps({"name": template.name, "texts": dict(template.texts)}))
+        (folder / FILE).write_bytes(orjson.dumps(prompt_row(template)))
     except OSError as error:
         raise RunError(f"{folder / FILE}: cannot be written: {error.strerror or error}; free some space") from error
 

@@ -8,7 +8,8 @@ less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spct.aio import gather_all
 from spct.classifiers.http_model import HTTPModel, as_turns
@@ -16,7 +17,7 @@ from spct.classifiers.remote import RemoteClassifier, read_classes
 from spct.errors import ContextLengthError, InputError
 from spct.meta.meta import Case
 from spct.meta.probability import rating_of
-from spct.meta.prompt import load_prompt, named, turns_of
+from spct.meta.prompt import load_prompt, named, prompt_row, turns_of
 from spct.voting.ratings import Rating
 
 KEY_VARIABLE = "SPCT_META_API_KEY"
@@ -64,6 +65,10 @@ class RemoteMeta(HTTPModel):
     @property
     def special_tokens(self) -> tuple[str, ...]:
         return self._special_tokens
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return {**super().configuration, **({} if self._prompt is None else {"prompt": prompt_row(self._prompt)})}
 
     async def rate(self, cases: Sequence[Case]) -> list[Rating]:
         return await gather_all([self._rate(case) for case in cases])

@@ -142,8 +142,17 @@ def rating_of(row: Sequence[Any]) -> tuple[Place, Rating]:
 def facts_of(started: str, text: str) -> tuple[str, dict[str, Any]]:
     """A session: when it began, and its facts from their JSON."""
     facts = orjson.loads(text)
-    check_kinds((started, facts), (str, dict))
+    check_kinds((started, facts, facts.get("engine", {})), (str, dict, dict))
+    if "meta" in facts:
+        _check_rater(facts["meta"])
     return started, facts
+
+
+def _check_rater(meta: Any) -> None:
+    check_kinds((meta, meta["id"]), (dict, str))
+    if "prompt" in meta:
+        prompt, texts = meta["prompt"], meta["prompt"]["texts"]
+        check_kinds((prompt["name"], prompt["digest"], texts, *texts.values()), (str, str, dict, *[str] * len(texts)))
 
 
 def messages_of(text: str | None) -> tuple[Message, ...]:

@@ -62,7 +62,7 @@ def _absorb(merged: RunStore, part: RunStore, renamed: Mapping[int, str]) -> Non
     """Take all of a run behind what there is; what was asked of a service names items as ``renamed`` does by their places."""
     begin = merged.items_end()
     merged.absorb(part.directory / FILE)
-    for started, facts in part.sessions():
+    for started, facts in part.all_sessions():
         merged.add_session(started, facts)
     if part.takes_asks:
         merged.take_asks()

@@ -22,6 +22,7 @@ import orjson
 from spct.errors import ResumeRefusedError, RunError
 from spct.judges.judge import Judge, params_of
 from spct.logs import logger
+from spct.meta import MetaRM
 from spct.run.connection import holds_run
 from spct.run.store import RunStore
 from spct.templates import Template
@@ -38,7 +39,7 @@ def opened_run(
     settings: Mapping[str, Any] | None = None,
     session: Mapping[str, Any] | None = None,
 ) -> Iterator[RunStore]:
-    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end, the engine's notes kept.
+    """The run of ``judge``, whose engine has been started, in ``directory``; closed in the end, what was noted kept.
 
     Without ``resume`` there must not be one yet; with it, one that is there is gone on with, and else one is made.
     ``settings`` and ``session`` are added to what the judge says of itself. Raises RunError, ResumeRefusedError.
@@ -48,9 +49,9 @@ def opened_run(
             yield store
         except BaseException:
             with contextlib.suppress(RunError):  # the error to tell is the one that ended the session
-                store.keep_notes(judge.engine.notes)
+                store.keep_notes(notes_of(judge))
             raise
-        store.keep_notes(judge.engine.notes)
+        store.keep_notes(notes_of(judge))
 
 
 def open_run(
@@ -72,8 +73,30 @@ def described(judge: Judge, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def session_of(judge: Judge) -> dict[str, Any]:
-    """What a session of a run keeps of its judge."""
-    return {"engine": dict(judge.engine.configuration), "k": judge.settings.k}
+    """What a session of a run keeps of its judge, and of the meta RM that rates for it."""
+    meta = {} if judge.meta is None else {"meta": rater_of(judge.meta)}
+    return {"engine": dict(judge.engine.configuration), "k": judge.settings.k, **meta}
+
+
+def rater_of(meta: MetaRM) -> dict[str, Any]:
+    """What a session of a run keeps of a meta RM, which has been started."""
+    return {"id": meta.model_id, **meta.configuration}
+
+
+def notes_of(judge: Judge) -> list[str]:
+    """What the judge's engine and its meta RM have noted."""
+    return [*judge.engine.notes, *(rater_notes(judge.meta) if judge.meta is not None else ())]
+
+
+def rater_notes(meta: MetaRM) -> list[str]:
+    """What a meta RM has noted, each saying whose it is."""
+    return [f"meta RM {meta.model_id}: {note}" for note in meta.notes]
+
+
+def add_session(store: RunStore, facts: Mapping[str, Any]) -> None:
+    """Note that work on the run begins now, with these facts and this version."""
+    versions = {"spct": version("spct"), "python": platform.python_version()}
+    store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), {**versions, **facts})
 
 
 def begun(
@@ -93,8 +116,7 @@ def begun(
         check_same(store.settings, settings)
         store.set_meta("settings", text)
         store.add_templates(templates)
-        versions = {"spct": version("spct"), "python": platform.python_version()}
-        store.add_session(datetime.datetime.now(datetime.UTC).isoformat(), {**versions, **session})
+        add_session(store, session)
         store.write_file("settings.json", text)
     except BaseException:
         store.close()

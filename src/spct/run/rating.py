@@ -16,6 +16,8 @@ from spct.judges.settings import JudgeSettings
 from spct.judges.template_choice import load_templates, template_for
 from spct.meta import Case, MetaRM
 from spct.meta.cases import make_cases
+from spct.run.opening import add_session, rater_notes, rater_of
+from spct.run.reader import RATING
 from spct.run.store import RunStore
 from spct.templates import Given, Template
 from spct.types import Item, Judgment
@@ -49,6 +51,7 @@ async def rate_run(
 ) -> RatingTotals:
     """Rate what ``meta``, which must be started, has not rated yet, and store it; stopped, it goes on where it was.
 
+    The run keeps when it was rated and by what, as a session of its own, and what ``meta`` noted.
     ``settings`` are the run's. ``retry_problems`` asks again about judgments that had no rating. ``raters`` says how many
     models there are behind ``meta``. Raises TemplateError if the run's template is not there any more, EngineError if the
     meta RM cannot go on, after what else was under way is stored, InputError for a run by a rubric or of a jury.
@@ -99,6 +102,7 @@ class _Chunks:
         self._begun = monotonic()
         self._rated = self._problems = self.already = 0
         self._example: str | None = None
+        self._told = False
 
     @property
     def totals(self) -> RatingTotals:
@@ -111,6 +115,9 @@ class _Chunks:
 
     async def add(self, chunk: Sequence[tuple[int, Case]]) -> None:
         """Have a chunk rated, once there is room. Raises what the meta RM raised for this one or one before."""
+        if not self._told:  # a session that finds nothing to rate is none
+            self._told = True
+            add_session(self._store, {RATING: True, "meta": rater_of(self._meta)})
         while self._tasks and sum(self._tasks.values()) + len(chunk) > UNDER_WAY * self._raters:
             await self._next()
         self._tasks[asyncio.create_task(self._rate(chunk))] = len(chunk)
@@ -143,6 +150,8 @@ class _Chunks:
 
     async def _rate(self, chunk: Sequence[tuple[int, Case]]) -> None:
         ratings = await self._meta.rate([case for _, case in chunk])
+        if notes := rater_notes(self._meta):
+            self._store.keep_notes(notes)
         _store(self._store, self._meta.model_id, chunk, ratings)
         problems = [rating.problem for rating in ratings if rating.problem is not None]
         self._rated += len(ratings) - len(problems)

@@ -26,6 +26,8 @@ from spct.templates import Template
 from spct.types import Item, Judgment, Usage
 from spct.voting.ratings import Place, Rating
 
+RATING = "rating"
+"""The fact of a session in which a meta RM rated what others had judged."""
 YEAR_10000 = 253_402_300_800
 T = TypeVar("T")
 
@@ -70,7 +72,11 @@ class RunReader:
             return written
 
     def sessions(self) -> list[tuple[str, dict[str, Any]]]:
-        """When each session began, and its facts, in order."""
+        """When each session of judging began, and its facts, in order."""
+        return [(started, facts) for started, facts in self.all_sessions() if RATING not in facts]
+
+    def all_sessions(self) -> list[tuple[str, dict[str, Any]]]:
+        """As ``sessions``, those among them in which a meta RM rated and nothing was judged."""
         return list(self._decoded(lambda row: facts_of(*row), "SELECT started, facts FROM sessions ORDER BY rowid"))
 
     def templates(self) -> dict[str, Template]:
@@ -88,6 +94,11 @@ class RunReader:
             return name, self._made[name, text]
 
         return dict(self._decoded(read, "SELECT name, texts FROM templates ORDER BY name"))
+
+    def meta_prompts(self) -> dict[tuple[str, str], dict[str, str]]:
+        """The texts of the templates that meta RMs rated by, by the meta RM's id and the template's digest."""
+        raters = [facts["meta"] for _, facts in self.all_sessions() if "prompt" in facts.get("meta", {})]
+        return {(meta["id"], meta["prompt"]["digest"]): meta["prompt"]["texts"] for meta in raters}
 
     @property
     def takes_asks(self) -> bool:

@@ -25,7 +25,7 @@ from spct.judges.first_steps import KEPT_IN_MEMORY
 from spct.judges.judge import Judge
 from spct.judges.memory import Memory, Prompt
 from spct.run.asks import Ask, Asked
-from spct.run.opening import open_run
+from spct.run.opening import notes_of, open_run
 from spct.run.store import RunStore
 from spct.service.shares import Shares
 from spct.types import Item, Judgment, Usage
@@ -108,7 +108,7 @@ class Recorder:
         store, self._store, self._retry_at = self._store, None, float("inf")
         if store is not None:
             with contextlib.suppress(RunError):
-                store.keep_notes(self._judge.engine.notes)
+                store.keep_notes(notes_of(self._judge))
             store.close()
 
     def _open(self) -> None:

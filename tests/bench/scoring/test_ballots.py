@@ -45,9 +45,36 @@ def test_ballots_follow_the_planned_samples_and_the_last_attempt_counts(tmp_path
 
 
 def test_expected_scores_are_ballots_of_their_own(tmp_path):
-    judgments = [judgment(0, (7, 6), expected=(6.5, 6.25)), judgment(1, (5, 5))]
+    judgments = [judgment(0, (7, 6), expected=(6.5, 6.25)), judgment(1, (5, 5)), judgment(2, None)]
     store = stored(tmp_path, (item("a"), judgments))
-    assert ballots_of(store, scored="expected")["a"] == [Ballot((6.5, 6.25), (0, 1)), Ballot(None, (0, 1))]
+    assert ballots_of(store, scored="expected")["a"] == [
+        Ballot((6.5, 6.25), (0, 1)),
+        Ballot(None, (0, 1), lacking=True),
+        Ballot(None, (0, 1)),
+    ]
+    assert not any(ballot.lacking for ballot in ballots_of(store)["a"])
+    store.close()
+
+
+HALVES = [judgment(0, (7, 6), order=(0, 1), expected=(6.5, 6.25)), judgment(0, (6, 9), order=(1, 2), block=1)]
+
+
+@pytest.mark.parametrize(
+    ("judgments", "n"),
+    [
+        ([judgment(0, (7, 6), expected=(6.5, 6.25)), judgment(1, None), judgment(2, (5, 5))], 2),
+        ([judgment(0, None), judgment(0, (7, 6), attempt=1), judgment(1, (7, 5), expected=(6.5, 5.25))], 2),
+        ([judgment(0, (7, 6), expected=(6.5, 6.25)), judgment(1, (7, 6), expected=(6.0, 7.25))], 2),
+        (HALVES, 3),
+        ([*HALVES, judgment(1, (7, 6, 5), order=(0, 1, 2), expected=(6.5, 6.25, 5.0))], 3),
+    ],
+)
+def test_the_vote_on_expected_scores_is_that_of_the_verdict_at_every_k(tmp_path, judgments, n):
+    store = stored(tmp_path, (item("a", n), judgments))
+    ballots = ballots_of(store, scored="expected")["a"]
+    for k in range(1, len(ballots) + 1):
+        first = [judgment for judgment in judgments if judgment.index < k]
+        assert means_of(ballots[:k]) == decide(first, id="a", n=n, k=k, rule="expected").means
     store.close()
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,14 @@ pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from pyarrow import parquet
+from pydantic import PrivateAttr
 
 from spct.cli.train.rl import rl
 from spct.errors import InputError
 from spct.items import read_items
 from spct.train.rl.handover.folder import hand_over
+from spct.train.rl.handover.openrlhf import OPENRLHF, arguments
+from spct.train.rl.handover.verl import VERL, config
 from spct.train.rl.prompts import Schedule, Templates
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.reward import score_rollout
@@ -33,8 +37,18 @@ def toy(tmp_path_factory):
     out = path / "verl"
     said: list[str] = []
     report = hand_over("verl", recipe, out, said.append)
-    assert said[0] == "not handed over, since verl has its own: micro_batch, device"
+    assert said[:3] == [
+        "not handed over, since verl has its own: micro_batch, device",
+        "launch.sh 64 will not start: batch 6 x group 4 is 24 rollouts, and 64 GPUs need a multiple of 64",
+        "where verl runs, the reward needs spct too: pip install 'spct[client]'",
+    ]
     return recipe, out, report
+
+
+class Measured:
+    """What the words need of the prompts: their longest, and that there are no held-out items."""
+
+    longest, heldout = 1000, None
 
 
 def rows(path):
@@ -86,11 +100,6 @@ def test_a_row_of_another_origin_has_no_reward(toy):
 
 
 def test_the_papers_figures_stand_in_verls_words():
-    from spct.train.rl.handover.verl import config
-
-    class Measured:
-        longest, heldout = 1000, None
-
     found = config(RLRecipe(model="m", data=Path("d")), "m", Measured)
     actor, rollout, data = found["actor_rollout_ref"]["actor"], found["actor_rollout_ref"]["rollout"], found["data"]
     assert (data["train_batch_size"], actor["ppo_mini_batch_size"], actor["ppo_epochs"], rollout["n"]) == (
@@ -151,11 +160,12 @@ def test_what_cannot_be_handed_over_is_said_before_anything_is_written(toy, tmp_
         "verl reads no GGUF file": {"model": "smollm2-135m"},
         "schedule is linear": {"schedule": "linear"},
         "verl has none; use 0": {"lora": {"dropout": 0.1}},
+        "OpenRLHF does not have; use tensorboard or wandb": {"report_to": ("tensorboard", "trackio")},
     }
     for said, change in cases.items():
         changed = RLRecipe.model_validate({**recipe.model_dump(), **change})
         with pytest.raises(InputError, match=said):
-            hand_over("verl", changed, tmp_path / "new", lambda _: None)
+            hand_over("openrlhf" if "OpenRLHF" in said else "verl", changed, tmp_path / "new", lambda _: None)
         assert not (tmp_path / "new").exists()
 
 
@@ -174,7 +184,15 @@ def test_the_command_line_writes_the_folder_and_takes_no_launch(toy, tmp_path):
 def for_openrlhf(toy, tmp_path_factory):
     """What was handed over to OpenRLHF, of the same recipe."""
     out = tmp_path_factory.mktemp("openrlhf") / "out"
-    return toy[0], out, hand_over("openrlhf", toy[0], out, lambda _: None)
+    said: list[str] = []
+    report = hand_over("openrlhf", toy[0], out, said.append)
+    assert said[:3] == [
+        "not handed over, since openrlhf has its own: device",
+        # micro_batch is 8 here, and is handed over: 24 rollouts are three of those
+        "launch.sh 8 will not start: batch 6 x group 4 is 24 rollouts, and 8 GPUs need a multiple of 64",
+        "launch.sh 64 will not start: batch 6 x group 4 is 24 rollouts, and 64 GPUs need a multiple of 512",
+    ]
+    return toy[0], out, report
 
 
 def test_openrlhf_gets_the_same_prompts_as_text(toy, for_openrlhf):
@@ -228,3 +246,55 @@ def test_openrlhfs_script_has_the_recipe_and_the_size(for_openrlhf, tmp_path):
     )  # fmt: skip
     assert after["--train.seed"] == "3" and "--algo.kl.use_loss" in told
     assert subprocess.run([*command, "3"], env=env, capture_output=True, check=False).returncode == 2
+
+
+READ_FOR_EVERY_TRAINER = {
+    "data", "heldout", "max_tokens", "model", "on_long", "out", "template", "single_template", "steps", "too_easy",
+}  # fmt: skip
+"""Keys that the folder's prompts and files are made by."""
+
+
+class Watched(RLRecipe):
+    """A recipe that notes which of its keys are read."""
+
+    _read: set[str] = PrivateAttr(default_factory=set)
+
+    def __getattribute__(self, name):
+        if name in RLRecipe.model_fields:
+            self._read.add(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("words, trainer", [(config, VERL), (arguments, OPENRLHF)], ids=["verl", "openrlhf"])
+def test_every_key_of_a_recipe_is_handed_over_or_named_as_left_out(words, trainer):
+    recipe = Watched(model="m", data=Path("d"), schedule="cosine")  # a constant one has no warmup
+    recipe._read.clear()
+    words(recipe, "m", Measured)
+    handed = recipe._read | READ_FOR_EVERY_TRAINER | {"seed"}  # the seed orders the prompts for both
+    assert handed | set(trainer.own) == set(RLRecipe.model_fields)
+    assert handed & set(trainer.own) == set()
+
+
+def test_openrlhf_is_given_wandb_without_a_key():
+    given = dict(line for line in arguments(
+        RLRecipe(model="m", data=Path("d"), report_to=("wandb",)), "m", Measured
+    ) if len(line) == 2)  # fmt: skip
+    assert (given["--logger.wandb.key"], given["--logger.wandb.project"]) == ("True", "spct")
+    assert "--logger.tensorboard_dir" not in given
+
+
+def test_the_papers_batch_fits_every_number_of_gpus():
+    assert VERL.too_many(RLRecipe(model="m", data=Path("d"))) == {}
+    assert OPENRLHF.too_many(RLRecipe(model="m", data=Path("d"), micro_batch=32)) == {}
+    assert OPENRLHF.too_many(RLRecipe(model="m", data=Path("d"), micro_batch=64)) == {64: 4096}
+
+
+@pytest.mark.parametrize("trainer", ["verl", "openrlhf"])
+def test_the_reward_file_needs_nothing_but_the_clients_extra(toy, for_openrlhf, trainer):
+    out = toy[1] if trainer == "verl" else for_openrlhf[1]
+    extras = ("torch", "transformers", "trl", "datasets", "pyarrow", "numpy", "fastapi", "uvicorn", "ray")
+    script = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({extras})); runpy.run_path({str(out / 'reward.py')!r})"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stderr == ""
+    assert f"{'verl' if trainer == 'verl' else 'OpenRLHF'} and spct[client].\n" in (out / "launch.sh").read_text()

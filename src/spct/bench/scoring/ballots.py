@@ -6,7 +6,7 @@ reconciled over all samples of their item, whichever of them then vote. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any, Literal
 
 import orjson
@@ -29,12 +29,13 @@ ScoreKind = Literal["scores", "expected"]
 def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, list[Ballot]]:
     """Every item's ballots by id, in order of the planned samples: ballot i is sample i, the last attempt at it.
 
-    ``scored`` "expected" takes the expected scores instead; a judgment without them counts as invalid. An item that
-    was begun and has no judgment yet has no ballots. A sample that was planned before others and is not there is an
-    invalid ballot. Reads scores and orders only: 100,000 judgments take about a second.
+    ``scored`` "expected" takes the expected scores instead; the ballot of a valid judgment without them is lacking. An item
+    that was begun and has no judgment yet has no ballots. A sample that was planned before others and is not there is
+    an invalid ballot. Reads scores and orders only: 100,000 judgments take about a second.
     """
     names = dict(store.item_ids())
     samples: dict[int, dict[int, dict[int, Part]]] = {position: {} for position in names}
+    lacking: dict[int, set[int]] = {position: set() for position in names}
     known: dict[str | None, Any] = {None: None}
 
     def parsed(text: str | None) -> Any:
@@ -46,11 +47,13 @@ def ballots_of(store: RunStore, *, scored: ScoreKind = "scores") -> dict[str, li
         rubric, jury, k = _voters(store)
         for position, (index, block, _), shown, scores, expected in store.score_rows():
             found = parsed(expected if scored == "expected" else scores)
+            if found is None and scores is not None:
+                lacking[position].add(index)
             keep_part(samples[position], index, block, (parsed(shown), found))
         if rubric is not None or jury is not None:
             tables = {position: _table(of_item, rubric, jury, k) for position, of_item in samples.items()}
             return {names[position]: _of_table(table) for position, table in tables.items()}
-        return {names[position]: _of_item(of_item) for position, of_item in samples.items()}
+        return {names[position]: _of_item(of_item, lacking[position]) for position, of_item in samples.items()}
 
 
 def unread_of(store: RunStore) -> dict[str, tuple[int, int]] | None:
@@ -94,13 +97,16 @@ def _of_table(table: Criteria | JuryTable) -> list[Ballot]:
     return [Ballot(tuple(row), order) for row, order in zip(table.rows, table.orders, strict=True)]
 
 
-def _of_item(samples: Mapping[int, Mapping[int, Part]]) -> list[Ballot]:
+def _of_item(samples: Samples, lacking: Collection[int]) -> list[Ballot]:
     if not samples:
         return []
     planned = [list(samples.get(index, {}).values()) for index in range(max(samples) + 1)]
     shown = [tuple([i for order, _ in parts for i in order]) for parts in planned]
     rows = sample_rows(planned, 1 + max(i for order in shown for i in order))
-    return [Ballot(None if row is None else tuple(row), order) for row, order in zip(rows, shown, strict=True)]
+    return [
+        Ballot(None if row is None else tuple(row), order, index in lacking)
+        for index, (row, order) in enumerate(zip(rows, shown, strict=True))
+    ]
 
 
 def missing_share(ballots: Ballots) -> float:

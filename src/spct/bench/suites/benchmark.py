@@ -65,11 +65,13 @@ class Loaded:
 class Ballot:
     """One judgment as a benchmark sees it: scores in item order (None if invalid), and the order they were shown in.
 
-    A score is None where responses were scored apart from each other and this one's completion was invalid.
+    A score is None where responses were scored apart from each other and this one's completion was invalid. ``lacking``: it
+    is valid and has no score of the kind that is voted on, so that no vote with it can be held (``voting.rows``).
     """
 
     scores_N: tuple[float | None, ...] | None
     order: tuple[int, ...]
+    lacking: bool = False
 
 
 Ballots = Mapping[str, Sequence[Ballot]]

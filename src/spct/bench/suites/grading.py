@@ -12,9 +12,12 @@ from spct.voting.vote import Means, row_means
 def means_of(ballots: Iterable[Ballot]) -> Means | None:
     """The vote: each response's mean over the ballots that score it; None unless every response is scored by one.
 
-    Raises InputError for ballots on different numbers of responses.
+    None too where a ballot is ``lacking``. Raises InputError for ballots on different numbers of responses.
     """
-    return row_means([ballot.scores_N for ballot in ballots if ballot.scores_N is not None])
+    voting = list(ballots)
+    if any(ballot.lacking for ballot in voting):
+        return None
+    return row_means([ballot.scores_N for ballot in voting if ballot.scores_N is not None])
 
 
 def graded_best(means_N: Means | None, best: int, *, tie: float | None = None, invalid: float = 0.0) -> Graded:  # noqa: N803

@@ -23,7 +23,7 @@ from spct.loading import imported
 from spct.train.common.chat import ChatEncoder
 from spct.train.common.judging_templates import file_of, keep_templates
 from spct.train.common.models import context_of, load_tokenizer, pretrained_source
-from spct.train.rl.handover import TRAINERS, Trainer
+from spct.train.rl.handover import EXTRA, TRAINERS, Trainer
 from spct.train.rl.prompts import Prompt, Schedule, Templates
 from spct.train.rl.recipe import RLRecipe
 from spct.train.rl.selection import TrainingItems, read_labelled, training_items
@@ -31,18 +31,6 @@ from spct.train.stage import Say
 
 MANIFEST = "handover.json"
 ROWS = 1024
-ITS_OWN = (
-    "micro_batch",
-    "precision",
-    "device",
-    "gradient_checkpointing",
-    "keep",
-    "log_every",
-    "rollouts",
-    "rollout_batch",
-    "vllm",
-)
-"""Keys of a recipe that say how this trainer works, not what is trained: another has keys of its own for that."""
 
 
 @dataclass
@@ -109,8 +97,14 @@ def hand_over(trainer: str, recipe: RLRecipe, out: Path, say: Say = print) -> di
         tuple(map(file_of, used)),
         encoder,
     )
-    if own := [name for name in ITS_OWN if name in recipe.model_fields_set]:
+    if own := [name for name in other.own if name in recipe.model_fields_set]:
         say(f"not handed over, since {trainer} has its own: {', '.join(own)}")
+    for gpus, multiple in other.too_many(recipe).items():
+        say(
+            f"launch.sh {gpus} will not start: batch {recipe.batch} x group {recipe.group} is {recipe.sequences} rollouts, and "
+            f"{gpus} GPUs need a multiple of {multiple}"
+        )
+    say(f"where {trainer} runs, the reward needs spct too: pip install 'spct[{EXTRA}]'")
     say(f"writing {prompts.visits:,} prompts of {len(items.kept):,} items for {recipe.steps:,} steps")
     out.mkdir(parents=True, exist_ok=True)
     keep_templates(used, out)

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from spct.data.output import write_text
-from spct.train.rl.handover import Trainer
+from spct.errors import InputError
+from spct.train.rl.handover import EXTRA, ITS_OWN, Trainer
 from spct.train.rl.handover.folder import Prompts, write_rows
 from spct.train.rl.handover.reward import truth_of
 from spct.train.rl.prompts import Prompt
@@ -42,7 +43,8 @@ reward_func = rule_reward_func(rule_reward(Path(__file__).parent, TEMPLATES), EN
 
 LAUNCH = """#!/usr/bin/env bash
 # bash launch.sh 1|8|64 [--argument ...]: train by OpenRLHF. For 64, first "ray start --head" on the first node and
-# "ray start --address=HEAD:6379" on the others; this folder must be at the same place on all of them.
+# "ray start --address=HEAD:6379" on the others; this folder must be at the same place on all of them. Each needs
+# OpenRLHF and spct[EXTRA].
 set -euo pipefail
 gpus="${1:?how many GPUs: 1, 8 or 64}"
 shift
@@ -68,7 +70,7 @@ def write_openrlhf(recipe: RLRecipe, model: str, prompts: Prompts, out: Path) ->
     write_text(out / "reward.py", reward.replace("END_OF_RESPONSE", repr(prompts.encoder.ends)))
     sizes = [f"{gpus}) size=({' '.join(_sized(size))}) ;;" for gpus, size in SIZES.items()]
     lines = [f"  {' '.join(line)} \\" for line in arguments(recipe, model, prompts)]
-    script = LAUNCH.replace("SIZES", "\n".join(sizes)).replace("ARGUMENTS", "\n".join(lines))
+    script = LAUNCH.replace("EXTRA", EXTRA).replace("SIZES", "\n".join(sizes)).replace("ARGUMENTS", "\n".join(lines))
     write_text(out / "launch.sh", script)
     return files
 
@@ -124,6 +126,8 @@ def arguments(recipe: RLRecipe, model: str, prompts: Prompts) -> list[list[str]]
         given |= {"ds.lora.target_modules": named, "ds.lora.dropout": recipe.lora.dropout}
     if "tensorboard" in recipe.report_to:
         given["logger.tensorboard_dir"] = '"$here/tensorboard"'
+    if "wandb" in recipe.report_to:
+        given |= {"logger.wandb.key": "True", "logger.wandb.project": "spct"}  # the key itself is that of "wandb login"
     switches = ("actor.gradient_checkpointing_enable", "train.colocate_all", "vllm.enable_sleep", "ds.enable_sleep")
     given |= dict.fromkeys((*switches, "ds.adam_offload", "vllm.enable_prefix_caching", "ckpt.save_hf"), "")
     return [[f"--{name}", *([str(value)] if value != "" else [])] for name, value in given.items()]
@@ -141,7 +145,8 @@ def _row(prompt: Prompt, prompts: Prompts) -> dict[str, str]:
 
 
 def _check(recipe: RLRecipe) -> None:
-    """All of a recipe has a counterpart."""
+    if "trackio" in recipe.report_to:
+        raise InputError("report_to has trackio, which OpenRLHF does not have; use tensorboard or wandb")
 
 
-OPENRLHF = Trainer(_check, write_openrlhf)
+OPENRLHF = Trainer(_check, write_openrlhf, ITS_OWN, tuple(SIZES))

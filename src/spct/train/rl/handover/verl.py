@@ -17,7 +17,7 @@ import yaml
 
 from spct.data.output import write_text
 from spct.errors import InputError
-from spct.train.rl.handover import Trainer
+from spct.train.rl.handover import EXTRA, ITS_OWN, Trainer
 from spct.train.rl.handover.folder import Prompts, write_rows
 from spct.train.rl.handover.reward import truth_of
 from spct.train.rl.prompts import Prompt
@@ -55,7 +55,8 @@ compute_score = rule_reward(Path(__file__).parent, TEMPLATES)
 
 LAUNCH = """#!/usr/bin/env bash
 # bash launch.sh 1|8|64 [key=value ...]: train by verl. For 64, first "ray start --head" on the first node and
-# "ray start --address=HEAD:6379" on the others; this folder must be at the same place on all of them.
+# "ray start --address=HEAD:6379" on the others; this folder must be at the same place on all of them. Each needs
+# verl and spct[EXTRA].
 set -euo pipefail
 gpus="${1:?how many GPUs: 1, 8 or 64}"
 shift
@@ -78,7 +79,7 @@ def write_verl(recipe: RLRecipe, model: str, prompts: Prompts, out: Path) -> lis
     for name, values in configs.items():
         write_text(out / name, yaml.safe_dump(values, sort_keys=False))
     write_text(out / "reward.py", REWARD.replace("TEMPLATES", prompts.template_files))
-    write_text(out / "launch.sh", LAUNCH.replace("VALIDATION", validation))
+    write_text(out / "launch.sh", LAUNCH.replace("EXTRA", EXTRA).replace("VALIDATION", validation))
     return sorted({"train.parquet", validation, "reward.py", "launch.sh", *configs})
 
 
@@ -194,4 +195,4 @@ def _row(prompt: Prompt, split: str) -> dict[str, Any]:
     }
 
 
-VERL = Trainer(_check, write_verl)
+VERL = Trainer(_check, write_verl, ("micro_batch", *ITS_OWN), tuple(SIZES))
