@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from spct.engines.scripted import ScriptedEngine, judgment_text
-from spct.errors import EngineError, TemplateError
+from spct.errors import EngineError, InputError, TemplateError
 from spct.judges.grm import GRMJudge
 from spct.judges.settings import judge_settings
 from spct.meta.prompt import prompt_row
@@ -65,7 +66,7 @@ async def judged(store, settings):
 
 @pytest.mark.parametrize(("template", "texts"), [("focus", 2), ("own-answer", 1)])
 async def test_the_text_of_the_first_step_is_in_the_prompt_that_is_rated(tmp_path, template, texts):
-    settings, store = judge_settings(template=template, k=4), RunStore.create(tmp_path, {})
+    settings, store = judge_settings(template=template, k=4), RunStore.create(tmp_path, {"settings": "{}"})
     engine, _ = await judged(store, settings)
     assert len(store.first_texts) == texts
     asked = [request.messages for request in engine.requests][texts:]
@@ -79,7 +80,7 @@ async def test_the_text_of_the_first_step_is_in_the_prompt_that_is_rated(tmp_pat
 
 
 async def test_a_text_that_is_not_kept_is_asked_for_by_name(tmp_path):
-    settings, store = judge_settings(template="focus", k=2), RunStore.create(tmp_path, {})
+    settings, store = judge_settings(template="focus", k=2), RunStore.create(tmp_path, {"settings": "{}"})
     await judged(store, settings)
     for key in list(store.first_texts):
         del store.first_texts[key]
@@ -112,7 +113,7 @@ class AnswersLate(Rates):
 
 
 async def many_judged(directory, k=4):
-    settings, store = judge_settings(k=k), RunStore.create(directory, {})
+    settings, store = judge_settings(k=k), RunStore.create(directory, {"settings": "{}"})
     judge = GRMJudge(ScriptedEngine(script), settings)
     store.add_templates(judge.templates)
     _ = [outcome async for outcome in judge_items(judge, MANY, in_flight=8, store=store)]
@@ -196,3 +197,12 @@ async def test_what_a_meta_rm_noted_is_kept_whatever_ends_the_rating(tmp_path, f
     with pytest.raises(EngineError) if fails else contextlib.nullcontext():
         await rate_run(store, settings, meta)
     assert store.notes() == ["meta RM test:rates: the server rounds"]
+
+
+@pytest.mark.parametrize(
+    ("written", "what"), [({"judge": "pairwise"}, "of the judge pairwise"), ({"judge": "classifier"}, "of the judge")]
+)
+async def test_what_is_no_text_of_a_model_about_every_response_is_not_rated(tmp_path, written, what):
+    store = RunStore.create(tmp_path, {"settings": json.dumps(written)})
+    with pytest.raises(InputError, match=f"is a run {what}"):
+        await rate_run(store, judge_settings(), Rates())

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,10 @@ from spct.judges import Judge
 from spct.prices import Prices
 from spct.run import RunStore
 from spct.run.connection import holds_run
-from spct.run.stored import stored_items, stored_scale, stored_settings
+from spct.run.stored import stored_settings
 from spct.types import Item
 from spct.views import Totals
+from spct.views.totals import added_up, totals_of
 
 if TYPE_CHECKING:
     from spct.cluster.batch import Report, Seats
@@ -214,15 +215,10 @@ def _totals(out: Path, planned: int, printed: bool, prices: Prices) -> Totals:
     The run's notes are said before.
     """
     with contextlib.closing(RunStore.open(out)) as store:
-        written, settings = stored_settings(store)
-        scale, lenient = stored_scale(store, settings), written.get("lenient")
-        totals = Totals(planned=planned, scale=scale, lenient=lenient, prices=prices)
+        totals = replace(totals_of(store, stored_settings(store)[1]), planned=planned, prices=prices)
         say_notes(store.notes())
-        for stored in stored_items(store, settings, written.get("meta")):
-            if stored.finished:
-                totals.add(stored.verdict, stored.item)
-                if printed:
-                    write_line(sys.stdout, stored.verdict.to_json())
-        totals.usage = store.usage()
+        for stored in added_up(store, totals):
+            if printed and stored.finished:
+                write_line(sys.stdout, stored.verdict.to_json())
         totals.seconds = float(store.meta("seconds") or 0)
     return totals

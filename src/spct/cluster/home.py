@@ -51,7 +51,7 @@ class Home:
         """Make the run or go on with it. Raises ResumeRefusedError for one of other settings, or that one process began."""
         if resume and holds_run(out):
             with contextlib.closing(RunStore.open(out)) as kept:
-                _check_equal(out, orjson.loads(kept.meta("settings") or "{}"), settings)
+                _check_equal(out, kept.settings, settings)
         store = begun(out, settings, session, templates, resume=resume)
         try:
             home = cls(out, cut, store)
@@ -84,7 +84,7 @@ class Home:
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raise ResumeRefusedError unless an actor judges by the run's settings: a server may be another one there."""
-        _check_equal(self.out, orjson.loads(self.store.meta("settings") or "{}"), settings)
+        _check_equal(self.out, self.store.settings, settings)
 
     def half_done(self, shard: Shard) -> bytes | None:
         """The run of a shard as it was last brought home."""

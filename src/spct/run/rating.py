@@ -26,6 +26,8 @@ from spct.voting.ratings import Place, Rating, place_of
 SMALLEST_CHUNK, LARGEST_CHUNK = 16, 256
 STORED_EVERY_S = 2.0
 """About how long a meta RM takes for a chunk, which is stored as a whole: chunks are as large as it is fast."""
+GENERATIVE = (None, "grm", "llm-judge")
+"""The kinds of judges whose judgments are texts with a score for every response, as a run's settings name them."""
 UNDER_WAY = 2 * LARGEST_CHUNK
 """How many judgments a meta RM has at once, in several chunks: those that a server answers late do not hold up the rest."""
 
@@ -79,11 +81,14 @@ async def rate_run(
 
 
 def check_ratable(store: RunStore, settings: JudgeSettings) -> None:
-    """Raise InputError for a run by a rubric or of a jury."""
-    if settings.rubric is not None or settings.jury is not None:
-        what = "by a rubric" if settings.rubric is not None else "of a jury"
+    """Raise InputError for a run whose judgments are not the text of a model that scored every response alone."""
+    written = store.settings
+    if settings.rubric is not None or settings.jury is not None or written.get("judge") not in GENERATIVE:
+        what = (
+            "by a rubric" if settings.rubric else "of a jury" if settings.jury else f"of the judge {written['judge']}"
+        )
         raise InputError(
-            f"{store.directory} is a run {what}; a meta RM rates judgments that score every response alone"
+            f"{store.directory} is a run {what}; a meta RM rates judgments in which a model scored every response alone"
         )
 
 

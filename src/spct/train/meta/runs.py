@@ -22,14 +22,13 @@ from spct.meta.cases import make_cases
 from spct.meta.meta import Case
 from spct.run import RunStore
 from spct.run.connection import holds_run
-from spct.run.rating import given_in
+from spct.run.rating import GENERATIVE, given_in
 from spct.run.stored import stored_settings
 from spct.templates import Template
 from spct.train.rft.run import PLAIN
 from spct.types import Item, Judgment
 from spct.voting.accuracy import grade
 
-GENERATIVE = (None, "grm", "llm-judge")
 FATES = ("correct", "incorrect", "invalid", "partial", "unlabelled")
 """What a stored judgment is to a meta RM; the first two are what it learns from."""
 
