@@ -328,9 +328,10 @@ class _Seat:
 
     def _end(self, actor: Any) -> None:
         """End an actor, which may have died, or never have lived."""
-        if actor is not None:
+        ray = importlib.import_module("ray")
+        if actor is not None and ray.is_initialized():  # otherwise Ray would start a cluster to end it in
             with contextlib.suppress(Exception):
-                importlib.import_module("ray").kill(actor)
+                ray.kill(actor)
 
     async def close(self) -> None:
         """Free what the actor holds, and end it."""
