@@ -13,7 +13,9 @@ from typing import Any
 
 def main() -> int:
     """Parse the command line and do what it says; the exit code."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: more threads wait for each other, beside others for minutes
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # small matrices: more threads wait for each other, beside others for minutes
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spct_lab", description=__doc__)
     parser.add_argument(
         "--out", type=Path, required=True, help="directory for everything; a second call goes on with it"
