@@ -31,10 +31,6 @@ T = TypeVar("T")
 CONNECT_S = 30.0
 LARGEST_REPLY_BYTES = 64 * 2**20
 MOST_REDIRECTS = 5
-PASSES = 2
-"""Passes of the event loop that a reply waits before it is worked on: whoever waits for its place takes it in the first, and
-aiohttp sends in the second. So the server has the next request sooner.
-"""
 PATIENCE = 10
 """A throttled try while others are served is not counted, up to this many times the usual tries."""
 
@@ -110,8 +106,6 @@ class HTTPClient:
                 last = server or self._fleet.choose(prompt, time.monotonic(), avoid=last)
                 outcome = await self._try(last, body, tokens, read)
             if not isinstance(outcome, Transient):
-                for _ in range(PASSES):
-                    await asyncio.sleep(0)
                 return outcome
             tries += 1
             told = outcome if outcome.connected else told
