@@ -18,6 +18,7 @@ from spct.cli.logs import listen
 from spct.cli.progress import write_line
 from spct.cli.running import doubt, say_notes
 from spct.errors import InputError, ResumeRefusedError, RunError
+from spct.harmless import line
 from spct.judges import Judge
 from spct.prices import Prices
 from spct.run import RunStore
@@ -189,8 +190,8 @@ def _made_there(make: Callable[[Mapping[str, Any]], Judge], options: Mapping[str
 
 
 def say(text: str) -> None:
-    """Tell the user how the work on the cluster goes."""
-    click.echo(text, err=True)
+    """Tell the user how the work on the cluster goes, in a line: what a server or a model wrote may be in it."""
+    click.echo(line(text), err=True)
 
 
 def _tell(report: Report, line: str, set_aside: int) -> None:

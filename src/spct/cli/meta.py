@@ -18,6 +18,7 @@ from spct.cli.paths import PATH
 from spct.cli.session import started
 from spct.cli.stopping import run_stoppable
 from spct.errors import InputError
+from spct.harmless import line
 from spct.judges.settings import JudgeSettings
 from spct.meta import METAS, MetaRM, load_meta
 from spct.run import RunStore
@@ -110,8 +111,8 @@ class _Progress:
 
 
 def _summary(model: MetaRM, totals: RatingTotals) -> str:
-    lines = [f"meta        {model.model_id}", f"ratings     {totals.rated:,} new, {totals.already:,} from before"]
+    lines = [f"meta        {line(model.model_id)}", f"ratings     {totals.rated:,} new, {totals.already:,} from before"]
     if totals.problems:
         unrated = f"{totals.problems:,} could not be rated and are never kept"
-        lines.append(f"unrated     {unrated}; the first: {totals.example}")
+        lines.append(f"unrated     {unrated}; the first: {line(totals.example or '')}")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from spct.cli.budget import Budget
 from spct.cli.progress import RunProgress
 from spct.cli.session import started
 from spct.engines import Capabilities
+from spct.harmless import line
 from spct.judges import Judge, kind_of
 from spct.judges.template_choice import lenience_in, scale_of
 from spct.run import Outcome, RunStore, judge_items, opened_run
@@ -41,7 +42,7 @@ async def begun_run(
 def say_notes(notes: Iterable[str]) -> None:
     """Tell what whoever asked for the run should know of it."""
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {line(note)}", err=True)
 
 
 def doubt(model_id: str, can: Capabilities, options: Mapping[str, Any]) -> str:

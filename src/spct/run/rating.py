@@ -155,9 +155,9 @@ class _Chunks:
 
     async def _rate(self, chunk: Sequence[tuple[int, Case]]) -> None:
         ratings = await self._meta.rate([case for _, case in chunk])
+        _store(self._store, self._meta.model_id, chunk, ratings)
         if notes := rater_notes(self._meta):
             self._store.keep_notes(notes)
-        _store(self._store, self._meta.model_id, chunk, ratings)
         problems = [rating.problem for rating in ratings if rating.problem is not None]
         self._rated += len(ratings) - len(problems)
         self._problems += len(problems)
