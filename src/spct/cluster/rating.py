@@ -341,9 +341,5 @@ class _Seat:
         actor, self._actor = self._actor, None
         if actor is not None:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(_result(actor.stop.remote()), 10)
+                await asyncio.wait_for(actor.stop.remote(), 10)
         self._end(actor)
-
-
-async def _result(reference: Any) -> Any:
-    return await reference
